@@ -1,0 +1,1 @@
+//! The data model of Apache Fluss and the client built on it.

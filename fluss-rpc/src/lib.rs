@@ -1,0 +1,1 @@
+//! The wire protocol of Apache Fluss: frames, messages, error codes, SASL and connections.
