@@ -1,1 +1,13 @@
-//! The data model of Apache Fluss and the client built on it.
+//! The data model of Apache Fluss (types, rows, record batches, Arrow) and the client built on it.
+//!
+//! Everything but the client works on bytes in memory, in both directions, without sockets, clocks or tasks: the
+//! embedded node uses the same code. The `client` feature adds the part that talks to servers.
+
+pub mod arrow;
+pub mod id;
+pub mod record;
+pub mod row;
+pub mod types;
+
+mod error;
+pub use error::{DecodeError, ValueError};

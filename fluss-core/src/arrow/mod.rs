@@ -1,0 +1,1 @@
+//! Tables as Arrow: schemas, rows to columns, columns to rows.

@@ -1,0 +1,1 @@
+//! Record batches: what logs, fetches and writes are made of.

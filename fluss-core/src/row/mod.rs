@@ -1,0 +1,1 @@
+//! Rows as bytes, keys, and the buckets and partitions that they choose.

@@ -1,0 +1,32 @@
+//! What tables are made of: data types, schemas, descriptors, paths, and the values in their rows.
+
+mod data_type;
+mod datum;
+mod decimal;
+mod descriptor;
+mod json;
+mod parse;
+mod path;
+mod property;
+mod schema;
+mod time;
+
+pub use data_type::{DataType, Field, Kind, RowType};
+pub use datum::{Datum, OwnedRow, Row};
+pub use decimal::Decimal;
+pub use descriptor::{DatabaseDescriptor, TableDescriptor, TableDescriptorBuilder, TableInfo};
+pub use path::{PartitionName, PartitionSpec, PhysicalTablePath, TablePath};
+pub use property::{Compression, KvFormat, LakeFormat, LogFormat, TableProperties, ZstdLevel};
+pub use schema::{AggregateFunction, Column, Schema, SchemaBuilder};
+pub use time::Timestamp;
+
+/// A name, descriptor or type that the protocol does not allow.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct InvalidDefinition(pub(crate) String);
+
+impl InvalidDefinition {
+    pub(crate) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
+    }
+}

@@ -1,0 +1,105 @@
+/// A moment: milliseconds since 1970-01-01T00:00 and the nanoseconds within that millisecond.
+///
+/// TIMESTAMP values count from the epoch in no zone, `TIMESTAMP_LTZ` values in UTC. Before 1970 the milliseconds are
+/// rounded down, so that the nanoseconds are never negative.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
+pub struct Timestamp {
+    millis: i64,
+    nanos_of_milli: u32,
+}
+
+const NANOS_PER_MILLI: u32 = 1_000_000;
+
+impl Timestamp {
+    /// `nanos_of_milli` beyond 999,999 gives nothing.
+    pub const fn new(millis: i64, nanos_of_milli: u32) -> Option<Self> {
+        if nanos_of_milli < NANOS_PER_MILLI {
+            Some(Self {
+                millis,
+                nanos_of_milli,
+            })
+        } else {
+            None
+        }
+    }
+
+    /// A moment of whole milliseconds.
+    pub const fn from_millis(millis: i64) -> Self {
+        Self {
+            millis,
+            nanos_of_milli: 0,
+        }
+    }
+
+    /// A moment of whole microseconds.
+    pub const fn from_micros(micros: i64) -> Self {
+        Self {
+            millis: micros.div_euclid(1_000),
+            nanos_of_milli: micros.rem_euclid(1_000) as u32 * 1_000,
+        }
+    }
+
+    /// A moment of nanoseconds.
+    pub const fn from_nanos(nanos: i64) -> Self {
+        Self {
+            millis: nanos.div_euclid(1_000_000),
+            nanos_of_milli: nanos.rem_euclid(1_000_000) as u32,
+        }
+    }
+
+    /// Milliseconds since the epoch, rounded down.
+    pub const fn millis(self) -> i64 {
+        self.millis
+    }
+
+    /// Nanoseconds within the millisecond: 0 to 999,999.
+    pub const fn nanos_of_milli(self) -> u32 {
+        self.nanos_of_milli
+    }
+
+    /// Microseconds since the epoch, rounded down; nothing if they do not fit.
+    pub fn micros(self) -> Option<i64> {
+        self.millis
+            .checked_mul(1_000)?
+            .checked_add(i64::from(self.nanos_of_milli / 1_000))
+    }
+
+    /// Nanoseconds since the epoch; nothing if they do not fit.
+    pub fn nanos(self) -> Option<i64> {
+        let nanos = i128::from(self.millis) * i128::from(NANOS_PER_MILLI) + i128::from(self.nanos_of_milli);
+        i64::try_from(nanos).ok()
+    }
+
+    /// Whether the moment needs no more than `precision` digits of the second.
+    pub const fn fits(self, precision: u8) -> bool {
+        let nanos_of_second =
+            self.millis.rem_euclid(1_000) * NANOS_PER_MILLI as i64 + self.nanos_of_milli as i64;
+        match precision {
+            0..9 => nanos_of_second % 10_i64.pow(9 - precision as u32) == 0,
+            _ => true,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn before_1970_the_milliseconds_round_down() {
+        let moment = Timestamp::from_micros(-1);
+        assert_eq!((moment.millis(), moment.nanos_of_milli()), (-1, 999_000));
+        assert_eq!(moment.micros(), Some(-1));
+        assert_eq!(Timestamp::from_nanos(i64::MIN).nanos(), Some(i64::MIN));
+        assert_eq!(Timestamp::from_millis(i64::MAX).micros(), None);
+    }
+
+    #[test]
+    fn precision_counts_the_digits_of_the_second() {
+        let moment = Timestamp::from_micros(1_000_500);
+        assert!(!moment.fits(3));
+        assert!(moment.fits(4));
+        assert!(Timestamp::from_millis(-1_000).fits(0));
+        assert!(!Timestamp::from_nanos(1).fits(8));
+    }
+}
