@@ -1,0 +1,137 @@
+//! The choice of a version for each API: `rpc.md` §4.
+
+use std::collections::HashMap;
+use std::ops::RangeInclusive;
+
+use super::{ApiKey, ServerRole};
+use crate::proto::{ApiVersionsResponse, PbApiVersion};
+
+/// What a server said about itself: its role and, for each API, its versions.
+#[derive(Debug, Clone, Default)]
+pub struct Versions {
+    role: Option<ServerRole>,
+    offered: HashMap<ApiKey, RangeInclusive<i16>>,
+}
+
+impl Versions {
+    /// Reads the answer to `API_VERSIONS`. Keys that nobody knows are passed over, and numbers out of range are
+    /// moved to its nearest end.
+    pub fn from_response(response: &ApiVersionsResponse) -> Self {
+        Self {
+            role: ServerRole::from_server_type(response.server_type),
+            offered: response.api_versions.iter().filter_map(offer).collect(),
+        }
+    }
+
+    /// The role that the server claims, if it claims one.
+    pub fn server_role(&self) -> Option<ServerRole> {
+        self.role
+    }
+
+    /// The highest version of the API that both sides speak.
+    ///
+    /// # Errors
+    ///
+    /// [`Unsupported`] when there is none; the request must not be sent then, for the server might never answer.
+    pub fn usable(&self, api: ApiKey) -> Result<i16, Unsupported> {
+        let ours = api.versions();
+        let theirs = self.offered.get(&api).cloned();
+        highest_common(ours.as_ref(), theirs.as_ref()).ok_or(Unsupported { api, ours, theirs })
+    }
+}
+
+fn offer(version: &PbApiVersion) -> Option<(ApiKey, RangeInclusive<i16>)> {
+    let api = ApiKey::from_number(i16::try_from(version.api_key).ok()?)?;
+    Some((api, saturate(version.min_version)..=saturate(version.max_version)))
+}
+
+fn saturate(version: i32) -> i16 {
+    version.clamp(i16::MIN.into(), i16::MAX.into()) as i16
+}
+
+fn highest_common(ours: Option<&RangeInclusive<i16>>, theirs: Option<&RangeInclusive<i16>>) -> Option<i16> {
+    let (ours, theirs) = (ours?, theirs?);
+    let lowest = *ours.start().max(theirs.start());
+    let highest = *ours.end().min(theirs.end());
+    (lowest <= highest).then_some(highest)
+}
+
+/// An API that cannot be used on a connection, because no version of it is common to both sides.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{api} cannot be used: this client speaks {}, the server {}", range(.ours), range(.theirs))]
+pub struct Unsupported {
+    /// The API.
+    pub api: ApiKey,
+    /// The versions of this side, if it has any.
+    pub ours: Option<RangeInclusive<i16>>,
+    /// The versions that the server listed, if it listed the API.
+    pub theirs: Option<RangeInclusive<i16>>,
+}
+
+fn range(versions: &Option<RangeInclusive<i16>>) -> String {
+    match versions {
+        Some(versions) => format!("versions {} to {}", versions.start(), versions.end()),
+        None => "no version".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn versions(entries: &[(i32, i32, i32)]) -> Versions {
+        let api_versions = entries
+            .iter()
+            .map(|&(api_key, min_version, max_version)| PbApiVersion {
+                api_key,
+                min_version,
+                max_version,
+            })
+            .collect();
+        Versions::from_response(&ApiVersionsResponse {
+            api_versions,
+            server_type: Some(2),
+        })
+    }
+
+    #[test]
+    fn the_highest_common_version_is_chosen() {
+        let put_kv = i32::from(ApiKey::PutKv.number());
+        for (min, max, chosen) in [(0, 0, 0), (0, 1, 1), (0, 2, 1), (1, 7, 1)] {
+            assert_eq!(versions(&[(put_kv, min, max)]).usable(ApiKey::PutKv), Ok(chosen));
+        }
+    }
+
+    #[test]
+    fn without_a_common_version_the_api_is_unsupported() {
+        let put_kv = i32::from(ApiKey::PutKv.number());
+        let error = versions(&[(put_kv, 2, 3)]).usable(ApiKey::PutKv).unwrap_err();
+        assert_eq!(error.theirs, Some(2..=3));
+        assert_eq!(
+            error.to_string(),
+            "PUT_KV cannot be used: this client speaks versions 0 to 1, the server versions 2 to 3"
+        );
+        assert_eq!(versions(&[]).usable(ApiKey::PutKv).unwrap_err().theirs, None);
+        assert_eq!(
+            versions(&[(1061, 0, 0)]).usable(ApiKey::ScanKv).unwrap_err().ours,
+            None
+        );
+    }
+
+    #[test]
+    fn hostile_numbers_are_harmless() {
+        let extremes = [i32::MIN, -1, 0, 1, 1016, 1_016 + 65_536, i32::MAX];
+        for api_key in extremes {
+            for min in extremes {
+                for max in extremes {
+                    let usable = versions(&[(api_key, min, max)]).usable(ApiKey::PutKv);
+                    assert_eq!(
+                        usable.is_ok(),
+                        api_key == 1016 && min <= 1 && max >= 0 && min <= max,
+                        "{min} {max}"
+                    );
+                }
+            }
+        }
+    }
+}
