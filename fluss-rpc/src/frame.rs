@@ -17,7 +17,7 @@ use self::segments::SegmentsMut;
 use crate::header::Header;
 
 /// The size of the length field in front of each frame.
-const LENGTH_BYTES: usize = 4;
+pub const LENGTH_BYTES: usize = 4;
 
 /// How much is read at least, when it is not known how much will come.
 const READ_BYTES: usize = 64 << 10;

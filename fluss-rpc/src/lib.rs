@@ -18,7 +18,8 @@ pub mod api;
 pub mod code;
 pub mod frame;
 pub mod header;
-
+#[cfg(feature = "net")]
+pub mod net;
 pub mod sasl;
 
 /// The messages, generated from `proto/fluss.proto`. `bytes` fields are [`bytes::Bytes`]: decoded from a

@@ -58,7 +58,7 @@ fn highest_common(ours: Option<&RangeInclusive<i16>>, theirs: Option<&RangeInclu
 
 /// An API that cannot be used on a connection, because no version of it is common to both sides.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("{api} cannot be used: this client speaks {}, the server {}", range(.ours), range(.theirs))]
+#[error("of {api} this client speaks {}, the server {}", range(.ours.as_ref()), range(.theirs.as_ref()))]
 pub struct Unsupported {
     /// The API.
     pub api: ApiKey,
@@ -68,7 +68,7 @@ pub struct Unsupported {
     pub theirs: Option<RangeInclusive<i16>>,
 }
 
-fn range(versions: &Option<RangeInclusive<i16>>) -> String {
+fn range(versions: Option<&RangeInclusive<i16>>) -> String {
     match versions {
         Some(versions) => format!("versions {} to {}", versions.start(), versions.end()),
         None => "no version".to_owned(),
@@ -109,7 +109,7 @@ mod tests {
         assert_eq!(error.theirs, Some(2..=3));
         assert_eq!(
             error.to_string(),
-            "PUT_KV cannot be used: this client speaks versions 0 to 1, the server versions 2 to 3"
+            "of PUT_KV this client speaks versions 0 to 1, the server versions 2 to 3"
         );
         assert_eq!(versions(&[]).usable(ApiKey::PutKv).unwrap_err().theirs, None);
         assert_eq!(

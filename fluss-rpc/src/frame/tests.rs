@@ -64,52 +64,28 @@ fn requests_have_the_bytes_that_a_real_server_understood() {
 
 #[test]
 fn responses_have_the_bytes_that_a_real_server_sent() {
-    let cases: [(ResponseHeader, &dyn Fn(&ResponseHeader) -> Segments, Bytes); 3] = [
-        (
-            ResponseHeader::Success { request_id: 1 },
-            &|header| {
-                encode(
-                    header,
-                    &AuthenticateResponse {
-                        challenge: Some(Bytes::new()),
-                    },
-                    LIMIT,
-                )
-                .unwrap()
-            },
-            hex("00000007 00 00000001 0a00"),
-        ),
-        (
-            ResponseHeader::Success { request_id: 2 },
-            &|header| encode(header, &DatabaseExistsResponse { exists: false }, LIMIT).unwrap(),
-            hex("00000007 00 00000002 0800"),
-        ),
-        (
-            ResponseHeader::Error { request_id: 3 },
-            &|header| {
-                let error_message = Some("Database nope does not exist.".into());
-                encode(
-                    header,
-                    &ErrorResponse {
-                        error_code: 4,
-                        error_message,
-                    },
-                    LIMIT,
-                )
-                .unwrap()
-            },
-            [
-                hex("00000026 01 00000003 0804 121d"),
-                "Database nope does not exist.".into(),
-            ]
-            .concat()
-            .into(),
-        ),
-    ];
-    for (header, encode, literal) in cases {
-        assert_eq!(bytes(encode(&header)), literal);
-        assert_eq!(ResponseHeader::decode(&mut decode_one(&literal)), Ok(header));
+    fn check(header: ResponseHeader, message: &impl Message, literal: &Bytes) {
+        assert_eq!(bytes(encode(&header, message, LIMIT).unwrap()), literal);
+        assert_eq!(ResponseHeader::decode(&mut decode_one(literal)), Ok(header));
     }
+    let header = ResponseHeader::Success { request_id: 1 };
+    let message = AuthenticateResponse {
+        challenge: Some(Bytes::new()),
+    };
+    check(header, &message, &hex("00000007 00 00000001 0a00"));
+
+    let header = ResponseHeader::Success { request_id: 2 };
+    let message = DatabaseExistsResponse { exists: false };
+    check(header, &message, &hex("00000007 00 00000002 0800"));
+
+    let header = ResponseHeader::Error { request_id: 3 };
+    let text = "Database nope does not exist.";
+    let message = ErrorResponse {
+        error_code: 4,
+        error_message: Some(text.into()),
+    };
+    let literal = [&hex("00000026 01 00000003 0804 121d")[..], text.as_bytes()].concat();
+    check(header, &message, &literal.into());
 }
 
 #[test]

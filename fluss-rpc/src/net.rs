@@ -1,0 +1,27 @@
+//! Connections of a client, on tokio.
+//!
+//! ```text
+//! send ──▶ Outbox ──(inline when idle, else the writer task)──▶ socket
+//!   └─ registers in Pending ◀──(by request id)── reader task ◀──┘
+//! ```
+//!
+//! A [`Connection`] owns two tasks. Callers own only their place in the map of pending requests: going away gives
+//! it back, and a frame that has begun is always finished. When either task fails, the connection is closed with
+//! the reason, and everyone who waits or comes later learns it. Reconnecting is the caller's job.
+
+mod address;
+pub mod backoff;
+mod connection;
+mod error;
+mod handshake;
+mod link;
+mod options;
+mod outbox;
+mod pending;
+
+pub use self::address::{InvalidAddress, ServerAddress};
+pub use self::backoff::Backoff;
+pub use self::connection::Connection;
+pub use self::error::{ConnectError, Disconnect, RequestError};
+pub use self::options::ConnectOptions;
+pub use crate::sasl::{Credentials, Mechanism};

@@ -1,0 +1,102 @@
+//! Where a server listens.
+
+use std::fmt;
+use std::str::FromStr;
+
+/// A host name or IP address, and a port. As text: `host:port`, with IPv6 addresses in brackets.
+#[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct ServerAddress {
+    /// A name or an IP address, without brackets.
+    pub host: String,
+    /// The TCP port.
+    pub port: u16,
+}
+
+impl ServerAddress {
+    /// Joins a host, without brackets, and a port.
+    pub fn new(host: impl Into<String>, port: u16) -> Self {
+        Self {
+            host: host.into(),
+            port,
+        }
+    }
+}
+
+impl FromStr for ServerAddress {
+    type Err = InvalidAddress;
+
+    fn from_str(text: &str) -> Result<Self, InvalidAddress> {
+        let invalid = |problem| InvalidAddress {
+            text: text.to_owned(),
+            problem,
+        };
+        let (host, port) = text
+            .trim()
+            .rsplit_once(':')
+            .ok_or(invalid("the port is missing"))?;
+        let port = port
+            .parse()
+            .map_err(|_| invalid("the port is not a number up to 65535"))?;
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(host) => host,
+            None if host.contains([':', '[', ']']) => return Err(invalid("an IPv6 address needs brackets")),
+            None => host,
+        };
+        if host.is_empty() || host.contains(char::is_whitespace) {
+            return Err(invalid("the host is missing"));
+        }
+        Ok(Self::new(host, port))
+    }
+}
+
+impl fmt::Display for ServerAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.host.contains(':') {
+            write!(f, "[{}]:{}", self.host, self.port)
+        } else {
+            write!(f, "{}:{}", self.host, self.port)
+        }
+    }
+}
+
+/// A text that is not the address of a server.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is not the address of a server: {problem}")]
+pub struct InvalidAddress {
+    text: String,
+    problem: &'static str,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn addresses_survive_their_text() {
+        for (text, host, port) in [
+            ("localhost:9123", "localhost", 9123),
+            ("10.0.0.1:1", "10.0.0.1", 1),
+            ("[::1]:65535", "::1", 65535),
+        ] {
+            let address: ServerAddress = text.parse().unwrap();
+            assert_eq!(address, ServerAddress::new(host, port));
+            assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused() {
+        for text in [
+            "",
+            "localhost",
+            ":9123",
+            "localhost:",
+            "localhost:65536",
+            "::1:9123",
+            "[]:1",
+            "a b:1",
+        ] {
+            assert!(text.parse::<ServerAddress>().is_err(), "{text}");
+        }
+    }
+}

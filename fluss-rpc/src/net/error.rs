@@ -1,0 +1,282 @@
+//! How connecting, requesting and the connection itself can fail.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::ServerAddress;
+use crate::api::{ApiKey, ServerRole, Unsupported};
+use crate::code::{ErrorCode, Retry};
+use crate::frame::FrameError;
+use crate::header::HeaderError;
+use crate::proto::ErrorResponse;
+
+/// Why there is no connection. It can be cloned, for everyone who waited for the same attempt.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum ConnectError {
+    /// The host is unknown, or nobody listens there.
+    #[error("{server} cannot be reached")]
+    Unreachable {
+        /// The server.
+        server: ServerAddress,
+        /// What the system says.
+        source: Arc<io::Error>,
+    },
+    /// The connection was not ready in time.
+    #[error("{server} did not complete the connection within {after:?}")]
+    Timeout {
+        /// The server.
+        server: ServerAddress,
+        /// The time that it had.
+        after: Duration,
+    },
+    /// What listens there does not answer as a Fluss server does.
+    #[error("the server at {server} does not speak the Fluss protocol")]
+    NotFluss {
+        /// The server.
+        server: ServerAddress,
+        /// What became of the request for its versions.
+        source: RequestError,
+    },
+    /// The server is not what the metadata says: the metadata is stale.
+    #[error("{server} is a {actual}, where a {expected} was expected")]
+    WrongRole {
+        /// The server.
+        server: ServerAddress,
+        /// The role that it should have.
+        expected: ServerRole,
+        /// The role that it claims.
+        actual: ServerRole,
+    },
+    /// The credentials were refused, by the server or (empty, or with a NUL) before they were sent.
+    #[error("authentication at {server} failed: {message}")]
+    Authentication {
+        /// The server.
+        server: ServerAddress,
+        /// Why.
+        message: String,
+    },
+    /// The server does not offer what a connection needs.
+    #[error("{server} is of a generation that this client does not support")]
+    UnsupportedVersion {
+        /// The server.
+        server: ServerAddress,
+        /// The API that is missing.
+        source: Unsupported,
+    },
+    /// The server answered, but with an error.
+    #[error("{server} refused the connection: {code}: {message}")]
+    Refused {
+        /// The server.
+        server: ServerAddress,
+        /// The error.
+        code: ErrorCode,
+        /// The text of the server, or the meaning of the code.
+        message: String,
+    },
+    /// The connection was lost before it was ready.
+    #[error("{server} closed the connection before it was ready")]
+    Closed {
+        /// The server.
+        server: ServerAddress,
+        /// What became of the request that was under way.
+        source: RequestError,
+    },
+}
+
+impl ConnectError {
+    /// Whether trying again can help, here or (after a refresh of the metadata) elsewhere.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Unreachable { .. } | Self::Timeout { .. } | Self::WrongRole { .. } => true,
+            Self::NotFluss { source, .. } | Self::Closed { source, .. } => source.is_retriable(),
+            Self::Refused { code, .. } => code.is_retriable(),
+            Self::Authentication { .. } | Self::UnsupportedVersion { .. } => false,
+        }
+    }
+}
+
+/// Why a request has no response. It can be cloned, for everyone who waited on the same connection.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum RequestError {
+    /// The server refused the request.
+    #[error("{code}: {message}")]
+    Server {
+        /// The error.
+        code: ErrorCode,
+        /// The text of the server, or the meaning of the code.
+        message: String,
+    },
+    /// No answer came in time. The server may still have done what was asked.
+    #[error("no answer came within {after:?}")]
+    Timeout {
+        /// The time that the server had.
+        after: Duration,
+    },
+    /// The connection is gone. If the request was sent, the server may still have done what was asked.
+    #[error("the connection is lost")]
+    Disconnected {
+        /// What happened to it.
+        #[source]
+        reason: Disconnect,
+    },
+    /// No version of the API is common to both sides; nothing was sent.
+    #[error("{api} cannot be used with this server")]
+    Unsupported {
+        /// The API.
+        api: ApiKey,
+        /// The versions of both sides.
+        source: Unsupported,
+    },
+    /// The request is larger than may be sent (it was not), or its response larger than is received.
+    #[error("a frame of {bytes} bytes is larger than the limit of {limit} bytes")]
+    TooLarge {
+        /// The size of the frame.
+        bytes: u64,
+        /// The most that is allowed.
+        limit: usize,
+    },
+    /// The response is not the message that it should be.
+    #[error("the response to {api} is malformed")]
+    Malformed {
+        /// The API.
+        api: ApiKey,
+        /// What is wrong with it.
+        source: prost::DecodeError,
+    },
+}
+
+impl RequestError {
+    /// Whether trying again can help, perhaps on another connection or at another server. It does not say whether
+    /// trying again is safe: see [`Timeout`](Self::Timeout) and [`Disconnected`](Self::Disconnected).
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Server { code, .. } => code.is_retriable(),
+            Self::Timeout { .. } => true,
+            Self::Disconnected { reason } => reason.is_retriable(),
+            Self::Unsupported { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+        }
+    }
+
+    /// What can be done about it, in the terms of the error codes: a lost connection counts as `NETWORK_EXCEPTION`.
+    pub fn retry(&self) -> Retry {
+        match self {
+            Self::Server { code, .. } => code.retry(),
+            Self::Disconnected { .. } if self.is_retriable() => ErrorCode::NETWORK_EXCEPTION.retry(),
+            _ if self.is_retriable() => Retry::Yes,
+            _ => Retry::No,
+        }
+    }
+
+    /// The error that a server sent, with the meaning of the code where it sent no text.
+    pub(super) fn from_response(response: ErrorResponse) -> Self {
+        let code = ErrorCode::from_number(response.error_code);
+        Self::Server {
+            code,
+            message: text(code, response.error_message),
+        }
+    }
+}
+
+impl From<Unsupported> for RequestError {
+    fn from(source: Unsupported) -> Self {
+        Self::Unsupported {
+            api: source.api,
+            source,
+        }
+    }
+}
+
+impl From<FrameError> for RequestError {
+    fn from(error: FrameError) -> Self {
+        let FrameError::TooLarge { bytes, limit } = error;
+        Self::TooLarge { bytes, limit }
+    }
+}
+
+/// Why a connection came to its end.
+#[derive(Debug, Clone, thiserror::Error)]
+#[non_exhaustive]
+pub enum Disconnect {
+    /// This side closed it.
+    #[error("the client closed the connection")]
+    Closed,
+    /// The server closed it, as it does when it stops or the connection was idle for long.
+    #[error("the server closed the connection")]
+    ClosedByServer,
+    /// The server closed it in the middle of a frame.
+    #[error("the server closed the connection in the middle of a response")]
+    Cut,
+    /// The network failed.
+    #[error("the network failed")]
+    Io(#[source] Arc<io::Error>),
+    /// The server sent a frame that cannot be received.
+    #[error("the server sent a frame that cannot be received")]
+    Frame(#[source] FrameError),
+    /// The server sent a frame that is not a response.
+    #[error("the server sent a frame that is not a response")]
+    Header(#[source] HeaderError),
+    /// The server gave the connection up with a response of type 2.
+    #[error("the server gave the connection up: {code}: {message}")]
+    ServerFailure {
+        /// The error.
+        code: ErrorCode,
+        /// The text of the server, or the meaning of the code.
+        message: String,
+    },
+    /// A task of the connection was ended from outside: the runtime stops, or it panicked.
+    #[error("the connection's task ended")]
+    Stopped,
+}
+
+impl Disconnect {
+    /// Whether a new connection can help.
+    pub fn is_retriable(&self) -> bool {
+        match self {
+            Self::Closed | Self::ClosedByServer | Self::Cut | Self::Io(_) => true,
+            Self::ServerFailure { code, .. } => code.is_retriable(),
+            Self::Frame(_) | Self::Header(_) | Self::Stopped => false,
+        }
+    }
+
+    /// The failure that a response of type 2 reports.
+    pub(super) fn from_response(response: ErrorResponse) -> Self {
+        let code = ErrorCode::from_number(response.error_code);
+        Self::ServerFailure {
+            code,
+            message: text(code, response.error_message),
+        }
+    }
+
+    /// What the requests learn that were under way.
+    pub(super) fn in_flight(&self) -> RequestError {
+        match self.clone() {
+            Self::ServerFailure { code, message } => RequestError::Server { code, message },
+            reason => RequestError::Disconnected { reason },
+        }
+    }
+}
+
+impl From<io::Error> for Disconnect {
+    fn from(error: io::Error) -> Self {
+        Self::Io(Arc::new(error))
+    }
+}
+
+impl From<FrameError> for Disconnect {
+    fn from(error: FrameError) -> Self {
+        Self::Frame(error)
+    }
+}
+
+impl From<HeaderError> for Disconnect {
+    fn from(error: HeaderError) -> Self {
+        Self::Header(error)
+    }
+}
+
+fn text(code: ErrorCode, message: Option<String>) -> String {
+    message.unwrap_or_else(|| code.meaning().to_owned())
+}

@@ -1,0 +1,148 @@
+//! What happens on a connection before it is used: `rpc.md` §2, §4 and §5.
+
+use std::sync::Arc;
+
+use tracing::debug;
+
+use super::link::Link;
+use super::{Backoff, ConnectError, ConnectOptions, RequestError, ServerAddress};
+use crate::api::{ApiKey, Request, Versions};
+use crate::code::{ErrorCode, Retry};
+use crate::proto::{ApiVersionsRequest, AuthenticateRequest, AuthenticateResponse};
+use crate::sasl::{Credentials, Exchange, SaslError, Step};
+
+/// Asks for the versions, checks the role, and authenticates if there are credentials. It has no deadline.
+pub(super) async fn shake_hands(
+    link: &Arc<Link>,
+    options: &ConnectOptions,
+) -> Result<Versions, ConnectError> {
+    let versions = negotiate(link, options).await?;
+    check_role(&link.server, options, &versions)?;
+    if let Some(credentials) = &options.credentials {
+        authenticate(link, &versions, credentials).await?;
+    }
+    debug!(server = %link.server, role = ?versions.server_role(), "connected");
+    Ok(versions)
+}
+
+async fn negotiate(link: &Arc<Link>, options: &ConnectOptions) -> Result<Versions, ConnectError> {
+    let request = ApiVersionsRequest {
+        client_software_name: options.software_name.clone(),
+        client_software_version: options.software_version.clone(),
+    };
+    match call(link, 0, &request).await {
+        Ok(response) => Ok(Versions::from_response(&response)),
+        Err(RequestError::Server { code, message }) => Err(ConnectError::Refused {
+            server: link.server.clone(),
+            code,
+            message,
+        }),
+        Err(source) => Err(ConnectError::NotFluss {
+            server: link.server.clone(),
+            source,
+        }),
+    }
+}
+
+fn check_role(
+    server: &ServerAddress,
+    options: &ConnectOptions,
+    versions: &Versions,
+) -> Result<(), ConnectError> {
+    match (options.expected_role, versions.server_role()) {
+        (Some(expected), Some(actual)) if expected != actual => Err(ConnectError::WrongRole {
+            server: server.clone(),
+            expected,
+            actual,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Authenticates, again and again for as long as the server says that it cannot for the moment.
+async fn authenticate(
+    link: &Arc<Link>,
+    versions: &Versions,
+    credentials: &Credentials,
+) -> Result<(), ConnectError> {
+    let server = || link.server.clone();
+    let version =
+        versions
+            .usable(ApiKey::Authenticate)
+            .map_err(|source| ConnectError::UnsupportedVersion {
+                server: server(),
+                source,
+            })?;
+    let mut delays = Backoff::default().delays(fastrand::Rng::new());
+    loop {
+        let failure = match exchange(link, version, credentials).await {
+            Ok(()) => return Ok(()),
+            Err(failure) => failure,
+        };
+        match failure {
+            Failure::Request(RequestError::Server { code, .. }) if code.retry() == Retry::Authenticate => {
+                tokio::time::sleep(delays.next().unwrap_or_default()).await;
+            }
+            failure => return Err(failure.at(server())),
+        }
+    }
+}
+
+async fn exchange(link: &Arc<Link>, version: i16, credentials: &Credentials) -> Result<(), Failure> {
+    let mut exchange = Exchange::new(credentials)?;
+    let mut token = exchange.initial();
+    loop {
+        let request = AuthenticateRequest {
+            protocol: exchange.mechanism().to_owned(),
+            token,
+        };
+        let AuthenticateResponse { challenge } = call(link, version, &request).await?;
+        match exchange.step(challenge.as_deref())? {
+            Step::Done => return Ok(()),
+            Step::Send(next) => token = next,
+        }
+    }
+}
+
+async fn call<R: Request>(link: &Arc<Link>, version: i16, request: &R) -> Result<R::Response, RequestError> {
+    link.send(version, request)?.answer::<R>().await
+}
+
+/// Why an exchange failed.
+enum Failure {
+    Sasl(SaslError),
+    Request(RequestError),
+}
+
+impl Failure {
+    fn at(self, server: ServerAddress) -> ConnectError {
+        match self {
+            Self::Sasl(error) => ConnectError::Authentication {
+                server,
+                message: error.to_string(),
+            },
+            Self::Request(RequestError::Server {
+                code: ErrorCode::AUTHENTICATE_EXCEPTION,
+                message,
+            }) => ConnectError::Authentication { server, message },
+            Self::Request(RequestError::Server { code, message }) => ConnectError::Refused {
+                server,
+                code,
+                message,
+            },
+            Self::Request(source) => ConnectError::Closed { server, source },
+        }
+    }
+}
+
+impl From<SaslError> for Failure {
+    fn from(error: SaslError) -> Self {
+        Self::Sasl(error)
+    }
+}
+
+impl From<RequestError> for Failure {
+    fn from(error: RequestError) -> Self {
+        Self::Request(error)
+    }
+}

@@ -1,0 +1,219 @@
+//! A stream with its two tasks, before anything is known about the server.
+
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use prost::Message;
+use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::sync::watch;
+use tracing::debug;
+
+use super::outbox::{Outbox, Writer};
+use super::pending::{Pending, Registered};
+use super::{ConnectOptions, Disconnect, RequestError, ServerAddress};
+use crate::api::Request;
+use crate::frame::{self, FrameDecoder, FrameError, LENGTH_BYTES};
+use crate::header::{RequestHeader, ResponseHeader};
+use crate::proto::ErrorResponse;
+
+pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+
+/// The length field, the type and the request id of a response.
+const RESPONSE_HEAD_BYTES: usize = LENGTH_BYTES + 5;
+
+pub(super) struct Link {
+    pub(super) server: ServerAddress,
+    pub(super) pending: Pending,
+    outbox: Outbox,
+    max_request_bytes: usize,
+    closed: watch::Sender<bool>,
+}
+
+impl Link {
+    /// Starts the two tasks. They run until the link is closed.
+    pub(super) fn start(
+        reader: Reader,
+        writer: Writer,
+        server: ServerAddress,
+        options: &ConnectOptions,
+    ) -> Arc<Self> {
+        let link = Arc::new(Self {
+            server,
+            pending: Pending::new(),
+            outbox: Outbox::new(writer),
+            max_request_bytes: options.max_request_bytes,
+            closed: watch::Sender::new(false),
+        });
+        tokio::spawn(run_writer(link.clone()));
+        tokio::spawn(run_reader(
+            link.clone(),
+            reader,
+            FrameDecoder::new(options.max_response_bytes),
+        ));
+        link
+    }
+
+    /// Queues a request at once, and returns the place at which to wait for its answer.
+    pub(super) fn send<R: Request>(
+        self: &Arc<Self>,
+        api_version: i16,
+        request: &R,
+    ) -> Result<Waiting, RequestError> {
+        let registered = self
+            .pending
+            .register()
+            .map_err(|reason| RequestError::Disconnected { reason })?;
+        let (request_id, alone) = (registered.request_id, registered.alone);
+        let waiting = Waiting {
+            link: self.clone(),
+            registered,
+        };
+        let header = RequestHeader {
+            api_key: R::API.number(),
+            api_version,
+            request_id,
+        };
+        let frame = frame::encode(&header, request, self.max_request_bytes)?;
+        if let Err(error) = self.outbox.send(frame, alone) {
+            self.close(&error.into());
+        }
+        Ok(waiting)
+    }
+
+    /// Ends both tasks and fails all requests. The first reason stays.
+    pub(super) fn close(&self, reason: &Disconnect) {
+        if self.pending.close(reason) {
+            debug!(server = %self.server, %reason, "connection closed");
+            self.outbox.close();
+            self.closed.send_replace(true);
+        }
+    }
+
+    pub(super) async fn closed(&self) {
+        // The sender lives as long as `self`.
+        let _ = self.closed.subscribe().wait_for(|closed| *closed).await;
+    }
+
+    /// Hands a frame to whom it is for.
+    fn dispatch(&self, mut frame: Bytes) -> Result<(), Disconnect> {
+        let header = ResponseHeader::decode(&mut frame)?;
+        match header {
+            ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id } => {
+                self.pending.complete(request_id, Ok((header, frame)));
+                Ok(())
+            }
+            ResponseHeader::ServerFailure => Err(Disconnect::from_response(
+                ErrorResponse::decode(frame).unwrap_or_else(|_| unexplained()),
+            )),
+        }
+    }
+}
+
+/// A failure whose explanation cannot be read.
+fn unexplained() -> ErrorResponse {
+    ErrorResponse {
+        error_code: -1,
+        error_message: None,
+    }
+}
+
+/// A request that was sent. Dropping it gives the place back; an answer that still comes is then passed over.
+pub(super) struct Waiting {
+    link: Arc<Link>,
+    registered: Registered,
+}
+
+impl Waiting {
+    pub(super) async fn answer<R: Request>(mut self) -> Result<R::Response, RequestError> {
+        let stopped = |_| RequestError::Disconnected {
+            reason: Disconnect::Stopped,
+        };
+        let (header, body) = (&mut self.registered.answer).await.map_err(stopped)??;
+        let malformed = |source| RequestError::Malformed { api: R::API, source };
+        match header {
+            ResponseHeader::Success { .. } => R::Response::decode(body).map_err(malformed),
+            _ => Err(RequestError::from_response(
+                ErrorResponse::decode(body).map_err(malformed)?,
+            )),
+        }
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.link.pending.forget(self.registered.request_id);
+    }
+}
+
+/// Closes the link when its task ends, in whatever way.
+struct CloseOnDrop(Arc<Link>);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close(&Disconnect::Stopped);
+    }
+}
+
+async fn run_writer(link: Arc<Link>) {
+    let guard = CloseOnDrop(link);
+    if let Err(error) = guard.0.outbox.run().await {
+        guard.0.close(&error.into());
+    }
+}
+
+async fn run_reader(link: Arc<Link>, reader: Reader, decoder: FrameDecoder) {
+    let guard = CloseOnDrop(link);
+    tokio::select! {
+        reason = read(&guard.0, reader, decoder) => guard.0.close(&reason),
+        () = guard.0.closed() => {}
+    }
+}
+
+/// Reads and dispatches frames until the stream ends or fails.
+async fn read(link: &Link, mut reader: Reader, decoder: FrameDecoder) -> Disconnect {
+    let mut buf = BytesMut::new();
+    loop {
+        let frame = read_frame(&mut reader, &decoder, &mut buf).await;
+        if let Err(Disconnect::Frame(error)) = &frame {
+            blame(link, &mut reader, &mut buf, error).await;
+        }
+        if let Err(reason) = frame.and_then(|frame| link.dispatch(frame)) {
+            return reason;
+        }
+    }
+}
+
+async fn read_frame(
+    reader: &mut Reader,
+    decoder: &FrameDecoder,
+    buf: &mut BytesMut,
+) -> Result<Bytes, Disconnect> {
+    loop {
+        if let Some(frame) = decoder.decode(buf)? {
+            return Ok(frame);
+        }
+        decoder.reserve(buf)?;
+        if reader.read_buf(buf).await? == 0 {
+            return Err(if buf.is_empty() {
+                Disconnect::ClosedByServer
+            } else {
+                Disconnect::Cut
+            });
+        }
+    }
+}
+
+/// Tells the request whose response is too large that this is so: the others have only lost their connection.
+async fn blame(link: &Link, reader: &mut Reader, buf: &mut BytesMut, error: &FrameError) {
+    while buf.len() < RESPONSE_HEAD_BYTES {
+        if !matches!(reader.read_buf(buf).await, Ok(1..)) {
+            return;
+        }
+    }
+    let mut head = buf.split_to(RESPONSE_HEAD_BYTES).split_off(LENGTH_BYTES).freeze();
+    if let Ok(ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id }) =
+        ResponseHeader::decode(&mut head)
+    {
+        link.pending.complete(request_id, Err(error.clone().into()));
+    }
+}

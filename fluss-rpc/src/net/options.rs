@@ -1,0 +1,45 @@
+//! What a connection is opened with.
+
+use std::time::Duration;
+
+use crate::api::ServerRole;
+use crate::frame::DEFAULT_MAX_REQUEST_BYTES;
+use crate::sasl::Credentials;
+
+/// What a connection is opened with; the defaults are those of [`ConnectOptions::default`].
+#[derive(Debug, Clone)]
+pub struct ConnectOptions {
+    /// How long the TCP connect, the exchange of versions and the authentication may take together; 10 s.
+    pub connect_timeout: Duration,
+    /// How long a request may take that names no time of its own; 30 s.
+    pub request_timeout: Duration,
+    /// The largest frame that is sent, length field included; 100 MiB, which is what servers accept unless
+    /// configured otherwise.
+    pub max_request_bytes: usize,
+    /// The largest frame that is received, length field included; 128 MiB.
+    pub max_response_bytes: usize,
+    /// The role that the metadata gives the server; a server that claims another is refused. `None` for a bootstrap
+    /// address, which may be of either role.
+    pub expected_role: Option<ServerRole>,
+    /// With these the client authenticates; without, it does not.
+    pub credentials: Option<Credentials>,
+    /// The name of the client software, told to the server.
+    pub software_name: String,
+    /// The version of the client software, told to the server.
+    pub software_version: String,
+}
+
+impl Default for ConnectOptions {
+    fn default() -> Self {
+        Self {
+            connect_timeout: Duration::from_secs(10),
+            request_timeout: Duration::from_secs(30),
+            max_request_bytes: DEFAULT_MAX_REQUEST_BYTES,
+            max_response_bytes: 128 << 20,
+            expected_role: None,
+            credentials: None,
+            software_name: "fluss-client".to_owned(),
+            software_version: env!("CARGO_PKG_VERSION").to_owned(),
+        }
+    }
+}
