@@ -4,6 +4,8 @@
 //! embedded node uses the same code. The `client` feature adds the part that talks to servers.
 
 pub mod arrow;
+#[cfg(feature = "client")]
+pub mod client;
 pub mod id;
 pub mod record;
 pub mod row;

@@ -1,0 +1,74 @@
+use fluss_rpc::proto;
+
+use super::Admin;
+use crate::client::error::{Context, Result};
+use crate::client::wire;
+use crate::id::PartitionId;
+use crate::types::{PartitionSpec, TablePath};
+
+/// A partition of a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionInfo {
+    /// The identity, which a partition created again does not share.
+    pub id: PartitionId,
+    /// The partition keys and their values, in the order of the table's partition keys.
+    pub spec: PartitionSpec,
+}
+
+impl Admin {
+    /// Creates a partition.
+    ///
+    /// # Errors
+    ///
+    /// Code 37 if the table is not partitioned, 43 if keys or values do not fit, 42 if the partition exists, unless
+    /// `ignore_if_exists`.
+    pub async fn create_partition(
+        &self,
+        path: &TablePath,
+        spec: &PartitionSpec,
+        ignore_if_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("create partition of").table(path);
+        let request = proto::CreatePartitionRequest {
+            table_path: wire::table_path(path),
+            partition_spec: wire::partition_spec(spec),
+            ignore_if_not_exists: ignore_if_exists,
+        };
+        self.connection.ask(&context, &request).await.map(drop)
+    }
+
+    /// Drops a partition. Code 36 if there is none, unless `ignore_if_not_exists`.
+    pub async fn drop_partition(
+        &self,
+        path: &TablePath,
+        spec: &PartitionSpec,
+        ignore_if_not_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("drop partition of").table(path);
+        let request = proto::DropPartitionRequest {
+            table_path: wire::table_path(path),
+            partition_spec: wire::partition_spec(spec),
+            ignore_if_not_exists,
+        };
+        self.connection.ask(&context, &request).await.map(drop)
+    }
+
+    /// A table's partitions, or those whose values are the ones given. Code 37 if the table is not partitioned.
+    pub async fn list_partitions(
+        &self,
+        path: &TablePath,
+        having: Option<&PartitionSpec>,
+    ) -> Result<Vec<PartitionInfo>> {
+        let context = Context::new("list partitions of").table(path);
+        let request = proto::ListPartitionInfosRequest {
+            table_path: wire::table_path(path),
+            partial_partition_spec: having.map(wire::partition_spec),
+        };
+        let response = self.connection.ask(&context, &request).await?;
+        let info = |partition: &proto::PbPartitionInfo| PartitionInfo {
+            id: partition.partition_id.into(),
+            spec: wire::spec_of(&partition.partition_spec),
+        };
+        Ok(response.partitions_info.iter().map(info).collect())
+    }
+}

@@ -1,0 +1,243 @@
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use fluss_rpc::api::{Request, ServerRole};
+use fluss_rpc::net::ServerAddress;
+
+use super::error::{Context, ErrorKind, Result};
+use super::metadata::{Cluster, Metadata};
+use super::options::ClientOptions;
+use super::servers::Servers;
+use super::{Admin, Table, retry, wire};
+use crate::id::TableBucket;
+use crate::types::{TableInfo, TablePath};
+
+/// A connection to a cluster: everything else is had from it. Clones share it.
+///
+/// It holds one TCP connection to each server that it talks to, opened when first needed and again when lost.
+#[derive(Clone, Debug)]
+pub struct Connection {
+    shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    options: ClientOptions,
+    servers: Arc<Servers>,
+    metadata: Metadata,
+    closed: AtomicBool,
+}
+
+impl Connection {
+    /// Reaches the first bootstrap server that works, logs in, and learns the others from it.
+    ///
+    /// # Errors
+    ///
+    /// Options that contradict each other; no bootstrap server that can be reached, speaks Fluss and takes the
+    /// credentials, within the connect timeout for each.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn open(options: ClientOptions) -> Result<Self> {
+        options
+            .validate()
+            .map_err(|error| Context::new("connect").error(error))?;
+        let servers = Arc::new(Servers::new(&options));
+        let metadata = Metadata::new(servers.clone(), options.bootstrap_servers.clone());
+        let shared = Shared {
+            options,
+            servers,
+            metadata,
+            closed: AtomicBool::new(false),
+        };
+        let connection = Self {
+            shared: Arc::new(shared),
+        };
+        let timeout = connection.options().connect_timeout;
+        // A cluster that is starting has no tablet server yet, which passes; an unreachable one is told at once.
+        let mut starting = retry::pauses();
+        let deadline = tokio::time::Instant::now() + timeout;
+        loop {
+            match connection.shared.metadata.refresh(None, 0).await {
+                Ok(_) => return Ok(connection),
+                Err(error) if !matches!(error.kind(), ErrorKind::NoServer) => return Err(error),
+                Err(error) => {
+                    let next = tokio::time::Instant::now() + starting.next().unwrap_or(timeout);
+                    if next > deadline {
+                        return Err(error);
+                    }
+                    tokio::time::sleep_until(next).await;
+                }
+            }
+        }
+    }
+
+    /// What administers databases, tables and partitions.
+    pub fn admin(&self) -> Admin {
+        Admin::new(self.clone())
+    }
+
+    /// A table, as it stands now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::TABLE_NOT_EXIST`](fluss_rpc::code::ErrorCode::TABLE_NOT_EXIST) if there is none of this path.
+    pub async fn table(&self, path: &TablePath) -> Result<Table> {
+        let info = self.table_info(path).await?;
+        Ok(Table::new(self.clone(), Arc::new(info)))
+    }
+
+    /// Closes the connection to every server. Writers and scanners made from it fail from now on; those that hold
+    /// unsent rows should be closed first.
+    pub fn close(&self) {
+        self.shared.closed.store(true, Ordering::Release);
+        self.shared.servers.close();
+    }
+
+    /// The options that the connection was opened with.
+    pub fn options(&self) -> &ClientOptions {
+        &self.shared.options
+    }
+
+    pub(crate) fn servers(&self) -> &Servers {
+        &self.shared.servers
+    }
+
+    pub(crate) fn cluster(&self) -> Arc<Cluster> {
+        self.shared.metadata.cluster()
+    }
+
+    pub(crate) async fn refresh(&self, table: Option<&TablePath>, generation: u64) -> Result<Arc<Cluster>> {
+        self.check_open("get metadata")?;
+        self.shared.metadata.refresh(table, generation).await
+    }
+
+    pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
+        if self.shared.closed.load(Ordering::Acquire) {
+            return Err(Context::new(operation).error(ErrorKind::Closed));
+        }
+        Ok(())
+    }
+
+    pub(crate) async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
+        let context = Context::new("get table").table(path);
+        let request = fluss_rpc::proto::GetTableInfoRequest {
+            table_path: wire::table_path(path),
+        };
+        let response = self.ask(&context, &request).await?;
+        wire::table_info(path, &response).map_err(|error| context.error(error))
+    }
+
+    /// Sends a request that any server of the right role may answer: what changes the catalog goes to the
+    /// coordinator; what reads it goes there too, so that a change is seen at once, and to a tablet server while there
+    /// is no coordinator.
+    ///
+    /// What only reads is tried again; what changes something is sent once.
+    pub(crate) async fn ask<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
+        self.check_open(context.operation)?;
+        let timeout = self.options().request_timeout;
+        if R::API.is_served_by(ServerRole::Tablet) {
+            return retry::until(timeout, || self.ask_once(context, request)).await;
+        }
+        let server = self.coordinator(context).await?;
+        self.ask_server(&server, context, request).await
+    }
+
+    async fn ask_once<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
+        if R::API.is_served_by(ServerRole::Coordinator)
+            && let Some(server) = self.cluster().coordinator()
+            && let result = self.ask_server(server, context, request).await
+            && !matches!(&result, Err(error) if error.is_retriable())
+        {
+            return result;
+        }
+        let cluster = self.refresh(None, self.cluster().generation()).await?;
+        let tablets: Vec<_> = cluster.tablets().values().collect();
+        let Some(server) = fastrand::choice(&tablets) else {
+            return Err(context.clone().error(ErrorKind::NoServer));
+        };
+        self.ask_server(server, context, request).await
+    }
+
+    async fn coordinator(&self, context: &Context) -> Result<ServerAddress> {
+        let known = self.cluster();
+        if let Some(server) = known.coordinator()
+            && self.servers().get(server).await.is_ok()
+        {
+            return Ok(server.clone());
+        }
+        let cluster = self.refresh(None, known.generation()).await?;
+        cluster
+            .coordinator()
+            .cloned()
+            .ok_or_else(|| context.clone().error(ErrorKind::NoServer))
+    }
+
+    async fn ask_server<R: Request>(
+        &self,
+        server: &ServerAddress,
+        context: &Context,
+        request: &R,
+    ) -> Result<R::Response> {
+        let context = context.clone().server(server);
+        let connection = self
+            .servers()
+            .get(server)
+            .await
+            .map_err(|error| error.within(context.clone()))?;
+        connection
+            .request(request)
+            .await
+            .map_err(|error| context.error(error))
+    }
+
+    /// The server that leads a bucket, looked for until the request timeout has passed.
+    pub(crate) async fn leader(
+        &self,
+        context: &Context,
+        path: &TablePath,
+        bucket: &TableBucket,
+    ) -> Result<ServerAddress> {
+        let timeout = self.options().request_timeout;
+        retry::until(timeout, || async {
+            let known = self.cluster();
+            if let Some(leader) = known.leader(bucket) {
+                return Ok(leader.clone());
+            }
+            let cluster = self.refresh(Some(path), known.generation()).await?;
+            let leader = cluster.leader(bucket).cloned();
+            leader.ok_or_else(|| context.clone().error(ErrorKind::NoLeader(timeout)))
+        })
+        .await
+    }
+
+    /// Sends a request to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is led
+    /// elsewhere, or the leader cannot be reached, the leader is looked for again.
+    pub(crate) async fn ask_leader<R: Request>(
+        &self,
+        context: &Context,
+        path: &TablePath,
+        bucket: &TableBucket,
+        request: &R,
+        refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
+    ) -> Result<R::Response> {
+        self.check_open(context.operation)?;
+        retry::until(self.options().request_timeout, || async {
+            let generation = self.cluster().generation();
+            let server = self.leader(context, path, bucket).await?;
+            let result = match self.ask_server(&server, context, request).await {
+                Ok(response) => match refusal(&response) {
+                    None => return Ok(response),
+                    Some(kind) => Err(context.clone().server(&server).error(kind)),
+                },
+                Err(error) => Err(error),
+            };
+            if matches!(&result, Err(error) if error.is_retriable()) {
+                self.refresh(Some(path), generation).await?;
+            }
+            result
+        })
+        .await
+    }
+}

@@ -1,0 +1,302 @@
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
+
+use crate::error::{DecodeError, ValueError};
+use crate::id::BucketId;
+use crate::types::{InvalidDefinition, PhysicalTablePath, TablePath};
+
+/// The result of whatever talks to servers.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, and while doing what.
+///
+/// It prints as one line: what was attempted, on which table, bucket and server, and the cause. Cloning is cheap: one
+/// failure of a batch or connection is reported to everyone whom it concerns.
+#[derive(Clone, Debug)]
+pub struct Error {
+    kind: ErrorKind,
+    context: Arc<Context>,
+}
+
+/// The cause of an [`Error`], named by what can be done about it.
+#[derive(Clone, Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The server refused. [`ErrorCode::is_retriable`] tells whether trying again can help.
+    #[error("{message} [{code}]")]
+    Server {
+        /// Why.
+        code: ErrorCode,
+        /// The server's own words, or the code's meaning where it sent none.
+        message: String,
+    },
+    /// A deadline passed. Trying again may help.
+    #[error("no answer within {after:?}{}", if *.outcome_unknown { "; whether it took effect is unknown" } else { "" })]
+    Timeout {
+        /// How long was waited.
+        after: Duration,
+        /// A write was sent, and may or may not have been stored.
+        outcome_unknown: bool,
+    },
+    /// No connection to the server came about: unreachable, not a Fluss server, or a refused login.
+    #[error(transparent)]
+    Connect(Arc<ConnectError>),
+    /// The connection was lost, or could not carry the request.
+    #[error(transparent)]
+    Request(RequestError),
+    /// No server of the cluster could be asked.
+    #[error("no server is available")]
+    NoServer,
+    /// The bucket has no leader that could be found in time. Trying again may help.
+    #[error("no leader was found within {0:?}")]
+    NoLeader(Duration),
+    /// The server's answer makes no sense.
+    #[error(transparent)]
+    Malformed(DecodeError),
+    /// A value that its column cannot take. Nothing was sent.
+    #[error(transparent)]
+    Value(ValueError),
+    /// A name, type, schema or descriptor that the protocol does not allow. Nothing was sent.
+    #[error(transparent)]
+    Definition(InvalidDefinition),
+    /// An argument that makes no sense here. Nothing was sent.
+    #[error("{0}")]
+    InvalidArgument(String),
+    /// What was called is closed.
+    #[error("already closed")]
+    Closed,
+    /// A task of the client died: a defect of the client, which cannot be used any more.
+    #[error("the client failed: {0}")]
+    Defect(String),
+}
+
+/// What was attempted, and on what.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Context {
+    /// The operation, as a verb: `append`, `create table`.
+    pub operation: &'static str,
+    /// The database, where the operation is on one as a whole.
+    pub database: Option<String>,
+    /// The table, with its partition.
+    pub table: Option<PhysicalTablePath>,
+    /// The bucket.
+    pub bucket: Option<BucketId>,
+    /// The server.
+    pub server: Option<ServerAddress>,
+}
+
+impl Context {
+    /// An operation on nothing in particular.
+    pub const fn new(operation: &'static str) -> Self {
+        Self {
+            operation,
+            database: None,
+            table: None,
+            bucket: None,
+            server: None,
+        }
+    }
+
+    /// The same on a database.
+    #[must_use]
+    pub fn database(mut self, name: &str) -> Self {
+        self.database = Some(name.to_owned());
+        self
+    }
+
+    /// The same on a table.
+    #[must_use]
+    pub fn table(mut self, table: &TablePath) -> Self {
+        self.table = Some(table.clone().into());
+        self
+    }
+
+    /// The same on a table or partition.
+    #[must_use]
+    pub fn physical(mut self, table: &PhysicalTablePath) -> Self {
+        self.table = Some(table.clone());
+        self
+    }
+
+    /// The same on a bucket.
+    #[must_use]
+    pub const fn bucket(mut self, bucket: BucketId) -> Self {
+        self.bucket = Some(bucket);
+        self
+    }
+
+    /// The same on a server.
+    #[must_use]
+    pub fn server(mut self, server: &ServerAddress) -> Self {
+        self.server = Some(server.clone());
+        self
+    }
+
+    /// The error of this attempt.
+    pub fn error(self, kind: impl Into<ErrorKind>) -> Error {
+        Error {
+            kind: kind.into(),
+            context: Arc::new(self),
+        }
+    }
+}
+
+impl Error {
+    /// The cause.
+    pub const fn kind(&self) -> &ErrorKind {
+        &self.kind
+    }
+
+    /// What was attempted.
+    pub fn context(&self) -> &Context {
+        &self.context
+    }
+
+    /// The server's error code, where a server refused.
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match &self.kind {
+            ErrorKind::Server { code, .. } | ErrorKind::Request(RequestError::Server { code, .. }) => {
+                Some(*code)
+            }
+            _ => None,
+        }
+    }
+
+    /// Whether the same call can succeed later.
+    pub fn is_retriable(&self) -> bool {
+        self.kind.is_retriable()
+    }
+
+    /// The same failure seen as part of another attempt.
+    #[must_use]
+    pub(crate) fn within(self, context: Context) -> Self {
+        let server = context.server.clone().or_else(|| self.context.server.clone());
+        Self {
+            kind: self.kind,
+            context: Arc::new(Context { server, ..context }),
+        }
+    }
+}
+
+impl ErrorKind {
+    /// A refusal with the server's message, or the code's meaning where it sent none.
+    pub(crate) fn server(code: ErrorCode, message: Option<String>) -> Self {
+        let message = message
+            .filter(|text| !text.is_empty())
+            .unwrap_or_else(|| code.meaning().to_owned());
+        Self::Server { code, message }
+    }
+
+    pub(crate) fn is_retriable(&self) -> bool {
+        match self {
+            Self::Server { code, .. } => code.is_retriable(),
+            Self::Timeout { .. } | Self::NoServer | Self::NoLeader(_) => true,
+            Self::Connect(error) => error.is_retriable(),
+            Self::Request(error) => error.is_retriable(),
+            _ => false,
+        }
+    }
+}
+
+impl From<RequestError> for ErrorKind {
+    fn from(error: RequestError) -> Self {
+        match error {
+            RequestError::Server { code, message } => Self::Server { code, message },
+            RequestError::Timeout { after } => Self::Timeout {
+                after,
+                outcome_unknown: false,
+            },
+            other => Self::Request(other),
+        }
+    }
+}
+
+impl From<ConnectError> for ErrorKind {
+    fn from(error: ConnectError) -> Self {
+        Self::Connect(Arc::new(error))
+    }
+}
+
+impl From<DecodeError> for ErrorKind {
+    fn from(error: DecodeError) -> Self {
+        Self::Malformed(error)
+    }
+}
+
+impl From<ValueError> for ErrorKind {
+    fn from(error: ValueError) -> Self {
+        Self::Value(error)
+    }
+}
+
+impl From<InvalidDefinition> for ErrorKind {
+    fn from(error: InvalidDefinition) -> Self {
+        Self::Definition(error)
+    }
+}
+
+impl fmt::Display for Context {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.operation)?;
+        if let Some(database) = &self.database {
+            write!(f, " {database}")?;
+        }
+        if let Some(table) = &self.table {
+            write!(f, " {table}")?;
+        }
+        if let Some(bucket) = self.bucket {
+            write!(f, " bucket {bucket}")?;
+        }
+        if let Some(server) = &self.server {
+            write!(f, " at {server}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.context, self.kind)
+    }
+}
+
+impl std::error::Error for Error {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        std::error::Error::source(&self.kind)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_tells_operation_table_bucket_and_server() {
+        let server: ServerAddress = "localhost:9123".parse().unwrap();
+        let context = Context::new("append")
+            .table(&TablePath::new("db", "t"))
+            .bucket(BucketId(2))
+            .server(&server);
+        let timeout = ErrorKind::Timeout {
+            after: Duration::from_secs(2),
+            outcome_unknown: true,
+        };
+        let error = context.error(timeout);
+        assert_eq!(
+            error.to_string(),
+            "append db.t bucket 2 at localhost:9123: no answer within 2s; whether it took effect is unknown"
+        );
+        assert!(error.is_retriable());
+    }
+
+    #[test]
+    fn a_server_without_words_is_given_those_of_the_code() {
+        let kind = ErrorKind::server(ErrorCode::TABLE_NOT_EXIST, None);
+        assert_eq!(kind.to_string(), "the table does not exist [TABLE_NOT_EXIST (7)]");
+        assert!(!kind.is_retriable());
+    }
+}

@@ -1,0 +1,17 @@
+//! The client: connections to a cluster, its administration, writers and scanners.
+
+mod admin;
+mod connection;
+mod error;
+mod metadata;
+mod options;
+mod retry;
+mod servers;
+mod table;
+mod wire;
+
+pub use admin::{Admin, ByBucket, DatabaseInfo, OffsetSpec, PartitionInfo, ServerNode};
+pub use connection::Connection;
+pub use error::{Context, Error, ErrorKind, Result};
+pub use options::{Acks, BucketAssigner, ClientOptions, ScannerOptions, WriterOptions};
+pub use table::Table;

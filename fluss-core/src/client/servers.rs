@@ -1,0 +1,136 @@
+//! One connection per server, opened when first needed and again when lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress};
+use tokio::time::Instant;
+
+use super::error::{Context, Result};
+use super::options::ClientOptions;
+use super::retry;
+
+/// The connections of a client.
+///
+/// Whoever asks for a server first connects, the others wait for the outcome. After a failure nobody connects again
+/// until a pause has passed, which grows with each failure; meanwhile the failure is repeated.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    options: ConnectOptions,
+    slots: Mutex<HashMap<ServerAddress, Arc<Slot>>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    connection: Mutex<Option<Connection>>,
+    connecting: tokio::sync::Mutex<Failures>,
+}
+
+/// What went wrong since the server was last reached.
+#[derive(Default)]
+struct Failures {
+    last: Option<super::Error>,
+    next_attempt: Option<Instant>,
+    pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+}
+
+impl std::fmt::Debug for Failures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Failures")
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Servers {
+    pub(crate) fn new(options: &ClientOptions) -> Self {
+        let options = ConnectOptions {
+            connect_timeout: options.connect_timeout,
+            request_timeout: options.request_timeout,
+            credentials: options.credentials.clone(),
+            ..ConnectOptions::default()
+        };
+        Self {
+            options,
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The open connection to a server, if there is one now.
+    pub(crate) fn open(&self, server: &ServerAddress) -> Option<Connection> {
+        self.slot(server).live()
+    }
+
+    /// The connection to a server, opened if need be.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the attempt to connect; the next caller begins another.
+    pub(crate) async fn get(&self, server: &ServerAddress) -> Result<Connection> {
+        let slot = self.slot(server);
+        if let Some(connection) = slot.live() {
+            return Ok(connection);
+        }
+        let mut failures = slot.connecting.lock().await;
+        if let Some(connection) = slot.live() {
+            return Ok(connection);
+        }
+        if let Some(error) = failures.to_repeat() {
+            return Err(error);
+        }
+        match Connection::connect(server, &self.options).await {
+            Ok(connection) => {
+                *failures = Failures::default();
+                slot.set(connection.clone());
+                Ok(connection)
+            }
+            Err(error) => Err(failures.note(Context::new("connect").server(server).error(error))),
+        }
+    }
+
+    /// Closes every connection; later requests open new ones.
+    pub(crate) fn close(&self) {
+        let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        for connection in slots.values().filter_map(|slot| slot.live()) {
+            connection.close();
+        }
+    }
+
+    fn slot(&self, server: &ServerAddress) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(server) {
+            return slot.clone();
+        }
+        slots.entry(server.clone()).or_default().clone()
+    }
+}
+
+impl Slot {
+    fn live(&self) -> Option<Connection> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection
+            .as_ref()
+            .filter(|connection| !connection.is_closed())
+            .cloned()
+    }
+
+    fn set(&self, connection: Connection) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+}
+
+impl Failures {
+    fn to_repeat(&self) -> Option<super::Error> {
+        self.last
+            .clone()
+            .filter(|_| self.next_attempt.is_some_and(|next| Instant::now() < next))
+    }
+
+    fn note(&mut self, error: super::Error) -> super::Error {
+        let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses()));
+        self.next_attempt = pauses.next().map(|pause| Instant::now() + pause);
+        self.last = Some(error.clone());
+        error
+    }
+}
