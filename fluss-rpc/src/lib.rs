@@ -28,6 +28,10 @@ pub mod sasl;
 /// Required fields are always written, also when they hold 0 or nothing (a server would not answer otherwise).
 /// Decoding does not insist on them: a field that the other side left out reads as its zero value.
 pub mod proto {
-    #![allow(clippy::pedantic, reason = "generated code")]
+    #![expect(clippy::pedantic, reason = "generated code")]
+
     include!(concat!(env!("OUT_DIR"), "/fluss.rs"));
+
+    #[cfg(test)]
+    mod tests;
 }
