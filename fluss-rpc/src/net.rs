@@ -25,3 +25,6 @@ pub use self::connection::Connection;
 pub use self::error::{ConnectError, Disconnect, RequestError};
 pub use self::options::ConnectOptions;
 pub use crate::sasl::{Credentials, Mechanism};
+
+#[cfg(test)]
+mod tests;

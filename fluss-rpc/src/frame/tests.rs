@@ -215,3 +215,18 @@ proptest! {
         }
     }
 }
+
+proptest! {
+    #[test]
+    fn flipped_bits_in_a_frame_are_harmless(body in prop::collection::vec(any::<u8>(), 0..20)) {
+        let mut stream = [&(body.len() as i32).to_be_bytes()[..], &body].concat();
+        for bit in 0..stream.len() * 8 {
+            stream[bit / 8] ^= 1 << (bit % 8);
+            if let Ok(Some(frame)) = FrameDecoder::new(LIMIT).decode(&mut BytesMut::from(&stream[..])) {
+                let _ = RequestHeader::decode(&mut frame.clone());
+                let _ = ResponseHeader::decode(&mut frame.clone());
+            }
+            stream[bit / 8] ^= 1 << (bit % 8);
+        }
+    }
+}
