@@ -1,0 +1,144 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::header::{ChangeType, Generation, HEADER_BYTES, LENGTH_OVERHEAD, LogBatchHeader};
+use crate::error::DecodeError;
+use crate::id::{Offset, SchemaId};
+
+/// One batch of a log: its header, read, and its bytes, shared with what it was fetched in.
+#[derive(Clone, Debug)]
+pub struct LogBatch {
+    header: LogBatchHeader,
+    bytes: Bytes,
+}
+
+impl LogBatch {
+    /// The header.
+    pub const fn header(&self) -> &LogBatchHeader {
+        &self.header
+    }
+
+    /// The whole batch.
+    pub const fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// The size of the whole batch in bytes.
+    pub fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// A batch has a header, and is never empty.
+    pub const fn is_empty(&self) -> bool {
+        false
+    }
+
+    /// The offset of the first record.
+    pub const fn base_offset(&self) -> Offset {
+        self.header.base_offset
+    }
+
+    /// The offset of the record behind the batch. A batch without records takes one offset too.
+    pub const fn next_offset(&self) -> Offset {
+        self.header.base_offset.saturating_add(self.header.last_offset_delta as i64 + 1)
+    }
+
+    /// When the leader stored the batch, in milliseconds since the epoch.
+    pub const fn commit_timestamp(&self) -> i64 {
+        self.header.commit_timestamp
+    }
+
+    /// The schema of the records.
+    pub const fn schema_id(&self) -> SchemaId {
+        self.header.schema_id
+    }
+
+    /// The number of records.
+    pub const fn record_count(&self) -> usize {
+        self.header.record_count
+    }
+
+    /// Compares the bytes with the checksum. That of a projected batch never matches (`records.md` §1.9).
+    pub fn verify_checksum(&self) -> Result<(), DecodeError> {
+        let actual = crc32c::crc32c(self.bytes.get(self.header.crc_from..).unwrap_or_default());
+        if actual == self.header.crc {
+            return Ok(());
+        }
+        let reason = format!("checksum {actual:08x}, the header says {:08x}", self.header.crc);
+        Err(DecodeError::new("log batch", reason))
+    }
+
+    /// What is behind the header.
+    pub fn payload(&self) -> Bytes {
+        self.bytes.slice(self.header.payload_from.min(self.bytes.len())..)
+    }
+
+    /// The change types of an ARROW batch that is not append-only (`records.md` §1.6).
+    pub fn change_types(&self) -> Result<Option<Arc<[ChangeType]>>, DecodeError> {
+        if self.header.append_only {
+            return Ok(None);
+        }
+        let payload = self.payload();
+        let codes = payload
+            .get(..self.record_count())
+            .ok_or_else(|| DecodeError::truncated("change types", self.record_count(), payload.len()))?;
+        codes.iter().map(|code| ChangeType::from_code(*code)).collect::<Result<_, _>>().map(Some)
+    }
+
+    /// The Arrow message of an ARROW batch, behind the change types.
+    pub(super) fn arrow_message(&self) -> Result<Bytes, DecodeError> {
+        let payload = self.payload();
+        let skip = if self.header.append_only { 0 } else { self.record_count() };
+        if skip > payload.len() {
+            return Err(DecodeError::truncated("change types", skip, payload.len()));
+        }
+        Ok(payload.slice(skip..))
+    }
+}
+
+/// The batches in a stretch of a log, end to end. What is cut off at the end is left out (`records.md` §1.5).
+#[derive(Clone, Debug)]
+pub struct LogBatches {
+    rest: Bytes,
+    generation: Generation,
+}
+
+impl LogBatches {
+    /// The batches in `bytes`.
+    pub const fn new(bytes: Bytes, generation: Generation) -> Self {
+        Self { rest: bytes, generation }
+    }
+
+    /// The bytes behind the last whole batch that was returned: the beginning of a batch that is cut, or nothing.
+    pub const fn rest(&self) -> &Bytes {
+        &self.rest
+    }
+
+    fn take(&mut self) -> Result<Option<LogBatch>, DecodeError> {
+        let Some(length) = self.rest.get(8..).and_then(|rest| rest.first_chunk()) else { return Ok(None) };
+        let length = i32::from_le_bytes(*length);
+        let size = usize::try_from(length).ok().map(|length| length + LENGTH_OVERHEAD);
+        let Some(size) = size.filter(|size| *size >= HEADER_BYTES) else {
+            return Err(DecodeError::new("log batch", format!("a length of {length} has no room for a header")));
+        };
+        if size > self.rest.len() {
+            return Ok(None);
+        }
+        let bytes = self.rest.split_to(size);
+        let header = LogBatchHeader::decode(&bytes, size, self.generation)?;
+        Ok(Some(LogBatch { header, bytes }))
+    }
+}
+
+impl Iterator for LogBatches {
+    type Item = Result<LogBatch, DecodeError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let batch = self.take().transpose();
+        if matches!(batch, Some(Err(_))) {
+            self.rest.clear();
+        }
+        batch
+    }
+}

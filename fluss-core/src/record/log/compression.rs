@@ -1,0 +1,108 @@
+//! The compression of Arrow buffers, each by itself (`records.md` §1.6).
+
+use std::cell::RefCell;
+use std::io::{Read, Write};
+
+use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::ipc::CompressionType;
+use zstd::bulk::{Compressor, Decompressor};
+
+use crate::error::DecodeError;
+use crate::types::{Compression, ZstdLevel};
+
+const PREFIX_BYTES: usize = 8;
+/// The prefix of a buffer that is stored as it is, because compression does not make it smaller.
+const UNCOMPRESSED: i64 = -1;
+
+thread_local! {
+    // A context costs more to make than a small buffer to compress.
+    static COMPRESSOR: RefCell<Option<(ZstdLevel, Compressor<'static>)>> = const { RefCell::new(None) };
+    static DECOMPRESSOR: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+}
+
+/// Appends a buffer, compressed if that makes it smaller, with the prefix that tells.
+pub(super) fn compress(compression: Compression, raw: &[u8], out: &mut Vec<u8>) {
+    if compression == Compression::None || raw.is_empty() {
+        return out.extend_from_slice(raw);
+    }
+    let start = out.len();
+    out.extend_from_slice(&(raw.len() as i64).to_le_bytes());
+    let written = match compression {
+        Compression::None => None,
+        Compression::Lz4Frame => lz4(raw, out),
+        Compression::Zstd(level) => zstd(level, raw, out),
+    };
+    if written.is_none_or(|written| written >= raw.len()) {
+        out.truncate(start);
+        out.extend_from_slice(&UNCOMPRESSED.to_le_bytes());
+        out.extend_from_slice(raw);
+    }
+}
+
+/// The number of bytes appended; nothing if it did not work out, which leaves the buffer uncompressed.
+fn lz4(raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let start = out.len();
+    let mut encoder = lz4_flex::frame::FrameEncoder::new(&mut *out);
+    encoder.write_all(raw).ok()?;
+    encoder.finish().ok()?;
+    Some(out.len() - start)
+}
+
+fn zstd(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
+    let start = out.len();
+    out.resize(start + zstd::zstd_safe::compress_bound(raw.len()), 0);
+    let written = COMPRESSOR.with_borrow_mut(|slot| {
+        if slot.as_ref().is_none_or(|(other, _)| *other != level) {
+            *slot = Some((level, Compressor::new(level.get()).ok()?));
+        }
+        let (_, compressor) = slot.as_mut()?;
+        compressor.compress_to_buffer(raw, out.get_mut(start..)?).ok()
+    });
+    out.truncate(start + written.unwrap_or(0));
+    written
+}
+
+/// The bytes of a stored buffer. Memory is reserved for `limit` bytes at most.
+pub(super) fn decompress(codec: CompressionType, stored: &Buffer, limit: usize) -> Result<Buffer, DecodeError> {
+    let fault = |reason: String| DecodeError::new("compressed buffer", reason);
+    if stored.is_empty() {
+        return Ok(stored.clone());
+    }
+    let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
+        return Err(DecodeError::truncated("compressed buffer", PREFIX_BYTES, stored.len()));
+    };
+    let size = match i64::from_le_bytes(*prefix) {
+        UNCOMPRESSED => return Ok(stored.slice(PREFIX_BYTES)),
+        0 => return Ok(Buffer::default()),
+        size => usize::try_from(size).map_err(|_| fault(format!("a size of {size} bytes")))?,
+    };
+    if size > limit {
+        return Err(fault(format!("{size} bytes decompressed, at most {limit} are expected")));
+    }
+    let mut raw = MutableBuffer::from_len_zeroed(size);
+    let written = match codec {
+        CompressionType::ZSTD => unzstd(frame, raw.as_slice_mut()),
+        CompressionType::LZ4_FRAME => unlz4(frame, raw.as_slice_mut()),
+        other => return Err(fault(format!("unknown codec {other:?}"))),
+    };
+    match written {
+        Some(written) if written == size => Ok(raw.into()),
+        _ => Err(fault(format!("the frame does not hold {size} bytes"))),
+    }
+}
+
+fn unzstd(frame: &[u8], raw: &mut [u8]) -> Option<usize> {
+    DECOMPRESSOR.with_borrow_mut(|slot| {
+        if slot.is_none() {
+            *slot = Some(Decompressor::new().ok()?);
+        }
+        slot.as_mut()?.decompress_to_buffer(frame, raw).ok()
+    })
+}
+
+fn unlz4(frame: &[u8], raw: &mut [u8]) -> Option<usize> {
+    let mut decoder = lz4_flex::frame::FrameDecoder::new(frame);
+    decoder.read_exact(raw).ok()?;
+    // Nothing may follow.
+    (decoder.read(&mut [0]).ok()? == 0).then_some(raw.len())
+}

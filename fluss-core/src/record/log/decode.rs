@@ -1,0 +1,163 @@
+//! From the bytes of an ARROW batch to columns (`records.md` §1.6).
+
+use arrow::array::{ArrayData, ArrayRef, RecordBatchOptions, make_array, new_empty_array};
+use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, SchemaRef};
+use arrow::error::ArrowError;
+use arrow::ipc;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+
+use super::LogBatch;
+use super::compression::decompress;
+use crate::error::DecodeError;
+
+/// The largest buffer that is decompressed, whatever a batch claims.
+const MAX_BUFFER_BYTES: usize = 256 << 20;
+/// What precedes the metadata: the continuation mark and their size.
+const PREFIX_BYTES: usize = 8;
+
+/// The columns of an ARROW batch. `schema` is that of the batch's schema id, projected as the fetch was.
+///
+/// Buffers that are neither compressed nor misaligned share the memory of the batch; others are copied once.
+///
+/// # Errors
+///
+/// A message that is malformed in any way, or of other columns than `schema`'s.
+pub fn decode_arrow(batch: &LogBatch, schema: &SchemaRef) -> Result<RecordBatch, DecodeError> {
+    if batch.record_count() == 0 {
+        return Ok(RecordBatch::new_empty(schema.clone()));
+    }
+    let message = batch.arrow_message()?;
+    let (metadata, body) = split(&message)?;
+    let message = ipc::root_as_message(&metadata).map_err(|error| fault(error.to_string()))?;
+    let header = message.header_as_record_batch().ok_or_else(|| fault("the message is no record batch"))?;
+    if usize::try_from(header.length()).ok() != Some(batch.record_count()) {
+        return Err(fault(format!("{} rows, the header says {}", header.length(), batch.record_count())));
+    }
+    let mut walk = Walk {
+        nodes: header.nodes().into_iter().flatten().copied().collect::<Vec<_>>().into_iter(),
+        buffers: header.buffers().into_iter().flatten().copied().collect::<Vec<_>>().into_iter(),
+        codec: header.compression().map(|compression| compression.codec()),
+        body: Buffer::from(body),
+    };
+    let columns = schema.fields().iter().map(|field| walk.column(field, Some(batch.record_count())));
+    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    if walk.nodes.next().is_some() || walk.buffers.next().is_some() {
+        return Err(fault("more columns than the schema has"));
+    }
+    let options = RecordBatchOptions::new().with_row_count(Some(batch.record_count()));
+    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(arrow_fault)
+}
+
+/// The metadata, moved to an address that suits them, and the body.
+fn split(message: &Bytes) -> Result<(Buffer, Bytes), DecodeError> {
+    let truncated = || DecodeError::truncated("Arrow message", PREFIX_BYTES, message.len());
+    let prefix = message.first_chunk::<PREFIX_BYTES>().ok_or_else(truncated)?;
+    let [c0, c1, c2, c3, s0, s1, s2, s3] = *prefix;
+    if [c0, c1, c2, c3] != [0xFF; 4] {
+        return Err(fault("it does not begin with the continuation mark"));
+    }
+    let size = usize::try_from(i32::from_le_bytes([s0, s1, s2, s3])).map_err(|_| fault("a negative size"))?;
+    let body_start = PREFIX_BYTES + size;
+    let metadata = message
+        .get(PREFIX_BYTES..body_start)
+        .ok_or_else(|| DecodeError::truncated("Arrow message", body_start, message.len()))?;
+    Ok((Buffer::from_slice_ref(metadata), message.slice(body_start..)))
+}
+
+/// Takes nodes and buffers in the order of the schema, depth first.
+struct Walk {
+    nodes: std::vec::IntoIter<ipc::FieldNode>,
+    buffers: std::vec::IntoIter<ipc::Buffer>,
+    codec: Option<ipc::CompressionType>,
+    body: Buffer,
+}
+
+impl Walk {
+    fn column(&mut self, field: &ArrowField, rows: Option<usize>) -> Result<ArrayRef, DecodeError> {
+        let data = self.array(field.data_type(), rows)?;
+        Ok(make_array(data))
+    }
+
+    fn array(&mut self, data_type: &ArrowType, rows: Option<usize>) -> Result<ArrayData, DecodeError> {
+        let node = self.nodes.next().ok_or_else(|| fault("fewer columns than the schema has"))?;
+        let length = usize::try_from(node.length()).map_err(|_| fault("a negative number of values"))?;
+        if rows.is_some_and(|rows| rows != length) {
+            return Err(fault(format!("a column of {length} values in a batch of {} rows", rows.unwrap_or_default())));
+        }
+        let validity = self.buffer(length.div_ceil(8))?;
+        let nulls = nulls(validity, length, node.null_count())?;
+        let mut builder = ArrayData::builder(data_type.clone()).len(length).nulls(nulls).align_buffers(true);
+        match data_type {
+            ArrowType::Boolean => builder = builder.add_buffer(self.buffer(length.div_ceil(8))?),
+            ArrowType::FixedSizeBinary(width) => {
+                let width = usize::try_from(*width).unwrap_or_default();
+                builder = builder.add_buffer(self.buffer(product(length, width)?)?);
+            }
+            ArrowType::Utf8 | ArrowType::Binary => {
+                let offsets = self.offsets(length)?;
+                builder = builder.add_buffer(offsets).add_buffer(self.buffer(MAX_BUFFER_BYTES)?);
+            }
+            ArrowType::List(child) | ArrowType::Map(child, _) => {
+                builder = builder.add_buffer(self.offsets(length)?);
+                builder = builder.add_child_data(self.array(child.data_type(), None)?);
+            }
+            ArrowType::Struct(fields) => {
+                for child in fields {
+                    builder = builder.add_child_data(self.array(child.data_type(), Some(length))?);
+                }
+            }
+            other => {
+                let width = other.primitive_width().ok_or_else(|| fault(format!("type {other} is not stored")))?;
+                builder = builder.add_buffer(self.buffer(product(length, width)?)?);
+            }
+        }
+        if length == 0 {
+            // Its buffers may be missing altogether.
+            return Ok(new_empty_array(data_type).to_data());
+        }
+        builder.build().map_err(arrow_fault)
+    }
+
+    fn offsets(&mut self, length: usize) -> Result<Buffer, DecodeError> {
+        self.buffer(product(length + 1, size_of::<i32>())?)
+    }
+
+    /// The next buffer. `expected` is the most that it needs to have.
+    fn buffer(&mut self, expected: usize) -> Result<Buffer, DecodeError> {
+        let place = self.buffers.next().ok_or_else(|| fault("fewer buffers than the schema needs"))?;
+        let range = usize::try_from(place.offset()).ok().zip(usize::try_from(place.length()).ok());
+        let inside = range.filter(|(offset, length)| offset.checked_add(*length).is_some_and(|end| end <= self.body.len()));
+        let (offset, length) = inside.ok_or_else(|| fault("a buffer outside the body"))?;
+        let stored = self.body.slice_with_length(offset, length);
+        match self.codec {
+            // Writers may pad what they compress.
+            Some(codec) => decompress(codec, &stored, expected.saturating_add(64).min(MAX_BUFFER_BYTES)),
+            None => Ok(stored),
+        }
+    }
+}
+
+fn nulls(validity: Buffer, length: usize, null_count: i64) -> Result<Option<NullBuffer>, DecodeError> {
+    if null_count == 0 {
+        return Ok(None);
+    }
+    if validity.len() < length.div_ceil(8) {
+        return Err(DecodeError::truncated("validity buffer", length.div_ceil(8), validity.len()));
+    }
+    Ok(Some(NullBuffer::new(BooleanBuffer::new(validity, 0, length))))
+}
+
+fn product(count: usize, width: usize) -> Result<usize, DecodeError> {
+    count.checked_mul(width).ok_or_else(|| fault(format!("{count} values")))
+}
+
+fn fault(reason: impl Into<String>) -> DecodeError {
+    DecodeError::new("Arrow message", reason)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "called by map_err")]
+fn arrow_fault(error: ArrowError) -> DecodeError {
+    fault(error.to_string())
+}

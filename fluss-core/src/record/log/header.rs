@@ -1,0 +1,175 @@
+use crate::error::DecodeError;
+use crate::id::{BatchSequence, LeaderEpoch, Offset, SchemaId, WriterId};
+
+/// The size of what precedes the part that `length` counts.
+pub(super) const LENGTH_OVERHEAD: usize = 12;
+/// The size of the header of magic 0, the only one that is written.
+pub(super) const HEADER_BYTES: usize = 48;
+/// Where the checksum stands in magic 0, and where the bytes that it covers begin.
+pub(super) const CRC_AT: usize = 21;
+pub(super) const CRC_FROM: usize = 25;
+/// Where what a seal writes stands in magic 0.
+pub(super) const WRITER_AT: usize = 32;
+pub(super) const SEQUENCE_AT: usize = 40;
+
+/// The generation of servers that a batch comes from: magic 1 means different things in them (`records.md` §1.1).
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum Generation {
+    /// 0.9.
+    V0_9,
+    /// The development line of 1.0.
+    V1_0,
+}
+
+/// What a record did to its key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum ChangeType {
+    /// It was added to a table without keys.
+    AppendOnly,
+    /// The key is new.
+    Insert,
+    /// What an update replaced.
+    UpdateBefore,
+    /// What an update put in its place.
+    UpdateAfter,
+    /// What was deleted.
+    Delete,
+}
+
+impl ChangeType {
+    const ALL: [Self; 5] = [Self::AppendOnly, Self::Insert, Self::UpdateBefore, Self::UpdateAfter, Self::Delete];
+
+    /// The code on the wire.
+    pub const fn code(self) -> u8 {
+        self as u8
+    }
+
+    /// The change type of a code.
+    pub fn from_code(code: u8) -> Result<Self, DecodeError> {
+        let known = Self::ALL.get(usize::from(code)).copied();
+        known.ok_or_else(|| DecodeError::new("change type", format!("{code} is no change type")))
+    }
+
+    /// The short form: `+A`, `+I`, `-U`, `+U`, `-D`.
+    pub const fn short(self) -> &'static str {
+        match self {
+            Self::AppendOnly => "+A",
+            Self::Insert => "+I",
+            Self::UpdateBefore => "-U",
+            Self::UpdateAfter => "+U",
+            Self::Delete => "-D",
+        }
+    }
+}
+
+/// The header of a log record batch (`records.md` §1.2–1.4).
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LogBatchHeader {
+    /// The offset of the first record.
+    pub base_offset: Offset,
+    /// The size of the whole batch in bytes.
+    pub size: usize,
+    /// The version of the layout.
+    pub magic: u8,
+    /// When the leader stored the batch, in milliseconds since the epoch.
+    pub commit_timestamp: i64,
+    /// The epoch of the leader; absent in layouts without it and where unknown.
+    pub leader_epoch: Option<LeaderEpoch>,
+    /// CRC-32C of everything behind it.
+    pub crc: u32,
+    /// The schema of the records.
+    pub schema_id: SchemaId,
+    /// Whether all records are [`ChangeType::AppendOnly`].
+    pub append_only: bool,
+    /// The offset of the last record less that of the first; 0 also without records.
+    pub last_offset_delta: i32,
+    /// The idempotent writer, if there is one.
+    pub writer_id: Option<WriterId>,
+    /// The number that the writer gave the batch.
+    pub batch_sequence: Option<BatchSequence>,
+    /// The number of records.
+    pub record_count: usize,
+    /// Where the checksum's bytes begin.
+    pub(super) crc_from: usize,
+    /// Where the payload begins, behind the statistics if there are any.
+    pub(super) payload_from: usize,
+}
+
+impl LogBatchHeader {
+    /// Reads the header off the front of `bytes`, which may end behind it.
+    pub(super) fn decode(bytes: &[u8], size: usize, generation: Generation) -> Result<Self, DecodeError> {
+        let mut reader = Reader { rest: bytes };
+        let base_offset = i64::from_le_bytes(reader.take()?);
+        let _length: [u8; 4] = reader.take()?;
+        let [magic] = reader.take()?;
+        let commit_timestamp = i64::from_le_bytes(reader.take()?);
+        let layout = Layout::of(magic, generation)?;
+        let leader_epoch = if layout.epoch { Some(i32::from_le_bytes(reader.take()?)) } else { None };
+        let crc = u32::from_le_bytes(reader.take()?);
+        let crc_from = bytes.len() - reader.rest.len();
+        let schema_id = SchemaId(i16::from_le_bytes(reader.take()?));
+        let [attributes] = reader.take()?;
+        let last_offset_delta = i32::from_le_bytes(reader.take()?);
+        let writer_id = i64::from_le_bytes(reader.take()?);
+        let batch_sequence = i32::from_le_bytes(reader.take()?);
+        let record_count = count(i32::from_le_bytes(reader.take()?))?;
+        let statistics = if layout.statistics { count(i32::from_le_bytes(reader.take()?))? } else { 0 };
+        let payload_from = bytes.len() - reader.rest.len() + statistics;
+        if payload_from > size || last_offset_delta < 0 {
+            return Err(DecodeError::new("log batch header", "its parts contradict each other"));
+        }
+        Ok(Self {
+            base_offset,
+            size,
+            magic,
+            commit_timestamp,
+            leader_epoch: leader_epoch.filter(|epoch| *epoch >= 0).map(LeaderEpoch),
+            crc,
+            schema_id,
+            append_only: attributes & 1 == 1,
+            last_offset_delta,
+            writer_id: (writer_id >= 0).then_some(WriterId(writer_id)),
+            batch_sequence: (batch_sequence >= 0).then_some(BatchSequence(batch_sequence)),
+            record_count,
+            crc_from,
+            payload_from,
+        })
+    }
+}
+
+/// What a magic number and a generation say about the header.
+struct Layout {
+    epoch: bool,
+    statistics: bool,
+}
+
+impl Layout {
+    fn of(magic: u8, generation: Generation) -> Result<Self, DecodeError> {
+        match (magic, generation) {
+            (0, _) => Ok(Self { epoch: false, statistics: false }),
+            (1, Generation::V0_9) => Ok(Self { epoch: true, statistics: false }),
+            (1, Generation::V1_0) => Ok(Self { epoch: false, statistics: true }),
+            (2, Generation::V1_0) => Ok(Self { epoch: true, statistics: true }),
+            _ => Err(DecodeError::new("log batch header", format!("unknown magic {magic}"))),
+        }
+    }
+}
+
+fn count(number: i32) -> Result<usize, DecodeError> {
+    usize::try_from(number).map_err(|_| DecodeError::new("log batch header", format!("{number} is no count")))
+}
+
+struct Reader<'a> {
+    rest: &'a [u8],
+}
+
+impl Reader<'_> {
+    fn take<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+        let (front, rest) = self
+            .rest
+            .split_first_chunk()
+            .ok_or_else(|| DecodeError::truncated("log batch header", N, self.rest.len()))?;
+        self.rest = rest;
+        Ok(*front)
+    }
+}

@@ -1,0 +1,14 @@
+//! Log record batches (`records.md` §1): a header, then columns as one Arrow message, or rows one behind the other.
+
+mod batch;
+mod compression;
+mod decode;
+mod encode;
+mod header;
+mod rows;
+
+pub use batch::{LogBatch, LogBatches};
+pub use decode::decode_arrow;
+pub use encode::{UnsealedBatch, encode_arrow};
+pub use header::{ChangeType, Generation, LogBatchHeader};
+pub use rows::{RowsBuilder, decode_rows};
