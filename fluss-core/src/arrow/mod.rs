@@ -1,1 +1,16 @@
-//! Tables as Arrow: schemas, rows to columns, columns to rows.
+//! Tables as Arrow: schemas, rows to columns, columns to rows, and batches made to fit a table.
+//!
+//! The *wire* schema is what batches hold (`records.md` §1.7): times in it have no zone. The *user* schema is what
+//! scanners show: there `TIMESTAMP_LTZ` columns are in UTC. Both share their buffers.
+
+mod columns;
+mod conform;
+mod rows;
+mod schema;
+mod split;
+
+pub use columns::ColumnsBuilder;
+pub use conform::conform;
+pub use rows::{ArrowRow, ArrowRows};
+pub use schema::{arrow_schema, row_type, user_schema, with_schema};
+pub use split::{data_bytes, split};
