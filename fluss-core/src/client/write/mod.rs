@@ -12,6 +12,7 @@
 mod accumulator;
 mod append;
 mod batch;
+mod bucket;
 mod handle;
 mod memory;
 mod router;

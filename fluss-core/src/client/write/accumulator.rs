@@ -1,0 +1,302 @@
+//! Every unacknowledged row of a writer, and what is to be done next.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use fluss_rpc::net::ServerAddress;
+use tokio::time::Instant;
+
+use super::batch::{Layout, OpenBatch, Rows, Stage};
+use super::bucket::{BucketQueue, Followup, Outcome};
+use super::handle::{Delivery, WriteHandle};
+use crate::client::error::{Context, Error, ErrorKind};
+use crate::client::options::WriterOptions;
+use crate::error::ValueError;
+use crate::id::{TableBucket, WriterId};
+use crate::record::log::UnsealedBatch;
+use crate::types::{Row, TablePath};
+
+/// Which batch of which bucket.
+pub(super) type BatchKey = (TableBucket, u64);
+
+/// Every unacknowledged row of a writer.
+///
+/// Rows, encodings, answers and the time go in; batches to encode and to send, and the next moment at which something
+/// is due, come out.
+pub(super) struct Accumulator {
+    table: TablePath,
+    layout: Layout,
+    options: WriterOptions,
+    buckets: BTreeMap<TableBucket, BucketQueue>,
+    /// Bytes of memory taken, but held by no batch yet.
+    funds: usize,
+    last_id: u64,
+    /// The first failure that nobody was told yet.
+    failure: Option<Error>,
+    /// Why the writer is at its end.
+    ended: Option<Error>,
+}
+
+/// What became of a row.
+pub(super) enum Pushed {
+    /// It is in a batch. `wake` says that the sender has something to do.
+    Taken { handle: WriteHandle, wake: bool },
+    /// Memory is needed first.
+    NeedsFunds,
+}
+
+/// What is sent to one server at once: at most one batch of each bucket.
+pub(super) struct Shipment {
+    pub(super) server: ServerAddress,
+    pub(super) batches: Vec<(BatchKey, Bytes)>,
+    /// When the first of the batches has to be given up.
+    pub(super) deadline: Instant,
+}
+
+/// What stands in the way of due batches.
+#[derive(Default)]
+pub(super) struct Obstacles {
+    /// Buckets that need a writer id.
+    pub(super) writer: bool,
+    /// Buckets without a leader that is connected.
+    pub(super) leaders: Vec<TableBucket>,
+}
+
+impl Accumulator {
+    pub(super) fn new(table: TablePath, layout: Layout, options: WriterOptions) -> Self {
+        let buckets = BTreeMap::new();
+        Self { table, layout, options, buckets, funds: 0, last_id: 0, failure: None, ended: None }
+    }
+
+    /// Adds memory for rows to come.
+    pub(super) fn fund(&mut self, bytes: usize) {
+        self.funds += bytes;
+    }
+
+    /// Why nothing can be written any more.
+    pub(super) fn ended(&self) -> Option<&Error> {
+        self.ended.as_ref()
+    }
+
+    /// Adds a row, all or nothing.
+    pub(super) fn push_row(
+        &mut self,
+        bucket: TableBucket,
+        row: &(impl Row + ?Sized),
+        now: Instant,
+    ) -> Result<Pushed, ValueError> {
+        if self.funds == 0 {
+            return Ok(Pushed::NeedsFunds);
+        }
+        let queue = self.buckets.entry(bucket).or_default();
+        let wake = queue.open.is_none();
+        let open = queue.open.get_or_insert_with(|| OpenBatch::new(&self.layout, now));
+        let growth = match open.append(&self.layout, row) {
+            Ok(growth) => growth,
+            Err(error) => {
+                if open.count == 0 {
+                    queue.open = None;
+                }
+                return Err(error);
+            }
+        };
+        // The last row may be larger than what was left; the next one waits for it.
+        let paid = growth.min(self.funds);
+        self.funds -= paid;
+        open.bytes -= growth - paid;
+        let handle = WriteHandle::row(open.delivery.clone(), open.count - 1);
+        let full = open.bytes >= self.options.batch_bytes;
+        if full {
+            queue.close_open(&mut self.last_id);
+        }
+        Ok(Pushed::Taken { handle, wake: wake || full })
+    }
+
+    /// Whether the open batch of a bucket has room.
+    pub(super) fn is_open(&self, bucket: &TableBucket) -> bool {
+        self.buckets.get(bucket).is_some_and(|queue| queue.open.is_some())
+    }
+
+    /// Adds an Arrow batch, which holds `bytes` of memory, as a batch of its own.
+    pub(super) fn push_arrow(
+        &mut self,
+        bucket: TableBucket,
+        batch: RecordBatch,
+        bytes: usize,
+        now: Instant,
+    ) -> Arc<Delivery> {
+        let queue = self.buckets.entry(bucket).or_default();
+        queue.close_open(&mut self.last_id);
+        let delivery = Arc::new(Delivery::default());
+        queue.push(&mut self.last_id, Stage::Raw(Rows::Arrow(batch)), bytes, now, delivery.clone());
+        delivery
+    }
+
+    /// Lets no more rows join any batch, and returns the fates of all.
+    pub(super) fn close_open(&mut self) -> Vec<Arc<Delivery>> {
+        let mut deliveries = Vec::new();
+        for queue in self.buckets.values_mut() {
+            queue.close_open(&mut self.last_id);
+            deliveries.extend(queue.unsettled().map(|batch| batch.delivery.clone()));
+        }
+        deliveries
+    }
+
+    /// Sends what there is, because memory is short, and gives back what no batch holds.
+    pub(super) fn relieve(&mut self) -> usize {
+        for queue in self.buckets.values_mut() {
+            queue.close_open(&mut self.last_id);
+        }
+        std::mem::take(&mut self.funds)
+    }
+
+    /// The first failure since the last call.
+    pub(super) fn take_failure(&mut self) -> Option<Error> {
+        self.failure.take()
+    }
+
+    /// Whether nothing is left to be sent or answered.
+    pub(super) fn is_empty(&self) -> bool {
+        self.buckets.values().all(|queue| queue.open.is_none() && queue.unsettled().next().is_none())
+    }
+
+    /// The batches to be encoded: full ones, and those that have waited long enough for more rows.
+    pub(super) fn take_raw(&mut self, now: Instant) -> Vec<(BatchKey, Rows)> {
+        let mut raw = Vec::new();
+        for (bucket, queue) in &mut self.buckets {
+            if queue.open.as_ref().is_some_and(|open| now >= open.opened + self.options.linger) {
+                queue.close_open(&mut self.last_id);
+            }
+            for batch in queue.waiting_mut() {
+                if matches!(batch.stage, Stage::Raw(_))
+                    && let Stage::Raw(rows) = std::mem::replace(&mut batch.stage, Stage::Encoding)
+                {
+                    raw.push(((*bucket, batch.id), rows));
+                }
+            }
+        }
+        raw
+    }
+
+    /// Takes an encoded batch back.
+    pub(super) fn on_encoded(&mut self, (bucket, id): BatchKey, encoded: UnsealedBatch) {
+        let queue = self.buckets.get_mut(&bucket);
+        if let Some(batch) = queue.and_then(|queue| queue.waiting_mut().find(|batch| batch.id == id)) {
+            batch.stage = Stage::Encoded(encoded);
+        }
+    }
+
+    /// Sends due batches on their way, as far as their leaders are known by `leader`.
+    pub(super) fn drain(
+        &mut self,
+        now: Instant,
+        leader: impl Fn(&TableBucket) -> Option<ServerAddress>,
+    ) -> (Vec<Shipment>, Obstacles) {
+        let mut shipments: Vec<Shipment> = Vec::new();
+        let mut obstacles = Obstacles::default();
+        for (bucket, queue) in &mut self.buckets {
+            if !queue.is_due(now, self.options.max_in_flight) {
+                continue;
+            }
+            if self.options.idempotence && queue.lacks_writer() {
+                obstacles.writer |= !queue.has_in_flight();
+                continue;
+            }
+            let Some(server) = leader(bucket) else {
+                obstacles.leaders.push(*bucket);
+                continue;
+            };
+            let Some(batch) = queue.send_next(self.options.idempotence) else { continue };
+            let Some(bytes) = batch.sealed() else { continue };
+            let deadline = batch.created + self.options.delivery_timeout;
+            let due = Due { key: (*bucket, batch.id), bytes, deadline };
+            place(&mut shipments, server, self.options.request_max_bytes, due);
+        }
+        (shipments, obstacles)
+    }
+
+    /// Lets every bucket that needs one become a writer.
+    pub(super) fn adopt(&mut self, writer: WriterId) {
+        self.buckets.values_mut().filter(|queue| !queue.has_in_flight()).for_each(|queue| queue.sequences.adopt(writer));
+    }
+
+    /// Takes note of what came of a batch. Returns the bytes to give back, and whether the leader is to be looked for.
+    pub(super) fn on_outcome(&mut self, (bucket, id): BatchKey, outcome: Outcome, now: Instant) -> (usize, bool) {
+        let Some(queue) = self.buckets.get_mut(&bucket) else { return (0, false) };
+        let followup = queue.on_outcome(id, outcome, now, self.options.retries);
+        let refresh = followup.refresh;
+        (self.settle([followup]), refresh)
+    }
+
+    /// Fails what cannot be encoded.
+    pub(super) fn on_unencodable(&mut self, (bucket, id): BatchKey, error: ValueError) -> usize {
+        let error = Context::new("append").table(&self.table).bucket(bucket.bucket).error(error);
+        let Some(queue) = self.buckets.get_mut(&bucket) else { return 0 };
+        let followup = queue.on_unencodable(id, error);
+        self.settle(followup)
+    }
+
+    /// Fails the batches that have waited for too long.
+    pub(super) fn expire(&mut self, now: Instant) -> usize {
+        let timeout = self.options.delivery_timeout;
+        let mut followups = Vec::new();
+        for (bucket, queue) in &mut self.buckets {
+            let context = Context::new("append").table(&self.table).bucket(bucket.bucket);
+            followups.extend(queue.expire(now, timeout, |batch| {
+                let mut context = context.clone();
+                context.server = batch.last_error.as_ref().and_then(|error| error.context().server.clone());
+                context.error(ErrorKind::Timeout { after: timeout, outcome_unknown: batch.attempts > 0 })
+            }));
+        }
+        self.settle(followups)
+    }
+
+    fn settle(&mut self, followups: impl IntoIterator<Item = Followup>) -> usize {
+        let mut released = 0;
+        for followup in followups {
+            released += followup.released;
+            if self.failure.is_none() {
+                self.failure = followup.failure;
+            }
+        }
+        released
+    }
+
+    /// When time alone will change something.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let (linger, timeout) = (self.options.linger, self.options.delivery_timeout);
+        self.buckets.values().filter_map(|queue| queue.next_wake(linger, timeout)).min()
+    }
+
+    /// Ends the writer: everything fails, and so does everything that comes.
+    pub(super) fn end(&mut self, error: &Error) -> usize {
+        self.ended = Some(error.clone());
+        let released: usize = self.buckets.values_mut().map(|queue| queue.fail_all(error)).sum();
+        released + std::mem::take(&mut self.funds)
+    }
+}
+
+/// Puts a batch into the first shipment to its server that has room, a new one if there is none.
+fn place(shipments: &mut Vec<Shipment>, server: ServerAddress, room: usize, due: Due) {
+    let Due { key, bytes, deadline } = due;
+    let fits = |shipment: &Shipment| {
+        let taken: usize = shipment.batches.iter().map(|(_, batch)| batch.len()).sum();
+        shipment.server == server && taken + bytes.len() <= room
+    };
+    match shipments.iter_mut().find(|shipment| fits(shipment)) {
+        Some(shipment) => {
+            shipment.deadline = shipment.deadline.min(deadline);
+            shipment.batches.push((key, bytes));
+        }
+        None => shipments.push(Shipment { server, batches: vec![(key, bytes)], deadline }),
+    }
+}
+
+struct Due {
+    key: BatchKey,
+    bytes: Bytes,
+    deadline: Instant,
+}

@@ -1,0 +1,223 @@
+//! The batches of one bucket, in order.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluss_rpc::code::ErrorCode;
+use tokio::time::Instant;
+
+use super::batch::{Batch, OpenBatch, Stage};
+use super::handle::Delivery;
+use super::sequences::{Sequences, Verdict, judge};
+use crate::client::Error;
+use crate::client::retry;
+use crate::id::Offset;
+
+/// The batches of one bucket: one that rows join, those that wait, and those on their way.
+///
+/// A batch that is sent again travels alone, so that the server stores the batches in their order.
+#[derive(Default)]
+pub(super) struct BucketQueue {
+    pub(super) open: Option<OpenBatch>,
+    /// In order, the oldest first.
+    waiting: VecDeque<Batch>,
+    /// In order, the oldest first.
+    in_flight: VecDeque<Batch>,
+    pub(super) sequences: Sequences,
+    pause: Option<Pause>,
+}
+
+/// A bucket that was refused rests before it tries again.
+struct Pause {
+    until: Instant,
+    lengths: Box<dyn Iterator<Item = Duration> + Send>,
+}
+
+/// What came of a batch on its way.
+pub(super) enum Outcome {
+    /// It is stored, from this offset on.
+    Stored(Option<Offset>),
+    /// The server refused it.
+    Refused(ErrorCode, Error),
+    /// Nobody knows; it is to be sent again under the same number.
+    Unknown(Error),
+    /// It cannot be sent.
+    Impossible(Error),
+}
+
+/// What is to be done after an outcome.
+#[derive(Default)]
+pub(super) struct Followup {
+    /// Bytes of memory to give back.
+    pub(super) released: usize,
+    /// Whether the leader is to be looked for.
+    pub(super) refresh: bool,
+    /// Why the batch failed for good.
+    pub(super) failure: Option<Error>,
+}
+
+impl BucketQueue {
+    /// Lets no more rows join.
+    pub(super) fn close_open(&mut self, id: &mut u64) {
+        if let Some(open) = self.open.take() {
+            self.push(id, Stage::Raw(open.rows), open.bytes, open.opened, open.delivery);
+        }
+    }
+
+    /// Adds a batch to those that wait.
+    pub(super) fn push(
+        &mut self,
+        id: &mut u64,
+        stage: Stage,
+        bytes: usize,
+        created: Instant,
+        delivery: Arc<Delivery>,
+    ) {
+        *id += 1;
+        let batch =
+            Batch { id: *id, stage, bytes, delivery, created, attempts: 0, stamp: None, last_error: None };
+        self.waiting.push_back(batch);
+    }
+
+    /// All batches that are not settled, apart from the open one.
+    pub(super) fn unsettled(&self) -> impl Iterator<Item = &Batch> {
+        self.in_flight.iter().chain(&self.waiting)
+    }
+
+    pub(super) fn waiting_mut(&mut self) -> impl Iterator<Item = &mut Batch> {
+        self.waiting.iter_mut()
+    }
+
+    pub(super) fn has_in_flight(&self) -> bool {
+        !self.in_flight.is_empty()
+    }
+
+    /// Whether the next batch could be sent but for its leader and writer.
+    pub(super) fn is_due(&self, now: Instant, max_in_flight: usize) -> bool {
+        let Some(head) = self.waiting.front() else { return false };
+        let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
+        let alone = self.in_flight.is_empty();
+        let in_line =
+            head.attempts == 0 && self.in_flight.len() < max_in_flight && self.in_flight.iter().all(|b| b.attempts == 1);
+        rested && (alone || in_line) && matches!(head.stage, Stage::Encoded(_))
+    }
+
+    /// Whether the next batch needs the bucket to be a writer, and it is none. While batches of the former writer are
+    /// on their way it stays so.
+    pub(super) fn lacks_writer(&self) -> bool {
+        self.waiting.front().is_some_and(|head| head.stamp.is_none()) && !self.sequences.is_ready()
+    }
+
+    /// Sends the next batch on its way.
+    pub(super) fn send_next(&mut self, idempotent: bool) -> Option<&Batch> {
+        let head = self.waiting.front_mut()?;
+        if idempotent && head.stamp.is_none() {
+            head.stamp = Some(self.sequences.next()?);
+        }
+        head.attempts += 1;
+        let head = self.waiting.pop_front()?;
+        self.in_flight.push_back(head);
+        self.in_flight.back()
+    }
+
+    /// Takes note of what came of a batch.
+    pub(super) fn on_outcome(&mut self, id: u64, outcome: Outcome, now: Instant, retries: u32) -> Followup {
+        let Some(position) = self.in_flight.iter().position(|batch| batch.id == id) else {
+            return Followup::default();
+        };
+        let Some(mut batch) = self.in_flight.remove(position) else { return Followup::default() };
+        let (verdict, error) = match outcome {
+            Outcome::Stored(offset) => {
+                self.pause = None;
+                return settle(&batch, Ok(offset));
+            }
+            Outcome::Refused(code, error) => (judge(code, position == 0), error),
+            Outcome::Unknown(error) => (Verdict::Retry { refresh: true }, error),
+            Outcome::Impossible(error) => (Verdict::Fail, error),
+        };
+        match verdict {
+            Verdict::Stored => settle(&batch, Ok(None)),
+            Verdict::Fail => self.fail(&batch, error),
+            _ if batch.attempts > retries => self.fail(&batch, error),
+            Verdict::Renumber => {
+                batch.stamp = None;
+                self.sequences.abandon();
+                self.requeue(batch, error, now, false)
+            }
+            Verdict::Retry { refresh } => self.requeue(batch, error, now, refresh),
+        }
+    }
+
+    fn requeue(&mut self, mut batch: Batch, error: Error, now: Instant, refresh: bool) -> Followup {
+        batch.last_error = Some(error);
+        let place = self.waiting.iter().position(|other| other.id > batch.id).unwrap_or(self.waiting.len());
+        self.waiting.insert(place, batch);
+        let pause =
+            self.pause.get_or_insert_with(|| Pause { until: now, lengths: Box::new(retry::pauses()) });
+        if pause.until <= now {
+            pause.until = now + pause.lengths.next().unwrap_or_default();
+        }
+        Followup { refresh, ..Followup::default() }
+    }
+
+    fn fail(&mut self, batch: &Batch, error: Error) -> Followup {
+        if batch.stamp.is_some() {
+            self.sequences.abandon();
+        }
+        let followup = settle(batch, Err(error.clone()));
+        Followup { failure: Some(error), ..followup }
+    }
+
+    /// Fails the batches that have waited for longer than `timeout`. Those on their way have a deadline of their own.
+    pub(super) fn expire(
+        &mut self,
+        now: Instant,
+        timeout: Duration,
+        error: impl Fn(&Batch) -> Error,
+    ) -> Vec<Followup> {
+        let mut followups = Vec::new();
+        while let Some(head) = self.waiting.front()
+            && now >= head.created + timeout
+        {
+            let error = error(head);
+            if let Some(head) = self.waiting.pop_front() {
+                followups.push(self.fail(&head, error));
+            }
+        }
+        followups
+    }
+
+    /// Fails a batch that cannot be encoded.
+    pub(super) fn on_unencodable(&mut self, id: u64, error: Error) -> Option<Followup> {
+        let position = self.waiting.iter().position(|batch| batch.id == id)?;
+        let batch = self.waiting.remove(position)?;
+        Some(self.fail(&batch, error))
+    }
+
+    /// When time alone will change something.
+    pub(super) fn next_wake(&self, linger: Duration, timeout: Duration) -> Option<Instant> {
+        let lingered = self.open.as_ref().map(|open| open.opened + linger);
+        let expired = self.waiting.front().map(|head| head.created + timeout);
+        let rested = self.waiting.front().and_then(|_| self.pause.as_ref()).map(|pause| pause.until);
+        [lingered, expired, rested].into_iter().flatten().min()
+    }
+
+    /// Fails everything, the open batch included.
+    pub(super) fn fail_all(&mut self, error: &Error) -> usize {
+        let open = self.open.take();
+        let mut released = open.as_ref().map_or(0, |open| open.bytes);
+        if let Some(open) = open {
+            open.delivery.settle(Err(error.clone()));
+        }
+        for batch in self.waiting.drain(..).chain(self.in_flight.drain(..)) {
+            released += settle(&batch, Err(error.clone())).released;
+        }
+        released
+    }
+}
+
+fn settle(batch: &Batch, outcome: Result<Option<Offset>, Error>) -> Followup {
+    batch.delivery.settle(outcome);
+    Followup { released: batch.bytes, ..Followup::default() }
+}

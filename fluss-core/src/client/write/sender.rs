@@ -1,0 +1,337 @@
+//! The task that carries out what the accumulator decides.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::{RequestError, ServerAddress};
+use fluss_rpc::proto;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+
+use super::accumulator::{Accumulator, BatchKey, Obstacles, Shipment};
+use super::batch::{Layout, Rows};
+use super::bucket::Outcome;
+use super::memory::Memory;
+use crate::client::Connection;
+use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::retry;
+use crate::error::ValueError;
+use crate::id::{BucketId, PartitionId, WriterId};
+use crate::record::log::UnsealedBatch;
+use crate::types::TableInfo;
+
+/// What a writer and its sender share.
+pub(super) struct Shared {
+    pub(super) info: Arc<TableInfo>,
+    pub(super) layout: Layout,
+    pub(super) memory: Memory,
+    pub(super) accumulator: Mutex<Accumulator>,
+    /// Rings when the sender has something to do.
+    pub(super) wake: Notify,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Accumulator> {
+        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What a task of the sender found.
+enum Event {
+    Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
+    Answered(Vec<BatchKey>, ServerAddress, Result<proto::ProduceLogResponse, RequestError>),
+    Connected(ServerAddress),
+    Writer(Result<WriterId>),
+    Refreshed,
+}
+
+/// Sends the batches of one writer, until the writer is closed and everything is settled.
+pub(super) struct Sender {
+    shared: Arc<Shared>,
+    connection: Connection,
+    tasks: JoinSet<Event>,
+    connecting: HashSet<ServerAddress>,
+    refreshing: bool,
+    asking_writer: bool,
+    /// Before this nobody is asked for a leader or writer again.
+    rest: Option<Instant>,
+    pauses: Box<dyn Iterator<Item = std::time::Duration> + Send>,
+    closing: tokio_util::sync::CancellationToken,
+}
+
+impl Sender {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        connection: Connection,
+        closing: tokio_util::sync::CancellationToken,
+    ) -> Self {
+        Self {
+            shared,
+            connection,
+            tasks: JoinSet::new(),
+            connecting: HashSet::new(),
+            refreshing: false,
+            asking_writer: false,
+            rest: None,
+            pauses: Box::new(retry::pauses()),
+            closing,
+        }
+    }
+
+    /// Works until the writer is closed and nothing is left.
+    pub(super) async fn run(mut self) {
+        loop {
+            if let Err(error) = self.connection.check_open("append") {
+                return self.end(&error);
+            }
+            let now = Instant::now();
+            self.advance(now);
+            if self.closing.is_cancelled() && self.shared.lock().is_empty() {
+                return;
+            }
+            let wake = self.next_wake(now);
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
+                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                Some(event) = self.tasks.join_next() => self.on_joined(event),
+            }
+        }
+    }
+
+    fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let due = self.shared.lock().next_wake();
+        let rest = self.rest.filter(|rest| *rest > now);
+        // What is overdue waits for a task, which rings by itself.
+        [due.filter(|due| *due > now), rest].into_iter().flatten().min()
+    }
+
+    /// Everything that can be done now.
+    fn advance(&mut self, now: Instant) {
+        let released = self.shared.lock().expire(now);
+        self.shared.memory.release(released);
+        let raw = self.shared.lock().take_raw(now);
+        raw.into_iter().for_each(|(key, rows)| self.encode(key, rows));
+        let cluster = self.connection.cluster();
+        let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
+        let (shipments, obstacles) =
+            self.shared.lock().drain(now, |bucket| cluster.leader(bucket).filter(|server| open(server)).cloned());
+        shipments.into_iter().for_each(|shipment| self.ship(shipment, now));
+        self.clear(&obstacles, now);
+    }
+
+    fn encode(&mut self, key: BatchKey, rows: Rows) {
+        let layout = self.shared.layout.clone();
+        self.tasks.spawn_blocking(move || Event::Encoded(key, layout.encode(rows)));
+    }
+
+    fn ship(&mut self, shipment: Shipment, now: Instant) {
+        let Shipment { server, batches, deadline } = shipment;
+        let options = self.connection.options();
+        let timeout = options.request_timeout.min(deadline.saturating_duration_since(now));
+        let keys: Vec<BatchKey> = batches.iter().map(|(key, _)| *key).collect();
+        let request = proto::ProduceLogRequest {
+            acks: options.writer.acks.number(),
+            table_id: self.shared.info.id.get(),
+            timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1),
+            buckets_req: batches
+                .into_iter()
+                .map(|((bucket, _), records)| proto::PbProduceLogReqForBucket {
+                    partition_id: bucket.partition.map(PartitionId::get),
+                    bucket_id: bucket.bucket.get(),
+                    records,
+                })
+                .collect(),
+        };
+        // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
+        match self.connection.servers().open(&server) {
+            Some(connection) => {
+                let answer = connection.send_within(&request, timeout);
+                self.tasks.spawn(async move { Event::Answered(keys, server, answer.await) });
+            }
+            None => self.on_lost(&keys, &server),
+        }
+    }
+
+    /// A connection that was lost between the look at it and its use: nothing was sent.
+    fn on_lost(&mut self, keys: &[BatchKey], server: &ServerAddress) {
+        for key in keys {
+            let error = self.context(*key, server).error(ErrorKind::NoServer);
+            self.on_outcome(*key, Outcome::Unknown(error));
+        }
+    }
+
+    /// Begins to find what due batches lack.
+    fn clear(&mut self, obstacles: &Obstacles, now: Instant) {
+        if self.rest.is_some_and(|rest| now < rest) {
+            return;
+        }
+        if obstacles.writer && !self.asking_writer {
+            self.asking_writer = true;
+            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            self.tasks.spawn(async move { Event::Writer(init_writer(&connection, &info).await) });
+        }
+        let cluster = self.connection.cluster();
+        for bucket in &obstacles.leaders {
+            match cluster.leader(bucket) {
+                Some(server) => self.connect(server.clone()),
+                None => self.refresh(),
+            }
+        }
+    }
+
+    fn connect(&mut self, server: ServerAddress) {
+        if self.connecting.insert(server.clone()) {
+            let connection = self.connection.clone();
+            self.tasks.spawn(async move {
+                // A server that cannot be reached may not be the leader any more.
+                if connection.servers().get(&server).await.is_err() {
+                    return Event::Connected(server);
+                }
+                Event::Connected(server)
+            });
+        }
+    }
+
+    fn refresh(&mut self) {
+        if !self.refreshing {
+            self.refreshing = true;
+            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            let generation = connection.cluster().generation();
+            self.tasks.spawn(async move {
+                if let Err(error) = connection.refresh(Some(&info.path), generation).await {
+                    tracing::debug!(table = %info.path, %error, "no metadata");
+                }
+                Event::Refreshed
+            });
+        }
+    }
+
+    fn on_joined(&mut self, joined: Result<Event, JoinError>) {
+        match joined {
+            Ok(event) => self.on_event(event),
+            Err(error) => self.end(&self.at_table().error(ErrorKind::Defect(error.to_string()))),
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Encoded(key, Ok(batch)) => self.shared.lock().on_encoded(key, batch),
+            Event::Encoded(key, Err(error)) => {
+                let released = self.shared.lock().on_unencodable(key, error);
+                self.shared.memory.release(released);
+            }
+            Event::Answered(keys, server, answer) => self.on_answer(&keys, &server, answer),
+            Event::Connected(server) => {
+                self.connecting.remove(&server);
+                if self.connection.servers().open(&server).is_none() {
+                    self.pause();
+                    self.refresh();
+                }
+            }
+            Event::Refreshed => {
+                self.refreshing = false;
+                self.pause();
+            }
+            Event::Writer(writer) => self.on_writer(writer),
+        }
+    }
+
+    fn on_writer(&mut self, writer: Result<WriterId>) {
+        self.asking_writer = false;
+        match writer {
+            Ok(writer) => self.shared.lock().adopt(writer),
+            Err(error) if error.is_retriable() => self.pause(),
+            // Nobody may write to this table: that is told at once, and not again for every row.
+            Err(error) => self.end(&error),
+        }
+    }
+
+    /// Lets some time pass before the next attempt to find something, the more the longer nothing is written.
+    fn pause(&mut self) {
+        self.rest = self.pauses.next().map(|pause| Instant::now() + pause);
+    }
+
+    fn on_answer(
+        &mut self,
+        keys: &[BatchKey],
+        server: &ServerAddress,
+        answer: Result<proto::ProduceLogResponse, RequestError>,
+    ) {
+        match answer {
+            Ok(response) => {
+                self.rest = None;
+                self.pauses = Box::new(retry::pauses());
+                for key in keys {
+                    let outcome = self.outcome(*key, server, &response);
+                    self.on_outcome(*key, outcome);
+                }
+            }
+            Err(error) => {
+                for key in keys {
+                    let outcome = self.failure(*key, server, error.clone());
+                    self.on_outcome(*key, outcome);
+                }
+            }
+        }
+    }
+
+    fn outcome(&self, key: BatchKey, server: &ServerAddress, response: &proto::ProduceLogResponse) -> Outcome {
+        let (bucket, _) = key;
+        let answer = response.buckets_resp.iter().find(|answer| {
+            BucketId(answer.bucket_id) == bucket.bucket && answer.partition_id.map(PartitionId) == bucket.partition
+        });
+        let Some(answer) = answer else {
+            let what = crate::error::DecodeError::new("answer to an append", "the bucket is missing");
+            return Outcome::Unknown(self.context(key, server).error(what));
+        };
+        match ErrorCode::of(answer.error_code) {
+            Some(code) => {
+                let kind = ErrorKind::server(code, answer.error_message.clone());
+                Outcome::Refused(code, self.context(key, server).error(kind))
+            }
+            None => Outcome::Stored(answer.base_offset.filter(|offset| *offset >= 0)),
+        }
+    }
+
+    fn failure(&self, key: BatchKey, server: &ServerAddress, error: RequestError) -> Outcome {
+        let code = if let RequestError::Server { code, .. } = &error { Some(*code) } else { None };
+        let retriable = error.is_retriable();
+        let error = self.context(key, server).error(error);
+        match code {
+            Some(code) => Outcome::Refused(code, error),
+            None if retriable => Outcome::Unknown(error),
+            None => Outcome::Impossible(error),
+        }
+    }
+
+    fn on_outcome(&mut self, key: BatchKey, outcome: Outcome) {
+        let (released, refresh) = self.shared.lock().on_outcome(key, outcome, Instant::now());
+        self.shared.memory.release(released);
+        if refresh {
+            self.refresh();
+        }
+    }
+
+    fn end(&mut self, error: &Error) {
+        let released = self.shared.lock().end(error);
+        self.shared.memory.release(released);
+    }
+
+    fn at_table(&self) -> Context {
+        Context::new("append").table(&self.shared.info.path)
+    }
+
+    fn context(&self, (bucket, _): BatchKey, server: &ServerAddress) -> Context {
+        self.at_table().bucket(bucket.bucket).server(server)
+    }
+}
+
+/// A new writer's identity, from any tablet server (`messages.md` 1026).
+async fn init_writer(connection: &Connection, info: &TableInfo) -> Result<WriterId> {
+    let context = Context::new("begin to append to").table(&info.path);
+    let request = proto::InitWriterRequest { table_path: vec![crate::client::wire::table_path(&info.path)] };
+    connection.ask(&context, &request).await.map(|response| WriterId(response.writer_id))
+}
