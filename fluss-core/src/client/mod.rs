@@ -6,12 +6,16 @@ mod error;
 mod metadata;
 mod options;
 mod retry;
+mod scan;
 mod servers;
 mod table;
 mod wire;
+mod write;
 
 pub use admin::{Admin, ByBucket, DatabaseInfo, OffsetSpec, PartitionInfo, ServerNode};
 pub use connection::Connection;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use options::{Acks, BucketAssigner, ClientOptions, ScannerOptions, WriterOptions};
+pub use scan::{BucketRecords, LogScanner, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset};
 pub use table::Table;
+pub use write::{AppendWriter, WriteHandle};

@@ -1,5 +1,8 @@
 use std::sync::Arc;
 
+use super::error::Result;
+use super::scan::ScanBuilder;
+use super::write::AppendWriter;
 use super::Connection;
 use crate::types::TableInfo;
 
@@ -18,6 +21,24 @@ impl Table {
     /// Path, identity, schema and properties.
     pub fn info(&self) -> &TableInfo {
         &self.info
+    }
+
+    pub(crate) fn shared_info(&self) -> Arc<TableInfo> {
+        self.info.clone()
+    }
+
+    /// A writer that appends to the table.
+    ///
+    /// # Errors
+    ///
+    /// A table with a primary key takes no appends.
+    pub fn append_writer(&self) -> Result<AppendWriter> {
+        AppendWriter::new(&self.connection, &self.info)
+    }
+
+    /// Begins a scan.
+    pub fn scan(&self) -> ScanBuilder {
+        ScanBuilder::new(self.clone())
     }
 
     /// The connection that the table was had from.

@@ -1,0 +1,184 @@
+//! The task that carries out what the session decides.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fluss_rpc::net::ServerAddress;
+use fluss_rpc::proto;
+use tokio::sync::Notify;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep_until};
+
+use super::session::{Session, Wanted};
+use crate::client::Connection;
+use crate::client::error::{Context, Error, Result};
+use crate::id::PartitionId;
+use crate::types::TableInfo;
+
+/// What a scanner and its fetcher share.
+pub(super) struct Shared {
+    pub(super) info: Arc<TableInfo>,
+    /// Columns to fetch, ascending; nothing for all.
+    pub(super) columns: Option<Vec<usize>>,
+    pub(super) session: Mutex<Session>,
+    /// Rings when the fetcher has something to do.
+    pub(super) wake: Notify,
+    /// Rings when the consumer has something to see.
+    pub(super) news: Notify,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Session> {
+        self.session.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+enum Event {
+    Answered(ServerAddress, Vec<Wanted>, Result<proto::FetchLogResponse>),
+    Refreshed,
+}
+
+/// Fetches for one scanner, until it is aborted.
+pub(super) struct Fetcher {
+    shared: Arc<Shared>,
+    connection: Connection,
+    tasks: JoinSet<Event>,
+    /// Servers with a fetch under way: one each.
+    busy: HashSet<ServerAddress>,
+    refreshing: bool,
+}
+
+impl Fetcher {
+    pub(super) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
+        Self { shared, connection, tasks: JoinSet::new(), busy: HashSet::new(), refreshing: false }
+    }
+
+    pub(super) async fn run(mut self) {
+        loop {
+            let now = Instant::now();
+            self.advance(now);
+            let wake = self.shared.lock().next_wake().filter(|wake| *wake > now);
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                Some(event) = self.tasks.join_next() => {
+                    // A task that panicked leaves its buckets unanswered, which poll tells.
+                    if let Ok(event) = event {
+                        self.on_event(event);
+                    }
+                }
+            }
+        }
+    }
+
+    fn advance(&mut self, now: Instant) {
+        let cluster = self.connection.cluster();
+        let leader = |bucket: &_| cluster.leader(bucket).cloned();
+        let (by_server, lost) = self.shared.lock().wanted(now, leader, |server| self.busy.contains(server));
+        by_server.into_iter().for_each(|(server, wanted)| self.fetch(server, wanted));
+        if !lost.is_empty() {
+            self.refresh();
+        }
+    }
+
+    fn fetch(&mut self, server: ServerAddress, wanted: Vec<Wanted>) {
+        self.busy.insert(server.clone());
+        let request = self.request(&wanted);
+        let connection = self.connection.clone();
+        let context = Context::new("poll").table(&self.shared.info.path).server(&server);
+        self.tasks.spawn(async move {
+            let answer = ask(&connection, &server, &request, &context).await;
+            Event::Answered(server, wanted, answer)
+        });
+    }
+
+    fn request(&self, wanted: &[Wanted]) -> proto::FetchLogRequest {
+        let options = &self.connection.options().scanner;
+        let bytes = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
+        let columns = self.shared.columns.as_deref().unwrap_or_default();
+        let bucket = |wanted: &Wanted| proto::PbFetchLogReqForBucket {
+            partition_id: wanted.bucket.partition.map(PartitionId::get),
+            bucket_id: wanted.bucket.bucket.get(),
+            fetch_offset: wanted.offset,
+            max_fetch_bytes: bytes(options.fetch_max_bytes_per_bucket),
+        };
+        let table = proto::PbFetchLogReqForTable {
+            table_id: self.shared.info.id.get(),
+            projection_pushdown_enabled: self.shared.columns.is_some(),
+            projected_fields: columns.iter().map(|column| *column as i32).collect(),
+            buckets_req: wanted.iter().map(bucket).collect(),
+            ..Default::default()
+        };
+        proto::FetchLogRequest {
+            follower_server_id: -1,
+            max_bytes: bytes(options.fetch_max_bytes),
+            tables_req: vec![table],
+            max_wait_ms: Some(i32::try_from(options.fetch_wait.as_millis()).unwrap_or(i32::MAX)),
+            min_bytes: Some(bytes(options.fetch_min_bytes)),
+            ..Default::default()
+        }
+    }
+
+    fn refresh(&mut self) {
+        if self.refreshing {
+            return;
+        }
+        self.refreshing = true;
+        let (connection, path) = (self.connection.clone(), self.shared.info.path.clone());
+        let generation = connection.cluster().generation();
+        self.tasks.spawn(async move {
+            if let Err(error) = connection.refresh(Some(&path), generation).await {
+                tracing::debug!(table = %path, %error, "no metadata");
+            }
+            Event::Refreshed
+        });
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Refreshed => self.refreshing = false,
+            Event::Answered(server, wanted, answer) => {
+                self.busy.remove(&server);
+                match answer {
+                    Ok(response) => self.on_response(&server, &wanted, response),
+                    Err(error) => self.on_failure(&wanted, &error),
+                }
+                self.shared.news.notify_waiters();
+            }
+        }
+    }
+
+    fn on_response(&mut self, server: &ServerAddress, wanted: &[Wanted], response: proto::FetchLogResponse) {
+        let now = Instant::now();
+        let mut answers: Vec<_> = response.tables_resp.into_iter().flat_map(|table| table.buckets_resp).collect();
+        let mut refresh = false;
+        for wanted in wanted {
+            let position = answers.iter().position(|answer| {
+                answer.bucket_id == wanted.bucket.bucket.get()
+                    && answer.partition_id.map(PartitionId) == wanted.bucket.partition
+            });
+            let answer = position.map(|position| answers.swap_remove(position));
+            refresh |= self.shared.lock().on_answer(wanted, answer, server, now);
+        }
+        if refresh {
+            self.refresh();
+        }
+    }
+
+    fn on_failure(&mut self, wanted: &[Wanted], error: &Error) {
+        tracing::debug!(%error, "fetch failed");
+        self.shared.lock().on_failure(wanted, error, Instant::now());
+        self.refresh();
+    }
+}
+
+async fn ask(
+    connection: &Connection,
+    server: &ServerAddress,
+    request: &proto::FetchLogRequest,
+    context: &Context,
+) -> Result<proto::FetchLogResponse> {
+    connection.check_open("poll")?;
+    let open = connection.servers().get(server).await.map_err(|error| error.within(context.clone()))?;
+    open.request(request).await.map_err(|error| context.clone().error(error))
+}

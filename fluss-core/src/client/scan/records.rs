@@ -1,0 +1,144 @@
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+
+use crate::arrow::{ArrowRow, ArrowRows};
+use crate::id::{Offset, TableBucket};
+use crate::record::log::ChangeType;
+
+/// A run of records of one bucket, as columns.
+#[derive(Clone, Debug)]
+pub struct ScanBatch {
+    /// The bucket.
+    pub bucket: TableBucket,
+    /// The offset of the first row; the others follow without gap.
+    pub base_offset: Offset,
+    /// When the server stored the rows, in milliseconds since the epoch.
+    pub timestamp: i64,
+    /// What each row did to its key; nothing in a log table, whose rows are all appended.
+    pub change_types: Option<Arc<[ChangeType]>>,
+    /// The rows.
+    pub batch: RecordBatch,
+}
+
+/// What one poll returned.
+#[derive(Clone, Debug, Default)]
+pub struct ScanRecords {
+    buckets: Vec<BucketRecords>,
+}
+
+/// The records of one bucket in a [`ScanRecords`], in the order of their offsets.
+#[derive(Clone, Debug)]
+pub struct BucketRecords {
+    bucket: TableBucket,
+    runs: Vec<Run>,
+}
+
+/// Rows of one batch.
+#[derive(Clone, Debug)]
+pub(super) struct Run {
+    pub(super) rows: Arc<ArrowRows>,
+    pub(super) range: Range<usize>,
+    /// The offset of row 0, which need not be in the range.
+    pub(super) base_offset: Offset,
+    pub(super) timestamp: i64,
+    pub(super) change_types: Option<Arc<[ChangeType]>>,
+}
+
+/// A record: a row and where and when it was stored.
+#[derive(Clone, Debug)]
+pub struct ScanRecord<'a> {
+    /// The position in the log of its bucket.
+    pub offset: Offset,
+    /// When the server stored it, in milliseconds since the epoch.
+    pub timestamp: i64,
+    /// What it did to its key.
+    pub change_type: ChangeType,
+    /// The values.
+    pub row: ArrowRow<'a>,
+}
+
+impl ScanRecords {
+    pub(super) fn push(&mut self, bucket: TableBucket, run: Run) {
+        match self.buckets.iter_mut().find(|records| records.bucket == bucket) {
+            Some(records) => records.runs.push(run),
+            None => self.buckets.push(BucketRecords { bucket, runs: vec![run] }),
+        }
+    }
+
+    /// The records by bucket.
+    pub fn buckets(&self) -> &[BucketRecords] {
+        &self.buckets
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.buckets.iter().map(BucketRecords::len).sum()
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.buckets.is_empty()
+    }
+
+    /// All records, bucket by bucket.
+    pub fn iter(&self) -> impl Iterator<Item = (TableBucket, ScanRecord<'_>)> {
+        self.buckets.iter().flat_map(|records| records.iter().map(|record| (records.bucket, record)))
+    }
+}
+
+impl BucketRecords {
+    /// The bucket.
+    pub const fn bucket(&self) -> TableBucket {
+        self.bucket
+    }
+
+    /// The number of records.
+    pub fn len(&self) -> usize {
+        self.runs.iter().map(|run| run.range.len()).sum()
+    }
+
+    /// Whether there are no records.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// The records.
+    pub fn iter(&self) -> impl Iterator<Item = ScanRecord<'_>> {
+        self.runs.iter().flat_map(|run| run.range.clone().map(|index| run.record(index)))
+    }
+}
+
+impl Run {
+    /// Takes up to `count` rows off the front.
+    pub(super) fn split_to(&mut self, count: usize) -> Self {
+        let middle = self.range.start + count.min(self.range.len());
+        let front = Self { range: self.range.start..middle, ..self.clone() };
+        self.range.start = middle;
+        front
+    }
+
+    /// The rows as columns.
+    pub(super) fn into_batch(self, bucket: TableBucket) -> ScanBatch {
+        let Range { start, end } = self.range;
+        let types = |types: Arc<[ChangeType]>| types.get(start..end).unwrap_or_default().into();
+        ScanBatch {
+            bucket,
+            base_offset: self.base_offset + start as Offset,
+            timestamp: self.timestamp,
+            change_types: self.change_types.map(types),
+            batch: self.rows.batch().slice(start, end - start),
+        }
+    }
+
+    fn record(&self, index: usize) -> ScanRecord<'_> {
+        let change_type = self.change_types.as_ref().and_then(|types| types.get(index).copied());
+        ScanRecord {
+            offset: self.base_offset + index as Offset,
+            timestamp: self.timestamp,
+            change_type: change_type.unwrap_or(ChangeType::AppendOnly),
+            row: self.rows.row(index),
+        }
+    }
+}

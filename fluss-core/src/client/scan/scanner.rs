@@ -1,0 +1,332 @@
+use std::fmt;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use futures::Stream;
+use futures::future::try_join_all;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::decode::{Decoder, fetched_columns};
+use super::fetcher::{Fetcher, Shared};
+use super::records::{Run, ScanBatch, ScanRecords};
+use super::session::{Fetched, Session};
+use crate::client::admin::OffsetSpec;
+use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::{Connection, Table};
+use crate::error::DecodeError;
+use crate::id::{BucketId, Offset, TableBucket};
+use crate::types::TableInfo;
+
+/// Where reading a bucket begins.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StartOffset {
+    /// At the first record that is still there.
+    Earliest,
+    /// After the last record that can be read now.
+    Latest,
+    /// At this record.
+    At(Offset),
+    /// At the first batch stored at or after this time, in milliseconds since the epoch.
+    Timestamp(i64),
+}
+
+/// Puts a scanner together. Had from [`Table::scan`].
+#[derive(Clone, Debug)]
+pub struct ScanBuilder {
+    table: Table,
+    columns: Option<Vec<String>>,
+}
+
+impl ScanBuilder {
+    pub(crate) const fn new(table: Table) -> Self {
+        Self { table, columns: None }
+    }
+
+    /// Reads only these columns, in this order. Of a table in the ARROW format only they are fetched.
+    #[must_use]
+    pub fn project<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
+        self.columns = Some(columns.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// A scanner of the log: of the rows of a log table, of the changes of a primary-key table.
+    ///
+    /// # Errors
+    ///
+    /// A column that the table does not have, one that is named twice, or none at all.
+    pub fn log_scanner(self) -> Result<LogScanner> {
+        let info = self.table.shared_info();
+        let context = || Context::new("scan").table(&info.path);
+        let columns = self.columns.map(|names| info.schema().indexes_of(&names)).transpose();
+        let columns = columns.map_err(|error| context().error(error))?;
+        if let Some(columns) = &columns {
+            let twice = columns.iter().enumerate().any(|(place, column)| columns.iter().take(place).any(|c| c == column));
+            if columns.is_empty() || twice {
+                let reason = "a projection needs at least one column, and each only once";
+                return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
+            }
+        }
+        Ok(LogScanner::new(self.table.connection().clone(), info, columns.as_deref()))
+    }
+}
+
+/// Reads the logs of subscribed buckets. Clones share it.
+///
+/// Fetches run ahead of the consumer in the background, within the limits of
+/// [`ScannerOptions`](crate::client::ScannerOptions). Within a bucket records come in the order of their offsets.
+/// Dropping the last clone stops the fetches.
+#[derive(Clone)]
+pub struct LogScanner {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    connection: Connection,
+    decoder: Decoder,
+    /// Rows decoded by an earlier poll that had no room for them.
+    rest: tokio::sync::Mutex<Option<(TableBucket, u64, Run)>>,
+    fetcher: AbortHandle,
+}
+
+impl Drop for Inner {
+    fn drop(&mut self) {
+        self.fetcher.abort();
+    }
+}
+
+impl LogScanner {
+    fn new(connection: Connection, info: Arc<TableInfo>, columns: Option<&[usize]>) -> Self {
+        let options = connection.options().scanner.clone();
+        let decoder = Decoder::new(&info, columns, options.check_crc);
+        let fetched = columns.map(|columns| fetched_columns(&info, columns));
+        let shared = Arc::new(Shared {
+            columns: fetched.filter(|fetched| fetched.len() < info.row_type().len()),
+            session: Mutex::new(Session::new(info.path.clone(), options)),
+            info,
+            wake: tokio::sync::Notify::new(),
+            news: tokio::sync::Notify::new(),
+        });
+        let fetcher = tokio::spawn(Fetcher::new(shared.clone(), connection.clone()).run()).abort_handle();
+        let rest = tokio::sync::Mutex::default();
+        Self { inner: Arc::new(Inner { shared, connection, decoder, rest, fetcher }) }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &TableInfo {
+        &self.inner.shared.info
+    }
+
+    /// The Arrow schema of the batches that [`poll_arrow`](Self::poll_arrow) returns.
+    pub fn schema(&self) -> &SchemaRef {
+        self.inner.decoder.schema()
+    }
+
+    /// Reads a bucket. One that is read already is read from the new start on.
+    ///
+    /// # Errors
+    ///
+    /// A bucket that the table does not have; a start in time that the servers cannot tell.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn subscribe(&self, bucket: BucketId, start: StartOffset) -> Result<()> {
+        let next = self.resolve(bucket, start).await?;
+        self.begin(&[(bucket, next)]);
+        Ok(())
+    }
+
+    /// Reads every bucket of the table: either all are subscribed, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe`](Self::subscribe).
+    pub async fn subscribe_all(&self, start: StartOffset) -> Result<()> {
+        let buckets: Vec<BucketId> = (0..self.table().bucket_count).map(BucketId).collect();
+        let starts = try_join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await?;
+        self.begin(&buckets.into_iter().zip(starts).collect::<Vec<_>>());
+        Ok(())
+    }
+
+    fn begin(&self, starts: &[(BucketId, Option<Offset>)]) {
+        let mut session = self.inner.shared.lock();
+        for (bucket, next) in starts {
+            session.subscribe(self.bucket(*bucket), *next);
+        }
+        self.inner.shared.wake.notify_one();
+    }
+
+    async fn resolve(&self, bucket: BucketId, start: StartOffset) -> Result<Option<Offset>> {
+        let info = self.table();
+        let refuse = |reason: String| {
+            let context = Context::new("subscribe").table(&info.path).bucket(bucket);
+            Err(context.error(ErrorKind::InvalidArgument(reason)))
+        };
+        if !(0..info.bucket_count).contains(&bucket.get()) {
+            return refuse(format!("the table has buckets 0 to {}", info.bucket_count - 1));
+        }
+        let spec = match start {
+            StartOffset::Earliest => return Ok(None),
+            StartOffset::At(offset) if offset < 0 => return refuse(format!("offset {offset} is negative")),
+            StartOffset::At(offset) => return Ok(Some(offset)),
+            StartOffset::Latest => OffsetSpec::Latest,
+            StartOffset::Timestamp(timestamp) => OffsetSpec::Timestamp(timestamp),
+        };
+        self.inner.connection.admin().offset(info, self.bucket(bucket), spec).await.map(Some)
+    }
+
+    /// Reads a bucket no more. What was fetched of it is dropped. Nothing happens if it was not read.
+    pub async fn unsubscribe(&self, bucket: BucketId) {
+        let bucket = self.bucket(bucket);
+        let mut rest = self.inner.rest.lock().await;
+        rest.take_if(|(other, ..)| *other == bucket);
+        self.inner.shared.lock().unsubscribe(bucket);
+    }
+
+    fn bucket(&self, bucket: BucketId) -> TableBucket {
+        TableBucket::new(self.table().id, bucket)
+    }
+
+    /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records). Waits for the
+    /// first one for at most `timeout`, and then returns nothing.
+    ///
+    /// # Errors
+    ///
+    /// A bucket that cannot be read: every poll fails until it is unsubscribed, or subscribed anew. A timeout once
+    /// nobody has answered for a bucket during the request timeout; later polls go on.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no record.
+    pub async fn poll(&self, timeout: Duration) -> Result<ScanRecords> {
+        let mut rest = self.inner.rest.lock().await;
+        let most = self.inner.connection.options().scanner.max_poll_records;
+        let mut records = ScanRecords::default();
+        let mut room = most;
+        if rest.is_none() && !self.wait(timeout).await? {
+            return Ok(records);
+        }
+        while room > 0 {
+            let Some((bucket, id, mut run)) = self.next_run(&mut rest)? else { break };
+            let taken = run.split_to(room);
+            room -= taken.range.len();
+            if !taken.range.is_empty() {
+                records.push(bucket, taken);
+            }
+            if !run.range.is_empty() {
+                *rest = Some((bucket, id, run));
+            }
+        }
+        self.inner.shared.wake.notify_one();
+        Ok(records)
+    }
+
+    /// The rows left by an earlier poll, or those of the next batch. A bucket that was subscribed anew meanwhile has
+    /// no rows left.
+    fn next_run(&self, rest: &mut Option<(TableBucket, u64, Run)>) -> Result<Option<(TableBucket, u64, Run)>> {
+        if let Some((bucket, subscription, run)) = rest.take()
+            && self.inner.shared.lock().subscription_id(&bucket) == Some(subscription)
+        {
+            return Ok(Some((bucket, subscription, run)));
+        }
+        let Some(fetched) = self.inner.shared.lock().next_fetched() else { return Ok(None) };
+        let run = self.inner.decoder.run(&fetched).map_err(|error| self.undecodable(&fetched, error))?;
+        Ok(Some((fetched.bucket, fetched.subscription, run)))
+    }
+
+    /// All batches that have been fetched. Waits for the first one for at most `timeout`, and then returns nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no record.
+    pub async fn poll_arrow(&self, timeout: Duration) -> Result<Vec<ScanBatch>> {
+        let mut rest = self.inner.rest.lock().await;
+        let mut batches = Vec::new();
+        if rest.is_none() && !self.wait(timeout).await? {
+            return Ok(batches);
+        }
+        if let Some((bucket, subscription, run)) = rest.take()
+            && self.inner.shared.lock().subscription_id(&bucket) == Some(subscription)
+        {
+            batches.push(run.into_batch(bucket));
+        }
+        while let Some(fetched) = self.take_fetched() {
+            batches.push(self.inner.decoder.batch(&fetched).map_err(|error| self.undecodable(&fetched, error))?);
+        }
+        self.inner.shared.wake.notify_one();
+        Ok(batches)
+    }
+
+    fn take_fetched(&self) -> Option<Fetched> {
+        self.inner.shared.lock().next_fetched()
+    }
+
+    /// The batches as they come, without end. It yields an error as [`poll`](Self::poll) fails, and goes on.
+    pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
+        let forever = Duration::from_secs(60 * 60 * 24);
+        futures::stream::unfold((self, Vec::new().into_iter()), move |(scanner, mut ready)| async move {
+            loop {
+                if let Some(batch) = ready.next() {
+                    return Some((Ok(batch), (scanner, ready)));
+                }
+                match scanner.poll_arrow(forever).await {
+                    Ok(batches) => ready = batches.into_iter(),
+                    Err(error) => return Some((Err(error), (scanner, ready))),
+                }
+            }
+        })
+    }
+
+    /// Waits until something is fetched; false after `timeout`.
+    async fn wait(&self, timeout: Duration) -> Result<bool> {
+        let shared = &self.inner.shared;
+        let silence = self.inner.connection.options().request_timeout;
+        let now = Instant::now();
+        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365));
+        loop {
+            let news = shared.news.notified();
+            tokio::pin!(news);
+            news.as_mut().enable();
+            self.inner.connection.check_open("poll")?;
+            let now = Instant::now();
+            let (ready, error, until) = {
+                let mut session = shared.lock();
+                let ready = session.has_fetched();
+                (ready, session.error(now, silence), session.next_timeout(silence))
+            };
+            if ready {
+                return Ok(true);
+            }
+            if let Some(error) = error {
+                return Err(error);
+            }
+            if now >= deadline {
+                return Ok(false);
+            }
+            shared.wake.notify_one();
+            let until = until.map_or(deadline, |until| until.min(deadline));
+            // What ends the wait is looked at anew above.
+            drop(timeout_at(until, news).await);
+        }
+    }
+
+    fn undecodable(&self, fetched: &Fetched, error: DecodeError) -> Error {
+        let context = Context::new("poll").table(&self.table().path).bucket(fetched.bucket.bucket);
+        let error = context.error(error);
+        self.inner.shared.lock().refuse(fetched, error.clone());
+        error
+    }
+}
+
+impl fmt::Debug for LogScanner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogScanner").field("table", &self.table().path.to_string()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,306 @@
+//! What a scanner is subscribed to, where it stands, and what has been fetched.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use fluss_rpc::code::{ErrorCode, Retry};
+use fluss_rpc::net::ServerAddress;
+use fluss_rpc::proto::PbFetchLogRespForBucket;
+use tokio::time::Instant;
+
+use crate::client::error::{Context, Error, ErrorKind};
+use crate::client::options::ScannerOptions;
+use crate::client::retry;
+use crate::error::DecodeError;
+use crate::id::{Offset, TableBucket};
+use crate::record::log::{Generation, LogBatch, LogBatches};
+use crate::types::TablePath;
+
+/// The wire's word for the first record that is still there (`messages.md` 1015).
+const EARLIEST: Offset = -2;
+
+/// What a scanner is subscribed to, where it stands, and what has been fetched.
+pub(super) struct Session {
+    table: TablePath,
+    options: ScannerOptions,
+    buckets: BTreeMap<TableBucket, Subscription>,
+    fetched: VecDeque<Fetched>,
+    fetched_bytes: usize,
+    last_subscription: u64,
+    /// Moves which bucket is asked for first: only that one is sure to get a batch that exceeds the limits.
+    turn: usize,
+}
+
+/// A bucket that is read.
+struct Subscription {
+    /// Tells answers to an earlier subscription of the bucket apart.
+    id: u64,
+    /// From where to fetch; nothing for the first record that is still there.
+    next: Option<Offset>,
+    in_flight: bool,
+    fetched_bytes: usize,
+    pause: Option<Pause>,
+    /// Since when the bucket is asked for without any answer, and where.
+    unanswered: Option<(Instant, Option<ServerAddress>)>,
+    error: Option<Error>,
+}
+
+struct Pause {
+    until: Instant,
+    lengths: Box<dyn Iterator<Item = Duration> + Send>,
+}
+
+/// A batch that waits for the consumer.
+pub(super) struct Fetched {
+    pub(super) bucket: TableBucket,
+    pub(super) subscription: u64,
+    pub(super) batch: LogBatch,
+    /// Records before this offset are not wanted.
+    pub(super) from: Offset,
+}
+
+/// One bucket of a fetch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Wanted {
+    pub(super) bucket: TableBucket,
+    pub(super) subscription: u64,
+    pub(super) offset: Offset,
+}
+
+impl Session {
+    pub(super) fn new(table: TablePath, options: ScannerOptions) -> Self {
+        let (buckets, fetched) = (BTreeMap::new(), VecDeque::new());
+        Self { table, options, buckets, fetched, fetched_bytes: 0, last_subscription: 0, turn: 0 }
+    }
+
+    /// Reads a bucket from an offset on, or from the first record that is still there. What was fetched for an
+    /// earlier subscription of the bucket is dropped.
+    pub(super) fn subscribe(&mut self, bucket: TableBucket, next: Option<Offset>) {
+        self.unsubscribe(bucket);
+        self.last_subscription += 1;
+        let subscription = Subscription {
+            id: self.last_subscription,
+            next,
+            in_flight: false,
+            fetched_bytes: 0,
+            pause: None,
+            unanswered: None,
+            error: None,
+        };
+        self.buckets.insert(bucket, subscription);
+    }
+
+    pub(super) fn unsubscribe(&mut self, bucket: TableBucket) {
+        self.buckets.remove(&bucket);
+        self.fetched.retain(|fetched| fetched.bucket != bucket);
+        self.fetched_bytes = self.fetched.iter().map(|fetched| fetched.batch.len()).sum();
+    }
+
+    /// The subscription of a bucket that is read.
+    pub(super) fn subscription_id(&self, bucket: &TableBucket) -> Option<u64> {
+        self.buckets.get(bucket).map(|subscription| subscription.id)
+    }
+
+    /// Whether something waits for the consumer.
+    pub(super) fn has_fetched(&self) -> bool {
+        !self.fetched.is_empty()
+    }
+
+    /// Reads a bucket no further, because a batch of it cannot be decoded.
+    pub(super) fn refuse(&mut self, fetched: &Fetched, error: Error) {
+        let subscription = self.buckets.get_mut(&fetched.bucket);
+        if let Some(subscription) = subscription.filter(|subscription| subscription.id == fetched.subscription) {
+            subscription.error = Some(error);
+        }
+        self.fetched.retain(|other| other.subscription != fetched.subscription);
+    }
+
+    /// What to ask each server for now, and the buckets that no server is known to lead. A server that is `busy` is
+    /// left alone.
+    pub(super) fn wanted(
+        &mut self,
+        now: Instant,
+        leader: impl Fn(&TableBucket) -> Option<ServerAddress>,
+        busy: impl Fn(&ServerAddress) -> bool,
+    ) -> (Vec<(ServerAddress, Vec<Wanted>)>, Vec<TableBucket>) {
+        let mut by_server: Vec<(ServerAddress, Vec<Wanted>)> = Vec::new();
+        let mut lost = Vec::new();
+        if self.fetched_bytes >= self.options.fetch_max_bytes {
+            return (by_server, lost);
+        }
+        for bucket in self.in_turn() {
+            let Some(subscription) = self.buckets.get_mut(&bucket) else { continue };
+            if !subscription.is_due(now, self.options.fetch_max_bytes_per_bucket) {
+                continue;
+            }
+            let server = leader(&bucket);
+            subscription.unanswered.get_or_insert((now, server.clone()));
+            let Some(server) = server else {
+                subscription.rest(now);
+                lost.push(bucket);
+                continue;
+            };
+            if busy(&server) {
+                continue;
+            }
+            subscription.in_flight = true;
+            subscription.unanswered = subscription.unanswered.take().map(|(since, _)| (since, Some(server.clone())));
+            let offset = subscription.next.unwrap_or(EARLIEST);
+            let wanted = Wanted { bucket, subscription: subscription.id, offset };
+            match by_server.iter_mut().find(|(other, _)| *other == server) {
+                Some((_, buckets)) => buckets.push(wanted),
+                None => by_server.push((server, vec![wanted])),
+            }
+        }
+        (by_server, lost)
+    }
+
+    fn in_turn(&mut self) -> Vec<TableBucket> {
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % self.buckets.len().max(1);
+        self.buckets.keys().skip(first).chain(self.buckets.keys().take(first)).copied().collect()
+    }
+
+    /// Takes the answer for one bucket. Returns whether its leader is to be looked for.
+    pub(super) fn on_answer(
+        &mut self,
+        wanted: &Wanted,
+        answer: Option<PbFetchLogRespForBucket>,
+        server: &ServerAddress,
+        now: Instant,
+    ) -> bool {
+        let context = Context::new("poll").table(&self.table).bucket(wanted.bucket.bucket).server(server);
+        let Some(subscription) = self.subscription(wanted) else { return false };
+        subscription.in_flight = false;
+        subscription.unanswered = None;
+        let Some(answer) = answer else {
+            subscription.rest(now);
+            return true;
+        };
+        if let Some(code) = ErrorCode::of(answer.error_code) {
+            let error = context.error(ErrorKind::server(code, answer.error_message));
+            return subscription.on_refusal(code, error, now);
+        }
+        subscription.pause = None;
+        if answer.remote_log_fetch_info.is_some() {
+            let reason = "the records are in the cluster's remote storage, which this client cannot read yet";
+            subscription.error = Some(context.error(ErrorKind::InvalidArgument(reason.to_owned())));
+            return false;
+        }
+        self.take(wanted, answer.records.unwrap_or_default(), &context);
+        false
+    }
+
+    fn take(&mut self, wanted: &Wanted, records: bytes::Bytes, context: &Context) {
+        let Some(subscription) = self.buckets.get_mut(&wanted.bucket) else { return };
+        for batch in LogBatches::new(records, Generation::V0_9) {
+            match batch.map(|batch| subscription.advance(batch)) {
+                Ok(Some((batch, from))) => {
+                    subscription.fetched_bytes += batch.len();
+                    self.fetched_bytes += batch.len();
+                    let Wanted { bucket, subscription, .. } = *wanted;
+                    self.fetched.push_back(Fetched { bucket, subscription, batch, from });
+                }
+                Ok(None) => {}
+                Err(error) => {
+                    let error: DecodeError = error;
+                    subscription.error = Some(context.clone().error(error));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Takes note that a fetch got no answer: it will be tried again after a pause.
+    pub(super) fn on_failure(&mut self, wanted: &[Wanted], error: &Error, now: Instant) {
+        for wanted in wanted {
+            if let Some(subscription) = self.subscription(wanted) {
+                subscription.in_flight = false;
+                if error.is_retriable() {
+                    subscription.rest(now);
+                } else {
+                    subscription.error = Some(error.clone());
+                }
+            }
+        }
+    }
+
+    /// The next batch for the consumer.
+    pub(super) fn next_fetched(&mut self) -> Option<Fetched> {
+        let fetched = self.fetched.pop_front()?;
+        let bytes = fetched.batch.len();
+        self.fetched_bytes = self.fetched_bytes.saturating_sub(bytes);
+        if let Some(subscription) = self.buckets.get_mut(&fetched.bucket) {
+            subscription.fetched_bytes = subscription.fetched_bytes.saturating_sub(bytes);
+        }
+        Some(fetched)
+    }
+
+    /// What a poll has to raise: a bucket that cannot be read, or one that nobody has answered for since `timeout`.
+    /// The latter is raised once for each such span of time, while the attempts go on.
+    pub(super) fn error(&mut self, now: Instant, timeout: Duration) -> Option<Error> {
+        for (bucket, subscription) in &mut self.buckets {
+            if let Some(error) = &subscription.error {
+                return Some(error.clone());
+            }
+            if let Some((since, server)) = &mut subscription.unanswered
+                && now >= *since + timeout
+            {
+                *since = now;
+                let mut context = Context::new("poll").table(&self.table).bucket(bucket.bucket);
+                context.server.clone_from(server);
+                return Some(context.error(ErrorKind::Timeout { after: timeout, outcome_unknown: false }));
+            }
+        }
+        None
+    }
+
+    /// When time alone will change something for the fetcher.
+    pub(super) fn next_wake(&self) -> Option<Instant> {
+        let idle = self.buckets.values().filter(|subscription| !subscription.in_flight);
+        idle.filter_map(|subscription| subscription.pause.as_ref().map(|pause| pause.until)).min()
+    }
+
+    /// When a poll has to raise that nobody answers.
+    pub(super) fn next_timeout(&self, timeout: Duration) -> Option<Instant> {
+        let unanswered = self.buckets.values().filter_map(|subscription| subscription.unanswered.as_ref());
+        unanswered.map(|(since, _)| *since + timeout).min()
+    }
+
+    fn subscription(&mut self, wanted: &Wanted) -> Option<&mut Subscription> {
+        self.buckets.get_mut(&wanted.bucket).filter(|subscription| subscription.id == wanted.subscription)
+    }
+}
+
+impl Subscription {
+    fn is_due(&self, now: Instant, max_bytes: usize) -> bool {
+        let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
+        !self.in_flight && self.error.is_none() && rested && self.fetched_bytes < max_bytes
+    }
+
+    fn rest(&mut self, now: Instant) {
+        let pause = self.pause.get_or_insert_with(|| Pause { until: now, lengths: Box::new(retry::pauses()) });
+        pause.until = now + pause.lengths.next().unwrap_or_default();
+    }
+
+    /// Steps over a batch, and returns it with the first wanted offset if any of it is wanted.
+    fn advance(&mut self, batch: LogBatch) -> Option<(LogBatch, Offset)> {
+        let from = self.next.unwrap_or(batch.base_offset());
+        if batch.next_offset() <= from {
+            return None;
+        }
+        self.next = Some(batch.next_offset());
+        (batch.record_count() > 0).then_some((batch, from))
+    }
+
+    /// Whether the leader is to be looked for.
+    fn on_refusal(&mut self, code: ErrorCode, error: Error, now: Instant) -> bool {
+        if !code.is_retriable() && code != ErrorCode::FENCED_LEADER_EPOCH {
+            self.error = Some(error);
+            return false;
+        }
+        tracing::debug!(%error, "fetch refused");
+        self.rest(now);
+        code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
+    }
+}
