@@ -1,0 +1,193 @@
+//! Names of partitions: from the values of rows, and from the clock (`rows.md` §7, `descriptors.md` §6).
+
+use std::fmt::Write;
+use std::str::FromStr;
+
+use super::civil::{CivilDate, CivilTime, Year};
+use super::java::{double_text, float_text};
+use super::physical::mismatch;
+use crate::ValueError;
+use crate::types::{DataType, Datum, InvalidDefinition, Kind, PartitionName, Row, RowType, Timestamp};
+
+/// The name of the partition that a row belongs to; `keys` are the positions of the partition keys, in their order.
+///
+/// Whether the server takes the name for a new partition is for [`PartitionName::validate`].
+///
+/// # Errors
+/// A partition value is null, or of a type that cannot be a partition key.
+pub fn partition_name(
+    row_type: &RowType,
+    keys: &[usize],
+    row: &(impl Row + ?Sized),
+) -> Result<PartitionName, ValueError> {
+    let value = |&index: &usize| {
+        let field = row_type
+            .field(index)
+            .ok_or_else(|| ValueError::row(format!("there is no column {index}")))?;
+        partition_value(&field.data_type, &row.datum(index)).map_err(|error| error.within(&field.name))
+    };
+    let values = keys.iter().map(value).collect::<Result<Vec<_>, _>>()?;
+    Ok(PartitionName::from_values(&values))
+}
+
+/// The text of one value in the name of its partition.
+///
+/// # Errors
+/// The value is null, of another type than its column, or of a type that cannot be a partition key.
+pub fn partition_value(data_type: &DataType, datum: &Datum<'_>) -> Result<String, ValueError> {
+    Ok(match (data_type.kind(), datum) {
+        (Kind::Char(_) | Kind::String, Datum::String(text)) => text.clone().into_owned(),
+        (Kind::Boolean, Datum::Boolean(value)) => value.to_string(),
+        (Kind::TinyInt, Datum::TinyInt(value)) => value.to_string(),
+        (Kind::SmallInt, Datum::SmallInt(value)) => value.to_string(),
+        (Kind::Int, Datum::Int(value)) => value.to_string(),
+        (Kind::BigInt, Datum::BigInt(value)) => value.to_string(),
+        (Kind::Binary(_) | Kind::Bytes, Datum::Bytes(bytes)) => hex(bytes),
+        (Kind::Date, Datum::Date(days)) => CivilDate::from_days(i64::from(*days)).to_string(),
+        (Kind::Time(_), Datum::Time(millis)) => time(*millis),
+        (Kind::Float, Datum::Float(value)) => number(&float_text(*value)),
+        (Kind::Double, Datum::Double(value)) => number(&double_text(*value)),
+        (Kind::Timestamp(_), Datum::Timestamp(moment))
+        | (Kind::TimestampLtz(_), Datum::TimestampLtz(moment)) => timestamp(*moment),
+        (_, Datum::Null) => return Err(ValueError::row("a partition value is null")),
+        (Kind::Decimal { .. } | Kind::Array(_) | Kind::Map(..) | Kind::Row(_), _) => {
+            return Err(ValueError::row(format!("{data_type} cannot be a partition key")));
+        }
+        (kind, datum) => return Err(mismatch(kind, datum)),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+fn number(text: &str) -> String {
+    text.replace('.', "_").replace("Infinity", "Inf")
+}
+
+fn time(millis: i32) -> String {
+    let (seconds, millis) = (millis.div_euclid(1_000), millis.rem_euclid(1_000));
+    let (minutes, second) = (seconds.div_euclid(60), seconds.rem_euclid(60));
+    let (hour, minute) = (minutes.div_euclid(60), minutes.rem_euclid(60));
+    format!("{hour:02}-{minute:02}-{second:02}_{millis:03}")
+}
+
+fn timestamp(moment: Timestamp) -> String {
+    let CivilTime {
+        date,
+        hour,
+        minute,
+        second,
+        nanos,
+    } = CivilTime::from(moment);
+    let fraction = format!("{nanos:09}");
+    let fraction = fraction.trim_end_matches('0');
+    format!("{date}-{hour:02}-{minute:02}-{second:02}_{fraction}")
+}
+
+/// How long a partition made by the clock lasts.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum AutoPartitionUnit {
+    /// `yyyy`.
+    Year,
+    /// `yyyyQ`, with Q from 1 to 4.
+    Quarter,
+    /// `yyyyMM`.
+    Month,
+    /// `yyyyMMdd`.
+    Day,
+    /// `yyyyMMddHH`.
+    Hour,
+}
+
+impl FromStr for AutoPartitionUnit {
+    type Err = InvalidDefinition;
+
+    /// Reads the value of `table.auto-partition.time-unit`; case does not matter.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        match text.to_ascii_uppercase().as_str() {
+            "YEAR" => Ok(Self::Year),
+            "QUARTER" => Ok(Self::Quarter),
+            "MONTH" => Ok(Self::Month),
+            "DAY" => Ok(Self::Day),
+            "HOUR" => Ok(Self::Hour),
+            _ => Err(InvalidDefinition::new(format!(
+                "'{text}' is none of YEAR, QUARTER, MONTH, DAY, HOUR"
+            ))),
+        }
+    }
+}
+
+impl AutoPartitionUnit {
+    /// The text of the partition `offset` units after the one of `local`, which counts from the epoch on the clock of
+    /// the table's time zone.
+    pub fn text(self, local: Timestamp, offset: i32) -> String {
+        let offset = i64::from(offset);
+        match self {
+            Self::Year => Year(date(local).year + offset).to_string(),
+            Self::Quarter => {
+                let (year, quarter) = step(date(local), 3, offset);
+                format!("{}{}", Year(year), quarter + 1)
+            }
+            Self::Month => {
+                let (year, month) = step(date(local), 1, offset);
+                format!("{}{:02}", Year(year), month + 1)
+            }
+            Self::Day => compact(date(later(local, offset, 86_400_000))),
+            Self::Hour => {
+                let time = CivilTime::from(later(local, offset, 3_600_000));
+                format!("{}{:02}", compact(time.date), time.hour)
+            }
+        }
+    }
+}
+
+fn date(moment: Timestamp) -> CivilDate {
+    CivilTime::from(moment).date
+}
+
+fn later(moment: Timestamp, offset: i64, unit_millis: i64) -> Timestamp {
+    Timestamp::from_millis(moment.millis().saturating_add(offset * unit_millis))
+}
+
+/// The year, and the part of it counted from 0, `offset` parts of `months` months later.
+const fn step(date: CivilDate, months: i64, offset: i64) -> (i64, i64) {
+    let parts_per_year = 12 / months;
+    let parts = date.year * parts_per_year + (date.month - 1) / months + offset;
+    (parts.div_euclid(parts_per_year), parts.rem_euclid(parts_per_year))
+}
+
+fn compact(date: CivilDate) -> String {
+    format!("{}{:02}{:02}", Year(date.year), date.month, date.day)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{Decimal, Field};
+
+    #[test]
+    fn what_has_no_text_is_refused() {
+        let row_type = RowType::new([Field::new("p", DataType::decimal(3, 0).unwrap())]);
+        let fault = |datum| partition_name(&row_type, &[0], &[datum]).unwrap_err().to_string();
+        assert_eq!(fault(Datum::Null), "column 'p': a partition value is null");
+        assert_eq!(
+            fault(Decimal::new(1, 0).into()),
+            "column 'p': DECIMAL(3,0) cannot be a partition key"
+        );
+        assert!(partition_name(&row_type, &[1], &[Datum::Null]).is_err());
+    }
+
+    #[test]
+    fn units_step_over_the_end_of_a_year() {
+        let new_year = Timestamp::from_millis(1_704_067_200_000);
+        assert_eq!(AutoPartitionUnit::Hour.text(new_year, -1), "2023123123");
+        assert_eq!(AutoPartitionUnit::Quarter.text(new_year, -1), "20234");
+        assert_eq!("month".parse(), Ok(AutoPartitionUnit::Month));
+        assert!("WEEK".parse::<AutoPartitionUnit>().is_err());
+    }
+}
