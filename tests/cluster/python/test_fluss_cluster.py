@@ -1,0 +1,30 @@
+"""The Python face of the fixture; run with ``python3 -m unittest`` in this folder."""
+
+import os
+import unittest
+
+from fluss_cluster import COORDINATOR, Cluster, ClusterError
+
+
+class OneServer(unittest.TestCase):
+    def test_a_killed_server_comes_back_and_nothing_is_left(self) -> None:
+        with Cluster(sasl=True) as cluster:
+            self.assertEqual(cluster.users["root"], "root-secret")
+            before = cluster.describe()
+            cluster.kill(0)
+            self.assertFalse(cluster.describe()["tablet_servers"][0]["running"])
+            cluster.restart(0)
+            cluster.stop(COORDINATOR)
+            cluster.cont(COORDINATOR)
+            cluster.wait_ready()
+            after = cluster.describe()
+            self.assertNotEqual(before["tablet_servers"][0]["pid"], after["tablet_servers"][0]["pid"])
+            with self.assertRaisesRegex(ClusterError, "tablet-server-7"):
+                cluster.kill(7)
+        self.assertFalse(cluster.directory.exists())
+        with self.assertRaises(ProcessLookupError):
+            os.kill(after["coordinator"]["pid"], 0)
+
+    def test_a_start_that_fails_shows_the_log(self) -> None:
+        with self.assertRaisesRegex(ClusterError, "no-such-protocol"):
+            Cluster(properties={"bind.listeners": "no-such-protocol"})

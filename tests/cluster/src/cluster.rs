@@ -1,0 +1,313 @@
+//! A running cluster.
+
+use std::fs;
+use std::net::{SocketAddr, TcpStream};
+use std::path::Path;
+use std::thread;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use crate::config::{self, Listeners, Properties};
+use crate::error::{Attempt, Error};
+use crate::jars::Jars;
+use crate::ports::{Port, Ports};
+use crate::probe::{Members, members};
+use crate::process::{Group, Process};
+use crate::server::{Role, Server};
+use crate::spec::{ALICE, ROOT, Spec, User};
+
+const ZOOKEEPER: &str =
+    "org.apache.fluss.shaded.zookeeper3.org.apache.zookeeper.server.quorum.QuorumPeerMain";
+const COORDINATOR: &str = "org.apache.fluss.server.coordinator.CoordinatorServer";
+const TABLET_SERVER: &str = "org.apache.fluss.server.tablet.TabletServer";
+
+/// How often a condition is looked at.
+const TICK: Duration = Duration::from_millis(50);
+/// How long one server may take for one answer; it is asked again then.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// A cluster that ends when this is dropped, with everything that it wrote.
+#[derive(Debug)]
+pub struct Cluster {
+    // Dropped in this order: first the processes, then the group with its guard, then their data.
+    tablet_servers: Vec<Server>,
+    coordinator: Server,
+    zookeeper: Process,
+    sasl: bool,
+    _group: Group,
+    _zookeeper_port: Port,
+    data: TempDir,
+}
+
+impl Cluster {
+    /// Starts a cluster and waits until it is ready.
+    ///
+    /// # Errors
+    /// When `java` or the jars cannot be had, or a process ends, or the cluster is not ready in time; the end of the
+    /// logs is part of the error.
+    pub fn start(spec: Spec) -> Result<Self, Error> {
+        Launch::new(spec)?.launch()
+    }
+
+    /// The client addresses of every server, `host:port` with commas between.
+    pub fn bootstrap(&self) -> String {
+        let addresses: Vec<String> = self
+            .servers()
+            .map(|server| server.address().to_string())
+            .collect();
+        addresses.join(",")
+    }
+
+    /// The coordinator.
+    pub fn coordinator(&self) -> &Server {
+        &self.coordinator
+    }
+
+    /// The tablet servers, by id from 0.
+    pub fn tablet_servers(&self) -> &[Server] {
+        &self.tablet_servers
+    }
+
+    /// The tablet server with this id.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn tablet_server(&self, id: u32) -> Result<&Server, Error> {
+        self.tablet_servers.get(id as usize).ok_or(Error::NoSuchServer {
+            role: Role::TabletServer(id),
+        })
+    }
+
+    /// The server with this role.
+    ///
+    /// # Errors
+    /// When there is none.
+    pub fn server(&self, role: Role) -> Result<&Server, Error> {
+        match role {
+            Role::Coordinator => Ok(&self.coordinator),
+            Role::TabletServer(id) => self.tablet_server(id),
+        }
+    }
+
+    /// Who may authenticate; nobody has to without SASL.
+    pub fn users(&self) -> &'static [User] {
+        if self.sasl { &[ROOT, ALICE] } else { &[] }
+    }
+
+    /// Coordinator and tablet servers.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.coordinator).chain(&self.tablet_servers)
+    }
+
+    /// The directory with the data and, in `logs`, the output of every process.
+    pub fn directory(&self) -> &Path {
+        self.data.path()
+    }
+
+    /// Waits until every running server names every running server and no other tablet server.
+    ///
+    /// After a kill or a stop that is when the others have noticed, some four seconds later.
+    ///
+    /// # Errors
+    /// When that does not happen in time, or a process ends by itself.
+    pub fn wait_ready(&self, within: Duration) -> Result<(), Error> {
+        let begun = Instant::now();
+        loop {
+            self.check_processes()?;
+            let Some(state) = self.disagreement() else {
+                return Ok(());
+            };
+            if begun.elapsed() >= within {
+                return Err(Error::NotReady {
+                    waited: within,
+                    state,
+                    logs: self.log_tails(),
+                });
+            }
+            thread::sleep(TICK);
+        }
+    }
+
+    /// The first running server that does not see the cluster as it is, and how it sees it.
+    fn disagreement(&self) -> Option<String> {
+        let expected = self.running();
+        self.servers()
+            .filter(|server| server.is_running())
+            .find_map(|server| match members(server.internal_address(), ANSWER) {
+                Ok(seen)
+                    if seen.tablet_servers == expected.tablet_servers
+                        && seen.coordinator >= expected.coordinator =>
+                {
+                    None
+                }
+                Ok(seen) => Some(format!("{} knows {seen:?}", server.role())),
+                Err(error) => Some(format!("{} does not answer ({error})", server.role())),
+            })
+    }
+
+    fn running(&self) -> Members {
+        let tablet_servers = (0..)
+            .zip(&self.tablet_servers)
+            .filter(|(_, server)| server.is_running());
+        Members {
+            coordinator: self.coordinator.is_running(),
+            tablet_servers: tablet_servers.map(|(id, _)| id).collect(),
+        }
+    }
+
+    fn processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.zookeeper).chain(self.servers().map(Server::process))
+    }
+
+    fn check_processes(&self) -> Result<(), Error> {
+        self.processes().try_for_each(Process::check)
+    }
+
+    fn log_tails(&self) -> String {
+        self.processes()
+            .map(Process::log_tail)
+            .collect::<Vec<_>>()
+            .join("\n")
+    }
+}
+
+/// What the start of a cluster needs in every step.
+struct Launch {
+    spec: Spec,
+    class_path: String,
+    ports: Ports,
+    data: TempDir,
+    group: Group,
+}
+
+impl Launch {
+    fn new(spec: Spec) -> Result<Self, Error> {
+        let class_path = Jars::fetch()?.server_class_path()?;
+        let data = tempfile::Builder::new()
+            .prefix("fluss-cluster-")
+            .disable_cleanup(spec.keep_data)
+            .tempdir()
+            .attempt(|| "create a temporary directory".to_owned())?;
+        let group = Group::new((!spec.keep_data).then(|| data.path()))?;
+        Ok(Self {
+            spec,
+            class_path,
+            ports: Ports::new(),
+            data,
+            group,
+        })
+    }
+
+    fn launch(mut self) -> Result<Cluster, Error> {
+        create(&self.data.path().join("logs"))?;
+        let zookeeper_port = self.ports.take()?;
+        let zookeeper = self.zookeeper(&zookeeper_port)?;
+        let coordinator = self.server(Role::Coordinator, &zookeeper_port)?;
+        let tablet_servers: Result<_, Error> = (0..self.spec.tablet_servers)
+            .map(|id| self.server(Role::TabletServer(id), &zookeeper_port))
+            .collect();
+        let within = self.spec.ready_within;
+        let cluster = Cluster {
+            tablet_servers: tablet_servers?,
+            coordinator,
+            zookeeper,
+            sasl: self.spec.sasl,
+            _group: self.group,
+            _zookeeper_port: zookeeper_port,
+            data: self.data,
+        };
+        cluster.wait_ready(within)?;
+        Ok(cluster)
+    }
+
+    /// Starts ZooKeeper and waits for its port: the other servers give up when they do not find it.
+    fn zookeeper(&self, port: &Port) -> Result<Process, Error> {
+        let home = self.data.path().join("zookeeper");
+        create(&home)?;
+        let file = home.join("zoo.cfg");
+        write(&file, &config::zookeeper(&home, port))?;
+        let process = self.java("zookeeper", 128, ZOOKEEPER, &[file.display().to_string()])?;
+        wait_for_port(&process, port.address(), self.spec.ready_within)?;
+        Ok(process)
+    }
+
+    fn server(&mut self, role: Role, zookeeper: &Port) -> Result<Server, Error> {
+        let home = self.data.path().join(role.to_string());
+        create(&home)?;
+        let listeners = self.listeners()?;
+        let properties = self.properties(role, &home, zookeeper, &listeners);
+        write(
+            &home.join("server.yaml"),
+            &config::yaml(properties, &self.spec.properties),
+        )?;
+        let main = match role {
+            Role::Coordinator => COORDINATOR,
+            Role::TabletServer(_) => TABLET_SERVER,
+        };
+        let arguments = ["--configDir".to_owned(), home.display().to_string()];
+        let process = self.java(&role.to_string(), self.spec.heap_mib, main, &arguments)?;
+        Ok(Server::new(role, listeners, process))
+    }
+
+    fn properties(&self, role: Role, home: &Path, zookeeper: &Port, listeners: &Listeners) -> Properties {
+        let remote = self.data.path().join("remote");
+        let mut properties = config::server(&self.spec, zookeeper, listeners, &remote);
+        if let Role::TabletServer(id) = role {
+            config::tablet_server(&mut properties, id, &home.join("data"));
+        }
+        properties
+    }
+
+    fn listeners(&mut self) -> Result<Listeners, Error> {
+        let client = self.ports.take()?;
+        let internal = if self.spec.sasl {
+            Some(self.ports.take()?)
+        } else {
+            None
+        };
+        Ok(Listeners { client, internal })
+    }
+
+    fn java(&self, name: &str, heap_mib: u32, main: &str, arguments: &[String]) -> Result<Process, Error> {
+        let mut line = vec![format!("-Xmx{heap_mib}m"), "-XX:+UseSerialGC".to_owned()];
+        if !self.spec.optimized {
+            line.push("-XX:TieredStopAtLevel=1".to_owned());
+        }
+        // The shaded Arrow and Netty reach into these packages.
+        line.extend(
+            ["java.nio", "java.lang", "java.util"]
+                .map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")),
+        );
+        line.push("-Dorg.slf4j.simpleLogger.showDateTime=true".to_owned());
+        line.extend(["-cp".to_owned(), self.class_path.clone(), main.to_owned()]);
+        line.extend_from_slice(arguments);
+        let log = self.data.path().join("logs").join(format!("{name}.log"));
+        Process::start(&self.group, name.to_owned(), line, log)
+    }
+}
+
+fn wait_for_port(process: &Process, address: SocketAddr, within: Duration) -> Result<(), Error> {
+    let begun = Instant::now();
+    while TcpStream::connect_timeout(&address, ANSWER).is_err() {
+        process.check()?;
+        if begun.elapsed() >= within {
+            let state = format!("nothing listens on {address}");
+            return Err(Error::NotReady {
+                waited: within,
+                state,
+                logs: process.log_tail(),
+            });
+        }
+        thread::sleep(TICK);
+    }
+    Ok(())
+}
+
+fn create(directory: &Path) -> Result<(), Error> {
+    fs::create_dir_all(directory).attempt(|| format!("create {}", directory.display()))
+}
+
+fn write(file: &Path, text: &str) -> Result<(), Error> {
+    fs::write(file, text).attempt(|| format!("write {}", file.display()))
+}

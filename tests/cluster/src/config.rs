@@ -1,0 +1,98 @@
+//! The configuration files of the three kinds of process.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+use std::path::Path;
+
+use crate::ports::Port;
+use crate::spec::{ALICE, ROOT, Spec, User};
+
+/// The ports of one server: what clients connect to, and with SASL a listener for the servers among themselves.
+#[derive(Debug)]
+pub(crate) struct Listeners {
+    pub(crate) client: Port,
+    pub(crate) internal: Option<Port>,
+}
+
+/// `key: value` for each line of a `server.yaml`.
+pub(crate) type Properties = BTreeMap<String, String>;
+
+/// The file for ZooKeeper. A short tick permits short sessions, so that a dead server is noticed in seconds.
+pub(crate) fn zookeeper(data: &Path, port: &Port) -> String {
+    let port = port.address().port();
+    format!(
+        "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
+         tickTime=500\nmaxClientCnxns=0\n",
+        data.display()
+    )
+}
+
+/// What coordinator and tablet servers have in common.
+pub(crate) fn server(spec: &Spec, zookeeper: &Port, listeners: &Listeners, remote: &Path) -> Properties {
+    let mut properties = Properties::new();
+    set(&mut properties, "zookeeper.address", zookeeper.address());
+    set(&mut properties, "zookeeper.client.session-timeout", "3 s");
+    set(&mut properties, "remote.data.dir", remote.display());
+    set(
+        &mut properties,
+        "default.replication.factor",
+        spec.replication_factor(),
+    );
+    listen(&mut properties, listeners);
+    properties
+}
+
+/// What a tablet server has besides.
+pub(crate) fn tablet_server(properties: &mut Properties, id: u32, data: &Path) {
+    set(properties, "tablet-server.id", id);
+    set(properties, "data.dir", data.display());
+}
+
+/// The text of a `server.yaml`; what the user of the fixture asked for wins.
+pub(crate) fn yaml(mut properties: Properties, wanted: &Properties) -> String {
+    properties.extend(wanted.clone());
+    let lines: Vec<String> = properties
+        .iter()
+        .map(|(key, value)| format!("{key}: {value}\n"))
+        .collect();
+    lines.concat()
+}
+
+fn set(properties: &mut Properties, key: &str, value: impl Display) {
+    properties.insert(key.to_owned(), value.to_string());
+}
+
+fn listen(properties: &mut Properties, listeners: &Listeners) {
+    let client = listeners.client.address();
+    let Some(internal) = &listeners.internal else {
+        set(properties, "bind.listeners", format!("FLUSS://{client}"));
+        return;
+    };
+    let internal = internal.address();
+    set(
+        properties,
+        "bind.listeners",
+        format!("INTERNAL://{internal},CLIENT://{client}"),
+    );
+    set(properties, "advertised.listeners", format!("CLIENT://{client}"));
+    set(properties, "internal.listener.name", "INTERNAL");
+    secure(properties);
+}
+
+fn secure(properties: &mut Properties) {
+    let account = |user: User| format!("user_{}=\"{}\"", user.name, user.password);
+    let jaas = format!(
+        "org.apache.fluss.security.auth.sasl.plain.PlainLoginModule required {} {};",
+        account(ROOT),
+        account(ALICE)
+    );
+    set(
+        properties,
+        "security.protocol.map",
+        "CLIENT:SASL,INTERNAL:PLAINTEXT",
+    );
+    set(properties, "security.sasl.enabled.mechanisms", "PLAIN");
+    set(properties, "security.sasl.plain.jaas.config", jaas);
+    set(properties, "authorizer.enabled", true);
+    set(properties, "super.users", format!("User:{}", ROOT.name));
+}

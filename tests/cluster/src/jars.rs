@@ -1,0 +1,127 @@
+//! The jars of the servers and of the Java peer, fetched once with Maven.
+
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::error::{Attempt, Error};
+use crate::programs::{java_tool, run};
+
+/// The version of Apache Fluss that the cluster runs.
+pub const FLUSS_VERSION: &str = "0.9.1-incubating";
+
+const POM: &str = include_str!("../pom.xml");
+
+/// Where the jars are.
+#[derive(Debug, Clone)]
+pub struct Jars {
+    cache: PathBuf,
+    directory: PathBuf,
+}
+
+impl Jars {
+    /// Finds the jars in `$FLUSS_CLUSTER_CACHE`, or in `.cache/fluss-cluster` of the repository, or fetches them there.
+    ///
+    /// Whoever comes second waits for the first.
+    ///
+    /// # Errors
+    /// When Maven is missing or fails, or the cache cannot be written.
+    pub fn fetch() -> Result<Self, Error> {
+        let cache = cache_directory();
+        fs::create_dir_all(&cache).attempt(|| format!("create {}", cache.display()))?;
+        let _lock = lock(&cache.join("lock"))?;
+        let directory = cache.join(format!("jars-{FLUSS_VERSION}"));
+        if !directory.is_dir() {
+            copy_from_maven(&cache, &directory)?;
+        }
+        Ok(Self { cache, directory })
+    }
+
+    /// The class path of the servers.
+    ///
+    /// # Errors
+    /// When a jar is missing.
+    pub fn server_class_path(&self) -> Result<String, Error> {
+        self.class_path(&["fluss-server-", "slf4j-simple-"])
+    }
+
+    /// The class path of programs on the Java client.
+    ///
+    /// # Errors
+    /// When a jar is missing.
+    pub fn client_class_path(&self) -> Result<String, Error> {
+        self.class_path(&["fluss-client-", "slf4j-simple-"])
+    }
+
+    /// Compiles one Java source file against the Java client and returns the class path to run it with.
+    ///
+    /// # Errors
+    /// When `javac` is missing or finds a mistake.
+    pub fn compile(&self, source: &Path) -> Result<String, Error> {
+        let jars = self.client_class_path()?;
+        let classes = self.cache.join("classes");
+        let _lock = lock(&self.cache.join("lock"))?;
+        let mut javac = Command::new(java_tool("javac"));
+        javac
+            .args(["-nowarn", "-d"])
+            .arg(&classes)
+            .arg("-cp")
+            .arg(&jars)
+            .arg(source);
+        run("javac", &mut javac, &format!("compiling {}", source.display()))?;
+        Ok(format!("{}:{jars}", classes.display()))
+    }
+
+    fn class_path(&self, prefixes: &[&'static str]) -> Result<String, Error> {
+        let jars: Result<Vec<String>, Error> = prefixes.iter().map(|prefix| self.jar(prefix)).collect();
+        Ok(jars?.join(":"))
+    }
+
+    fn jar(&self, prefix: &'static str) -> Result<String, Error> {
+        let entries =
+            fs::read_dir(&self.directory).attempt(|| format!("read {}", self.directory.display()))?;
+        entries
+            .filter_map(Result::ok)
+            .find(|entry| entry.file_name().to_string_lossy().starts_with(prefix))
+            .map(|entry| entry.path().display().to_string())
+            .ok_or_else(|| Error::MissingJar {
+                prefix,
+                directory: self.directory.clone(),
+            })
+    }
+}
+
+fn cache_directory() -> PathBuf {
+    let repository = concat!(env!("CARGO_MANIFEST_DIR"), "/../../.cache/fluss-cluster");
+    std::env::var_os("FLUSS_CLUSTER_CACHE").map_or_else(|| repository.into(), PathBuf::from)
+}
+
+/// Holds the lock for as long as the file is open.
+fn lock(path: &Path) -> Result<File, Error> {
+    let file = File::create(path).attempt(|| format!("create {}", path.display()))?;
+    file.lock().attempt(|| format!("lock {}", path.display()))?;
+    Ok(file)
+}
+
+/// Copies into a directory beside the final one and renames it, so that half a copy is never taken for a whole one.
+fn copy_from_maven(cache: &Path, directory: &Path) -> Result<(), Error> {
+    let staging =
+        tempfile::tempdir_in(cache).attempt(|| format!("create a directory in {}", cache.display()))?;
+    let pom = staging.path().join("pom.xml");
+    fs::write(&pom, POM).attempt(|| format!("write {}", pom.display()))?;
+    let copies = staging.path().join("jars");
+    let mut maven = Command::new("mvn");
+    maven.args([
+        "-q",
+        "-B",
+        "dependency:copy-dependencies",
+        "-DexcludeTransitive=true",
+    ]);
+    maven
+        .arg("-f")
+        .arg(&pom)
+        .arg(format!("-Dfluss.version={FLUSS_VERSION}"));
+    maven.arg(format!("-DoutputDirectory={}", copies.display()));
+    run("mvn", &mut maven, "fetching the jars of Apache Fluss with Maven")?;
+    fs::rename(&copies, directory).attempt(|| format!("rename to {}", directory.display()))
+}

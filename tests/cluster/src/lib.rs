@@ -1,0 +1,40 @@
+//! A real Apache Fluss cluster on this machine, for tests, demos and benchmarks.
+//!
+//! [`Cluster::start`] runs ZooKeeper, a coordinator and tablet servers as plain `java` processes on free ports of
+//! 127.0.0.1, with their data in a fresh temporary directory, and returns when every server names every other one.
+//! Nothing outlives the handle, nor the process that holds it, however that process ends. Calls block; none of them
+//! needs an async runtime.
+//!
+//! ```no_run
+//! use fluss_cluster::{Cluster, Spec};
+//! use std::time::Duration;
+//!
+//! # fn main() -> Result<(), fluss_cluster::Error> {
+//! let cluster = Cluster::start(Spec::new().tablet_servers(3))?;
+//! let target = cluster.bootstrap();
+//! cluster.tablet_server(1)?.kill()?;
+//! cluster.wait_ready(Duration::from_secs(30))?; // the others have noticed
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! The crate knows nothing of the clients that it serves: it asks for metadata with frames of its own, so that a broken
+//! client cannot break the fixture.
+
+mod cluster;
+mod config;
+mod error;
+mod jars;
+mod ports;
+mod probe;
+mod process;
+mod programs;
+mod server;
+mod spec;
+
+pub use cluster::Cluster;
+pub use error::Error;
+pub use jars::{FLUSS_VERSION, Jars};
+pub use probe::{Members, members};
+pub use server::{Role, Server};
+pub use spec::{ALICE, ROOT, Spec, User};

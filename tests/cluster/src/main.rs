@@ -1,0 +1,65 @@
+//! Runs a real Apache Fluss cluster for programs that are not Rust tests; `commands.rs` says what it listens to.
+
+use std::io::{self, BufRead, Write};
+use std::process::ExitCode;
+
+use clap::Parser;
+use fluss_cluster::{Cluster, Error, Jars};
+use serde_json::{Value, json};
+
+mod commands;
+mod options;
+
+use commands::{Command, description};
+use options::{Options, Run};
+
+fn main() -> ExitCode {
+    let done = match Options::parse() {
+        Options::Fetch => Jars::fetch().map(|_| ()),
+        Options::CompilePeer { source } => Jars::fetch()
+            .and_then(|jars| jars.compile(&source))
+            .map(|path| say(&json!(path))),
+        Options::Run(run) => serve(run),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&failure(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Starts the cluster, describes it, and obeys until `quit` or the end of the input.
+fn serve(run: Run) -> Result<(), Error> {
+    let cluster = Cluster::start(run.into())?;
+    say(&description(&cluster));
+    for line in io::stdin().lock().lines().map_while(Result::ok) {
+        match Command::parse(&line) {
+            Ok(Command::Quit) => break,
+            Ok(command) => say(&answer(&command.obey(&cluster))),
+            Err(unknown) => say(&json!({"ok": false, "error": unknown})),
+        }
+    }
+    Ok(())
+}
+
+fn answer(outcome: &Result<Value, Error>) -> Value {
+    match outcome {
+        Ok(value) => json!({"ok": true, "result": value}),
+        Err(error) => failure(error),
+    }
+}
+
+/// The error and its causes as one line.
+fn failure(error: &Error) -> Value {
+    let causes = std::iter::successors(Some(error as &dyn std::error::Error), |error| error.source());
+    let text = causes.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    json!({"ok": false, "error": text})
+}
+
+/// One line of JSON. If nobody reads any more, the input ends too, and with it the cluster.
+fn say(value: &Value) {
+    let mut output = io::stdout().lock();
+    let _ = writeln!(output, "{value}").and_then(|()| output.flush());
+}

@@ -1,0 +1,67 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use fluss_cluster::Spec;
+
+/// A real Apache Fluss cluster on this machine. Every answer is one line of JSON.
+#[derive(Debug, Parser)]
+pub(crate) enum Options {
+    /// Start a cluster, describe it in one line, then obey commands from the input until its end.
+    Run(Run),
+    /// Only fetch the jars.
+    Fetch,
+    /// Compile a Java program against the Java client; the answer is the class path to run it with.
+    CompilePeer {
+        /// The Java source file.
+        source: PathBuf,
+    },
+}
+
+/// What the cluster should be.
+#[derive(Debug, Args)]
+pub(crate) struct Run {
+    /// How many tablet servers.
+    #[arg(long, default_value_t = 1)]
+    tablet_servers: u32,
+    /// Clients have to authenticate with SASL/PLAIN; the authorizer is on.
+    #[arg(long)]
+    sasl: bool,
+    /// One more `key=value` for every server.yaml; may be repeated.
+    #[arg(long = "property", value_parser = key_and_value)]
+    properties: Vec<(String, String)>,
+    /// The heap of each Fluss process, in MiB.
+    #[arg(long, default_value_t = 512)]
+    heap_mib: u32,
+    /// Let the servers compile hot code well, for benchmarks.
+    #[arg(long)]
+    optimized: bool,
+    /// Leave data and logs behind.
+    #[arg(long)]
+    keep_data: bool,
+    /// How many seconds the cluster may take to be ready.
+    #[arg(long, default_value_t = 120)]
+    ready_within: u64,
+}
+
+impl From<Run> for Spec {
+    fn from(run: Run) -> Self {
+        let spec = Spec::new()
+            .tablet_servers(run.tablet_servers)
+            .heap_mib(run.heap_mib)
+            .ready_within(Duration::from_secs(run.ready_within));
+        let spec = if run.sasl { spec.sasl() } else { spec };
+        let spec = if run.optimized { spec.optimized() } else { spec };
+        let spec = if run.keep_data { spec.keep_data() } else { spec };
+        run.properties
+            .into_iter()
+            .fold(spec, |spec, (key, value)| spec.property(key, value))
+    }
+}
+
+fn key_and_value(text: &str) -> Result<(String, String), String> {
+    let (key, value) = text.split_once('=').ok_or("expected key=value")?;
+    Ok((key.to_owned(), value.to_owned()))
+}

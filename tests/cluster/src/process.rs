@@ -1,0 +1,213 @@
+//! Processes that cannot outlive the one that started them.
+//!
+//! A *guard*, a shell that waits for the end of its input, leads a process group; every JVM is started into that
+//! group. The other end of its input is held by this process alone. When this process ends, in whatever way, the
+//! guard reads the end of file and kills the group. (A death signal set in the child would need unsafe code, and would
+//! follow the thread that started it.)
+
+use std::fs::{File, OpenOptions};
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+
+use crate::error::{Attempt, Error};
+use crate::programs::{java_tool, not_started, tail};
+
+/// Kills from a session of its own, so that the directory can be removed after the group is gone.
+const GUARD: &str = r#"cat >/dev/null; exec 0</dev/null
+setsid sh -c 'kill -s KILL -- "-$1"; [ -z "$2" ] || rm -rf -- "$2"' sh "$$" "$1""#;
+
+/// A group of processes that ends with this value, or with this process.
+#[derive(Debug)]
+pub(crate) struct Group {
+    guard: Child,
+}
+
+impl Group {
+    /// `remove` is the directory that goes with the group if this process dies before it can clean up.
+    pub(crate) fn new(remove: Option<&Path>) -> Result<Self, Error> {
+        let mut command = Command::new("sh");
+        command
+            .args(["-c", GUARD, "guard"])
+            .arg(remove.unwrap_or(Path::new("")));
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0);
+        let guard = command.spawn().map_err(|error| not_started("sh", error))?;
+        Ok(Self { guard })
+    }
+
+    fn id(&self) -> Pid {
+        Pid::from_child(&self.guard)
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // The guard has not been waited for, so its number cannot belong to anyone else.
+        let _ = kill_process_group(self.id(), Signal::KILL);
+        let _ = self.guard.wait();
+    }
+}
+
+/// Whether a process takes part in the cluster.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Phase {
+    Running,
+    Stopped,
+    Dead,
+}
+
+#[derive(Debug)]
+struct Incarnation {
+    child: Child,
+    phase: Phase,
+}
+
+/// A JVM that can be killed, stopped and started again; its output is appended to its log.
+#[derive(Debug)]
+pub(crate) struct Process {
+    name: String,
+    arguments: Vec<String>,
+    log: PathBuf,
+    group: Pid,
+    now: Mutex<Incarnation>,
+}
+
+impl Process {
+    /// Starts `java` with `arguments` in `group`.
+    pub(crate) fn start(
+        group: &Group,
+        name: String,
+        arguments: Vec<String>,
+        log: PathBuf,
+    ) -> Result<Self, Error> {
+        let group = group.id();
+        let child = spawn(&arguments, &log, group)?;
+        let now = Mutex::new(Incarnation {
+            child,
+            phase: Phase::Running,
+        });
+        Ok(Self {
+            name,
+            arguments,
+            log,
+            group,
+            now,
+        })
+    }
+
+    pub(crate) fn pid(&self) -> u32 {
+        self.now().child.id()
+    }
+
+    /// Neither killed nor stopped.
+    pub(crate) fn is_running(&self) -> bool {
+        self.now().phase == Phase::Running
+    }
+
+    /// SIGKILL; returns when the process is gone.
+    pub(crate) fn kill(&self) -> Result<(), Error> {
+        self.end(&mut self.now())
+    }
+
+    /// SIGSTOP: connections stay open and nobody answers.
+    pub(crate) fn stop(&self) -> Result<(), Error> {
+        self.signal(Signal::STOP, Phase::Stopped)
+    }
+
+    /// SIGCONT.
+    pub(crate) fn resume(&self) -> Result<(), Error> {
+        self.signal(Signal::CONT, Phase::Running)
+    }
+
+    /// Kills what still runs and starts it again.
+    pub(crate) fn restart(&self) -> Result<(), Error> {
+        let mut now = self.now();
+        self.end(&mut now)?;
+        let child = spawn(&self.arguments, &self.log, self.group)?;
+        *now = Incarnation {
+            child,
+            phase: Phase::Running,
+        };
+        Ok(())
+    }
+
+    /// Fails if the process ended although nobody asked it to.
+    pub(crate) fn check(&self) -> Result<(), Error> {
+        let mut now = self.now();
+        if now.phase == Phase::Dead {
+            return Ok(());
+        }
+        let ended = now
+            .child
+            .try_wait()
+            .attempt(|| format!("look after {}", self.name))?;
+        ended.map_or(Ok(()), |status| Err(self.ended(status)))
+    }
+
+    /// The end of its log, under its name.
+    pub(crate) fn log_tail(&self) -> String {
+        format!("--- {}\n{}", self.name, tail(&self.log))
+    }
+
+    fn ended(&self, status: ExitStatus) -> Error {
+        Error::Ended {
+            name: self.name.clone(),
+            status,
+            log: tail(&self.log),
+        }
+    }
+
+    fn end(&self, now: &mut Incarnation) -> Result<(), Error> {
+        now.phase = Phase::Dead;
+        now.child
+            .kill()
+            .and_then(|()| now.child.wait())
+            .attempt(|| format!("kill {}", self.name))?;
+        Ok(())
+    }
+
+    fn signal(&self, signal: Signal, phase: Phase) -> Result<(), Error> {
+        let mut now = self.now();
+        if now.phase == Phase::Dead {
+            return Err(Error::NotRunning {
+                name: self.name.clone(),
+            });
+        }
+        kill_process(Pid::from_child(&now.child), signal)
+            .map_err(Into::into)
+            .attempt(|| format!("signal {}", self.name))?;
+        now.phase = phase;
+        Ok(())
+    }
+
+    fn now(&self) -> MutexGuard<'_, Incarnation> {
+        self.now.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.kill();
+    }
+}
+
+fn spawn(arguments: &[String], log: &Path, group: Pid) -> Result<Child, Error> {
+    let open = || OpenOptions::new().create(true).append(true).open(log);
+    let output: File = open().attempt(|| format!("open {}", log.display()))?;
+    let errors = output.try_clone().attempt(|| format!("open {}", log.display()))?;
+    Command::new(java_tool("java"))
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stdout(output)
+        .stderr(errors)
+        .process_group(group.as_raw_nonzero().get())
+        .spawn()
+        .map_err(|error| not_started("java", error))
+}

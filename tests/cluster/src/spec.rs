@@ -1,0 +1,113 @@
+//! What a cluster should be.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+/// One account of a cluster with SASL.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct User {
+    /// The name to authenticate with.
+    pub name: &'static str,
+    /// The password that goes with it.
+    pub password: &'static str,
+}
+
+/// The super user: every operation is allowed.
+pub const ROOT: User = User {
+    name: "root",
+    password: "root-secret",
+};
+
+/// An ordinary user: nothing is allowed that an ACL does not allow.
+pub const ALICE: User = User {
+    name: "alice",
+    password: "alice-secret",
+};
+
+/// What a cluster should be: one tablet server, no SASL, heaps of 512 MiB, ready within two minutes, unless told.
+#[derive(Debug, Clone)]
+pub struct Spec {
+    pub(crate) tablet_servers: u32,
+    pub(crate) sasl: bool,
+    pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) heap_mib: u32,
+    pub(crate) optimized: bool,
+    pub(crate) keep_data: bool,
+    pub(crate) ready_within: Duration,
+}
+
+impl Default for Spec {
+    fn default() -> Self {
+        Self {
+            tablet_servers: 1,
+            sasl: false,
+            properties: BTreeMap::new(),
+            heap_mib: 512,
+            optimized: false,
+            keep_data: false,
+            // A cluster needs 5 s; a machine that builds something else at the same time may need ten times that.
+            ready_within: Duration::from_secs(120),
+        }
+    }
+}
+
+impl Spec {
+    /// One tablet server without SASL.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// How many tablet servers; their ids count from 0. With three or more, tables have three replicas, else one.
+    #[must_use]
+    pub fn tablet_servers(mut self, count: u32) -> Self {
+        self.tablet_servers = count;
+        self
+    }
+
+    /// The client listener wants SASL/PLAIN with [`ROOT`] or [`ALICE`], and the authorizer is on.
+    #[must_use]
+    pub fn sasl(mut self) -> Self {
+        self.sasl = true;
+        self
+    }
+
+    /// One more line for every server's `server.yaml`; it wins over what the fixture would write.
+    #[must_use]
+    pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
+        self.properties.insert(key.into(), value.into());
+        self
+    }
+
+    /// The heap of each Fluss process, in MiB.
+    #[must_use]
+    pub fn heap_mib(mut self, heap_mib: u32) -> Self {
+        self.heap_mib = heap_mib;
+        self
+    }
+
+    /// Servers that run at full speed, for benchmarks; without it they start quicker and never compile hot code well.
+    #[must_use]
+    pub fn optimized(mut self) -> Self {
+        self.optimized = true;
+        self
+    }
+
+    /// Leaves data and logs behind when the cluster ends.
+    #[must_use]
+    pub fn keep_data(mut self) -> Self {
+        self.keep_data = true;
+        self
+    }
+
+    /// How long [`Cluster::start`](crate::Cluster::start) waits for the cluster to be ready.
+    #[must_use]
+    pub fn ready_within(mut self, deadline: Duration) -> Self {
+        self.ready_within = deadline;
+        self
+    }
+
+    /// How many replicas a table gets that does not ask for a number.
+    pub(crate) fn replication_factor(&self) -> u32 {
+        if self.tablet_servers >= 3 { 3 } else { 1 }
+    }
+}
