@@ -45,8 +45,13 @@ fn read_csv(path: &str) -> Outcome<Vec<RecordBatch>> {
     let format = Format::default().with_header(true).with_null_regex(null()?);
     let (schema, _) = format.infer_schema(&mut file, None)?;
     file.rewind()?;
-    let builder = ReaderBuilder::new(Arc::new(schema)).with_header(true).with_null_regex(null()?);
-    Ok(builder.with_batch_size(16_384).build(file)?.collect::<Result<_, _>>()?)
+    let builder = ReaderBuilder::new(Arc::new(schema))
+        .with_header(true)
+        .with_null_regex(null()?);
+    Ok(builder
+        .with_batch_size(16_384)
+        .build(file)?
+        .collect::<Result<_, _>>()?)
 }
 
 /// A new table with the columns of the batches.
@@ -59,7 +64,9 @@ async fn create(connection: &Connection, columns: SchemaRef) -> Outcome<Table> {
         schema.column(&field.name, field.data_type.clone())
     });
     let no_key: [&str; 0] = [];
-    let descriptor = TableDescriptor::builder(schema.build()?).distributed_by(BUCKETS, no_key).build()?;
+    let descriptor = TableDescriptor::builder(schema.build()?)
+        .distributed_by(BUCKETS, no_key)
+        .build()?;
     match admin.create_table(&path, &descriptor, false).await {
         // The former table may take a moment to go.
         Err(error) if error.code() == Some(ErrorCode::TABLE_ALREADY_EXIST) => Err(error.into()),
@@ -81,8 +88,12 @@ struct Figures {
 impl Figures {
     fn add(&mut self, batch: &RecordBatch) -> Outcome<()> {
         let column = |name: &str| {
-            let column = batch.column_by_name(name).ok_or_else(|| format!("no column {name}"))?;
-            column.as_primitive_opt::<Int64Type>().ok_or_else(|| format!("{name} is not BIGINT"))
+            let column = batch
+                .column_by_name(name)
+                .ok_or_else(|| format!("no column {name}"))?;
+            column
+                .as_primitive_opt::<Int64Type>()
+                .ok_or_else(|| format!("{name} is not BIGINT"))
         };
         self.rows += batch.num_rows();
         self.distance += column("distance")?.iter().flatten().sum::<i64>();
@@ -133,12 +144,19 @@ async fn read_back(table: &Table, rows: usize) -> Outcome<Figures> {
 fn progress(what: &'static str, rows: usize) -> ProgressBar {
     let style = ProgressStyle::with_template("{msg:6} {bar:40} {human_pos}/{human_len} rows {per_sec}");
     let bar = ProgressBar::new(rows as u64).with_message(what);
-    if let Ok(style) = style { bar.with_style(style) } else { bar }
+    if let Ok(style) = style {
+        bar.with_style(style)
+    } else {
+        bar
+    }
 }
 
 fn print(written: &Figures, read: &Figures) {
     println!();
-    println!("{:8} {:>10} {:>15} {:>15} {:>12} {:>12}", "", "flights", "Σ distance", "Σ dep_delay", "non-null", "rows/s");
+    println!(
+        "{:8} {:>10} {:>15} {:>15} {:>12} {:>12}",
+        "", "flights", "Σ distance", "Σ dep_delay", "non-null", "rows/s"
+    );
     for (name, figures) in [("written", written), ("read", read)] {
         let count = |number: i64| {
             let sign = if number < 0 { "-" } else { "" };

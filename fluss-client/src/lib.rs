@@ -51,7 +51,11 @@ pub fn options(target: &str) -> Result<ClientOptions> {
     let servers: Vec<ServerAddress> = servers
         .trim_end_matches('/')
         .split(',')
-        .map(|server| server.parse().map_err(|error: InvalidAddress| refuse(error.to_string())))
+        .map(|server| {
+            server
+                .parse()
+                .map_err(|error: InvalidAddress| refuse(error.to_string()))
+        })
         .collect::<Result<_>>()?;
     Ok(ClientOptions::new(servers))
 }
@@ -63,14 +67,21 @@ mod tests {
     #[test]
     fn a_target_names_servers() {
         let options = options("fluss://a:1,[::1]:2").unwrap();
-        let servers: Vec<_> = options.bootstrap_servers.iter().map(ToString::to_string).collect();
+        let servers: Vec<_> = options
+            .bootstrap_servers
+            .iter()
+            .map(ToString::to_string)
+            .collect();
         assert_eq!(servers, ["a:1", "[::1]:2"]);
     }
 
     #[test]
     fn other_targets_are_refused_with_what_is_wrong() {
         let error = options("http://a:1").unwrap_err();
-        assert_eq!(error.to_string(), "connect: target 'http://a:1': 'fluss://host:port' expected");
+        assert_eq!(
+            error.to_string(),
+            "connect: target 'http://a:1': 'fluss://host:port' expected"
+        );
         assert!(options("fluss://").is_err());
         assert!(options("fluss://a").is_err());
     }

@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
+use arrow::array::NullBufferBuilder;
 use arrow::array::{
     ArrayRef, BinaryBuilder, BooleanBuilder, FixedSizeBinaryBuilder, ListArray, MapArray, PrimitiveBuilder,
     RecordBatchOptions, StringBuilder, StructArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow::datatypes::{
-    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, FieldRef, Fields, Float32Type, Float64Type,
-    Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, TimeUnit,
+    ArrowPrimitiveType, DataType as ArrowType, Date32Type, Decimal128Type, FieldRef, Fields, Float32Type,
+    Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, SchemaRef, TimeUnit,
 };
-use arrow::array::NullBufferBuilder;
 use arrow::record_batch::RecordBatch;
 
 use super::schema::{arrow_schema, arrow_type, retag, unit};
@@ -33,7 +33,11 @@ impl ColumnsBuilder {
     pub fn new(row_type: &RowType, capacity: usize) -> Self {
         Self {
             schema: arrow_schema(row_type),
-            columns: row_type.fields().iter().map(|field| Column::new(&field.data_type, capacity)).collect(),
+            columns: row_type
+                .fields()
+                .iter()
+                .map(|field| Column::new(&field.data_type, capacity))
+                .collect(),
             row_type: row_type.clone(),
             rows: 0,
             bytes: 0,
@@ -72,7 +76,12 @@ impl ColumnsBuilder {
     /// More than 2 GiB in a column.
     pub fn finish(self) -> Result<RecordBatch, ValueError> {
         let fault = |error: arrow::error::ArrowError| ValueError::row(error.to_string());
-        let columns = self.columns.into_iter().map(Column::finish).collect::<Result<_, _>>().map_err(fault)?;
+        let columns = self
+            .columns
+            .into_iter()
+            .map(Column::finish)
+            .collect::<Result<_, _>>()
+            .map_err(fault)?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         RecordBatch::try_new_with_options(self.schema, columns, &options).map_err(fault)
     }
@@ -114,17 +123,26 @@ struct Offsets {
 
 impl Offsets {
     fn new(capacity: usize) -> Self {
-        Self { ends: vec![0], last: 0, nulls: NullBufferBuilder::new(capacity) }
+        Self {
+            ends: vec![0],
+            last: 0,
+            nulls: NullBufferBuilder::new(capacity),
+        }
     }
 
     fn append(&mut self, length: usize, valid: bool) {
-        self.last = self.last.saturating_add(i32::try_from(length).unwrap_or(i32::MAX));
+        self.last = self
+            .last
+            .saturating_add(i32::try_from(length).unwrap_or(i32::MAX));
         self.ends.push(self.last);
         self.nulls.append(valid);
     }
 
     fn finish(mut self) -> (OffsetBuffer<i32>, Option<NullBuffer>) {
-        (OffsetBuffer::new(ScalarBuffer::from(self.ends)), self.nulls.finish())
+        (
+            OffsetBuffer::new(ScalarBuffer::from(self.ends)),
+            self.nulls.finish(),
+        )
     }
 }
 
@@ -141,12 +159,13 @@ impl Column {
             (Kind::Double, _) => Self::Double(PrimitiveBuilder::with_capacity(capacity)),
             (Kind::Char(_) | Kind::String, _) => Self::String(StringBuilder::with_capacity(capacity, 0)),
             (Kind::Bytes, _) => Self::Bytes(BinaryBuilder::with_capacity(capacity, 0)),
-            (Kind::Binary(length), _) => {
-                Self::Binary(FixedSizeBinaryBuilder::new(i32::try_from(*length).unwrap_or(i32::MAX)))
-            }
-            (Kind::Decimal { scale, .. }, arrow) => {
-                Self::Decimal(PrimitiveBuilder::with_capacity(capacity).with_data_type(arrow), *scale)
-            }
+            (Kind::Binary(length), _) => Self::Binary(FixedSizeBinaryBuilder::new(
+                i32::try_from(*length).unwrap_or(i32::MAX),
+            )),
+            (Kind::Decimal { scale, .. }, arrow) => Self::Decimal(
+                PrimitiveBuilder::with_capacity(capacity).with_data_type(arrow),
+                *scale,
+            ),
             (Kind::Date, _) => Self::Date(PrimitiveBuilder::with_capacity(capacity)),
             (Kind::Time(precision), arrow @ ArrowType::Time32(_)) => {
                 Self::Time32(PrimitiveBuilder::with_capacity(capacity), unit(*precision), arrow)
@@ -157,16 +176,26 @@ impl Column {
             (Kind::Timestamp(precision) | Kind::TimestampLtz(precision), arrow) => {
                 Self::Timestamp(PrimitiveBuilder::with_capacity(capacity), unit(*precision), arrow)
             }
-            (Kind::Array(element), arrow) => {
-                Self::List(Box::new(Self::new(element, 0)), Offsets::new(capacity), child_field(&arrow))
-            }
+            (Kind::Array(element), arrow) => Self::List(
+                Box::new(Self::new(element, 0)),
+                Offsets::new(capacity),
+                child_field(&arrow),
+            ),
             (Kind::Map(key, value), arrow) => {
                 let columns = Box::new([Self::new(key, 0), Self::new(value, 0)]);
                 Self::Map(columns, Offsets::new(capacity), child_field(&arrow))
             }
             (Kind::Row(row), arrow) => {
-                let columns = row.fields().iter().map(|field| Self::new(&field.data_type, capacity)).collect();
-                let fields = if let ArrowType::Struct(fields) = arrow { fields } else { Fields::empty() };
+                let columns = row
+                    .fields()
+                    .iter()
+                    .map(|field| Self::new(&field.data_type, capacity))
+                    .collect();
+                let fields = if let ArrowType::Struct(fields) = arrow {
+                    fields
+                } else {
+                    Fields::empty()
+                };
                 Self::Row(columns, NullBufferBuilder::new(capacity), fields)
             }
         }
@@ -177,17 +206,56 @@ impl Column {
     fn append(&mut self, datum: Datum<'_>) -> usize {
         match (self, datum) {
             (Self::Boolean(builder), datum) => {
-                builder.append_option(if let Datum::Boolean(value) = datum { Some(value) } else { None });
+                builder.append_option(if let Datum::Boolean(value) = datum {
+                    Some(value)
+                } else {
+                    None
+                });
                 1
             }
-            (Self::TinyInt(builder), datum) => number(builder, if let Datum::TinyInt(v) = datum { Some(v) } else { None }),
-            (Self::SmallInt(builder), datum) => {
-                number(builder, if let Datum::SmallInt(v) = datum { Some(v) } else { None })
+            (Self::TinyInt(builder), datum) => number(
+                builder,
+                if let Datum::TinyInt(v) = datum {
+                    Some(v)
+                } else {
+                    None
+                },
+            ),
+            (Self::SmallInt(builder), datum) => number(
+                builder,
+                if let Datum::SmallInt(v) = datum {
+                    Some(v)
+                } else {
+                    None
+                },
+            ),
+            (Self::Int(builder), datum) => {
+                number(builder, if let Datum::Int(v) = datum { Some(v) } else { None })
             }
-            (Self::Int(builder), datum) => number(builder, if let Datum::Int(v) = datum { Some(v) } else { None }),
-            (Self::BigInt(builder), datum) => number(builder, if let Datum::BigInt(v) = datum { Some(v) } else { None }),
-            (Self::Float(builder), datum) => number(builder, if let Datum::Float(v) = datum { Some(v) } else { None }),
-            (Self::Double(builder), datum) => number(builder, if let Datum::Double(v) = datum { Some(v) } else { None }),
+            (Self::BigInt(builder), datum) => number(
+                builder,
+                if let Datum::BigInt(v) = datum {
+                    Some(v)
+                } else {
+                    None
+                },
+            ),
+            (Self::Float(builder), datum) => number(
+                builder,
+                if let Datum::Float(v) = datum {
+                    Some(v)
+                } else {
+                    None
+                },
+            ),
+            (Self::Double(builder), datum) => number(
+                builder,
+                if let Datum::Double(v) = datum {
+                    Some(v)
+                } else {
+                    None
+                },
+            ),
             (Self::String(builder), Datum::String(text)) => {
                 builder.append_value(&*text);
                 text.len() + size_of::<i32>()
@@ -206,30 +274,51 @@ impl Column {
             }
             (Self::Binary(builder), datum) => {
                 // Of another length it becomes null.
-                let appended = if let Datum::Bytes(bytes) = &datum { builder.append_value(bytes).is_ok() } else { false };
+                let appended = if let Datum::Bytes(bytes) = &datum {
+                    builder.append_value(bytes).is_ok()
+                } else {
+                    false
+                };
                 if !appended {
                     builder.append_null();
                 }
-                if let Datum::Bytes(bytes) = datum { bytes.len() } else { 1 }
+                if let Datum::Bytes(bytes) = datum {
+                    bytes.len()
+                } else {
+                    1
+                }
             }
             (Self::Decimal(builder, scale), datum) => {
-                let value = if let Datum::Decimal(value) = datum { value.rescale(*scale) } else { None };
+                let value = if let Datum::Decimal(value) = datum {
+                    value.rescale(*scale)
+                } else {
+                    None
+                };
                 number(builder, value.map(crate::types::Decimal::unscaled))
             }
-            (Self::Date(builder), datum) => number(builder, if let Datum::Date(v) = datum { Some(v) } else { None }),
-            (Self::Time32(builder, unit, _), datum) => {
-                number(builder, time(&datum, *unit).and_then(|time| i32::try_from(time).ok()))
+            (Self::Date(builder), datum) => {
+                number(builder, if let Datum::Date(v) = datum { Some(v) } else { None })
             }
+            (Self::Time32(builder, unit, _), datum) => number(
+                builder,
+                time(&datum, *unit).and_then(|time| i32::try_from(time).ok()),
+            ),
             (Self::Time64(builder, unit, _), datum) => number(builder, time(&datum, *unit)),
             (Self::Timestamp(builder, unit, _), datum) => number(builder, timestamp(&datum, *unit)),
             (Self::List(child, offsets, _), Datum::Array(elements)) => {
                 offsets.append(elements.len(), true);
-                size_of::<i32>() + elements.into_iter().map(|element| child.append(element)).sum::<usize>()
+                size_of::<i32>()
+                    + elements
+                        .into_iter()
+                        .map(|element| child.append(element))
+                        .sum::<usize>()
             }
             (Self::Map(children, offsets, _), Datum::Map(entries)) => {
                 offsets.append(entries.len(), true);
                 let [keys, values] = &mut **children;
-                let bytes = entries.into_iter().map(|(key, value)| keys.append(key) + values.append(value));
+                let bytes = entries
+                    .into_iter()
+                    .map(|(key, value)| keys.append(key) + values.append(value));
                 size_of::<i32>() + bytes.sum::<usize>()
             }
             (Self::List(_, offsets, _) | Self::Map(_, offsets, _), _) => {
@@ -268,14 +357,26 @@ impl Column {
             Self::Map(children, offsets, field) => {
                 let (offsets, nulls) = offsets.finish();
                 let [keys, values] = *children;
-                let fields = if let ArrowType::Struct(fields) = field.data_type() { fields.clone() } else { Fields::empty() };
+                let fields = if let ArrowType::Struct(fields) = field.data_type() {
+                    fields.clone()
+                } else {
+                    Fields::empty()
+                };
                 let entries = StructArray::try_new(fields, vec![keys.finish()?, values.finish()?], None)?;
                 Arc::new(MapArray::try_new(field, offsets, entries, nulls, false)?)
             }
             Self::Row(children, mut nulls, fields) => {
                 let length = nulls.len();
-                let children = children.into_iter().map(Self::finish).collect::<Result<Vec<_>, _>>()?;
-                Arc::new(StructArray::try_new_with_length(fields, children, nulls.finish(), length)?)
+                let children = children
+                    .into_iter()
+                    .map(Self::finish)
+                    .collect::<Result<Vec<_>, _>>()?;
+                Arc::new(StructArray::try_new_with_length(
+                    fields,
+                    children,
+                    nulls.finish(),
+                    length,
+                )?)
             }
         })
     }
@@ -288,10 +389,17 @@ fn number<T: ArrowPrimitiveType>(builder: &mut PrimitiveBuilder<T>, value: Optio
 
 /// Under a null row its fields are null too, as far as they can be.
 fn append_row(children: &mut [Column], nulls: &mut NullBufferBuilder, datum: Datum<'_>) -> usize {
-    let fields = if let Datum::Row(fields) = datum { Some(fields) } else { None };
+    let fields = if let Datum::Row(fields) = datum {
+        Some(fields)
+    } else {
+        None
+    };
     nulls.append(fields.is_some());
     let mut fields = fields.unwrap_or_default().into_iter();
-    children.iter_mut().map(|child| child.append(fields.next().unwrap_or(Datum::Null))).sum()
+    children
+        .iter_mut()
+        .map(|child| child.append(fields.next().unwrap_or(Datum::Null)))
+        .sum()
 }
 
 fn child_field(arrow: &ArrowType) -> FieldRef {
@@ -313,7 +421,9 @@ fn time(datum: &Datum<'_>, unit: TimeUnit) -> Option<i64> {
 }
 
 fn timestamp(datum: &Datum<'_>, unit: TimeUnit) -> Option<i64> {
-    let (Datum::Timestamp(moment) | Datum::TimestampLtz(moment)) = datum else { return None };
+    let (Datum::Timestamp(moment) | Datum::TimestampLtz(moment)) = datum else {
+        return None;
+    };
     match unit {
         TimeUnit::Second => Some(moment.millis().div_euclid(1_000)),
         TimeUnit::Millisecond => Some(moment.millis()),

@@ -2,7 +2,10 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatchOptions, StructArray, make_array, new_null_array};
+use arrow::array::{
+    Array, ArrayRef, AsArray, ListArray, MapArray, RecordBatchOptions, StructArray, make_array,
+    new_null_array,
+};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, Fields};
 use arrow::record_batch::RecordBatch;
@@ -26,20 +29,30 @@ pub fn conform(batch: &RecordBatch, row_type: &RowType) -> Result<RecordBatch, V
         if row_type.index_of(field.name()).is_none() {
             return Err(ValueError::column(field.name(), "the table has no such column"));
         }
-        if source.fields().iter().take(position).any(|earlier| earlier.name() == field.name()) {
+        if source
+            .fields()
+            .iter()
+            .take(position)
+            .any(|earlier| earlier.name() == field.name())
+        {
             return Err(ValueError::column(field.name(), "the batch has the column twice"));
         }
     }
     let schema = arrow_schema(row_type);
-    let columns = row_type.fields().iter().zip(schema.fields()).map(|(field, wire)| {
-        let column = batch
-            .column_by_name(&field.name)
-            .ok_or_else(|| ValueError::column(&field.name, "the batch has no such column"))?;
-        fit(column, &field.data_type, wire.data_type()).map_err(|error| error.within(&field.name))
-    });
+    let columns = row_type
+        .fields()
+        .iter()
+        .zip(schema.fields())
+        .map(|(field, wire)| {
+            let column = batch
+                .column_by_name(&field.name)
+                .ok_or_else(|| ValueError::column(&field.name, "the batch has no such column"))?;
+            fit(column, &field.data_type, wire.data_type()).map_err(|error| error.within(&field.name))
+        });
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     let columns = columns.collect::<Result<_, _>>()?;
-    RecordBatch::try_new_with_options(schema, columns, &options).map_err(|error| ValueError::row(error.to_string()))
+    RecordBatch::try_new_with_options(schema, columns, &options)
+        .map_err(|error| ValueError::row(error.to_string()))
 }
 
 fn fit(array: &ArrayRef, data_type: &DataType, wire: &ArrowType) -> Result<ArrayRef, ValueError> {
@@ -47,7 +60,9 @@ fn fit(array: &ArrayRef, data_type: &DataType, wire: &ArrowType) -> Result<Array
         && let Some(row) = (0..array.len()).find(|row| array.is_null(*row))
         && array.logical_null_count() > 0
     {
-        return Err(ValueError::row(format!("row {row} is null, the column is NOT NULL")));
+        return Err(ValueError::row(format!(
+            "row {row} is null, the column is NOT NULL"
+        )));
     }
     let fitted = match data_type.kind() {
         Kind::Array(element) => fit_list(array, element, wire)?,
@@ -77,7 +92,9 @@ fn fit_scalar(array: &ArrayRef, data_type: &DataType, wire: &ArrowType) -> Resul
         } else {
             ""
         };
-        return Err(ValueError::row(format!("Arrow's {given} does not fit {data_type}{hint}")));
+        return Err(ValueError::row(format!(
+            "Arrow's {given} does not fit {data_type}{hint}"
+        )));
     }
     // A zone does not change the instant that is stored.
     let array = without_zone(array)?;
@@ -96,15 +113,34 @@ fn same_family(given: &ArrowType, wire: &ArrowType) -> bool {
     let bytes = |t: &ArrowType| {
         matches!(
             t,
-            ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView | ArrowType::FixedSizeBinary(_)
+            ArrowType::Binary
+                | ArrowType::LargeBinary
+                | ArrowType::BinaryView
+                | ArrowType::FixedSizeBinary(_)
         )
     };
-    let decimal = |t: &ArrowType| matches!(t, ArrowType::Decimal32(..) | ArrowType::Decimal64(..) | ArrowType::Decimal128(..) | ArrowType::Decimal256(..));
+    let decimal = |t: &ArrowType| {
+        matches!(
+            t,
+            ArrowType::Decimal32(..)
+                | ArrowType::Decimal64(..)
+                | ArrowType::Decimal128(..)
+                | ArrowType::Decimal256(..)
+        )
+    };
     let date = |t: &ArrowType| matches!(t, ArrowType::Date32 | ArrowType::Date64);
     let time = |t: &ArrowType| matches!(t, ArrowType::Time32(_) | ArrowType::Time64(_));
     let moment = |t: &ArrowType| matches!(t, ArrowType::Timestamp(..));
-    let families: [&dyn Fn(&ArrowType) -> bool; 8] =
-        [&text, &bytes, &decimal, &date, &time, &moment, &ArrowType::is_integer, &ArrowType::is_floating];
+    let families: [&dyn Fn(&ArrowType) -> bool; 8] = [
+        &text,
+        &bytes,
+        &decimal,
+        &date,
+        &time,
+        &moment,
+        &ArrowType::is_integer,
+        &ArrowType::is_floating,
+    ];
     families.iter().any(|family| family(given) && family(wire))
 }
 
@@ -127,7 +163,10 @@ fn without_zone(array: &ArrayRef) -> Result<ArrayRef, ValueError> {
 
 /// The values as another type. One that does not fit is an error that names its row.
 fn cast(array: &ArrayRef, wire: &ArrowType, data_type: &DataType) -> Result<ArrayRef, ValueError> {
-    let options = CastOptions { safe: true, ..CastOptions::default() };
+    let options = CastOptions {
+        safe: true,
+        ..CastOptions::default()
+    };
     let mismatch = |_| ValueError::row(format!("Arrow's {} does not fit {data_type}", array.data_type()));
     let converted = cast_with_options(array, wire, &options).map_err(mismatch)?;
     let lost = (0..array.len()).find(|row| converted.is_null(*row) && array.is_valid(*row));
@@ -147,15 +186,21 @@ fn check_exact(given: &ArrayRef, fitted: &ArrayRef, data_type: &DataType) -> Res
     // A NaN differs from itself, and is none the less exact.
     let nan = |row: &usize| given.data_type().is_floating() && is_nan(given, *row);
     match (0..given.len()).find(|row| differs(row) && !nan(row)) {
-        Some(row) => Err(ValueError::row(format!("row {row} has more digits than {data_type}"))),
+        Some(row) => Err(ValueError::row(format!(
+            "row {row} has more digits than {data_type}"
+        ))),
         None => Ok(()),
     }
 }
 
 fn is_nan(array: &ArrayRef, row: usize) -> bool {
     array.is_valid(row)
-        && arrow::compute::cast(&array.slice(row, 1), &ArrowType::Float64)
-            .is_ok_and(|value| value.as_primitive::<arrow::datatypes::Float64Type>().value(0).is_nan())
+        && arrow::compute::cast(&array.slice(row, 1), &ArrowType::Float64).is_ok_and(|value| {
+            value
+                .as_primitive::<arrow::datatypes::Float64Type>()
+                .value(0)
+                .is_nan()
+        })
 }
 
 /// Digits of the second that the column does not have: its unit may have more than its precision.
@@ -164,18 +209,25 @@ fn check_digits(array: &ArrayRef, data_type: &DataType) -> Result<(), ValueError
         (Kind::Timestamp(precision) | Kind::TimestampLtz(precision), ArrowType::Timestamp(unit, _)) => {
             (*precision, digits(*unit))
         }
-        (Kind::Time(precision), ArrowType::Time32(unit) | ArrowType::Time64(unit)) => ((*precision).min(3), digits(*unit)),
-        (Kind::Decimal { precision, .. }, ArrowType::Decimal128(..)) => return check_decimal(array, *precision, data_type),
+        (Kind::Time(precision), ArrowType::Time32(unit) | ArrowType::Time64(unit)) => {
+            ((*precision).min(3), digits(*unit))
+        }
+        (Kind::Decimal { precision, .. }, ArrowType::Decimal128(..)) => {
+            return check_decimal(array, *precision, data_type);
+        }
         _ => return Ok(()),
     };
     if precision >= held {
         return Ok(());
     }
     let step = 10_i64.pow(u32::from(held - precision));
-    let numbers = arrow::compute::cast(array, &ArrowType::Int64).map_err(|error| ValueError::row(error.to_string()))?;
+    let numbers =
+        arrow::compute::cast(array, &ArrowType::Int64).map_err(|error| ValueError::row(error.to_string()))?;
     let numbers = numbers.as_primitive::<arrow::datatypes::Int64Type>();
     match (0..numbers.len()).find(|row| numbers.is_valid(*row) && numbers.value(*row) % step != 0) {
-        Some(row) => Err(ValueError::row(format!("row {row} has more digits than {data_type}"))),
+        Some(row) => Err(ValueError::row(format!(
+            "row {row} has more digits than {data_type}"
+        ))),
         None => Ok(()),
     }
 }
@@ -200,7 +252,9 @@ fn check_decimal(array: &ArrayRef, precision: u8, data_type: &DataType) -> Resul
 
 /// The length of CHAR, in characters.
 fn check_length(array: &ArrayRef, data_type: &DataType) -> Result<(), ValueError> {
-    let (Kind::Char(length), Some(texts)) = (data_type.kind(), array.as_string_opt::<i32>()) else { return Ok(()) };
+    let (Kind::Char(length), Some(texts)) = (data_type.kind(), array.as_string_opt::<i32>()) else {
+        return Ok(());
+    };
     let too_long = |row: &usize| texts.is_valid(*row) && texts.value(*row).chars().count() > *length as usize;
     match (0..texts.len()).find(too_long) {
         Some(row) => Err(ValueError::row(format!("row {row} is longer than {data_type}"))),
@@ -213,7 +267,8 @@ fn fit_list(array: &ArrayRef, element: &DataType, wire: &ArrowType) -> Result<Ar
     let list = match given {
         ArrowType::List(_) => array.clone(),
         ArrowType::LargeList(child) | ArrowType::FixedSizeList(child, _) => {
-            arrow::compute::cast(array, &ArrowType::List(child.clone())).map_err(|error| ValueError::row(error.to_string()))?
+            arrow::compute::cast(array, &ArrowType::List(child.clone()))
+                .map_err(|error| ValueError::row(error.to_string()))?
         }
         ArrowType::Null => return Ok(new_null_array(wire, array.len())),
         other => return Err(ValueError::row(format!("Arrow's {other} does not fit ARRAY"))),
@@ -222,10 +277,17 @@ fn fit_list(array: &ArrayRef, element: &DataType, wire: &ArrowType) -> Result<Ar
     let field = child(wire);
     let values = fit(list.values(), element, field.data_type()).map_err(|error| error.within("[]"))?;
     let fitted = ListArray::try_new(field, list.offsets().clone(), values, list.nulls().cloned());
-    fitted.map(|list| Arc::new(list) as ArrayRef).map_err(|error| ValueError::row(error.to_string()))
+    fitted
+        .map(|list| Arc::new(list) as ArrayRef)
+        .map_err(|error| ValueError::row(error.to_string()))
 }
 
-fn fit_map(array: &ArrayRef, key: &DataType, value: &DataType, wire: &ArrowType) -> Result<ArrayRef, ValueError> {
+fn fit_map(
+    array: &ArrayRef,
+    key: &DataType,
+    value: &DataType,
+    wire: &ArrowType,
+) -> Result<ArrayRef, ValueError> {
     if *array.data_type() == ArrowType::Null {
         return Ok(new_null_array(wire, array.len()));
     }
@@ -234,12 +296,18 @@ fn fit_map(array: &ArrayRef, key: &DataType, value: &DataType, wire: &ArrowType)
         .ok_or_else(|| ValueError::row(format!("Arrow's {} does not fit MAP", array.data_type())))?;
     let field = child(wire);
     let fields = struct_fields(field.data_type());
-    let wire_of = |index: usize| fields.get(index).map_or(ArrowType::Null, |field| field.data_type().clone());
+    let wire_of = |index: usize| {
+        fields
+            .get(index)
+            .map_or(ArrowType::Null, |field| field.data_type().clone())
+    };
     let keys = fit(map.keys(), key, &wire_of(0)).map_err(|error| error.within("key"))?;
     let values = fit(map.values(), value, &wire_of(1)).map_err(|error| error.within("value"))?;
     let entries = StructArray::try_new(fields, vec![keys, values], None);
     entries
-        .and_then(|entries| MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), false))
+        .and_then(|entries| {
+            MapArray::try_new(field, map.offsets().clone(), entries, map.nulls().cloned(), false)
+        })
         .map(|map| Arc::new(map) as ArrayRef)
         .map_err(|error| ValueError::row(error.to_string()))
 }
@@ -251,7 +319,11 @@ fn fit_row(array: &ArrayRef, row: &RowType, wire: &ArrowType) -> Result<ArrayRef
     let given = array
         .as_struct_opt()
         .ok_or_else(|| ValueError::row(format!("Arrow's {} does not fit ROW", array.data_type())))?;
-    if let Some(unknown) = given.fields().iter().find(|field| row.index_of(field.name()).is_none()) {
+    if let Some(unknown) = given
+        .fields()
+        .iter()
+        .find(|field| row.index_of(field.name()).is_none())
+    {
         return Err(ValueError::column(unknown.name(), "the row has no such field"));
     }
     let fields = struct_fields(wire);
@@ -259,12 +331,18 @@ fn fit_row(array: &ArrayRef, row: &RowType, wire: &ArrowType) -> Result<ArrayRef
         let missing = || ValueError::column(&field.name, "the field is missing");
         let column = given.column_by_name(&field.name).ok_or_else(missing)?;
         // Under a null row its fields may be null, whatever their type says.
-        let checked = if given.null_count() > 0 { field.data_type.clone().with_nullable(true) } else { field.data_type.clone() };
+        let checked = if given.null_count() > 0 {
+            field.data_type.clone().with_nullable(true)
+        } else {
+            field.data_type.clone()
+        };
         fit(column, &checked, wire.data_type()).map_err(|error| error.within(&field.name))
     });
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     let fitted = StructArray::try_new_with_length(fields, columns, given.nulls().cloned(), given.len());
-    fitted.map(|row| Arc::new(row) as ArrayRef).map_err(|error| ValueError::row(error.to_string()))
+    fitted
+        .map(|row| Arc::new(row) as ArrayRef)
+        .map_err(|error| ValueError::row(error.to_string()))
 }
 
 fn child(wire: &ArrowType) -> FieldRef {
@@ -275,7 +353,11 @@ fn child(wire: &ArrowType) -> FieldRef {
 }
 
 fn struct_fields(wire: &ArrowType) -> Fields {
-    if let ArrowType::Struct(fields) = wire { fields.clone() } else { Fields::empty() }
+    if let ArrowType::Struct(fields) = wire {
+        fields.clone()
+    } else {
+        Fields::empty()
+    }
 }
 
 #[cfg(test)]
@@ -317,26 +399,49 @@ mod tests {
         let wide = one("n", Int64Array::from(vec![1, i64::from(i32::MAX) + 1]));
         assert_eq!(refusal(&wide, "ROW<n INT>"), "column 'n': row 1 does not fit INT");
         let fine = one("t", TimestampNanosecondArray::from(vec![1_000, 1_001]));
-        assert_eq!(refusal(&fine, "ROW<t TIMESTAMP(6)>"), "column 't': row 1 has more digits than TIMESTAMP(6)");
+        assert_eq!(
+            refusal(&fine, "ROW<t TIMESTAMP(6)>"),
+            "column 't': row 1 has more digits than TIMESTAMP(6)"
+        );
         let micros = one("t", TimestampMicrosecondArray::from(vec![100, 110]));
-        assert_eq!(refusal(&micros, "ROW<t TIMESTAMP(4)>"), "column 't': row 1 has more digits than TIMESTAMP(4)");
+        assert_eq!(
+            refusal(&micros, "ROW<t TIMESTAMP(4)>"),
+            "column 't': row 1 has more digits than TIMESTAMP(4)"
+        );
         let nulls = one("n", Int64Array::from(vec![Some(1), None]));
-        assert_eq!(refusal(&nulls, "ROW<n BIGINT NOT NULL>"), "column 'n': row 1 is null, the column is NOT NULL");
+        assert_eq!(
+            refusal(&nulls, "ROW<n BIGINT NOT NULL>"),
+            "column 'n': row 1 is null, the column is NOT NULL"
+        );
     }
 
     #[test]
     fn missing_and_unknown_columns_are_named() {
         let batch = one("a", Int64Array::from(vec![1]));
-        assert_eq!(refusal(&batch, "ROW<a BIGINT,b INT>"), "column 'b': the batch has no such column");
-        assert_eq!(refusal(&batch, "ROW<b BIGINT>"), "column 'a': the table has no such column");
-        assert!(refusal(&batch, "ROW<a STRING>").starts_with("column 'a': Arrow's Int64 does not fit STRING"));
+        assert_eq!(
+            refusal(&batch, "ROW<a BIGINT,b INT>"),
+            "column 'b': the batch has no such column"
+        );
+        assert_eq!(
+            refusal(&batch, "ROW<b BIGINT>"),
+            "column 'a': the table has no such column"
+        );
+        assert!(
+            refusal(&batch, "ROW<a STRING>").starts_with("column 'a': Arrow's Int64 does not fit STRING")
+        );
     }
 
     #[test]
     fn zones_decide_which_time_is_meant() {
-        let zoned = one("t", TimestampMicrosecondArray::from(vec![7]).with_timezone("+02:00"));
+        let zoned = one(
+            "t",
+            TimestampMicrosecondArray::from(vec![7]).with_timezone("+02:00"),
+        );
         let fitted = conform(&zoned, &row_type("ROW<t TIMESTAMP_LTZ(6)>")).unwrap();
-        assert_eq!(fitted.column(0).as_ref(), &TimestampMicrosecondArray::from(vec![7]));
+        assert_eq!(
+            fitted.column(0).as_ref(),
+            &TimestampMicrosecondArray::from(vec![7])
+        );
         assert!(refusal(&zoned, "ROW<t TIMESTAMP(6)>").contains("TIMESTAMP_LTZ"));
     }
 }

@@ -38,15 +38,27 @@ impl ArrowRows {
     /// A column of another type.
     pub fn new(batch: RecordBatch, row_type: &RowType) -> Result<Self, ValueError> {
         if batch.num_columns() != row_type.len() {
-            let reason = format!("the batch has {} columns, the table {}", batch.num_columns(), row_type.len());
+            let reason = format!(
+                "the batch has {} columns, the table {}",
+                batch.num_columns(),
+                row_type.len()
+            );
             return Err(ValueError::row(reason));
         }
         let columns = batch.columns().iter().zip(row_type.fields());
         let columns = columns.map(|(array, field)| {
-            let mismatch = || ValueError::column(&field.name, format!("{} is not {}", array.data_type(), field.data_type));
+            let mismatch = || {
+                ValueError::column(
+                    &field.name,
+                    format!("{} is not {}", array.data_type(), field.data_type),
+                )
+            };
             Column::new(array, &field.data_type).ok_or_else(mismatch)
         });
-        Ok(Self { columns: columns.collect::<Result<_, _>>()?, batch })
+        Ok(Self {
+            columns: columns.collect::<Result<_, _>>()?,
+            batch,
+        })
     }
 
     /// The number of rows.
@@ -76,20 +88,28 @@ impl Row for ArrowRow<'_> {
     }
 
     fn datum(&self, index: usize) -> Datum<'_> {
-        self.rows.columns.get(index).map_or(Datum::Null, |column| column.datum(self.index))
+        self.rows
+            .columns
+            .get(index)
+            .map_or(Datum::Null, |column| column.datum(self.index))
     }
 }
 
 impl<'a> ArrowRow<'a> {
     /// As [`Row::datum`], for as long as the columns live.
     pub fn value(&self, index: usize) -> Datum<'a> {
-        self.rows.columns.get(index).map_or(Datum::Null, |column| column.datum(self.index))
+        self.rows
+            .columns
+            .get(index)
+            .map_or(Datum::Null, |column| column.datum(self.index))
     }
 }
 
 impl fmt::Debug for ArrowRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries((0..self.len()).map(|index| self.datum(index))).finish()
+        f.debug_list()
+            .entries((0..self.len()).map(|index| self.datum(index)))
+            .finish()
     }
 }
 
@@ -126,7 +146,11 @@ enum Values {
 
 impl Column {
     fn new(array: &ArrayRef, data_type: &DataType) -> Option<Self> {
-        Some(Self { nulls: array.nulls().cloned(), length: array.len(), values: Values::new(array, data_type)? })
+        Some(Self {
+            nulls: array.nulls().cloned(),
+            length: array.len(),
+            values: Values::new(array, data_type)?,
+        })
     }
 
     fn datum(&self, index: usize) -> Datum<'_> {
@@ -160,7 +184,10 @@ impl Values {
             Kind::TimestampLtz(precision) => Self::TimestampLtz(counts(array)?, unit(*precision)),
             Kind::Array(element) => {
                 let list = array.as_list_opt::<i32>()?;
-                Self::List(list.offsets().clone(), Box::new(Column::new(list.values(), element)?))
+                Self::List(
+                    list.offsets().clone(),
+                    Box::new(Column::new(list.values(), element)?),
+                )
             }
             Kind::Map(key, value) => {
                 let map = array.as_map_opt()?;
@@ -169,7 +196,11 @@ impl Values {
             }
             Kind::Row(row) => {
                 let fields = array.as_struct_opt()?.columns().iter().zip(row.fields());
-                Self::Row(fields.map(|(array, field)| Column::new(array, &field.data_type)).collect::<Option<_>>()?)
+                Self::Row(
+                    fields
+                        .map(|(array, field)| Column::new(array, &field.data_type))
+                        .collect::<Option<_>>()?,
+                )
             }
         })
     }
@@ -193,12 +224,18 @@ impl Values {
             Self::Time64(array, unit) => Datum::Time(millis(array.value(index), *unit)),
             Self::Timestamp(array, unit) => Datum::Timestamp(moment(array.value(index), *unit)),
             Self::TimestampLtz(array, unit) => Datum::TimestampLtz(moment(array.value(index), *unit)),
-            Self::List(offsets, elements) => {
-                Datum::Array(range(offsets, index).map(|element| elements.datum(element)).collect())
-            }
+            Self::List(offsets, elements) => Datum::Array(
+                range(offsets, index)
+                    .map(|element| elements.datum(element))
+                    .collect(),
+            ),
             Self::Map(offsets, columns) => {
                 let [keys, values] = &**columns;
-                Datum::Map(range(offsets, index).map(|entry| (keys.datum(entry), values.datum(entry))).collect())
+                Datum::Map(
+                    range(offsets, index)
+                        .map(|entry| (keys.datum(entry), values.datum(entry)))
+                        .collect(),
+                )
             }
             Self::Row(columns) => Datum::Row(columns.iter().map(|column| column.datum(index)).collect()),
         }
@@ -208,14 +245,19 @@ impl Values {
 /// The numbers that times are stored as.
 fn counts<T: arrow::datatypes::ArrowPrimitiveType>(array: &ArrayRef) -> Option<PrimitiveArray<T>> {
     let data = array.to_data();
-    if data.data_type().primitive_width() != T::DATA_TYPE.primitive_width() || !data.data_type().is_temporal() {
+    if data.data_type().primitive_width() != T::DATA_TYPE.primitive_width() || !data.data_type().is_temporal()
+    {
         return None;
     }
     retag(data, &T::DATA_TYPE).ok().map(PrimitiveArray::from)
 }
 
 fn range(offsets: &OffsetBuffer<i32>, index: usize) -> std::ops::Range<usize> {
-    let at = |index: usize| offsets.get(index).map_or(0, |offset| usize::try_from(*offset).unwrap_or(0));
+    let at = |index: usize| {
+        offsets
+            .get(index)
+            .map_or(0, |offset| usize::try_from(*offset).unwrap_or(0))
+    };
     at(index)..at(index + 1)
 }
 
@@ -269,7 +311,10 @@ mod tests {
             Datum::Timestamp(Timestamp::from_micros(-1)),
             Datum::TimestampLtz(Timestamp::from_millis(-1_500)),
             Datum::Array(vec![Datum::Int(1), Datum::Null]),
-            Datum::Map(vec![(Datum::from("k"), Datum::Row(vec![Datum::Date(-3)])), (Datum::from("n"), Datum::Null)]),
+            Datum::Map(vec![
+                (Datum::from("k"), Datum::Row(vec![Datum::Date(-3)])),
+                (Datum::from("n"), Datum::Null),
+            ]),
             Datum::Float(f32::INFINITY),
         ];
         let mut empty = vec![Datum::Null; 12];

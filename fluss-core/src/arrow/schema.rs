@@ -77,13 +77,21 @@ pub(super) const fn unit(precision: u8) -> TimeUnit {
 ///
 /// A type that tables do not have, such as an unsigned integer.
 pub fn row_type(schema: &ArrowSchema) -> Result<RowType, InvalidDefinition> {
-    schema.fields().iter().map(|field| table_field(field)).collect::<Result<Vec<_>, _>>().map(RowType::new)
+    schema
+        .fields()
+        .iter()
+        .map(|field| table_field(field))
+        .collect::<Result<Vec<_>, _>>()
+        .map(RowType::new)
 }
 
 fn table_field(field: &ArrowField) -> Result<Field, InvalidDefinition> {
     let data_type = table_type(field.data_type())
         .map_err(|error| InvalidDefinition::new(format!("column '{}': {error}", field.name())))?;
-    Ok(Field::new(field.name(), data_type.with_nullable(field.is_nullable())))
+    Ok(Field::new(
+        field.name(),
+        data_type.with_nullable(field.is_nullable()),
+    ))
 }
 
 fn table_type(arrow: &ArrowType) -> Result<DataType, InvalidDefinition> {
@@ -98,7 +106,9 @@ fn table_type(arrow: &ArrowType) -> Result<DataType, InvalidDefinition> {
         ArrowType::Utf8 | ArrowType::LargeUtf8 | ArrowType::Utf8View => DataType::string(),
         ArrowType::Binary | ArrowType::LargeBinary | ArrowType::BinaryView => DataType::bytes(),
         ArrowType::FixedSizeBinary(length) => DataType::binary(u32::try_from(*length).unwrap_or(0))?,
-        ArrowType::Decimal128(precision, scale) if *scale >= 0 => DataType::decimal(*precision, *scale as u8)?,
+        ArrowType::Decimal128(precision, scale) if *scale >= 0 => {
+            DataType::decimal(*precision, *scale as u8)?
+        }
         ArrowType::Date32 | ArrowType::Date64 => DataType::date(),
         ArrowType::Time32(unit) | ArrowType::Time64(unit) => DataType::time(precision(*unit))?,
         ArrowType::Timestamp(unit, None) => DataType::timestamp(precision(*unit))?,
@@ -114,7 +124,10 @@ fn table_type(arrow: &ArrowType) -> Result<DataType, InvalidDefinition> {
             _ => return Err(unsupported(arrow)),
         },
         ArrowType::Struct(fields) => {
-            let fields = fields.iter().map(|field| table_field(field)).collect::<Result<Vec<_>, _>>()?;
+            let fields = fields
+                .iter()
+                .map(|field| table_field(field))
+                .collect::<Result<Vec<_>, _>>()?;
             DataType::row(RowType::new(fields))
         }
         ArrowType::Dictionary(_, value) => table_type(value)?,
@@ -141,12 +154,16 @@ const fn precision(unit: TimeUnit) -> u8 {
 ///
 /// A schema that differs in more than that.
 pub fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
-    let columns = batch.columns().iter().zip(schema.fields()).map(|(column, field)| {
-        if column.data_type() == field.data_type() {
-            return Ok(column.clone());
-        }
-        retag(column.to_data(), field.data_type()).map(make_array)
-    });
+    let columns = batch
+        .columns()
+        .iter()
+        .zip(schema.fields())
+        .map(|(column, field)| {
+            if column.data_type() == field.data_type() {
+                return Ok(column.clone());
+            }
+            retag(column.to_data(), field.data_type()).map(make_array)
+        });
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(schema.clone(), columns.collect::<Result<_, _>>()?, &options)
 }
@@ -158,9 +175,16 @@ pub(super) fn retag(data: ArrayData, data_type: &ArrowType) -> Result<ArrayData,
         ArrowType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
         _ => Vec::new(),
     };
-    let retagged = data.child_data().iter().zip(children).map(|(child, wanted)| retag(child.clone(), wanted));
+    let retagged = data
+        .child_data()
+        .iter()
+        .zip(children)
+        .map(|(child, wanted)| retag(child.clone(), wanted));
     let retagged = retagged.collect::<Result<Vec<_>, _>>()?;
-    data.into_builder().data_type(data_type.clone()).child_data(retagged).build()
+    data.into_builder()
+        .data_type(data_type.clone())
+        .child_data(retagged)
+        .build()
 }
 
 #[cfg(test)]
@@ -172,10 +196,15 @@ mod tests {
         let text = "ROW<a BIGINT NOT NULL,b CHAR(3),c BINARY(4),d DECIMAL(10,2),e TIME(9),f TIMESTAMP_LTZ(6),\
                     g ARRAY<ROW<x DATE>>,h MAP<STRING NOT NULL,DOUBLE>>";
         let row = text.parse::<DataType>().unwrap();
-        let Kind::Row(row) = row.kind() else { panic!("{row}") };
+        let Kind::Row(row) = row.kind() else {
+            panic!("{row}")
+        };
         let schema = user_schema(row);
         assert_eq!(user_schema(&row_type(&schema).unwrap()), schema);
-        assert_eq!(schema.field(5).data_type(), &ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into())));
+        assert_eq!(
+            schema.field(5).data_type(),
+            &ArrowType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()))
+        );
         assert_eq!(
             arrow_schema(row).field(5).data_type(),
             &ArrowType::Timestamp(TimeUnit::Microsecond, None)
@@ -185,6 +214,9 @@ mod tests {
     #[test]
     fn a_type_that_no_table_has_names_its_column() {
         let schema = ArrowSchema::new(vec![ArrowField::new("n", ArrowType::UInt32, true)]);
-        assert_eq!(row_type(&schema).unwrap_err().to_string(), "column 'n': no table type holds Arrow's UInt32");
+        assert_eq!(
+            row_type(&schema).unwrap_err().to_string(),
+            "column 'n': no table type holds Arrow's UInt32"
+        );
     }
 }

@@ -12,7 +12,9 @@ use crate::id::BucketId;
 ///
 /// A batch that Arrow cannot take rows from.
 pub fn split(batch: &RecordBatch, buckets: &[BucketId]) -> Result<Vec<(BucketId, RecordBatch)>, ValueError> {
-    let Some(first) = buckets.first() else { return Ok(Vec::new()) };
+    let Some(first) = buckets.first() else {
+        return Ok(Vec::new());
+    };
     if buckets.iter().all(|bucket| bucket == first) {
         return Ok(vec![(*first, batch.clone())]);
     }
@@ -21,14 +23,21 @@ pub fn split(batch: &RecordBatch, buckets: &[BucketId]) -> Result<Vec<(BucketId,
         rows.entry(*bucket).or_default().push(row);
     }
     let take = |rows| take_record_batch(batch, &UInt32Array::from(rows));
-    let parts = rows.into_iter().map(|(bucket, rows)| take(rows).map(|part| (bucket, part)));
-    parts.collect::<Result<_, _>>().map_err(|error| ValueError::row(error.to_string()))
+    let parts = rows
+        .into_iter()
+        .map(|(bucket, rows)| take(rows).map(|part| (bucket, part)));
+    parts
+        .collect::<Result<_, _>>()
+        .map_err(|error| ValueError::row(error.to_string()))
 }
 
 /// The bytes that the rows of a batch take; those of a slice, not of what it was cut from.
 pub fn data_bytes(batch: &RecordBatch) -> usize {
     let bytes = |column: &arrow::array::ArrayRef| {
-        column.to_data().get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size())
+        column
+            .to_data()
+            .get_slice_memory_size()
+            .unwrap_or_else(|_| column.get_array_memory_size())
     };
     batch.columns().iter().map(bytes).sum()
 }
@@ -50,7 +59,12 @@ mod tests {
         let parts = split(&batch, &buckets).unwrap();
         let values: Vec<_> = parts
             .iter()
-            .map(|(bucket, part)| (bucket.get(), part.column(0).as_primitive::<Int64Type>().values().to_vec()))
+            .map(|(bucket, part)| {
+                (
+                    bucket.get(),
+                    part.column(0).as_primitive::<Int64Type>().values().to_vec(),
+                )
+            })
             .collect();
         assert_eq!(values, [(0, vec![1, 4]), (1, vec![5]), (2, vec![0, 2, 3])]);
     }

@@ -39,4 +39,3 @@ where
         sleep_until(next).await;
     }
 }
-

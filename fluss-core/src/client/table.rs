@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
+use super::Connection;
 use super::error::Result;
 use super::scan::ScanBuilder;
 use super::write::AppendWriter;
-use super::Connection;
 use crate::types::TableInfo;
 
 /// A table, as it stood when it was asked for. Clones share it.

@@ -10,7 +10,7 @@ use super::session::Fetched;
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::DecodeError;
 use crate::id::SchemaId;
-use crate::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
+use crate::record::log::{LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
 use crate::types::{LogFormat, RowType, TableInfo};
 
@@ -36,7 +36,10 @@ impl Decoder {
         let all: Vec<usize> = (0..info.row_type().len()).collect();
         let columns = columns.unwrap_or(&all);
         let fetched = fetched_columns(info, columns);
-        let order = columns.iter().filter_map(|column| fetched.iter().position(|other| other == column)).collect();
+        let order = columns
+            .iter()
+            .filter_map(|column| fetched.iter().position(|other| other == column))
+            .collect();
         let fetched_type = info.row_type().project(&fetched);
         let shown_type = info.row_type().project(columns);
         Self {
@@ -60,8 +63,13 @@ impl Decoder {
     pub(super) fn batch(&self, fetched: &Fetched) -> Result<ScanBatch, DecodeError> {
         let batch = self.columns(&fetched.batch)?;
         let base = fetched.batch.base_offset();
-        let skip = usize::try_from(fetched.from.saturating_sub(base)).unwrap_or(0).min(batch.num_rows());
-        let change_types = fetched.batch.change_types()?.map(|types| types.get(skip..).unwrap_or_default().into());
+        let skip = usize::try_from(fetched.from.saturating_sub(base))
+            .unwrap_or(0)
+            .min(batch.num_rows());
+        let change_types = fetched
+            .batch
+            .change_types()?
+            .map(|types| types.get(skip..).unwrap_or_default().into());
         Ok(ScanBatch {
             bucket: fetched.bucket,
             base_offset: base + skip as i64,
@@ -73,10 +81,22 @@ impl Decoder {
 
     /// The wanted rows of a batch as rows.
     pub(super) fn run(&self, fetched: &Fetched) -> Result<Run, DecodeError> {
-        let ScanBatch { base_offset, timestamp, change_types, batch, .. } = self.batch(fetched)?;
+        let ScanBatch {
+            base_offset,
+            timestamp,
+            change_types,
+            batch,
+            ..
+        } = self.batch(fetched)?;
         let rows = ArrowRows::new(batch, &self.shown_type)
             .map_err(|error| DecodeError::new("record batch", error.to_string()))?;
-        Ok(Run { range: 0..rows.len(), rows: Arc::new(rows), base_offset, timestamp, change_types })
+        Ok(Run {
+            range: 0..rows.len(),
+            rows: Arc::new(rows),
+            base_offset,
+            timestamp,
+            change_types,
+        })
     }
 
     fn columns(&self, batch: &LogBatch) -> Result<RecordBatch, DecodeError> {
@@ -84,8 +104,11 @@ impl Decoder {
             batch.verify_checksum()?;
         }
         if batch.schema_id() != self.schema_id {
-            let reason =
-                format!("written under schema {}, the table was opened under {}", batch.schema_id(), self.schema_id);
+            let reason = format!(
+                "written under schema {}, the table was opened under {}",
+                batch.schema_id(),
+                self.schema_id
+            );
             return Err(DecodeError::new("log batch", reason));
         }
         let fetched = match self.format {
@@ -99,8 +122,8 @@ impl Decoder {
     fn from_rows(&self, batch: &LogBatch, format: RowFormat) -> Result<RecordBatch, DecodeError> {
         let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
         let mut columns = ColumnsBuilder::new(&self.fetched_type, batch.record_count());
-        for record in decode_rows(batch, format, &self.fetched_type)? {
-            let (_, row): (ChangeType, _) = record?;
+        for record in decode_rows(batch, format, &self.fetched_type) {
+            let (_, row) = record?;
             columns.append(&row).map_err(fault)?;
         }
         columns.finish().map_err(fault)

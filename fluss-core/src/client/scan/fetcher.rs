@@ -50,7 +50,13 @@ pub(super) struct Fetcher {
 
 impl Fetcher {
     pub(super) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
-        Self { shared, connection, tasks: JoinSet::new(), busy: HashSet::new(), refreshing: false }
+        Self {
+            shared,
+            connection,
+            tasks: JoinSet::new(),
+            busy: HashSet::new(),
+            refreshing: false,
+        }
     }
 
     pub(super) async fn run(mut self) {
@@ -74,8 +80,13 @@ impl Fetcher {
     fn advance(&mut self, now: Instant) {
         let cluster = self.connection.cluster();
         let leader = |bucket: &_| cluster.leader(bucket).cloned();
-        let (by_server, lost) = self.shared.lock().wanted(now, leader, |server| self.busy.contains(server));
-        by_server.into_iter().for_each(|(server, wanted)| self.fetch(server, wanted));
+        let (by_server, lost) = self
+            .shared
+            .lock()
+            .wanted(now, leader, |server| self.busy.contains(server));
+        by_server
+            .into_iter()
+            .for_each(|(server, wanted)| self.fetch(server, wanted));
         if !lost.is_empty() {
             self.refresh();
         }
@@ -150,7 +161,11 @@ impl Fetcher {
 
     fn on_response(&mut self, server: &ServerAddress, wanted: &[Wanted], response: proto::FetchLogResponse) {
         let now = Instant::now();
-        let mut answers: Vec<_> = response.tables_resp.into_iter().flat_map(|table| table.buckets_resp).collect();
+        let mut answers: Vec<_> = response
+            .tables_resp
+            .into_iter()
+            .flat_map(|table| table.buckets_resp)
+            .collect();
         let mut refresh = false;
         for wanted in wanted {
             let position = answers.iter().position(|answer| {
@@ -179,6 +194,12 @@ async fn ask(
     context: &Context,
 ) -> Result<proto::FetchLogResponse> {
     connection.check_open("poll")?;
-    let open = connection.servers().get(server).await.map_err(|error| error.within(context.clone()))?;
-    open.request(request).await.map_err(|error| context.clone().error(error))
+    let open = connection
+        .servers()
+        .get(server)
+        .await
+        .map_err(|error| error.within(context.clone()))?;
+    open.request(request)
+        .await
+        .map_err(|error| context.clone().error(error))
 }

@@ -63,7 +63,10 @@ impl ScanRecords {
     pub(super) fn push(&mut self, bucket: TableBucket, run: Run) {
         match self.buckets.iter_mut().find(|records| records.bucket == bucket) {
             Some(records) => records.runs.push(run),
-            None => self.buckets.push(BucketRecords { bucket, runs: vec![run] }),
+            None => self.buckets.push(BucketRecords {
+                bucket,
+                runs: vec![run],
+            }),
         }
     }
 
@@ -84,7 +87,9 @@ impl ScanRecords {
 
     /// All records, bucket by bucket.
     pub fn iter(&self) -> impl Iterator<Item = (TableBucket, ScanRecord<'_>)> {
-        self.buckets.iter().flat_map(|records| records.iter().map(|record| (records.bucket, record)))
+        self.buckets
+            .iter()
+            .flat_map(|records| records.iter().map(|record| (records.bucket, record)))
     }
 }
 
@@ -106,7 +111,9 @@ impl BucketRecords {
 
     /// The records.
     pub fn iter(&self) -> impl Iterator<Item = ScanRecord<'_>> {
-        self.runs.iter().flat_map(|run| run.range.clone().map(|index| run.record(index)))
+        self.runs
+            .iter()
+            .flat_map(|run| run.range.clone().map(|index| run.record(index)))
     }
 }
 
@@ -114,7 +121,10 @@ impl Run {
     /// Takes up to `count` rows off the front.
     pub(super) fn split_to(&mut self, count: usize) -> Self {
         let middle = self.range.start + count.min(self.range.len());
-        let front = Self { range: self.range.start..middle, ..self.clone() };
+        let front = Self {
+            range: self.range.start..middle,
+            ..self.clone()
+        };
         self.range.start = middle;
         front
     }
@@ -133,7 +143,10 @@ impl Run {
     }
 
     fn record(&self, index: usize) -> ScanRecord<'_> {
-        let change_type = self.change_types.as_ref().and_then(|types| types.get(index).copied());
+        let change_type = self
+            .change_types
+            .as_ref()
+            .and_then(|types| types.get(index).copied());
         ScanRecord {
             offset: self.base_offset + index as Offset,
             timestamp: self.timestamp,

@@ -59,16 +59,26 @@ impl ScanBuilder {
     pub fn log_scanner(self) -> Result<LogScanner> {
         let info = self.table.shared_info();
         let context = || Context::new("scan").table(&info.path);
-        let columns = self.columns.map(|names| info.schema().indexes_of(&names)).transpose();
+        let columns = self
+            .columns
+            .map(|names| info.schema().indexes_of(&names))
+            .transpose();
         let columns = columns.map_err(|error| context().error(error))?;
         if let Some(columns) = &columns {
-            let twice = columns.iter().enumerate().any(|(place, column)| columns.iter().take(place).any(|c| c == column));
+            let twice = columns
+                .iter()
+                .enumerate()
+                .any(|(place, column)| columns.iter().take(place).any(|c| c == column));
             if columns.is_empty() || twice {
                 let reason = "a projection needs at least one column, and each only once";
                 return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
             }
         }
-        Ok(LogScanner::new(self.table.connection().clone(), info, columns.as_deref()))
+        Ok(LogScanner::new(
+            self.table.connection().clone(),
+            info,
+            columns.as_deref(),
+        ))
     }
 }
 
@@ -101,9 +111,9 @@ impl LogScanner {
     fn new(connection: Connection, info: Arc<TableInfo>, columns: Option<&[usize]>) -> Self {
         let options = connection.options().scanner.clone();
         let decoder = Decoder::new(&info, columns, options.check_crc);
-        let fetched = columns.map(|columns| fetched_columns(&info, columns));
+        let projection = columns.map(|columns| fetched_columns(&info, columns));
         let shared = Arc::new(Shared {
-            columns: fetched.filter(|fetched| fetched.len() < info.row_type().len()),
+            columns: projection.filter(|projection| projection.len() < info.row_type().len()),
             session: Mutex::new(Session::new(info.path.clone(), options)),
             info,
             wake: tokio::sync::Notify::new(),
@@ -111,7 +121,15 @@ impl LogScanner {
         });
         let fetcher = tokio::spawn(Fetcher::new(shared.clone(), connection.clone()).run()).abort_handle();
         let rest = tokio::sync::Mutex::default();
-        Self { inner: Arc::new(Inner { shared, connection, decoder, rest, fetcher }) }
+        Self {
+            inner: Arc::new(Inner {
+                shared,
+                connection,
+                decoder,
+                rest,
+                fetcher,
+            }),
+        }
     }
 
     /// The table.
@@ -175,7 +193,12 @@ impl LogScanner {
             StartOffset::Latest => OffsetSpec::Latest,
             StartOffset::Timestamp(timestamp) => OffsetSpec::Timestamp(timestamp),
         };
-        self.inner.connection.admin().offset(info, self.bucket(bucket), spec).await.map(Some)
+        self.inner
+            .connection
+            .admin()
+            .offset(info, self.bucket(bucket), spec)
+            .await
+            .map(Some)
     }
 
     /// Reads a bucket no more. What was fetched of it is dropped. Nothing happens if it was not read.
@@ -210,7 +233,9 @@ impl LogScanner {
             return Ok(records);
         }
         while room > 0 {
-            let Some((bucket, id, mut run)) = self.next_run(&mut rest)? else { break };
+            let Some((bucket, id, mut run)) = self.next_run(&mut rest)? else {
+                break;
+            };
             let taken = run.split_to(room);
             room -= taken.range.len();
             if !taken.range.is_empty() {
@@ -226,14 +251,23 @@ impl LogScanner {
 
     /// The rows left by an earlier poll, or those of the next batch. A bucket that was subscribed anew meanwhile has
     /// no rows left.
-    fn next_run(&self, rest: &mut Option<(TableBucket, u64, Run)>) -> Result<Option<(TableBucket, u64, Run)>> {
+    fn next_run(
+        &self,
+        rest: &mut Option<(TableBucket, u64, Run)>,
+    ) -> Result<Option<(TableBucket, u64, Run)>> {
         if let Some((bucket, subscription, run)) = rest.take()
             && self.inner.shared.lock().subscription_id(&bucket) == Some(subscription)
         {
             return Ok(Some((bucket, subscription, run)));
         }
-        let Some(fetched) = self.inner.shared.lock().next_fetched() else { return Ok(None) };
-        let run = self.inner.decoder.run(&fetched).map_err(|error| self.undecodable(&fetched, error))?;
+        let Some(fetched) = self.inner.shared.lock().next_fetched() else {
+            return Ok(None);
+        };
+        let run = self
+            .inner
+            .decoder
+            .run(&fetched)
+            .map_err(|error| self.undecodable(&fetched, error))?;
         Ok(Some((fetched.bucket, fetched.subscription, run)))
     }
 
@@ -258,7 +292,12 @@ impl LogScanner {
             batches.push(run.into_batch(bucket));
         }
         while let Some(fetched) = self.take_fetched() {
-            batches.push(self.inner.decoder.batch(&fetched).map_err(|error| self.undecodable(&fetched, error))?);
+            batches.push(
+                self.inner
+                    .decoder
+                    .batch(&fetched)
+                    .map_err(|error| self.undecodable(&fetched, error))?,
+            );
         }
         self.inner.shared.wake.notify_one();
         Ok(batches)
@@ -271,17 +310,20 @@ impl LogScanner {
     /// The batches as they come, without end. It yields an error as [`poll`](Self::poll) fails, and goes on.
     pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
         let forever = Duration::from_secs(60 * 60 * 24);
-        futures::stream::unfold((self, Vec::new().into_iter()), move |(scanner, mut ready)| async move {
-            loop {
-                if let Some(batch) = ready.next() {
-                    return Some((Ok(batch), (scanner, ready)));
+        futures::stream::unfold(
+            (self, Vec::new().into_iter()),
+            move |(scanner, mut ready)| async move {
+                loop {
+                    if let Some(batch) = ready.next() {
+                        return Some((Ok(batch), (scanner, ready)));
+                    }
+                    match scanner.poll_arrow(forever).await {
+                        Ok(batches) => ready = batches.into_iter(),
+                        Err(error) => return Some((Err(error), (scanner, ready))),
+                    }
                 }
-                match scanner.poll_arrow(forever).await {
-                    Ok(batches) => ready = batches.into_iter(),
-                    Err(error) => return Some((Err(error), (scanner, ready))),
-                }
-            }
-        })
+            },
+        )
     }
 
     /// Waits until something is fetched; false after `timeout`.
@@ -289,7 +331,9 @@ impl LogScanner {
         let shared = &self.inner.shared;
         let silence = self.inner.connection.options().request_timeout;
         let now = Instant::now();
-        let deadline = now.checked_add(timeout).unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365));
+        let deadline = now
+            .checked_add(timeout)
+            .unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365));
         loop {
             let news = shared.news.notified();
             tokio::pin!(news);
@@ -318,7 +362,9 @@ impl LogScanner {
     }
 
     fn undecodable(&self, fetched: &Fetched, error: DecodeError) -> Error {
-        let context = Context::new("poll").table(&self.table().path).bucket(fetched.bucket.bucket);
+        let context = Context::new("poll")
+            .table(&self.table().path)
+            .bucket(fetched.bucket.bucket);
         let error = context.error(error);
         self.inner.shared.lock().refuse(fetched, error.clone());
         error
@@ -327,6 +373,8 @@ impl LogScanner {
 
 impl fmt::Debug for LogScanner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("LogScanner").field("table", &self.table().path.to_string()).finish_non_exhaustive()
+        f.debug_struct("LogScanner")
+            .field("table", &self.table().path.to_string())
+            .finish_non_exhaustive()
     }
 }

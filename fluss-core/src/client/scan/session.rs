@@ -70,7 +70,15 @@ pub(super) struct Wanted {
 impl Session {
     pub(super) fn new(table: TablePath, options: ScannerOptions) -> Self {
         let (buckets, fetched) = (BTreeMap::new(), VecDeque::new());
-        Self { table, options, buckets, fetched, fetched_bytes: 0, last_subscription: 0, turn: 0 }
+        Self {
+            table,
+            options,
+            buckets,
+            fetched,
+            fetched_bytes: 0,
+            last_subscription: 0,
+            turn: 0,
+        }
     }
 
     /// Reads a bucket from an offset on, or from the first record that is still there. What was fetched for an
@@ -109,10 +117,13 @@ impl Session {
     /// Reads a bucket no further, because a batch of it cannot be decoded.
     pub(super) fn refuse(&mut self, fetched: &Fetched, error: Error) {
         let subscription = self.buckets.get_mut(&fetched.bucket);
-        if let Some(subscription) = subscription.filter(|subscription| subscription.id == fetched.subscription) {
+        if let Some(subscription) =
+            subscription.filter(|subscription| subscription.id == fetched.subscription)
+        {
             subscription.error = Some(error);
         }
-        self.fetched.retain(|other| other.subscription != fetched.subscription);
+        self.fetched
+            .retain(|other| other.subscription != fetched.subscription);
     }
 
     /// What to ask each server for now, and the buckets that no server is known to lead. A server that is `busy` is
@@ -129,7 +140,9 @@ impl Session {
             return (by_server, lost);
         }
         for bucket in self.in_turn() {
-            let Some(subscription) = self.buckets.get_mut(&bucket) else { continue };
+            let Some(subscription) = self.buckets.get_mut(&bucket) else {
+                continue;
+            };
             if !subscription.is_due(now, self.options.fetch_max_bytes_per_bucket) {
                 continue;
             }
@@ -144,9 +157,16 @@ impl Session {
                 continue;
             }
             subscription.in_flight = true;
-            subscription.unanswered = subscription.unanswered.take().map(|(since, _)| (since, Some(server.clone())));
+            subscription.unanswered = subscription
+                .unanswered
+                .take()
+                .map(|(since, _)| (since, Some(server.clone())));
             let offset = subscription.next.unwrap_or(EARLIEST);
-            let wanted = Wanted { bucket, subscription: subscription.id, offset };
+            let wanted = Wanted {
+                bucket,
+                subscription: subscription.id,
+                offset,
+            };
             match by_server.iter_mut().find(|(other, _)| *other == server) {
                 Some((_, buckets)) => buckets.push(wanted),
                 None => by_server.push((server, vec![wanted])),
@@ -158,7 +178,12 @@ impl Session {
     fn in_turn(&mut self) -> Vec<TableBucket> {
         self.turn = self.turn.wrapping_add(1);
         let first = self.turn % self.buckets.len().max(1);
-        self.buckets.keys().skip(first).chain(self.buckets.keys().take(first)).copied().collect()
+        self.buckets
+            .keys()
+            .skip(first)
+            .chain(self.buckets.keys().take(first))
+            .copied()
+            .collect()
     }
 
     /// Takes the answer for one bucket. Returns whether its leader is to be looked for.
@@ -169,8 +194,13 @@ impl Session {
         server: &ServerAddress,
         now: Instant,
     ) -> bool {
-        let context = Context::new("poll").table(&self.table).bucket(wanted.bucket.bucket).server(server);
-        let Some(subscription) = self.subscription(wanted) else { return false };
+        let context = Context::new("poll")
+            .table(&self.table)
+            .bucket(wanted.bucket.bucket)
+            .server(server);
+        let Some(subscription) = self.subscription(wanted) else {
+            return false;
+        };
         subscription.in_flight = false;
         subscription.unanswered = None;
         let Some(answer) = answer else {
@@ -192,14 +222,23 @@ impl Session {
     }
 
     fn take(&mut self, wanted: &Wanted, records: bytes::Bytes, context: &Context) {
-        let Some(subscription) = self.buckets.get_mut(&wanted.bucket) else { return };
+        let Some(subscription) = self.buckets.get_mut(&wanted.bucket) else {
+            return;
+        };
         for batch in LogBatches::new(records, Generation::V0_9) {
             match batch.map(|batch| subscription.advance(batch)) {
                 Ok(Some((batch, from))) => {
                     subscription.fetched_bytes += batch.len();
                     self.fetched_bytes += batch.len();
-                    let Wanted { bucket, subscription, .. } = *wanted;
-                    self.fetched.push_back(Fetched { bucket, subscription, batch, from });
+                    let Wanted {
+                        bucket, subscription, ..
+                    } = *wanted;
+                    self.fetched.push_back(Fetched {
+                        bucket,
+                        subscription,
+                        batch,
+                        from,
+                    });
                 }
                 Ok(None) => {}
                 Err(error) => {
@@ -249,7 +288,10 @@ impl Session {
                 *since = now;
                 let mut context = Context::new("poll").table(&self.table).bucket(bucket.bucket);
                 context.server.clone_from(server);
-                return Some(context.error(ErrorKind::Timeout { after: timeout, outcome_unknown: false }));
+                return Some(context.error(ErrorKind::Timeout {
+                    after: timeout,
+                    outcome_unknown: false,
+                }));
             }
         }
         None
@@ -257,18 +299,27 @@ impl Session {
 
     /// When time alone will change something for the fetcher.
     pub(super) fn next_wake(&self) -> Option<Instant> {
-        let idle = self.buckets.values().filter(|subscription| !subscription.in_flight);
-        idle.filter_map(|subscription| subscription.pause.as_ref().map(|pause| pause.until)).min()
+        let idle = self
+            .buckets
+            .values()
+            .filter(|subscription| !subscription.in_flight);
+        idle.filter_map(|subscription| subscription.pause.as_ref().map(|pause| pause.until))
+            .min()
     }
 
     /// When a poll has to raise that nobody answers.
     pub(super) fn next_timeout(&self, timeout: Duration) -> Option<Instant> {
-        let unanswered = self.buckets.values().filter_map(|subscription| subscription.unanswered.as_ref());
+        let unanswered = self
+            .buckets
+            .values()
+            .filter_map(|subscription| subscription.unanswered.as_ref());
         unanswered.map(|(since, _)| *since + timeout).min()
     }
 
     fn subscription(&mut self, wanted: &Wanted) -> Option<&mut Subscription> {
-        self.buckets.get_mut(&wanted.bucket).filter(|subscription| subscription.id == wanted.subscription)
+        self.buckets
+            .get_mut(&wanted.bucket)
+            .filter(|subscription| subscription.id == wanted.subscription)
     }
 }
 
@@ -279,7 +330,10 @@ impl Subscription {
     }
 
     fn rest(&mut self, now: Instant) {
-        let pause = self.pause.get_or_insert_with(|| Pause { until: now, lengths: Box::new(retry::pauses()) });
+        let pause = self.pause.get_or_insert_with(|| Pause {
+            until: now,
+            lengths: Box::new(retry::pauses()),
+        });
         pause.until = now + pause.lengths.next().unwrap_or_default();
     }
 

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -68,7 +67,16 @@ pub(super) struct Obstacles {
 impl Accumulator {
     pub(super) fn new(table: TablePath, layout: Layout, options: WriterOptions) -> Self {
         let buckets = BTreeMap::new();
-        Self { table, layout, options, buckets, funds: 0, last_id: 0, failure: None, ended: None }
+        Self {
+            table,
+            layout,
+            options,
+            buckets,
+            funds: 0,
+            last_id: 0,
+            failure: None,
+            ended: None,
+        }
     }
 
     /// Adds memory for rows to come.
@@ -93,7 +101,9 @@ impl Accumulator {
         }
         let queue = self.buckets.entry(bucket).or_default();
         let wake = queue.open.is_none();
-        let open = queue.open.get_or_insert_with(|| OpenBatch::new(&self.layout, now));
+        let open = queue
+            .open
+            .get_or_insert_with(|| OpenBatch::new(&self.layout, now));
         let growth = match open.append(&self.layout, row) {
             Ok(growth) => growth,
             Err(error) => {
@@ -112,7 +122,10 @@ impl Accumulator {
         if full {
             queue.close_open(&mut self.last_id);
         }
-        Ok(Pushed::Taken { handle, wake: wake || full })
+        Ok(Pushed::Taken {
+            handle,
+            wake: wake || full,
+        })
     }
 
     /// Whether the open batch of a bucket has room.
@@ -131,7 +144,13 @@ impl Accumulator {
         let queue = self.buckets.entry(bucket).or_default();
         queue.close_open(&mut self.last_id);
         let delivery = Arc::new(Delivery::default());
-        queue.push(&mut self.last_id, Stage::Raw(Rows::Arrow(batch)), bytes, now, delivery.clone());
+        queue.push(
+            &mut self.last_id,
+            Stage::Raw(Rows::Arrow(batch)),
+            bytes,
+            now,
+            delivery.clone(),
+        );
         delivery
     }
 
@@ -160,14 +179,20 @@ impl Accumulator {
 
     /// Whether nothing is left to be sent or answered.
     pub(super) fn is_empty(&self) -> bool {
-        self.buckets.values().all(|queue| queue.open.is_none() && queue.unsettled().next().is_none())
+        self.buckets
+            .values()
+            .all(|queue| queue.open.is_none() && queue.unsettled().next().is_none())
     }
 
     /// The batches to be encoded: full ones, and those that have waited long enough for more rows.
     pub(super) fn take_raw(&mut self, now: Instant) -> Vec<(BatchKey, Rows)> {
         let mut raw = Vec::new();
         for (bucket, queue) in &mut self.buckets {
-            if queue.open.as_ref().is_some_and(|open| now >= open.opened + self.options.linger) {
+            if queue
+                .open
+                .as_ref()
+                .is_some_and(|open| now >= open.opened + self.options.linger)
+            {
                 queue.close_open(&mut self.last_id);
             }
             for batch in queue.waiting_mut() {
@@ -209,10 +234,18 @@ impl Accumulator {
                 obstacles.leaders.push(*bucket);
                 continue;
             };
-            let Some(batch) = queue.send_next(self.options.idempotence) else { continue };
-            let Some(bytes) = batch.sealed() else { continue };
-            let deadline = batch.created + self.options.delivery_timeout;
-            let due = Due { key: (*bucket, batch.id), bytes, deadline };
+            let Some(batch) = queue.send_next(self.options.idempotence) else {
+                continue;
+            };
+            let Some((id, created, bytes)) = batch.sealed() else {
+                continue;
+            };
+            let deadline = created + self.options.delivery_timeout;
+            let due = Due {
+                key: (*bucket, id),
+                bytes,
+                deadline,
+            };
             place(&mut shipments, server, self.options.request_max_bytes, due);
         }
         (shipments, obstacles)
@@ -220,12 +253,22 @@ impl Accumulator {
 
     /// Lets every bucket that needs one become a writer.
     pub(super) fn adopt(&mut self, writer: WriterId) {
-        self.buckets.values_mut().filter(|queue| !queue.has_in_flight()).for_each(|queue| queue.sequences.adopt(writer));
+        self.buckets
+            .values_mut()
+            .filter(|queue| !queue.has_in_flight())
+            .for_each(|queue| queue.sequences.adopt(writer));
     }
 
     /// Takes note of what came of a batch. Returns the bytes to give back, and whether the leader is to be looked for.
-    pub(super) fn on_outcome(&mut self, (bucket, id): BatchKey, outcome: Outcome, now: Instant) -> (usize, bool) {
-        let Some(queue) = self.buckets.get_mut(&bucket) else { return (0, false) };
+    pub(super) fn on_outcome(
+        &mut self,
+        (bucket, id): BatchKey,
+        outcome: Outcome,
+        now: Instant,
+    ) -> (usize, bool) {
+        let Some(queue) = self.buckets.get_mut(&bucket) else {
+            return (0, false);
+        };
         let followup = queue.on_outcome(id, outcome, now, self.options.retries);
         let refresh = followup.refresh;
         (self.settle([followup]), refresh)
@@ -233,8 +276,13 @@ impl Accumulator {
 
     /// Fails what cannot be encoded.
     pub(super) fn on_unencodable(&mut self, (bucket, id): BatchKey, error: ValueError) -> usize {
-        let error = Context::new("append").table(&self.table).bucket(bucket.bucket).error(error);
-        let Some(queue) = self.buckets.get_mut(&bucket) else { return 0 };
+        let error = Context::new("append")
+            .table(&self.table)
+            .bucket(bucket.bucket)
+            .error(error);
+        let Some(queue) = self.buckets.get_mut(&bucket) else {
+            return 0;
+        };
         let followup = queue.on_unencodable(id, error);
         self.settle(followup)
     }
@@ -247,8 +295,14 @@ impl Accumulator {
             let context = Context::new("append").table(&self.table).bucket(bucket.bucket);
             followups.extend(queue.expire(now, timeout, |batch| {
                 let mut context = context.clone();
-                context.server = batch.last_error.as_ref().and_then(|error| error.context().server.clone());
-                context.error(ErrorKind::Timeout { after: timeout, outcome_unknown: batch.attempts > 0 })
+                context.server = batch
+                    .last_error
+                    .as_ref()
+                    .and_then(|error| error.context().server.clone());
+                context.error(ErrorKind::Timeout {
+                    after: timeout,
+                    outcome_unknown: batch.attempts > 0,
+                })
             }));
         }
         self.settle(followups)
@@ -268,7 +322,10 @@ impl Accumulator {
     /// When time alone will change something.
     pub(super) fn next_wake(&self) -> Option<Instant> {
         let (linger, timeout) = (self.options.linger, self.options.delivery_timeout);
-        self.buckets.values().filter_map(|queue| queue.next_wake(linger, timeout)).min()
+        self.buckets
+            .values()
+            .filter_map(|queue| queue.next_wake(linger, timeout))
+            .min()
     }
 
     /// Ends the writer: everything fails, and so does everything that comes.
@@ -291,7 +348,11 @@ fn place(shipments: &mut Vec<Shipment>, server: ServerAddress, room: usize, due:
             shipment.deadline = shipment.deadline.min(deadline);
             shipment.batches.push((key, bytes));
         }
-        None => shipments.push(Shipment { server, batches: vec![(key, bytes)], deadline }),
+        None => shipments.push(Shipment {
+            server,
+            batches: vec![(key, bytes)],
+            deadline,
+        }),
     }
 }
 

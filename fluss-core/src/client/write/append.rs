@@ -59,7 +59,11 @@ impl AppendWriter {
         let shared = Arc::new(Shared {
             info: info.clone(),
             memory: Memory::new(options.buffer_bytes),
-            accumulator: Mutex::new(Accumulator::new(info.path.clone(), layout.clone(), options.clone())),
+            accumulator: Mutex::new(Accumulator::new(
+                info.path.clone(),
+                layout.clone(),
+                options.clone(),
+            )),
             layout,
             wake: tokio::sync::Notify::new(),
         });
@@ -67,7 +71,15 @@ impl AppendWriter {
         // The task ends by itself: once the writer is closed or dropped, and everything is settled or expired.
         tokio::spawn(Sender::new(shared.clone(), connection.clone(), closing.clone()).run());
         let guard = closing.clone().drop_guard();
-        Ok(Self { inner: Arc::new(Inner { shared, router: Mutex::new(router), options, closing, _guard: guard }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                shared,
+                router: Mutex::new(router),
+                options,
+                closing,
+                _guard: guard,
+            }),
+        })
     }
 
     /// The table.
@@ -129,8 +141,8 @@ impl AppendWriter {
             return Err(error.clone());
         }
         let bucket = |bucket| Router::bucket(&shared.info, bucket);
-        crate::row::check_len(shared.info.row_type(), row)
-            .and_then(|()| router.route(row, |candidate| accumulator.is_open(&bucket(candidate))))
+        router
+            .route(row, |candidate| accumulator.is_open(&bucket(candidate)))
             .and_then(|target| accumulator.push_row(bucket(target), row, now))
             .map_err(|error| self.refusal(error))
     }
@@ -150,12 +162,15 @@ impl AppendWriter {
     pub async fn append_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
         self.check_open()?;
         let shared = &self.inner.shared;
-        let batch = crate::arrow::conform(batch, shared.info.row_type()).map_err(|error| self.refusal(error))?;
+        let batch =
+            crate::arrow::conform(batch, shared.info.row_type()).map_err(|error| self.refusal(error))?;
         let mut deliveries = Vec::new();
         for piece in self.pieces(&batch) {
             let parts = {
                 let mut router = self.inner.router.lock().unwrap_or_else(PoisonError::into_inner);
-                router.split(&shared.layout, piece).map_err(|error| self.refusal(error))?
+                router
+                    .split(&shared.layout, piece)
+                    .map_err(|error| self.refusal(error))?
             };
             for (bucket, part) in parts {
                 let bytes = self.reserve(crate::arrow::data_bytes(&part)).await?;
@@ -171,9 +186,14 @@ impl AppendWriter {
     fn pieces(&self, batch: &RecordBatch) -> Vec<RecordBatch> {
         let rows = batch.num_rows();
         let bytes = crate::arrow::data_bytes(batch).max(1);
-        let pieces = bytes.div_ceil(self.inner.options.batch_bytes).clamp(1, rows.max(1));
+        let pieces = bytes
+            .div_ceil(self.inner.options.batch_bytes)
+            .clamp(1, rows.max(1));
         let step = rows.div_ceil(pieces).max(1);
-        (0..rows).step_by(step).map(|start| batch.slice(start, step.min(rows - start))).collect()
+        (0..rows)
+            .step_by(step)
+            .map(|start| batch.slice(start, step.min(rows - start)))
+            .collect()
     }
 
     async fn reserve(&self, bytes: usize) -> Result<usize> {
@@ -188,7 +208,10 @@ impl AppendWriter {
         let timeout = self.inner.options.delivery_timeout;
         shared.memory.reserve(bytes, timeout).await.ok_or_else(|| {
             let context = Context::new("wait for memory to append to").table(&shared.info.path);
-            context.error(ErrorKind::Timeout { after: timeout, outcome_unknown: false })
+            context.error(ErrorKind::Timeout {
+                after: timeout,
+                outcome_unknown: false,
+            })
         })
     }
 
@@ -224,18 +247,24 @@ impl AppendWriter {
 
     fn check_open(&self) -> Result<()> {
         if self.inner.closing.is_cancelled() {
-            return Err(Context::new("append to").table(&self.inner.shared.info.path).error(ErrorKind::Closed));
+            return Err(Context::new("append to")
+                .table(&self.inner.shared.info.path)
+                .error(ErrorKind::Closed));
         }
         Ok(())
     }
 
     fn refusal(&self, error: ValueError) -> crate::client::Error {
-        Context::new("append to").table(&self.inner.shared.info.path).error(error)
+        Context::new("append to")
+            .table(&self.inner.shared.info.path)
+            .error(error)
     }
 }
 
 impl fmt::Debug for AppendWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("AppendWriter").field("table", &self.inner.shared.info.path.to_string()).finish_non_exhaustive()
+        f.debug_struct("AppendWriter")
+            .field("table", &self.inner.shared.info.path.to_string())
+            .finish_non_exhaustive()
     }
 }

@@ -58,7 +58,7 @@ impl Layout {
     pub(crate) fn encode(&self, rows: Rows) -> Result<UnsealedBatch, ValueError> {
         match rows {
             Rows::Columns(columns) => self.encode_columns(&columns.finish()?),
-            Rows::Records(records) => Ok(records.finish()),
+            Rows::Records(records) => records.finish(),
             Rows::Arrow(batch) => match self.row_format() {
                 None => self.encode_columns(&batch),
                 Some(format) => self.encode_as_rows(batch, format),
@@ -76,7 +76,7 @@ impl Layout {
         for index in 0..rows.len() {
             records.append(&self.row_type, ChangeType::AppendOnly, &rows.row(index))?;
         }
-        Ok(records.finish())
+        records.finish()
     }
 }
 
@@ -100,7 +100,13 @@ pub(crate) struct OpenBatch {
 
 impl OpenBatch {
     pub(crate) fn new(layout: &Layout, now: Instant) -> Self {
-        Self { rows: layout.open(), count: 0, bytes: 0, opened: now, delivery: Arc::default() }
+        Self {
+            rows: layout.open(),
+            count: 0,
+            bytes: 0,
+            opened: now,
+            delivery: Arc::default(),
+        }
     }
 
     /// Adds a row, or leaves the batch as it was. Returns by how much the batch has grown.
@@ -153,10 +159,13 @@ pub(crate) enum Stage {
 }
 
 impl Batch {
-    /// The bytes to send under a stamp.
-    pub(crate) fn sealed(&self) -> Option<Bytes> {
-        match &self.stage {
-            Stage::Encoded(batch) => Some(batch.seal(self.stamp.map(|stamp| (stamp.writer, stamp.sequence)))),
+    /// The bytes to send under the batch's stamp, with its number and age.
+    pub(crate) fn sealed(&mut self) -> Option<(u64, Instant, Bytes)> {
+        match &mut self.stage {
+            Stage::Encoded(batch) => {
+                let stamp = self.stamp.map(|stamp| (stamp.writer, stamp.sequence));
+                Some((self.id, self.created, batch.seal(stamp)))
+            }
             _ => None,
         }
     }

@@ -75,8 +75,16 @@ impl BucketQueue {
         delivery: Arc<Delivery>,
     ) {
         *id += 1;
-        let batch =
-            Batch { id: *id, stage, bytes, delivery, created, attempts: 0, stamp: None, last_error: None };
+        let batch = Batch {
+            id: *id,
+            stage,
+            bytes,
+            delivery,
+            created,
+            attempts: 0,
+            stamp: None,
+            last_error: None,
+        };
         self.waiting.push_back(batch);
     }
 
@@ -95,11 +103,14 @@ impl BucketQueue {
 
     /// Whether the next batch could be sent but for its leader and writer.
     pub(super) fn is_due(&self, now: Instant, max_in_flight: usize) -> bool {
-        let Some(head) = self.waiting.front() else { return false };
+        let Some(head) = self.waiting.front() else {
+            return false;
+        };
         let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
         let alone = self.in_flight.is_empty();
-        let in_line =
-            head.attempts == 0 && self.in_flight.len() < max_in_flight && self.in_flight.iter().all(|b| b.attempts == 1);
+        let in_line = head.attempts == 0
+            && self.in_flight.len() < max_in_flight
+            && self.in_flight.iter().all(|b| b.attempts == 1);
         rested && (alone || in_line) && matches!(head.stage, Stage::Encoded(_))
     }
 
@@ -110,7 +121,7 @@ impl BucketQueue {
     }
 
     /// Sends the next batch on its way.
-    pub(super) fn send_next(&mut self, idempotent: bool) -> Option<&Batch> {
+    pub(super) fn send_next(&mut self, idempotent: bool) -> Option<&mut Batch> {
         let head = self.waiting.front_mut()?;
         if idempotent && head.stamp.is_none() {
             head.stamp = Some(self.sequences.next()?);
@@ -118,7 +129,7 @@ impl BucketQueue {
         head.attempts += 1;
         let head = self.waiting.pop_front()?;
         self.in_flight.push_back(head);
-        self.in_flight.back()
+        self.in_flight.back_mut()
     }
 
     /// Takes note of what came of a batch.
@@ -126,7 +137,9 @@ impl BucketQueue {
         let Some(position) = self.in_flight.iter().position(|batch| batch.id == id) else {
             return Followup::default();
         };
-        let Some(mut batch) = self.in_flight.remove(position) else { return Followup::default() };
+        let Some(mut batch) = self.in_flight.remove(position) else {
+            return Followup::default();
+        };
         let (verdict, error) = match outcome {
             Outcome::Stored(offset) => {
                 self.pause = None;
@@ -151,14 +164,23 @@ impl BucketQueue {
 
     fn requeue(&mut self, mut batch: Batch, error: Error, now: Instant, refresh: bool) -> Followup {
         batch.last_error = Some(error);
-        let place = self.waiting.iter().position(|other| other.id > batch.id).unwrap_or(self.waiting.len());
+        let place = self
+            .waiting
+            .iter()
+            .position(|other| other.id > batch.id)
+            .unwrap_or(self.waiting.len());
         self.waiting.insert(place, batch);
-        let pause =
-            self.pause.get_or_insert_with(|| Pause { until: now, lengths: Box::new(retry::pauses()) });
+        let pause = self.pause.get_or_insert_with(|| Pause {
+            until: now,
+            lengths: Box::new(retry::pauses()),
+        });
         if pause.until <= now {
             pause.until = now + pause.lengths.next().unwrap_or_default();
         }
-        Followup { refresh, ..Followup::default() }
+        Followup {
+            refresh,
+            ..Followup::default()
+        }
     }
 
     fn fail(&mut self, batch: &Batch, error: Error) -> Followup {
@@ -166,7 +188,10 @@ impl BucketQueue {
             self.sequences.abandon();
         }
         let followup = settle(batch, Err(error.clone()));
-        Followup { failure: Some(error), ..followup }
+        Followup {
+            failure: Some(error),
+            ..followup
+        }
     }
 
     /// Fails the batches that have waited for longer than `timeout`. Those on their way have a deadline of their own.
@@ -199,7 +224,11 @@ impl BucketQueue {
     pub(super) fn next_wake(&self, linger: Duration, timeout: Duration) -> Option<Instant> {
         let lingered = self.open.as_ref().map(|open| open.opened + linger);
         let expired = self.waiting.front().map(|head| head.created + timeout);
-        let rested = self.waiting.front().and_then(|_| self.pause.as_ref()).map(|pause| pause.until);
+        let rested = self
+            .waiting
+            .front()
+            .and_then(|_| self.pause.as_ref())
+            .map(|pause| pause.until);
         [lingered, expired, rested].into_iter().flatten().min()
     }
 
@@ -219,5 +248,8 @@ impl BucketQueue {
 
 fn settle(batch: &Batch, outcome: Result<Option<Offset>, Error>) -> Followup {
     batch.delivery.settle(outcome);
-    Followup { released: batch.bytes, ..Followup::default() }
+    Followup {
+        released: batch.bytes,
+        ..Followup::default()
+    }
 }

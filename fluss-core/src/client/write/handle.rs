@@ -53,11 +53,15 @@ enum Parts {
 
 impl WriteHandle {
     pub(crate) const fn row(delivery: Arc<Delivery>, index: u32) -> Self {
-        Self { parts: Parts::Row(delivery, index) }
+        Self {
+            parts: Parts::Row(delivery, index),
+        }
     }
 
     pub(crate) fn batches(deliveries: Vec<Arc<Delivery>>) -> Self {
-        Self { parts: Parts::Batches(deliveries.into()) }
+        Self {
+            parts: Parts::Batches(deliveries.into()),
+        }
     }
 
     fn deliveries(&self) -> &[Arc<Delivery>] {
@@ -69,7 +73,9 @@ impl WriteHandle {
 
     /// Whether the write is acknowledged or has failed.
     pub fn is_settled(&self) -> bool {
-        self.deliveries().iter().all(|delivery| delivery.outcome().is_some())
+        self.deliveries()
+            .iter()
+            .all(|delivery| delivery.outcome().is_some())
     }
 
     /// Waits for the acknowledgement, and returns the offset of the row in its bucket, where the server tells it: not
@@ -85,9 +91,10 @@ impl WriteHandle {
     /// Dropping the future only stops waiting.
     pub async fn wait(&self) -> Result<Option<Offset>> {
         match &self.parts {
-            Parts::Row(delivery, index) => {
-                Ok(delivery.wait().await?.map(|base| base.saturating_add(i64::from(*index))))
-            }
+            Parts::Row(delivery, index) => Ok(delivery
+                .wait()
+                .await?
+                .map(|base| base.saturating_add(i64::from(*index)))),
             Parts::Batches(deliveries) => {
                 for delivery in deliveries.iter() {
                     delivery.wait().await?;
@@ -114,7 +121,9 @@ mod tests {
     #[tokio::test]
     async fn every_row_of_a_batch_learns_its_offset() {
         let delivery = Arc::new(Delivery::default());
-        let handles: Vec<_> = (0..3).map(|index| WriteHandle::row(delivery.clone(), index)).collect();
+        let handles: Vec<_> = (0..3)
+            .map(|index| WriteHandle::row(delivery.clone(), index))
+            .collect();
         assert!(!handles[0].is_settled());
         let waiting = tokio::spawn(handles[2].clone().into_future());
         delivery.settle(Ok(Some(40)));

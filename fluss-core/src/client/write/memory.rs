@@ -15,7 +15,10 @@ pub(crate) struct Memory {
 impl Memory {
     pub(crate) fn new(bytes: usize) -> Self {
         let total = u32::try_from(bytes).unwrap_or(u32::MAX);
-        Self { free: Arc::new(Semaphore::new(total as usize)), total }
+        Self {
+            free: Arc::new(Semaphore::new(total as usize)),
+            total,
+        }
     }
 
     /// Takes bytes if they are free. What asks for more than there is in all gets all.
@@ -31,7 +34,10 @@ impl Memory {
     /// Waits until bytes are free, and takes them; nothing after `timeout`.
     pub(crate) async fn reserve(&self, bytes: usize, timeout: Duration) -> Option<usize> {
         let bytes = self.clamp(bytes);
-        let permit = tokio::time::timeout(timeout, self.free.acquire_many(bytes)).await.ok()?.ok()?;
+        let permit = tokio::time::timeout(timeout, self.free.acquire_many(bytes))
+            .await
+            .ok()?
+            .ok()?;
         permit.forget();
         Some(bytes as usize)
     }

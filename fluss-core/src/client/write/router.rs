@@ -7,9 +7,8 @@ use crate::arrow::ArrowRows;
 use crate::client::options::BucketAssigner;
 use crate::error::ValueError;
 use crate::id::{BucketId, TableBucket};
-use crate::row::bucket::BucketFunction;
-use crate::row::key::KeyEncoder;
-use crate::types::{InvalidDefinition, Row, TableInfo};
+use crate::row::{BucketFunction, KeyEncoder};
+use crate::types::{InvalidDefinition, Row, RowType, TableInfo};
 
 /// Which bucket a row of a table goes to (`rows.md` §6).
 #[derive(Debug)]
@@ -21,7 +20,12 @@ pub(super) struct Router {
 #[derive(Debug)]
 enum Way {
     /// That of the bucket key's hash.
-    Key { encoder: KeyEncoder, function: BucketFunction, key: Vec<u8> },
+    Key {
+        row_type: RowType,
+        encoder: KeyEncoder,
+        function: BucketFunction,
+        key: Vec<u8>,
+    },
     /// The same one until its batch is full, then another.
     Sticky { current: BucketId },
     /// The next.
@@ -31,17 +35,22 @@ enum Way {
 impl Router {
     pub(super) fn of(info: &TableInfo, assigner: BucketAssigner) -> Result<Self, InvalidDefinition> {
         let count = info.bucket_count;
-        let way = if info.descriptor.bucket_keys().is_empty() {
-            match assigner {
-                BucketAssigner::Sticky => Way::Sticky { current: BucketId(fastrand::i32(0..count)) },
-                BucketAssigner::RoundRobin => Way::RoundRobin { last: fastrand::u32(..) },
+        let way = match (KeyEncoder::bucket_key(info, info.row_type())?, assigner) {
+            (Some(encoder), _) => {
+                let (row_type, function) = (info.row_type().clone(), info.lake_format().into());
+                Way::Key {
+                    row_type,
+                    encoder,
+                    function,
+                    key: Vec::new(),
+                }
             }
-        } else {
-            Way::Key {
-                encoder: KeyEncoder::bucket_key(info)?,
-                function: BucketFunction::of(info.lake_format()),
-                key: Vec::new(),
-            }
+            (None, BucketAssigner::Sticky) => Way::Sticky {
+                current: BucketId(fastrand::i32(0..count)),
+            },
+            (None, BucketAssigner::RoundRobin) => Way::RoundRobin {
+                last: fastrand::u32(..),
+            },
         };
         Ok(Self { count, way })
     }
@@ -53,10 +62,17 @@ impl Router {
         is_open: impl Fn(BucketId) -> bool,
     ) -> Result<BucketId, ValueError> {
         match &mut self.way {
-            Way::Key { encoder, function, key } => {
+            Way::Key {
+                row_type,
+                encoder,
+                function,
+                key,
+            } => {
+                // Before a column is looked at by itself, so that a row that is no row of the table is told as such.
+                crate::row::check(row_type, row)?;
                 key.clear();
                 encoder.encode(row, key)?;
-                function.bucket(key, self.count).map_err(|error| ValueError::row(error.to_string()))
+                function.bucket(key, self.count)
             }
             Way::Sticky { current } => {
                 if !is_open(*current) {
@@ -66,7 +82,9 @@ impl Router {
             }
             Way::RoundRobin { last } => {
                 *last = last.wrapping_add(1);
-                Ok(BucketId(((*last & 0x7FFF_FFFF) % self.count.unsigned_abs()) as i32))
+                Ok(BucketId(
+                    ((*last & 0x7FFF_FFFF) % self.count.unsigned_abs()) as i32,
+                ))
             }
         }
     }
@@ -82,8 +100,9 @@ impl Router {
             return Ok(vec![(*current, batch)]);
         }
         let rows = ArrowRows::new(batch.clone(), layout.row_type())?;
-        let buckets: Vec<BucketId> =
-            (0..rows.len()).map(|index| self.route(&rows.row(index), |_| true)).collect::<Result<_, _>>()?;
+        let buckets: Vec<BucketId> = (0..rows.len())
+            .map(|index| self.route(&rows.row(index), |_| true))
+            .collect::<Result<_, _>>()?;
         crate::arrow::split(&batch, &buckets)
     }
 

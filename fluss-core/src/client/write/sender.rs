@@ -41,7 +41,11 @@ impl Shared {
 /// What a task of the sender found.
 enum Event {
     Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
-    Answered(Vec<BatchKey>, ServerAddress, Result<proto::ProduceLogResponse, RequestError>),
+    Answered(
+        Vec<BatchKey>,
+        ServerAddress,
+        Result<proto::ProduceLogResponse, RequestError>,
+    ),
     Connected(ServerAddress),
     Writer(Result<WriterId>),
     Refreshed,
@@ -116,21 +120,31 @@ impl Sender {
         raw.into_iter().for_each(|(key, rows)| self.encode(key, rows));
         let cluster = self.connection.cluster();
         let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
-        let (shipments, obstacles) =
-            self.shared.lock().drain(now, |bucket| cluster.leader(bucket).filter(|server| open(server)).cloned());
-        shipments.into_iter().for_each(|shipment| self.ship(shipment, now));
+        let (shipments, obstacles) = self.shared.lock().drain(now, |bucket| {
+            cluster.leader(bucket).filter(|server| open(server)).cloned()
+        });
+        shipments
+            .into_iter()
+            .for_each(|shipment| self.ship(shipment, now));
         self.clear(&obstacles, now);
     }
 
     fn encode(&mut self, key: BatchKey, rows: Rows) {
         let layout = self.shared.layout.clone();
-        self.tasks.spawn_blocking(move || Event::Encoded(key, layout.encode(rows)));
+        self.tasks
+            .spawn_blocking(move || Event::Encoded(key, layout.encode(rows)));
     }
 
     fn ship(&mut self, shipment: Shipment, now: Instant) {
-        let Shipment { server, batches, deadline } = shipment;
+        let Shipment {
+            server,
+            batches,
+            deadline,
+        } = shipment;
         let options = self.connection.options();
-        let timeout = options.request_timeout.min(deadline.saturating_duration_since(now));
+        let timeout = options
+            .request_timeout
+            .min(deadline.saturating_duration_since(now));
         let keys: Vec<BatchKey> = batches.iter().map(|(key, _)| *key).collect();
         let request = proto::ProduceLogRequest {
             acks: options.writer.acks.number(),
@@ -149,7 +163,8 @@ impl Sender {
         match self.connection.servers().open(&server) {
             Some(connection) => {
                 let answer = connection.send_within(&request, timeout);
-                self.tasks.spawn(async move { Event::Answered(keys, server, answer.await) });
+                self.tasks
+                    .spawn(async move { Event::Answered(keys, server, answer.await) });
             }
             None => self.on_lost(&keys, &server),
         }
@@ -171,7 +186,8 @@ impl Sender {
         if obstacles.writer && !self.asking_writer {
             self.asking_writer = true;
             let (connection, info) = (self.connection.clone(), self.shared.info.clone());
-            self.tasks.spawn(async move { Event::Writer(init_writer(&connection, &info).await) });
+            self.tasks
+                .spawn(async move { Event::Writer(init_writer(&connection, &info).await) });
         }
         let cluster = self.connection.cluster();
         for bucket in &obstacles.leaders {
@@ -278,10 +294,16 @@ impl Sender {
         }
     }
 
-    fn outcome(&self, key: BatchKey, server: &ServerAddress, response: &proto::ProduceLogResponse) -> Outcome {
+    fn outcome(
+        &self,
+        key: BatchKey,
+        server: &ServerAddress,
+        response: &proto::ProduceLogResponse,
+    ) -> Outcome {
         let (bucket, _) = key;
         let answer = response.buckets_resp.iter().find(|answer| {
-            BucketId(answer.bucket_id) == bucket.bucket && answer.partition_id.map(PartitionId) == bucket.partition
+            BucketId(answer.bucket_id) == bucket.bucket
+                && answer.partition_id.map(PartitionId) == bucket.partition
         });
         let Some(answer) = answer else {
             let what = crate::error::DecodeError::new("answer to an append", "the bucket is missing");
@@ -297,7 +319,11 @@ impl Sender {
     }
 
     fn failure(&self, key: BatchKey, server: &ServerAddress, error: RequestError) -> Outcome {
-        let code = if let RequestError::Server { code, .. } = &error { Some(*code) } else { None };
+        let code = if let RequestError::Server { code, .. } = &error {
+            Some(*code)
+        } else {
+            None
+        };
         let retriable = error.is_retriable();
         let error = self.context(key, server).error(error);
         match code {
@@ -332,6 +358,11 @@ impl Sender {
 /// A new writer's identity, from any tablet server (`messages.md` 1026).
 async fn init_writer(connection: &Connection, info: &TableInfo) -> Result<WriterId> {
     let context = Context::new("begin to append to").table(&info.path);
-    let request = proto::InitWriterRequest { table_path: vec![crate::client::wire::table_path(&info.path)] };
-    connection.ask(&context, &request).await.map(|response| WriterId(response.writer_id))
+    let request = proto::InitWriterRequest {
+        table_path: vec![crate::client::wire::table_path(&info.path)],
+    };
+    connection
+        .ask(&context, &request)
+        .await
+        .map(|response| WriterId(response.writer_id))
 }

@@ -100,7 +100,13 @@ mod tests {
         sequences.adopt(WriterId(7));
         assert!(!sequences.is_ready(), "the writer given up is not taken again");
         sequences.adopt(WriterId(8));
-        assert_eq!(sequences.next(), Some(Stamp { writer: WriterId(8), sequence: BatchSequence::FIRST }));
+        assert_eq!(
+            sequences.next(),
+            Some(Stamp {
+                writer: WriterId(8),
+                sequence: BatchSequence::FIRST
+            })
+        );
     }
 
     #[test]
@@ -109,7 +115,10 @@ mod tests {
         assert_eq!(judge(gap, true), Verdict::Renumber);
         assert_eq!(judge(gap, false), Verdict::Retry { refresh: false });
         assert_eq!(judge(ErrorCode::DUPLICATE_SEQUENCE, true), Verdict::Stored);
-        assert_eq!(judge(ErrorCode::NOT_LEADER_OR_FOLLOWER, true), Verdict::Retry { refresh: true });
+        assert_eq!(
+            judge(ErrorCode::NOT_LEADER_OR_FOLLOWER, true),
+            Verdict::Retry { refresh: true }
+        );
         assert_eq!(judge(ErrorCode::AUTHORIZATION_EXCEPTION, true), Verdict::Fail);
     }
 }

@@ -41,7 +41,9 @@ impl LogBatch {
 
     /// The offset of the record behind the batch. A batch without records takes one offset too.
     pub const fn next_offset(&self) -> Offset {
-        self.header.base_offset.saturating_add(self.header.last_offset_delta as i64 + 1)
+        self.header
+            .base_offset
+            .saturating_add(self.header.last_offset_delta as i64 + 1)
     }
 
     /// When the leader stored the batch, in milliseconds since the epoch.
@@ -83,13 +85,21 @@ impl LogBatch {
         let codes = payload
             .get(..self.record_count())
             .ok_or_else(|| DecodeError::truncated("change types", self.record_count(), payload.len()))?;
-        codes.iter().map(|code| ChangeType::from_code(*code)).collect::<Result<_, _>>().map(Some)
+        codes
+            .iter()
+            .map(|code| ChangeType::from_code(*code))
+            .collect::<Result<_, _>>()
+            .map(Some)
     }
 
     /// The Arrow message of an ARROW batch, behind the change types.
     pub(super) fn arrow_message(&self) -> Result<Bytes, DecodeError> {
         let payload = self.payload();
-        let skip = if self.header.append_only { 0 } else { self.record_count() };
+        let skip = if self.header.append_only {
+            0
+        } else {
+            self.record_count()
+        };
         if skip > payload.len() {
             return Err(DecodeError::truncated("change types", skip, payload.len()));
         }
@@ -107,7 +117,10 @@ pub struct LogBatches {
 impl LogBatches {
     /// The batches in `bytes`.
     pub const fn new(bytes: Bytes, generation: Generation) -> Self {
-        Self { rest: bytes, generation }
+        Self {
+            rest: bytes,
+            generation,
+        }
     }
 
     /// The bytes behind the last whole batch that was returned: the beginning of a batch that is cut, or nothing.
@@ -116,11 +129,18 @@ impl LogBatches {
     }
 
     fn take(&mut self) -> Result<Option<LogBatch>, DecodeError> {
-        let Some(length) = self.rest.get(8..).and_then(|rest| rest.first_chunk()) else { return Ok(None) };
+        let Some(length) = self.rest.get(8..).and_then(|rest| rest.first_chunk()) else {
+            return Ok(None);
+        };
         let length = i32::from_le_bytes(*length);
-        let size = usize::try_from(length).ok().map(|length| length + LENGTH_OVERHEAD);
+        let size = usize::try_from(length)
+            .ok()
+            .map(|length| length + LENGTH_OVERHEAD);
         let Some(size) = size.filter(|size| *size >= HEADER_BYTES) else {
-            return Err(DecodeError::new("log batch", format!("a length of {length} has no room for a header")));
+            return Err(DecodeError::new(
+                "log batch",
+                format!("a length of {length} has no room for a header"),
+            ));
         };
         if size > self.rest.len() {
             return Ok(None);

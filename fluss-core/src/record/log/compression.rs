@@ -63,13 +63,21 @@ fn zstd(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
 }
 
 /// The bytes of a stored buffer. Memory is reserved for `limit` bytes at most.
-pub(super) fn decompress(codec: CompressionType, stored: &Buffer, limit: usize) -> Result<Buffer, DecodeError> {
+pub(super) fn decompress(
+    codec: CompressionType,
+    stored: &Buffer,
+    limit: usize,
+) -> Result<Buffer, DecodeError> {
     let fault = |reason: String| DecodeError::new("compressed buffer", reason);
     if stored.is_empty() {
         return Ok(stored.clone());
     }
     let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
-        return Err(DecodeError::truncated("compressed buffer", PREFIX_BYTES, stored.len()));
+        return Err(DecodeError::truncated(
+            "compressed buffer",
+            PREFIX_BYTES,
+            stored.len(),
+        ));
     };
     let size = match i64::from_le_bytes(*prefix) {
         UNCOMPRESSED => return Ok(stored.slice(PREFIX_BYTES)),
@@ -77,7 +85,9 @@ pub(super) fn decompress(codec: CompressionType, stored: &Buffer, limit: usize) 
         size => usize::try_from(size).map_err(|_| fault(format!("a size of {size} bytes")))?,
     };
     if size > limit {
-        return Err(fault(format!("{size} bytes decompressed, at most {limit} are expected")));
+        return Err(fault(format!(
+            "{size} bytes decompressed, at most {limit} are expected"
+        )));
     }
     let mut raw = MutableBuffer::from_len_zeroed(size);
     let written = match codec {

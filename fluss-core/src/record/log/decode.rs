@@ -31,17 +31,38 @@ pub fn decode_arrow(batch: &LogBatch, schema: &SchemaRef) -> Result<RecordBatch,
     let message = batch.arrow_message()?;
     let (metadata, body) = split(&message)?;
     let message = ipc::root_as_message(&metadata).map_err(|error| fault(error.to_string()))?;
-    let header = message.header_as_record_batch().ok_or_else(|| fault("the message is no record batch"))?;
+    let header = message
+        .header_as_record_batch()
+        .ok_or_else(|| fault("the message is no record batch"))?;
     if usize::try_from(header.length()).ok() != Some(batch.record_count()) {
-        return Err(fault(format!("{} rows, the header says {}", header.length(), batch.record_count())));
+        return Err(fault(format!(
+            "{} rows, the header says {}",
+            header.length(),
+            batch.record_count()
+        )));
     }
     let mut walk = Walk {
-        nodes: header.nodes().into_iter().flatten().copied().collect::<Vec<_>>().into_iter(),
-        buffers: header.buffers().into_iter().flatten().copied().collect::<Vec<_>>().into_iter(),
+        nodes: header
+            .nodes()
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter(),
+        buffers: header
+            .buffers()
+            .into_iter()
+            .flatten()
+            .copied()
+            .collect::<Vec<_>>()
+            .into_iter(),
         codec: header.compression().map(|compression| compression.codec()),
         body: Buffer::from(body),
     };
-    let columns = schema.fields().iter().map(|field| walk.column(field, Some(batch.record_count())));
+    let columns = schema
+        .fields()
+        .iter()
+        .map(|field| walk.column(field, Some(batch.record_count())));
     let columns = columns.collect::<Result<Vec<_>, _>>()?;
     if walk.nodes.next().is_some() || walk.buffers.next().is_some() {
         return Err(fault("more columns than the schema has"));
@@ -81,14 +102,23 @@ impl Walk {
     }
 
     fn array(&mut self, data_type: &ArrowType, rows: Option<usize>) -> Result<ArrayData, DecodeError> {
-        let node = self.nodes.next().ok_or_else(|| fault("fewer columns than the schema has"))?;
+        let node = self
+            .nodes
+            .next()
+            .ok_or_else(|| fault("fewer columns than the schema has"))?;
         let length = usize::try_from(node.length()).map_err(|_| fault("a negative number of values"))?;
         if rows.is_some_and(|rows| rows != length) {
-            return Err(fault(format!("a column of {length} values in a batch of {} rows", rows.unwrap_or_default())));
+            return Err(fault(format!(
+                "a column of {length} values in a batch of {} rows",
+                rows.unwrap_or_default()
+            )));
         }
         let validity = self.buffer(length.div_ceil(8))?;
         let nulls = nulls(validity, length, node.null_count())?;
-        let mut builder = ArrayData::builder(data_type.clone()).len(length).nulls(nulls).align_buffers(true);
+        let mut builder = ArrayData::builder(data_type.clone())
+            .len(length)
+            .nulls(nulls)
+            .align_buffers(true);
         match data_type {
             ArrowType::Boolean => builder = builder.add_buffer(self.buffer(length.div_ceil(8))?),
             ArrowType::FixedSizeBinary(width) => {
@@ -97,7 +127,9 @@ impl Walk {
             }
             ArrowType::Utf8 | ArrowType::Binary => {
                 let offsets = self.offsets(length)?;
-                builder = builder.add_buffer(offsets).add_buffer(self.buffer(MAX_BUFFER_BYTES)?);
+                builder = builder
+                    .add_buffer(offsets)
+                    .add_buffer(self.buffer(MAX_BUFFER_BYTES)?);
             }
             ArrowType::List(child) | ArrowType::Map(child, _) => {
                 builder = builder.add_buffer(self.offsets(length)?);
@@ -109,7 +141,9 @@ impl Walk {
                 }
             }
             other => {
-                let width = other.primitive_width().ok_or_else(|| fault(format!("type {other} is not stored")))?;
+                let width = other
+                    .primitive_width()
+                    .ok_or_else(|| fault(format!("type {other} is not stored")))?;
                 builder = builder.add_buffer(self.buffer(product(length, width)?)?);
             }
         }
@@ -126,9 +160,18 @@ impl Walk {
 
     /// The next buffer. `expected` is the most that it needs to have.
     fn buffer(&mut self, expected: usize) -> Result<Buffer, DecodeError> {
-        let place = self.buffers.next().ok_or_else(|| fault("fewer buffers than the schema needs"))?;
-        let range = usize::try_from(place.offset()).ok().zip(usize::try_from(place.length()).ok());
-        let inside = range.filter(|(offset, length)| offset.checked_add(*length).is_some_and(|end| end <= self.body.len()));
+        let place = self
+            .buffers
+            .next()
+            .ok_or_else(|| fault("fewer buffers than the schema needs"))?;
+        let range = usize::try_from(place.offset())
+            .ok()
+            .zip(usize::try_from(place.length()).ok());
+        let inside = range.filter(|(offset, length)| {
+            offset
+                .checked_add(*length)
+                .is_some_and(|end| end <= self.body.len())
+        });
         let (offset, length) = inside.ok_or_else(|| fault("a buffer outside the body"))?;
         let stored = self.body.slice_with_length(offset, length);
         match self.codec {
@@ -144,13 +187,19 @@ fn nulls(validity: Buffer, length: usize, null_count: i64) -> Result<Option<Null
         return Ok(None);
     }
     if validity.len() < length.div_ceil(8) {
-        return Err(DecodeError::truncated("validity buffer", length.div_ceil(8), validity.len()));
+        return Err(DecodeError::truncated(
+            "validity buffer",
+            length.div_ceil(8),
+            validity.len(),
+        ));
     }
     Ok(Some(NullBuffer::new(BooleanBuffer::new(validity, 0, length))))
 }
 
 fn product(count: usize, width: usize) -> Result<usize, DecodeError> {
-    count.checked_mul(width).ok_or_else(|| fault(format!("{count} values")))
+    count
+        .checked_mul(width)
+        .ok_or_else(|| fault(format!("{count} values")))
 }
 
 fn fault(reason: impl Into<String>) -> DecodeError {

@@ -1,6 +1,6 @@
 //! From columns to the bytes of a batch (`records.md` §1.2, §1.6).
 
-use arrow::array::{Array, ArrayRef, AsArray, OffsetSizeTrait};
+use arrow::array::{Array, ArrayRef, AsArray};
 use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{ByteArrayType, DataType as ArrowType};
 use arrow::ipc;
@@ -23,7 +23,12 @@ pub struct UnsealedBatch {
 
 impl UnsealedBatch {
     /// Writes the header in front of a payload that begins at [`HEADER_BYTES`].
-    pub(super) fn new(mut bytes: Vec<u8>, schema_id: SchemaId, append_only: bool, records: usize) -> Result<Self, ValueError> {
+    pub(super) fn new(
+        mut bytes: Vec<u8>,
+        schema_id: SchemaId,
+        append_only: bool,
+        records: usize,
+    ) -> Result<Self, ValueError> {
         let too_large = |_| ValueError::row(format!("a batch of {} bytes is too large", bytes.len()));
         let length = i32::try_from(bytes.len() - LENGTH_OVERHEAD.min(bytes.len())).map_err(too_large)?;
         let records = i32::try_from(records).map_err(too_large)?;
@@ -42,7 +47,10 @@ impl UnsealedBatch {
         if let Some(place) = bytes.get_mut(..HEADER_BYTES) {
             place.copy_from_slice(&header);
         }
-        Ok(Self { bytes: bytes.into(), sealed: None })
+        Ok(Self {
+            bytes: bytes.into(),
+            sealed: None,
+        })
     }
 
     /// The size in bytes.
@@ -60,8 +68,11 @@ impl UnsealedBatch {
     pub fn seal(&mut self, stamp: Option<(WriterId, BatchSequence)>) -> Bytes {
         if self.sealed != Some(stamp) {
             let bytes = std::mem::take(&mut self.bytes);
-            let mut bytes = bytes.try_into_mut().unwrap_or_else(|shared| BytesMut::from(&*shared));
-            let (writer, sequence) = stamp.map_or((-1, -1), |(writer, sequence)| (writer.get(), sequence.get()));
+            let mut bytes = bytes
+                .try_into_mut()
+                .unwrap_or_else(|shared| BytesMut::from(&*shared));
+            let (writer, sequence) =
+                stamp.map_or((-1, -1), |(writer, sequence)| (writer.get(), sequence.get()));
             patch(&mut bytes, WRITER_AT, writer.to_le_bytes());
             patch(&mut bytes, SEQUENCE_AT, sequence.to_le_bytes());
             let crc = crc32c::crc32c(bytes.get(CRC_FROM..).unwrap_or_default());
@@ -94,7 +105,11 @@ pub fn encode_arrow(
     out.reserve(batch.get_array_memory_size());
     if let Some(change_types) = change_types {
         if change_types.len() != batch.num_rows() {
-            let reason = format!("{} change types for {} rows", change_types.len(), batch.num_rows());
+            let reason = format!(
+                "{} change types for {} rows",
+                change_types.len(),
+                batch.num_rows()
+            );
             return Err(ValueError::row(reason));
         }
         out.extend(change_types.iter().map(|change_type| change_type.code()));
@@ -118,9 +133,14 @@ fn write_message(batch: &RecordBatch, compression: Compression, out: &mut Vec<u8
     let room = layout.metadata(batch.num_rows(), compression, usize::MAX >> 1);
     out.extend_from_slice(&room);
     let body_start = out.len();
-    let mut body = Body { compression, start: body_start, ..Body::default() };
+    let mut body = Body {
+        compression,
+        start: body_start,
+        ..Body::default()
+    };
     for (column, field) in batch.columns().iter().zip(batch.schema_ref().fields()) {
-        body.write(column, out).map_err(|error| error.within(field.name()))?;
+        body.write(column, out)
+            .map_err(|error| error.within(field.name()))?;
     }
     let metadata = body.metadata(batch.num_rows(), compression, out.len() - body_start);
     if metadata.len() == room.len() {
@@ -147,7 +167,12 @@ struct Body {
 
 impl Default for Body {
     fn default() -> Self {
-        Self { compression: Compression::None, start: 0, nodes: Vec::new(), buffers: Vec::new() }
+        Self {
+            compression: Compression::None,
+            start: 0,
+            nodes: Vec::new(),
+            buffers: Vec::new(),
+        }
     }
 }
 
@@ -210,7 +235,8 @@ impl Body {
     }
 
     fn write(&mut self, array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        self.nodes.push(ipc::FieldNode::new(array.len() as i64, array.null_count() as i64));
+        self.nodes
+            .push(ipc::FieldNode::new(array.len() as i64, array.null_count() as i64));
         match array.nulls().filter(|nulls| nulls.null_count() > 0) {
             Some(nulls) => self.buffer(&nulls.inner().sliced(), out),
             None => self.buffer(&[], out),
@@ -230,7 +256,11 @@ impl Body {
                 return self.write_list(map.offsets(), &entries, out);
             }
             ArrowType::Struct(_) => {
-                return array.as_struct().columns().iter().try_for_each(|child| self.write(child, out));
+                return array
+                    .as_struct()
+                    .columns()
+                    .iter()
+                    .try_for_each(|child| self.write(child, out));
             }
             other => match other.primitive_width() {
                 Some(width) => self.buffer(&fixed_width(array, width), out),
@@ -269,7 +299,8 @@ impl Body {
             let rebased: Vec<i32> = offsets.iter().map(|offset| offset - first).collect();
             self.buffer(Buffer::from_vec(rebased).as_slice(), out);
         }
-        (first.as_usize(), last.as_usize())
+        let at = |offset| usize::try_from(offset).unwrap_or_default();
+        (at(first), at(last))
     }
 
     /// Appends a buffer, and zeros up to a multiple of 8 bytes.
@@ -277,7 +308,8 @@ impl Body {
         let start = out.len();
         compress(self.compression, bytes, out);
         let length = out.len() - start;
-        self.buffers.push(ipc::Buffer::new((start - self.start) as i64, length as i64));
+        self.buffers
+            .push(ipc::Buffer::new((start - self.start) as i64, length as i64));
         out.resize(start + length.next_multiple_of(8), 0);
     }
 }

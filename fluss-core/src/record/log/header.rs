@@ -37,7 +37,13 @@ pub enum ChangeType {
 }
 
 impl ChangeType {
-    const ALL: [Self; 5] = [Self::AppendOnly, Self::Insert, Self::UpdateBefore, Self::UpdateAfter, Self::Delete];
+    const ALL: [Self; 5] = [
+        Self::AppendOnly,
+        Self::Insert,
+        Self::UpdateBefore,
+        Self::UpdateAfter,
+        Self::Delete,
+    ];
 
     /// The code on the wire.
     pub const fn code(self) -> u8 {
@@ -104,7 +110,11 @@ impl LogBatchHeader {
         let [magic] = reader.take()?;
         let commit_timestamp = i64::from_le_bytes(reader.take()?);
         let layout = Layout::of(magic, generation)?;
-        let leader_epoch = if layout.epoch { Some(i32::from_le_bytes(reader.take()?)) } else { None };
+        let leader_epoch = if layout.epoch {
+            Some(i32::from_le_bytes(reader.take()?))
+        } else {
+            None
+        };
         let crc = u32::from_le_bytes(reader.take()?);
         let crc_from = bytes.len() - reader.rest.len();
         let schema_id = SchemaId(i16::from_le_bytes(reader.take()?));
@@ -113,10 +123,17 @@ impl LogBatchHeader {
         let writer_id = i64::from_le_bytes(reader.take()?);
         let batch_sequence = i32::from_le_bytes(reader.take()?);
         let record_count = count(i32::from_le_bytes(reader.take()?))?;
-        let statistics = if layout.statistics { count(i32::from_le_bytes(reader.take()?))? } else { 0 };
+        let statistics = if layout.statistics {
+            count(i32::from_le_bytes(reader.take()?))?
+        } else {
+            0
+        };
         let payload_from = bytes.len() - reader.rest.len() + statistics;
         if payload_from > size || last_offset_delta < 0 {
-            return Err(DecodeError::new("log batch header", "its parts contradict each other"));
+            return Err(DecodeError::new(
+                "log batch header",
+                "its parts contradict each other",
+            ));
         }
         Ok(Self {
             base_offset,
@@ -146,11 +163,26 @@ struct Layout {
 impl Layout {
     fn of(magic: u8, generation: Generation) -> Result<Self, DecodeError> {
         match (magic, generation) {
-            (0, _) => Ok(Self { epoch: false, statistics: false }),
-            (1, Generation::V0_9) => Ok(Self { epoch: true, statistics: false }),
-            (1, Generation::V1_0) => Ok(Self { epoch: false, statistics: true }),
-            (2, Generation::V1_0) => Ok(Self { epoch: true, statistics: true }),
-            _ => Err(DecodeError::new("log batch header", format!("unknown magic {magic}"))),
+            (0, _) => Ok(Self {
+                epoch: false,
+                statistics: false,
+            }),
+            (1, Generation::V0_9) => Ok(Self {
+                epoch: true,
+                statistics: false,
+            }),
+            (1, Generation::V1_0) => Ok(Self {
+                epoch: false,
+                statistics: true,
+            }),
+            (2, Generation::V1_0) => Ok(Self {
+                epoch: true,
+                statistics: true,
+            }),
+            _ => Err(DecodeError::new(
+                "log batch header",
+                format!("unknown magic {magic}"),
+            )),
         }
     }
 }

@@ -2,9 +2,9 @@
 
 use bytes::Bytes;
 
+use super::LogBatch;
 use super::encode::UnsealedBatch;
 use super::header::{ChangeType, HEADER_BYTES};
-use super::LogBatch;
 use crate::error::{DecodeError, ValueError};
 use crate::id::SchemaId;
 use crate::row::RowFormat;
@@ -25,7 +25,13 @@ pub struct RowsBuilder {
 impl RowsBuilder {
     /// A batch without rows.
     pub fn new(format: RowFormat, schema_id: SchemaId) -> Self {
-        Self { format, schema_id, bytes: vec![0; HEADER_BYTES], records: 0, append_only: true }
+        Self {
+            format,
+            schema_id,
+            bytes: vec![0; HEADER_BYTES],
+            records: 0,
+            append_only: true,
+        }
     }
 
     /// Adds a row, or leaves the batch as it was if the row does not fit the type.
@@ -40,7 +46,8 @@ impl RowsBuilder {
         self.bytes.push(change_type.code());
         let length = self.format.encode(row_type, row, &mut self.bytes).and_then(|()| {
             let length = self.bytes.len() - start - LENGTH_BYTES;
-            i32::try_from(length).map_err(|_| ValueError::row(format!("a row of {length} bytes is too large")))
+            i32::try_from(length)
+                .map_err(|_| ValueError::row(format!("a row of {length} bytes is too large")))
         });
         match length {
             Ok(length) => {
@@ -71,7 +78,12 @@ impl RowsBuilder {
 
 /// The records of a batch in the INDEXED or COMPACTED format.
 pub fn decode_rows<'a>(batch: &LogBatch, format: RowFormat, row_type: &'a RowType) -> Records<'a> {
-    Records { rest: batch.payload(), left: batch.record_count(), format, row_type }
+    Records {
+        rest: batch.payload(),
+        left: batch.record_count(),
+        format,
+        row_type,
+    }
 }
 
 /// The records of a batch, decoded as they are asked for.
@@ -86,7 +98,10 @@ pub struct Records<'a> {
 impl Records<'_> {
     fn record(&mut self) -> Result<(ChangeType, OwnedRow), DecodeError> {
         let truncated = |needed, found| DecodeError::truncated("log record", needed, found);
-        let length = self.rest.first_chunk().ok_or_else(|| truncated(LENGTH_BYTES, self.rest.len()))?;
+        let length = self
+            .rest
+            .first_chunk()
+            .ok_or_else(|| truncated(LENGTH_BYTES, self.rest.len()))?;
         let length = usize::try_from(i32::from_le_bytes(*length))
             .map_err(|_| DecodeError::new("log record", "a negative length"))?;
         if self.rest.len() - LENGTH_BYTES < length {
@@ -95,7 +110,10 @@ impl Records<'_> {
         let record = self.rest.split_to(LENGTH_BYTES + length).split_off(LENGTH_BYTES);
         let (code, row) = record.split_first().ok_or_else(|| truncated(1, 0))?;
         let row = self.format.decode(self.row_type, row)?;
-        Ok((ChangeType::from_code(*code)?, row.into_iter().map(Datum::into_owned).collect()))
+        Ok((
+            ChangeType::from_code(*code)?,
+            row.into_iter().map(Datum::into_owned).collect(),
+        ))
     }
 }
 
