@@ -78,6 +78,12 @@ pub enum Error {
         /// The process.
         name: String,
     },
+    /// A peer could not do what it was asked.
+    #[error("peer: {message}")]
+    Peer {
+        /// Its own words.
+        message: String,
+    },
 }
 
 /// Names what was attempted when the operating system refuses it.
