@@ -20,7 +20,7 @@ sys.path.insert(0, str(HERE.parent / "cluster" / "python"))
 
 from fluss_cluster import java_class_path  # noqa: E402
 
-__all__ = ["Peer", "PeerError", "java", "pyfluss"]
+__all__ = ["Peer", "PeerError", "fluss_rs", "java", "pyfluss"]
 
 
 class PeerError(Exception):
@@ -69,6 +69,15 @@ def java(mode: str = "serve") -> Peer:
 def pyfluss(mode: str = "serve") -> Peer:
     """The published Python client, in an environment of its own."""
     return Peer([str(_environment() / "bin" / "python"), str(HERE / "python" / "peer.py"), mode])
+
+
+def fluss_rs(profile: str = "dev") -> Peer:
+    """The published Rust client; it does the jobs of a benchmark only, for which the profile is ``release``."""
+    command = ["cargo", "build", "--quiet", "--profile", profile, "--message-format", "json"]
+    package = REPOSITORY / "benches" / "peers" / "fluss-rs"
+    built = subprocess.run(command, cwd=package, check=True, stdout=subprocess.PIPE, text=True)
+    messages = map(json.loads, built.stdout.splitlines())
+    return Peer([next(path for message in messages if (path := message.get("executable")))])
 
 
 def _environment() -> Path:

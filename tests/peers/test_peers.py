@@ -2,7 +2,7 @@
 
 import unittest
 
-from peers import java, pyfluss
+from peers import fluss_rs, java, pyfluss
 
 from fluss_cluster import Cluster
 
@@ -79,17 +79,18 @@ class Understanding(unittest.TestCase):
         types = ["BIGINT", "STRING", "DOUBLE", "TIMESTAMP(6)"]
         where = {"database": "peers", "table": "bench", "bootstrap": self.cluster.bootstrap}
         self.java.ask(op="create_table", **where, names=["id", "name", "value", "at"], types=types, buckets=2)
-        with java("bench") as one, pyfluss("bench") as other:
-            one.ask(op="append_rows", **where, rows=1000)
-            other.ask(op="append_rows", **where, rows=1000)
-            other.ask(op="append_arrow", **where, rows=1000, batch_rows=300)
-            scans = [(one, "scan_rows"), (one, "scan_projected")]
-            scans += [(other, op) for op in ("scan_rows", "scan_arrow", "scan_projected")]
-            for peer, op in scans:
-                result = peer.ask(op=op, **where, rows=3000)
-                self.assertEqual((result["rows"], result["sum_id"]), (3000, 3 * 499_500), op)
-            for peer in (one, other):
+        with java("bench") as rows_only, pyfluss("bench") as python, fluss_rs() as rust:
+            everyone = (rows_only, python, rust)
+            for peer in everyone:
+                peer.ask(op="append_rows", **where, rows=1000)
                 self.assertEqual(peer.ask(op="connect", **where, rows=3)["rows"], 3)
+            for peer in (python, rust):
+                peer.ask(op="append_arrow", **where, rows=1000, batch_rows=300)
+            scans = [(peer, op) for peer in everyone for op in ("scan_rows", "scan_projected")]
+            scans += [(python, "scan_arrow"), (rust, "scan_arrow")]
+            for peer, op in scans:
+                result = peer.ask(op=op, **where, rows=5000)
+                self.assertEqual((result["rows"], result["sum_id"]), (5000, 5 * 499_500), op)
 
 
 if __name__ == "__main__":
