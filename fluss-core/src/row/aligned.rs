@@ -13,7 +13,7 @@ const WHAT: &str = "aligned row";
 const HEADER_BITS: usize = 8;
 
 const fn header_bytes(fields: usize) -> usize {
-    8 * ((fields + HEADER_BITS + 63) / 64)
+    8 * (fields + HEADER_BITS).div_ceil(64)
 }
 
 pub(super) fn write(

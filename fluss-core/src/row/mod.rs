@@ -1,8 +1,9 @@
 //! Rows as bytes, keys, and the buckets and partitions that they choose.
 //!
 //! ```text
-//! Row ── check ──▶ RowFormat::encode ──▶ compacted · indexed · aligned ──▶ nested (arrays, maps) ──▶ slot
-//!    └─▶ KeyEncoder ──▶ BucketFunction            └─▶ partition_name
+//! Row ── check ─┬─▶ RowFormat::encode ──▶ compacted · indexed · aligned ──▶ nested (arrays, maps) ──▶ slot
+//!               ├─▶ KeyEncoder::encode ──▶ BucketFunction::bucket
+//!               └─▶ partition_name
 //! ```
 //!
 //! The formats share one view of a value, its *physical* form (`physical`): a format says only how it lays out a byte,
@@ -27,7 +28,7 @@ pub use check::check;
 pub use key::{KeyEncoder, KeyFormat};
 pub use partition::{AutoPartitionUnit, partition_name, partition_value};
 
-use crate::types::{Datum, Row, RowType};
+use crate::types::{Datum, KvFormat, Row, RowType};
 use crate::{DecodeError, ValueError};
 
 /// A layout of rows.
@@ -39,6 +40,15 @@ pub enum RowFormat {
     Indexed,
     /// Slots of eight bytes (`rows.md` §4.4): statistics of batches, and the keys of Paimon tables.
     Aligned,
+}
+
+impl From<KvFormat> for RowFormat {
+    fn from(format: KvFormat) -> Self {
+        match format {
+            KvFormat::Compacted => Self::Compacted,
+            KvFormat::Indexed => Self::Indexed,
+        }
+    }
 }
 
 impl RowFormat {

@@ -15,7 +15,7 @@ const INLINE: u8 = 0x80;
 /// What a decimal takes up in the variable part, however short it is.
 const DECIMAL_BYTES: usize = 16;
 
-/// Where a value goes.
+/// Where the slot of a value is.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     /// Where the array or row begins, from which offsets count.

@@ -92,8 +92,8 @@ fn to_nanos(time: &CivilTime) -> String {
     let nanos = time.nanos;
     let fraction = match nanos {
         0 => String::new(),
-        _ if nanos % 1_000_000 == 0 => format!(".{:03}", nanos / 1_000_000),
-        _ if nanos % 1_000 == 0 => format!(".{:06}", nanos / 1_000),
+        _ if nanos.is_multiple_of(1_000_000) => format!(".{:03}", nanos / 1_000_000),
+        _ if nanos.is_multiple_of(1_000) => format!(".{:06}", nanos / 1_000),
         _ => format!(".{nanos:09}"),
     };
     format!("{}:{:02}{fraction}", to_minutes(time), time.second)

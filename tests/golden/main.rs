@@ -1,0 +1,12 @@
+//! Bytes from other implementations of the protocol: read to the values that they stand for, and written again to the
+//! same bytes. `vectors/README.md` says where they come from.
+
+mod vectors;
+
+mod hashes;
+mod hostile_rows;
+mod hudi_keys;
+mod keys;
+mod metadata_json;
+mod partitions;
+mod rows;
