@@ -15,7 +15,7 @@ use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format;
 use arrow::datatypes::{Int64Type, SchemaRef};
 use fluss_client::types::{Schema, TableDescriptor, TablePath};
-use fluss_client::{Connection, ErrorCode, StartOffset, Table};
+use fluss_client::{Connection, StartOffset, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -67,11 +67,7 @@ async fn create(connection: &Connection, columns: SchemaRef) -> Outcome<Table> {
     let descriptor = TableDescriptor::builder(schema.build()?)
         .distributed_by(BUCKETS, no_key)
         .build()?;
-    match admin.create_table(&path, &descriptor, false).await {
-        // The former table may take a moment to go.
-        Err(error) if error.code() == Some(ErrorCode::TABLE_ALREADY_EXIST) => Err(error.into()),
-        other => Ok(other?),
-    }?;
+    admin.create_table(&path, &descriptor, false).await?;
     Ok(connection.table(&path).await?)
 }
 
