@@ -1,0 +1,154 @@
+//! Schemas.
+
+use std::collections::BTreeMap;
+use std::mem;
+
+use fluss_core::types::{self, AggregateFunction};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use crate::convert::{RowShape, row_from_python};
+use crate::error::Fault;
+use crate::types::{DataType, TypeArgument, named_types};
+
+/// The columns of a table and its primary key.
+#[pyclass(frozen, eq, from_py_object, module = "fluss.metadata")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Schema(pub(crate) types::Schema);
+
+#[pymethods]
+impl Schema {
+    #[staticmethod]
+    fn new_builder() -> SchemaBuilder {
+        SchemaBuilder(types::Schema::builder())
+    }
+
+    fn get_column_names(&self) -> Vec<&str> {
+        self.0
+            .columns()
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect()
+    }
+
+    fn get_column_types(&self) -> Vec<String> {
+        self.0
+            .columns()
+            .iter()
+            .map(|column| column.data_type.to_string())
+            .collect()
+    }
+
+    fn get_columns(&self) -> Vec<(&str, String)> {
+        self.0
+            .columns()
+            .iter()
+            .map(|column| (column.name.as_str(), column.data_type.to_string()))
+            .collect()
+    }
+
+    #[getter]
+    fn data_types(&self) -> BTreeMap<String, DataType> {
+        named_types(self.0.row_type()).into_iter().collect()
+    }
+
+    fn get_primary_keys(&self) -> &[String] {
+        self.0.primary_key()
+    }
+
+    fn get_auto_increment_columns(&self) -> Vec<&str> {
+        self.0.auto_increment().into_iter().collect()
+    }
+
+    fn get_comment(&self, column: &str) -> Option<&str> {
+        self.0.column(column)?.comment.as_deref()
+    }
+
+    fn to_json(&self) -> String {
+        String::from_utf8_lossy(&self.0.to_json()).into_owned()
+    }
+
+    #[staticmethod]
+    fn from_json(json: &str) -> Result<Self, Fault> {
+        Ok(Self(types::Schema::from_json(json.as_bytes())?))
+    }
+
+    /// The row that a table of this schema would store and give back.
+    #[pyo3(signature = (row, *, exact=false))]
+    fn check_row<'py>(
+        &self,
+        py: Python<'py>,
+        row: &Bound<'py, PyAny>,
+        exact: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let row = row_from_python(row, self.0.row_type()).map_err(Fault::from)?;
+        RowShape::new(py, self.0.row_type().clone()).dict(py, &row, exact)
+    }
+
+    fn __repr__(&self) -> String {
+        let columns: Vec<_> = self
+            .0
+            .columns()
+            .iter()
+            .map(|column| format!("{} {}", column.name, column.data_type))
+            .collect();
+        let key = self.0.primary_key();
+        let key = if key.is_empty() {
+            String::new()
+        } else {
+            format!(", PRIMARY KEY ({})", key.join(", "))
+        };
+        format!("Schema({}{key})", columns.join(", "))
+    }
+}
+
+/// Puts a schema together.
+#[pyclass(module = "fluss.metadata")]
+pub(crate) struct SchemaBuilder(types::SchemaBuilder);
+
+impl SchemaBuilder {
+    fn change(&mut self, change: impl FnOnce(types::SchemaBuilder) -> types::SchemaBuilder) {
+        self.0 = change(mem::take(&mut self.0));
+    }
+}
+
+#[pymethods]
+impl SchemaBuilder {
+    fn column<'py>(mut slf: PyRefMut<'py, Self>, name: &str, data_type: TypeArgument) -> PyRefMut<'py, Self> {
+        slf.change(|builder| builder.column(name, data_type.0));
+        slf
+    }
+
+    fn with_comment<'py>(mut slf: PyRefMut<'py, Self>, comment: &str) -> PyRefMut<'py, Self> {
+        slf.change(|builder| builder.comment(comment));
+        slf
+    }
+
+    #[pyo3(signature = (function, parameters=None))]
+    fn with_aggregate<'py>(
+        mut slf: PyRefMut<'py, Self>,
+        function: &str,
+        parameters: Option<BTreeMap<String, String>>,
+    ) -> PyRefMut<'py, Self> {
+        let function = AggregateFunction {
+            name: function.to_lowercase(),
+            parameters: parameters.unwrap_or_default(),
+        };
+        slf.change(|builder| builder.aggregate(function));
+        slf
+    }
+
+    fn primary_key(mut slf: PyRefMut<'_, Self>, columns: Vec<String>) -> PyRefMut<'_, Self> {
+        slf.change(|builder| builder.primary_key(columns));
+        slf
+    }
+
+    fn enable_auto_increment<'py>(mut slf: PyRefMut<'py, Self>, column: &str) -> PyRefMut<'py, Self> {
+        slf.change(|builder| builder.auto_increment(column));
+        slf
+    }
+
+    fn build(&self) -> Result<Schema, Fault> {
+        Ok(Schema(self.0.clone().build()?))
+    }
+}
