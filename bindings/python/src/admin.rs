@@ -4,10 +4,10 @@ use std::collections::BTreeMap;
 use std::future::Future;
 use std::sync::Arc;
 
-use fluss_core::client;
-use fluss_core::id::{BucketId, SchemaId};
-use fluss_core::types::{DatabaseDescriptor, PartitionSpec};
-use fluss_rpc::api::ServerRole;
+use fluss_client as client;
+use fluss_client::ServerRole;
+use fluss_client::id::{BucketId, SchemaId};
+use fluss_client::types::{DatabaseDescriptor, PartitionSpec};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};

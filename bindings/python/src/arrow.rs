@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch as Batch, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
-use fluss_core::client::ScanBatch;
+use fluss_client::ScanBatch;
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fluss_core::client::{Acks, BucketAssigner, ClientOptions};
-use fluss_rpc::sasl::{Credentials, Mechanism};
+use fluss_client::{Acks, BucketAssigner, ClientOptions};
+use fluss_client::{Credentials, Mechanism};
 use pyo3::prelude::*;
 
 use crate::error::Fault;
@@ -187,7 +187,7 @@ fn fault(message: impl Into<String>) -> Fault {
     Fault::new("ConfigError", message)
 }
 
-fn servers(text: &str) -> Result<Vec<fluss_rpc::net::ServerAddress>, String> {
+fn servers(text: &str) -> Result<Vec<fluss_client::ServerAddress>, String> {
     let parse = |server: &str| server.parse().map_err(|error| format!("{error}"));
     text.split(',').map(parse).collect()
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fluss_core::client;
+use fluss_client as client;
 use pyo3::prelude::*;
 
 use crate::admin::Admin;

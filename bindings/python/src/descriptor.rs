@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluss_core::types;
+use fluss_client::types;
 use pyo3::prelude::*;
 
 use crate::error::Fault;

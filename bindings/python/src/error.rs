@@ -3,12 +3,12 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use fluss_core::ValueError;
-use fluss_core::client::{self, ErrorKind};
-use fluss_core::id::BucketId;
-use fluss_core::types::InvalidDefinition;
-use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::{ConnectError, RequestError};
+use fluss_client::ErrorCode;
+use fluss_client::ValueError;
+use fluss_client::id::BucketId;
+use fluss_client::types::InvalidDefinition;
+use fluss_client::{self as client, ErrorKind};
+use fluss_client::{ConnectError, RequestError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;

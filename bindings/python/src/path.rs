@@ -1,7 +1,7 @@
 //! Names and buckets of tables.
 
-use fluss_core::id;
-use fluss_core::types;
+use fluss_client::id;
+use fluss_client::types;
 use pyo3::prelude::*;
 
 use crate::error::Fault;

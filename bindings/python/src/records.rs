@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fluss_core::client;
-use fluss_core::id;
+use fluss_client as client;
+use fluss_client::id;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyIterator, PyList};

@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fluss_core::client::{self, StartOffset};
-use fluss_core::id::BucketId;
-use fluss_core::types::RowType;
+use fluss_client::id::BucketId;
+use fluss_client::types::RowType;
+use fluss_client::{self as client, StartOffset};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 

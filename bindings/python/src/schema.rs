@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::mem;
 
-use fluss_core::types::{self, AggregateFunction};
+use fluss_client::arrow::{row_type, user_schema};
+use fluss_client::types::{self, AggregateFunction};
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyCapsule, PyDict};
+use pyo3_arrow::PySchema;
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::convert::{RowShape, row_from_python};
 use crate::error::Fault;
@@ -18,6 +22,28 @@ pub(crate) struct Schema(pub(crate) types::Schema);
 
 #[pymethods]
 impl Schema {
+    #[new]
+    #[pyo3(signature = (schema, primary_keys=None, auto_increment_column=None))]
+    fn new(
+        schema: PySchema,
+        primary_keys: Option<Vec<String>>,
+        auto_increment_column: Option<String>,
+    ) -> Result<Self, Fault> {
+        let row_type = row_type(&schema.into_inner())?;
+        let builder = types::Schema::builder().primary_key(primary_keys.unwrap_or_default());
+        let builder = row_type.fields().iter().fold(builder, |builder, field| {
+            builder.column(&field.name, field.data_type.clone())
+        });
+        let builder = auto_increment_column
+            .into_iter()
+            .fold(builder, types::SchemaBuilder::auto_increment);
+        Ok(Self(builder.build()?))
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, user_schema(self.0.row_type()).as_ref())
+    }
+
     #[staticmethod]
     fn new_builder() -> SchemaBuilder {
         SchemaBuilder(types::Schema::builder())

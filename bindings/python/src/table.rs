@@ -1,7 +1,7 @@
 //! Tables.
 
-use fluss_core::client;
-use fluss_core::types::RowType;
+use fluss_client as client;
+use fluss_client::types::RowType;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 

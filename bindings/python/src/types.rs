@@ -1,6 +1,6 @@
 //! Data types.
 
-use fluss_core::types::{self, Field, Kind, RowType};
+use fluss_client::types::{self, Field, Kind, RowType};
 use pyo3::prelude::*;
 
 use crate::error::Fault;

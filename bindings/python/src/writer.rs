@@ -1,8 +1,8 @@
 //! Writers of log tables.
 
 use arrow::array::RecordBatchReader;
-use fluss_core::client::{self, Error};
-use fluss_core::types::RowType;
+use fluss_client::types::RowType;
+use fluss_client::{self as client, Error};
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyRecordBatch;
 

@@ -180,8 +180,16 @@ class TableBucket:
 
 @final
 class Schema:
-    """The columns of a table and its primary key."""
+    """The columns of a table and its primary key.
 
+    ``Schema(schema, primary_keys=[…])`` takes the columns of an Arrow schema: of pyarrow, or anything else with
+    ``__arrow_c_schema__``, which a Schema has, too.
+    """
+
+    def __new__(
+        cls, schema: object, primary_keys: list[str] | None = None, auto_increment_column: str | None = None
+    ) -> Schema: ...
+    def __arrow_c_schema__(self) -> object: ...
     @staticmethod
     def new_builder() -> SchemaBuilder:
         """Begins a schema without columns."""

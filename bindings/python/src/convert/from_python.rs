@@ -2,8 +2,8 @@
 
 use std::borrow::Cow;
 
-use fluss_core::ValueError;
-use fluss_core::types::{DataType, Datum, Field, Kind, OwnedRow, RowType};
+use fluss_client::ValueError;
+use fluss_client::types::{DataType, Datum, Field, Kind, OwnedRow, RowType};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyList, PyString, PyTuple};
 

@@ -1,6 +1,6 @@
 //! Days, times of day and moments.
 
-use fluss_core::types::{self, Datum};
+use fluss_client::types::{self, Datum};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -102,7 +102,7 @@ fn is(value: &Bound<'_, PyAny>, class: &Py<PyAny>) -> bool {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
-fn broken(error: PyErr) -> fluss_core::ValueError {
+fn broken(error: PyErr) -> fluss_client::ValueError {
     object(error.to_string())
 }
 

@@ -1,6 +1,6 @@
 //! Integers, floating-point numbers and decimals.
 
-use fluss_core::types::Decimal;
+use fluss_client::types::Decimal;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyType};

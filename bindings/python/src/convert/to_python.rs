@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fluss_core::types::{DataType, Datum, Kind, Row, RowType};
+use fluss_client::types::{DataType, Datum, Kind, Row, RowType};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
@@ -104,7 +104,7 @@ fn value<'py>(
 
 fn moment_value(
     py: Python<'_>,
-    moment: fluss_core::types::Timestamp,
+    moment: fluss_client::types::Timestamp,
     utc: bool,
     moments: Moments,
 ) -> PyResult<Bound<'_, PyAny>> {
