@@ -23,8 +23,10 @@
 
 pub use fluss_core::client::*;
 pub use fluss_core::{DecodeError, ValueError, arrow, id, record, row, types};
+pub use fluss_rpc::api::ServerRole;
 pub use fluss_rpc::code::ErrorCode;
-pub use fluss_rpc::net::{Credentials, InvalidAddress, ServerAddress};
+pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};
+pub use fluss_rpc::sasl::Mechanism;
 
 /// The scheme of a cluster's target.
 const CLUSTER: &str = "fluss://";

@@ -16,7 +16,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::schema::{arrow_schema, arrow_type, retag, unit};
 use crate::error::ValueError;
-use crate::types::{DataType, Datum, Kind, Row, RowType, Timestamp};
+use crate::types::{DataType, Datum, Decimal, Kind, Row, RowType, Timestamp};
 
 /// Collects rows as columns, in the schema of the wire.
 #[derive(Debug)]
@@ -85,6 +85,20 @@ impl ColumnsBuilder {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         RecordBatch::try_new_with_options(self.schema, columns, &options).map_err(fault)
     }
+}
+
+/// What a value of a variable size takes beside itself.
+const OFFSET_BYTES: usize = size_of::<i32>();
+
+/// The value in a datum of the wanted kind.
+macro_rules! value {
+    ($datum:expr, $kind:ident) => {
+        if let Datum::$kind(value) = $datum {
+            Some(value)
+        } else {
+            None
+        }
+    };
 }
 
 /// The values of one column.
@@ -204,128 +218,70 @@ impl Column {
     /// Adds a value that has been checked, and returns about how many bytes it takes. What does not fit all the same
     /// becomes null, which the column then refuses if it must not be.
     fn append(&mut self, datum: Datum<'_>) -> usize {
-        match (self, datum) {
-            (Self::Boolean(builder), datum) => {
-                builder.append_option(if let Datum::Boolean(value) = datum {
-                    Some(value)
-                } else {
-                    None
-                });
+        match self {
+            Self::Boolean(builder) => {
+                builder.append_option(value!(datum, Boolean));
                 1
             }
-            (Self::TinyInt(builder), datum) => number(
-                builder,
-                if let Datum::TinyInt(v) = datum {
-                    Some(v)
-                } else {
-                    None
-                },
-            ),
-            (Self::SmallInt(builder), datum) => number(
-                builder,
-                if let Datum::SmallInt(v) = datum {
-                    Some(v)
-                } else {
-                    None
-                },
-            ),
-            (Self::Int(builder), datum) => {
-                number(builder, if let Datum::Int(v) = datum { Some(v) } else { None })
+            Self::TinyInt(builder) => number(builder, value!(datum, TinyInt)),
+            Self::SmallInt(builder) => number(builder, value!(datum, SmallInt)),
+            Self::Int(builder) => number(builder, value!(datum, Int)),
+            Self::BigInt(builder) => number(builder, value!(datum, BigInt)),
+            Self::Float(builder) => number(builder, value!(datum, Float)),
+            Self::Double(builder) => number(builder, value!(datum, Double)),
+            Self::Date(builder) => number(builder, value!(datum, Date)),
+            Self::Decimal(builder, scale) => {
+                let rescaled = value!(datum, Decimal).and_then(|decimal| decimal.rescale(*scale));
+                number(builder, rescaled.map(Decimal::unscaled))
             }
-            (Self::BigInt(builder), datum) => number(
-                builder,
-                if let Datum::BigInt(v) = datum {
-                    Some(v)
-                } else {
-                    None
-                },
-            ),
-            (Self::Float(builder), datum) => number(
-                builder,
-                if let Datum::Float(v) = datum {
-                    Some(v)
-                } else {
-                    None
-                },
-            ),
-            (Self::Double(builder), datum) => number(
-                builder,
-                if let Datum::Double(v) = datum {
-                    Some(v)
-                } else {
-                    None
-                },
-            ),
-            (Self::String(builder), Datum::String(text)) => {
-                builder.append_value(&*text);
-                text.len() + size_of::<i32>()
-            }
-            (Self::String(builder), _) => {
-                builder.append_null();
-                size_of::<i32>()
-            }
-            (Self::Bytes(builder), Datum::Bytes(bytes)) => {
-                builder.append_value(&*bytes);
-                bytes.len() + size_of::<i32>()
-            }
-            (Self::Bytes(builder), _) => {
-                builder.append_null();
-                size_of::<i32>()
-            }
-            (Self::Binary(builder), datum) => {
-                // Of another length it becomes null.
-                let appended = if let Datum::Bytes(bytes) = &datum {
-                    builder.append_value(bytes).is_ok()
-                } else {
-                    false
-                };
-                if !appended {
-                    builder.append_null();
-                }
-                if let Datum::Bytes(bytes) = datum {
-                    bytes.len()
-                } else {
-                    1
-                }
-            }
-            (Self::Decimal(builder, scale), datum) => {
-                let value = if let Datum::Decimal(value) = datum {
-                    value.rescale(*scale)
-                } else {
-                    None
-                };
-                number(builder, value.map(crate::types::Decimal::unscaled))
-            }
-            (Self::Date(builder), datum) => {
-                number(builder, if let Datum::Date(v) = datum { Some(v) } else { None })
-            }
-            (Self::Time32(builder, unit, _), datum) => number(
+            Self::Time32(builder, unit, _) => number(
                 builder,
                 time(&datum, *unit).and_then(|time| i32::try_from(time).ok()),
             ),
-            (Self::Time64(builder, unit, _), datum) => number(builder, time(&datum, *unit)),
-            (Self::Timestamp(builder, unit, _), datum) => number(builder, timestamp(&datum, *unit)),
+            Self::Time64(builder, unit, _) => number(builder, time(&datum, *unit)),
+            Self::Timestamp(builder, unit, _) => number(builder, timestamp(&datum, *unit)),
+            variable => OFFSET_BYTES + variable.append_variable(datum),
+        }
+    }
+
+    /// As [`append`](Self::append), for types whose values differ in size.
+    fn append_variable(&mut self, datum: Datum<'_>) -> usize {
+        match (self, datum) {
+            (Self::String(builder), datum) => {
+                let text = value!(datum, String);
+                builder.append_option(text.as_deref());
+                text.map_or(0, |text| text.len())
+            }
+            (Self::Bytes(builder), datum) => {
+                let bytes = value!(datum, Bytes);
+                builder.append_option(bytes.as_deref());
+                bytes.map_or(0, |bytes| bytes.len())
+            }
+            (Self::Binary(builder), datum) => {
+                let bytes = value!(datum, Bytes).unwrap_or_default();
+                if builder.append_value(&bytes).is_err() {
+                    builder.append_null();
+                }
+                bytes.len()
+            }
             (Self::List(child, offsets, _), Datum::Array(elements)) => {
                 offsets.append(elements.len(), true);
-                size_of::<i32>()
-                    + elements
-                        .into_iter()
-                        .map(|element| child.append(element))
-                        .sum::<usize>()
+                elements.into_iter().map(|element| child.append(element)).sum()
             }
             (Self::Map(children, offsets, _), Datum::Map(entries)) => {
                 offsets.append(entries.len(), true);
                 let [keys, values] = &mut **children;
-                let bytes = entries
+                entries
                     .into_iter()
-                    .map(|(key, value)| keys.append(key) + values.append(value));
-                size_of::<i32>() + bytes.sum::<usize>()
+                    .map(|(key, value)| keys.append(key) + values.append(value))
+                    .sum()
             }
             (Self::List(_, offsets, _) | Self::Map(_, offsets, _), _) => {
                 offsets.append(0, false);
-                size_of::<i32>()
+                0
             }
             (Self::Row(children, nulls, _), datum) => append_row(children, nulls, datum),
+            _ => 0,
         }
     }
 

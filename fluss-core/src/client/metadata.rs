@@ -35,11 +35,6 @@ impl Cluster {
         &self.tablets
     }
 
-    /// The id that the table of this path had at the last look.
-    pub(crate) fn table(&self, path: &TablePath) -> Option<TableId> {
-        self.tables.get(path).copied()
-    }
-
     /// Where the leader of a bucket is, if it has one that is alive.
     pub(crate) fn leader(&self, bucket: &TableBucket) -> Option<&ServerAddress> {
         self.tablets.get(self.leaders.get(bucket)?)
@@ -222,7 +217,7 @@ mod tests {
         let cluster = Cluster::default()
             .merged(&response(7, Some(1)))
             .merged(&response(8, Some(0)));
-        assert_eq!(cluster.table(&TablePath::new("d", "t")), Some(TableId(8)));
+        assert_eq!(cluster.tables.get(&TablePath::new("d", "t")), Some(&TableId(8)));
         assert_eq!(cluster.leader(&TableBucket::new(TableId(7), BucketId(0))), None);
     }
 

@@ -12,7 +12,7 @@ use crate::error::DecodeError;
 use crate::id::SchemaId;
 use crate::record::log::{LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
-use crate::types::{LogFormat, RowType, TableInfo};
+use crate::types::{DataType, Datum, Kind, LogFormat, RowType, TableInfo};
 
 /// Turns fetched batches into the columns that the consumer asked for.
 #[derive(Debug)]
@@ -113,17 +113,18 @@ impl Decoder {
         }
         let fetched = match self.format {
             LogFormat::Arrow => decode_arrow(batch, &self.wire_schema)?,
-            LogFormat::Indexed => self.from_rows(batch, RowFormat::Indexed)?,
-            LogFormat::Compacted => self.from_rows(batch, RowFormat::Compacted)?,
+            LogFormat::Indexed => self.columns_of_rows(batch, RowFormat::Indexed)?,
+            LogFormat::Compacted => self.columns_of_rows(batch, RowFormat::Compacted)?,
         };
         self.show(&fetched)
     }
 
-    fn from_rows(&self, batch: &LogBatch, format: RowFormat) -> Result<RecordBatch, DecodeError> {
+    fn columns_of_rows(&self, batch: &LogBatch, format: RowFormat) -> Result<RecordBatch, DecodeError> {
         let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
         let mut columns = ColumnsBuilder::new(&self.fetched_type, batch.record_count());
         for record in decode_rows(batch, format, &self.fetched_type) {
-            let (_, row) = record?;
+            let (_, mut row) = record?;
+            pad_row(&self.fetched_type, &mut row);
             columns.append(&row).map_err(fault)?;
         }
         columns.finish().map_err(fault)
@@ -135,6 +136,34 @@ impl Decoder {
         let ordered = fetched.project(&self.order).map_err(fault)?;
         crate::arrow::with_schema(&ordered, &self.shown_schema)
             .map_err(|error| DecodeError::new("record batch", error.to_string()))
+    }
+}
+
+/// Gives BINARY values their length again: INDEXED rows lose the zero bytes at their end (`rows.md` §3).
+fn pad_row(row_type: &RowType, row: &mut [Datum<'_>]) {
+    for (field, datum) in row_type.fields().iter().zip(row) {
+        pad(&field.data_type, datum);
+    }
+}
+
+fn pad(data_type: &DataType, datum: &mut Datum<'_>) {
+    match (data_type.kind(), datum) {
+        (Kind::Binary(length), Datum::Bytes(bytes)) if bytes.len() < *length as usize => {
+            bytes.to_mut().resize(*length as usize, 0);
+        }
+        (Kind::Array(element), Datum::Array(elements)) => {
+            for datum in elements {
+                pad(element, datum);
+            }
+        }
+        (Kind::Map(key, value), Datum::Map(entries)) => {
+            for (entry_key, entry_value) in entries {
+                pad(key, entry_key);
+                pad(value, entry_value);
+            }
+        }
+        (Kind::Row(row_type), Datum::Row(fields)) => pad_row(row_type, fields),
+        _ => {}
     }
 }
 

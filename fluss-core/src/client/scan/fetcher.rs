@@ -84,9 +84,9 @@ impl Fetcher {
             .shared
             .lock()
             .wanted(now, leader, |server| self.busy.contains(server));
-        by_server
-            .into_iter()
-            .for_each(|(server, wanted)| self.fetch(server, wanted));
+        for (server, wanted) in by_server {
+            self.fetch(server, wanted);
+        }
         if !lost.is_empty() {
             self.refresh();
         }

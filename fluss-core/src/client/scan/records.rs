@@ -109,6 +109,18 @@ impl BucketRecords {
         self.len() == 0
     }
 
+    /// The record at a position among these.
+    pub fn get(&self, index: usize) -> Option<ScanRecord<'_>> {
+        let mut left = index;
+        for run in &self.runs {
+            if left < run.range.len() {
+                return Some(run.record(run.range.start + left));
+            }
+            left -= run.range.len();
+        }
+        None
+    }
+
     /// The records.
     pub fn iter(&self) -> impl Iterator<Item = ScanRecord<'_>> {
         self.runs

@@ -224,11 +224,8 @@ impl BucketQueue {
     pub(super) fn next_wake(&self, linger: Duration, timeout: Duration) -> Option<Instant> {
         let lingered = self.open.as_ref().map(|open| open.opened + linger);
         let expired = self.waiting.front().map(|head| head.created + timeout);
-        let rested = self
-            .waiting
-            .front()
-            .and_then(|_| self.pause.as_ref())
-            .map(|pause| pause.until);
+        let pause = self.pause.as_ref().filter(|_| !self.waiting.is_empty());
+        let rested = pause.map(|pause| pause.until);
         [lingered, expired, rested].into_iter().flatten().min()
     }
 

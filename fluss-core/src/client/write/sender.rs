@@ -117,15 +117,17 @@ impl Sender {
         let released = self.shared.lock().expire(now);
         self.shared.memory.release(released);
         let raw = self.shared.lock().take_raw(now);
-        raw.into_iter().for_each(|(key, rows)| self.encode(key, rows));
+        for (key, rows) in raw {
+            self.encode(key, rows);
+        }
         let cluster = self.connection.cluster();
         let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
         let (shipments, obstacles) = self.shared.lock().drain(now, |bucket| {
             cluster.leader(bucket).filter(|server| open(server)).cloned()
         });
-        shipments
-            .into_iter()
-            .for_each(|shipment| self.ship(shipment, now));
+        for shipment in shipments {
+            self.ship(shipment, now);
+        }
         self.clear(&obstacles, now);
     }
 

@@ -18,7 +18,14 @@ use crate::types::Compression;
 #[derive(Clone, Debug)]
 pub struct UnsealedBatch {
     bytes: Bytes,
-    sealed: Option<Option<(WriterId, BatchSequence)>>,
+    seal: Seal,
+}
+
+/// Whether the stamp and the checksum are in the bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Seal {
+    Open,
+    Closed(Option<(WriterId, BatchSequence)>),
 }
 
 impl UnsealedBatch {
@@ -49,7 +56,7 @@ impl UnsealedBatch {
         }
         Ok(Self {
             bytes: bytes.into(),
-            sealed: None,
+            seal: Seal::Open,
         })
     }
 
@@ -66,7 +73,7 @@ impl UnsealedBatch {
     /// The batch as it is sent: stamped with an idempotent writer and its number, or without, and with its checksum.
     /// The bytes are copied only if they are sealed anew while an earlier seal is still in use.
     pub fn seal(&mut self, stamp: Option<(WriterId, BatchSequence)>) -> Bytes {
-        if self.sealed != Some(stamp) {
+        if self.seal != Seal::Closed(stamp) {
             let bytes = std::mem::take(&mut self.bytes);
             let mut bytes = bytes
                 .try_into_mut()
@@ -78,7 +85,7 @@ impl UnsealedBatch {
             let crc = crc32c::crc32c(bytes.get(CRC_FROM..).unwrap_or_default());
             patch(&mut bytes, CRC_AT, crc.to_le_bytes());
             self.bytes = bytes.freeze();
-            self.sealed = Some(stamp);
+            self.seal = Seal::Closed(stamp);
         }
         self.bytes.clone()
     }

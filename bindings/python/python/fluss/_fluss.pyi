@@ -1,0 +1,594 @@
+from collections.abc import Generator, Iterator
+from typing import Any, Generic, TypeVar, final
+
+from fluss._row import Row
+from fluss.metadata import (
+    ChangeType,
+    DatabaseDescriptor,
+    DatabaseInfo,
+    PartitionInfo,
+    ServerNode,
+    TableDescriptorBuilder,
+)
+
+_T = TypeVar("_T", covariant=True)
+
+__all__ = [
+    "Admin",
+    "AppendWriter",
+    "ArrowTable",
+    "Connection",
+    "DataType",
+    "LogScanner",
+    "OffsetSpec",
+    "Pending",
+    "RecordBatch",
+    "ScanRecord",
+    "ScanRecords",
+    "Schema",
+    "SchemaBuilder",
+    "Table",
+    "TableBucket",
+    "TableDescriptor",
+    "TableInfo",
+    "TablePath",
+    "Timestamp",
+    "WriteHandle",
+    "__version__",
+    "check_option",
+]
+
+__version__: str
+
+def check_option(key: str, value: str) -> str:
+    """Checks a key and its value, and returns the key under which this client knows it."""
+
+@final
+class Pending(Generic[_T]):
+    """An operation of the client. Nothing happens until it is waited for or awaited, once."""
+
+    def wait(self, timeout: float | None = None) -> _T:
+        """Blocks until the operation has ended, at most ``timeout`` seconds."""
+
+    def __await__(self) -> Generator[Any, None, _T]: ...
+
+@final
+class DataType:
+    """The type of a column: ``DataType("DECIMAL(10,2) NOT NULL")``. See `DataTypes` for the ways to make one."""
+
+    def __new__(cls, text: DataType | str) -> DataType: ...
+    @staticmethod
+    def array(element: DataType | str) -> DataType:
+        """ARRAY of these elements."""
+
+    @staticmethod
+    def map(key: DataType | str, value: DataType | str) -> DataType:
+        """MAP of these keys, which become NOT NULL, and values."""
+
+    @staticmethod
+    def row(fields: list[tuple[str, DataType | str]]) -> DataType:
+        """ROW of these fields."""
+
+    def not_null(self) -> DataType:
+        """The same type without nulls."""
+
+    @property
+    def nullable(self) -> bool:
+        """Whether null is a value of the type."""
+
+    @property
+    def element_type(self) -> DataType | None:
+        """The type of an ARRAY's elements."""
+
+    @property
+    def key_type(self) -> DataType | None:
+        """The type of a MAP's keys."""
+
+    @property
+    def value_type(self) -> DataType | None:
+        """The type of a MAP's values."""
+
+    @property
+    def fields(self) -> list[tuple[str, DataType]] | None:
+        """Names and types of a ROW's fields."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Timestamp:
+    """A moment of any year, exact to the nanosecond: what ``datetime`` cannot hold.
+
+    ``millis`` are milliseconds since 1970-01-01T00:00 (in UTC for TIMESTAMP_LTZ), rounded down; ``nanos`` (0 to
+    999,999) the nanoseconds within that millisecond.
+    """
+
+    def __new__(cls, millis: int, nanos: int = 0) -> Timestamp: ...
+    @property
+    def millis(self) -> int:
+        """Milliseconds since 1970, rounded down."""
+
+    @property
+    def nanos(self) -> int:
+        """Nanoseconds within the millisecond."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: Timestamp, /) -> bool: ...
+    def __le__(self, other: Timestamp, /) -> bool: ...
+    def __gt__(self, other: Timestamp, /) -> bool: ...
+    def __ge__(self, other: Timestamp, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class TablePath:
+    """A table's database and name."""
+
+    def __new__(cls, database_name: str, table_name: str) -> TablePath: ...
+    @staticmethod
+    def of(path: TablePath | str) -> TablePath:
+        """A path from ``"database.table"``."""
+
+    @property
+    def database_name(self) -> str:
+        """The database."""
+
+    @property
+    def table_name(self) -> str:
+        """The table's name in its database."""
+
+    def table_path_str(self) -> str:
+        """``database.table``."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: TablePath, /) -> bool: ...
+    def __le__(self, other: TablePath, /) -> bool: ...
+    def __gt__(self, other: TablePath, /) -> bool: ...
+    def __ge__(self, other: TablePath, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class TableBucket:
+    """One bucket of a table, or of one partition of it."""
+
+    def __new__(cls, table_id: int, bucket: int, *, partition_id: int | None = None) -> TableBucket: ...
+    @staticmethod
+    def with_partition(table_id: int, partition_id: int, bucket: int) -> TableBucket:
+        """A bucket of one partition."""
+
+    @property
+    def table_id(self) -> int:
+        """The table's number."""
+
+    @property
+    def partition_id(self) -> int | None:
+        """The partition's number, if the table is partitioned."""
+
+    @property
+    def bucket_id(self) -> int:
+        """The bucket's number in the table or partition."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __lt__(self, other: TableBucket, /) -> bool: ...
+    def __le__(self, other: TableBucket, /) -> bool: ...
+    def __gt__(self, other: TableBucket, /) -> bool: ...
+    def __ge__(self, other: TableBucket, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class Schema:
+    """The columns of a table and its primary key.
+
+    ``Schema(schema, primary_keys=[…])`` takes the columns of an Arrow schema: of pyarrow, or anything else with
+    ``__arrow_c_schema__``, which a Schema has, too.
+    """
+
+    def __new__(
+        cls, schema: object, primary_keys: list[str] | None = None, auto_increment_column: str | None = None
+    ) -> Schema: ...
+    def __arrow_c_schema__(self) -> object: ...
+    @staticmethod
+    def new_builder() -> SchemaBuilder:
+        """Begins a schema without columns."""
+
+    def get_column_names(self) -> list[str]:
+        """The names of the columns."""
+
+    def get_column_types(self) -> list[str]:
+        """The types of the columns as text."""
+
+    def get_columns(self) -> list[tuple[str, str]]:
+        """Names and types of the columns as text."""
+
+    @property
+    def data_types(self) -> dict[str, DataType]:
+        """The type of each column."""
+
+    def get_primary_keys(self) -> list[str]:
+        """The columns of the primary key; none in a log table."""
+
+    def get_auto_increment_columns(self) -> list[str]:
+        """The column whose values the server counts up, if there is one."""
+
+    def get_comment(self, column: str) -> str | None:
+        """The comment of a column."""
+
+    def check_row(self, row: Row, *, exact: bool = False) -> dict[str, Any]:
+        """The row that a table of this schema would store and give back; `fluss.DataError` if it takes none."""
+
+    def to_json(self) -> str:
+        """The schema as servers keep it."""
+
+    @staticmethod
+    def from_json(json: str) -> Schema:
+        """A schema as servers keep it."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class SchemaBuilder:
+    """Puts a schema together; each method returns the builder."""
+
+    def column(self, name: str, data_type: DataType | str) -> SchemaBuilder:
+        """Adds a column."""
+
+    def with_comment(self, comment: str) -> SchemaBuilder:
+        """Sets the comment of the column added last."""
+
+    def with_aggregate(self, function: str, parameters: dict[str, str] | None = None) -> SchemaBuilder:
+        """Sets how the aggregation merge engine merges the column added last: ``sum``, ``max``, ``listagg``, …"""
+
+    def primary_key(self, columns: list[str]) -> SchemaBuilder:
+        """Names the columns of the primary key, which become NOT NULL."""
+
+    def enable_auto_increment(self, column: str) -> SchemaBuilder:
+        """Names the column whose values the server counts up."""
+
+    def build(self) -> Schema:
+        """The schema; `fluss.SchemaError` if it is not allowed."""
+
+@final
+class TableDescriptor:
+    """What a table is to be when it is created.
+
+    ``bucket_count`` and ``bucket_keys`` left out leave both to the server and the writer. ``log_format`` is ARROW,
+    INDEXED or COMPACTED, ``kv_format`` COMPACTED or INDEXED; ``properties`` are the ``table.*`` keys.
+    """
+
+    def __new__(
+        cls,
+        schema: Schema,
+        *,
+        partition_keys: list[str] | None = None,
+        bucket_count: int | None = None,
+        bucket_keys: list[str] | None = None,
+        comment: str | None = None,
+        log_format: str | None = None,
+        kv_format: str | None = None,
+        properties: dict[str, str] | None = None,
+        custom_properties: dict[str, str] | None = None,
+    ) -> TableDescriptor: ...
+    @staticmethod
+    def builder() -> TableDescriptorBuilder:
+        """Begins a descriptor, to be put together step by step."""
+
+    def get_schema(self) -> Schema:
+        """The columns and the primary key."""
+
+    @property
+    def comment(self) -> str | None:
+        """The comment."""
+
+    @property
+    def bucket_count(self) -> int | None:
+        """Buckets of the table, or of each of its partitions."""
+
+    def get_bucket_keys(self) -> list[str]:
+        """The columns whose values choose the bucket."""
+
+    def get_partition_keys(self) -> list[str]:
+        """The columns whose values choose the partition."""
+
+    def get_properties(self) -> dict[str, str]:
+        """The ``table.*`` properties."""
+
+    def get_custom_properties(self) -> dict[str, str]:
+        """The user's own properties."""
+
+    def to_json(self) -> str:
+        """The descriptor as servers keep it."""
+
+    @staticmethod
+    def from_json(json: str) -> TableDescriptor:
+        """A descriptor as servers keep it."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+
+@final
+class TableInfo:
+    """A table as it stands on the server. Times are milliseconds since 1970."""
+
+    @property
+    def table_path(self) -> TablePath:
+        """The database and name."""
+
+    @property
+    def table_id(self) -> int:
+        """The number, which a table created again under the same path does not share."""
+
+    @property
+    def schema_id(self) -> int:
+        """The number of the latest schema."""
+
+    @property
+    def num_buckets(self) -> int:
+        """Buckets of the table, or of each of its partitions."""
+
+    @property
+    def comment(self) -> str | None:
+        """The comment."""
+
+    @property
+    def created_time(self) -> int:
+        """When the table was created."""
+
+    @property
+    def modified_time(self) -> int:
+        """When the table was last altered."""
+
+    def get_table_descriptor(self) -> TableDescriptor:
+        """The descriptor with the latest schema and the defaults that the server filled in."""
+
+    def get_schema(self) -> Schema:
+        """The latest schema."""
+
+    def get_column_names(self) -> list[str]:
+        """The names of the columns."""
+
+    def get_column_count(self) -> int:
+        """The number of columns."""
+
+    def get_primary_keys(self) -> list[str]:
+        """The columns of the primary key."""
+
+    def get_bucket_keys(self) -> list[str]:
+        """The columns whose values choose the bucket."""
+
+    def get_partition_keys(self) -> list[str]:
+        """The columns whose values choose the partition."""
+
+    def get_properties(self) -> dict[str, str]:
+        """The ``table.*`` properties."""
+
+    def get_custom_properties(self) -> dict[str, str]:
+        """The user's own properties."""
+
+    def has_primary_key(self) -> bool:
+        """Whether the table has a primary key."""
+
+    def is_partitioned(self) -> bool:
+        """Whether the table is partitioned."""
+
+@final
+class OffsetSpec:
+    """Which offset of a bucket is wanted."""
+
+    @staticmethod
+    def earliest() -> OffsetSpec:
+        """That of the first record that is still there."""
+
+    @staticmethod
+    def latest() -> OffsetSpec:
+        """That after the last record."""
+
+    @staticmethod
+    def timestamp(millis: int) -> OffsetSpec:
+        """That of the first batch stored at or after this time, in milliseconds since 1970."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __hash__(self) -> int: ...
+
+@final
+class ArrowTable:
+    """Columns that were read. Any Arrow library takes it: ``pyarrow.table(t)``, ``polars.DataFrame(t)``, …"""
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+
+    @property
+    def num_columns(self) -> int:
+        """The number of columns."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+    def to_pyarrow(self) -> Any:
+        """A ``pyarrow.Table`` that shares the memory. Needs pyarrow."""
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``. Needs pandas and pyarrow."""
+
+    def to_polars(self) -> Any:
+        """A ``polars.DataFrame``. Needs polars."""
+
+@final
+class RecordBatch:
+    """Consecutive records of one bucket as columns. Any Arrow library takes it."""
+
+    @property
+    def bucket(self) -> TableBucket:
+        """The bucket."""
+
+    @property
+    def base_offset(self) -> int:
+        """The offset of the first row; the others follow without gap."""
+
+    @property
+    def last_offset(self) -> int:
+        """The offset of the last row."""
+
+    @property
+    def timestamp(self) -> int:
+        """When the server stored the rows, in milliseconds since 1970."""
+
+    @property
+    def num_rows(self) -> int:
+        """The number of rows."""
+
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns."""
+
+    def __len__(self) -> int: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def to_pyarrow(self) -> Any:
+        """A ``pyarrow.RecordBatch`` that shares the memory. Needs pyarrow."""
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame``. Needs pandas and pyarrow."""
+
+    def to_polars(self) -> Any:
+        """A ``polars.DataFrame``. Needs polars."""
+
+@final
+class ScanRecord:
+    """A row, and where and when it was stored."""
+
+    @property
+    def bucket(self) -> TableBucket:
+        """The bucket."""
+
+    @property
+    def offset(self) -> int:
+        """The position in the log of the bucket."""
+
+    @property
+    def timestamp(self) -> int:
+        """When the server stored it, in milliseconds since 1970."""
+
+    @property
+    def change_type(self) -> ChangeType:
+        """What it did to its key."""
+
+    def get_row(self, *, exact: bool = False) -> dict[str, Any]:
+        """The values by column, as `fluss.types` says.
+
+        With ``exact``, TIMESTAMP and TIMESTAMP_LTZ come as `fluss.types.Timestamp`, to the nanosecond and of any year,
+        and DATE as days since 1970-01-01. Without it nanoseconds are cut, and a value outside the years 1 to 9999
+        raises `fluss.DataError`.
+        """
+
+    @property
+    def row(self) -> dict[str, Any]:
+        """The same as ``get_row()``."""
+
+@final
+class ScanRecords:
+    """What one poll returned. Iterating gives all records, bucket by bucket."""
+
+    def buckets(self) -> list[TableBucket]:
+        """The buckets that there are records of."""
+
+    def records(self, bucket: TableBucket) -> list[ScanRecord]:
+        """The records of a bucket, in the order of their offsets."""
+
+    def count(self) -> int:
+        """The number of records."""
+
+    def is_empty(self) -> bool:
+        """Whether there are no records."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[ScanRecord]: ...
+
+@final
+class WriteHandle:
+    """A write on its way. It may be ignored, waited for or awaited, any number of times."""
+
+    def wait(self, timeout: float | None = None) -> int | None:
+        """Blocks until the write is acknowledged, at most ``timeout`` seconds.
+
+        Returns the offset of the row in its bucket, where the server told it; None for Arrow data. Raises what the
+        write failed of; a `fluss.TimeoutError` says with ``outcome_unknown`` whether it may be stored all the same.
+        """
+
+    def done(self) -> bool:
+        """Whether the write is acknowledged or has failed."""
+
+    def __await__(self) -> Generator[Any, None, int | None]: ...
+
+@final
+class Connection:
+    @staticmethod
+    def open(options: dict[str, str]) -> Pending[Connection]: ...
+    def admin(self) -> Admin: ...
+    def table(self, path: TablePath | str) -> Pending[Table]: ...
+    def close(self) -> Pending[None]: ...
+
+@final
+class Table:
+    def info(self) -> TableInfo: ...
+    def append_writer(self) -> AppendWriter: ...
+    def log_scanner(self, columns: list[str | int] | None) -> LogScanner: ...
+
+@final
+class AppendWriter:
+    def append(self, row: Row) -> WriteHandle: ...
+    def append_arrow(self, data: object) -> Pending[WriteHandle]: ...
+    def flush(self) -> Pending[None]: ...
+    def close(self) -> Pending[None]: ...
+
+@final
+class LogScanner:
+    def subscribe(self, bucket: int | None, start: int | OffsetSpec) -> Pending[None]: ...
+    def unsubscribe(self, bucket: int) -> Pending[None]: ...
+    def poll(self, timeout_ms: int) -> Pending[ScanRecords]: ...
+    def poll_arrow(self, timeout_ms: int) -> Pending[ArrowTable]: ...
+    def poll_record_batch(self, timeout_ms: int) -> Pending[list[RecordBatch]]: ...
+    def close(self) -> None: ...
+
+@final
+class Admin:
+    def create_database(
+        self, name: str, descriptor: DatabaseDescriptor | None, ignore_if_exists: bool
+    ) -> Pending[None]: ...
+    def drop_database(self, name: str, ignore_if_not_exists: bool, cascade: bool) -> Pending[None]: ...
+    def list_databases(self) -> Pending[list[str]]: ...
+    def database_exists(self, name: str) -> Pending[bool]: ...
+    def get_database_info(self, name: str) -> Pending[DatabaseInfo]: ...
+    def create_table(
+        self, path: TablePath | str, descriptor: TableDescriptor, ignore_if_exists: bool
+    ) -> Pending[None]: ...
+    def drop_table(self, path: TablePath | str, ignore_if_not_exists: bool) -> Pending[None]: ...
+    def list_tables(self, database: str) -> Pending[list[str]]: ...
+    def table_exists(self, path: TablePath | str) -> Pending[bool]: ...
+    def get_table_info(self, path: TablePath | str) -> Pending[TableInfo]: ...
+    def get_table_schema(
+        self, path: TablePath | str, schema_id: int | None
+    ) -> Pending[tuple[int, Schema]]: ...
+    def create_partition(
+        self, path: TablePath | str, spec: dict[str, str], ignore_if_exists: bool
+    ) -> Pending[None]: ...
+    def drop_partition(
+        self, path: TablePath | str, spec: dict[str, str], ignore_if_not_exists: bool
+    ) -> Pending[None]: ...
+    def list_partition_infos(
+        self, path: TablePath | str, spec: dict[str, str] | None
+    ) -> Pending[list[PartitionInfo]]: ...
+    def list_offsets(
+        self, path: TablePath | str, buckets: list[int], spec: OffsetSpec
+    ) -> Pending[dict[int, int]]: ...
+    def get_row_count(self, path: TablePath | str) -> Pending[int]: ...
+    def get_server_nodes(self) -> Pending[list[ServerNode]]: ...

@@ -1,0 +1,116 @@
+"""Administration of databases, tables and partitions, awaited."""
+
+from collections.abc import Iterable, Mapping
+from typing import final
+
+from fluss import _fluss
+from fluss._fluss import OffsetSpec
+from fluss.metadata import (
+    DatabaseDescriptor,
+    DatabaseInfo,
+    PartitionInfo,
+    Schema,
+    ServerNode,
+    TableDescriptor,
+    TableInfo,
+    TablePath,
+)
+
+__all__ = ["Admin", "OffsetSpec"]
+
+
+@final
+class Admin:
+    """Administers a cluster; had from ``Connection.get_admin()``.
+
+    Tables are named by a `TablePath` or as ``"database.table"``. What is missing raises `fluss.NotFoundError`, what is
+    there already `fluss.AlreadyExistsError`, a name or definition that is not allowed `fluss.SchemaError`. What
+    changes something is sent once: after a `fluss.TimeoutError` it may have taken effect all the same.
+    """
+
+    def __init__(self, core: _fluss.Admin) -> None:
+        self._core = core
+
+    async def create_database(
+        self,
+        database_name: str,
+        database_descriptor: DatabaseDescriptor | None = None,
+        ignore_if_exists: bool = False,
+    ) -> None:
+        """Creates a database."""
+        return await self._core.create_database(database_name, database_descriptor, ignore_if_exists)
+
+    async def drop_database(self, database_name: str, ignore_if_not_exists: bool = False, cascade: bool = True) -> None:
+        """Drops a database, and with ``cascade`` its tables, without which it must have none."""
+        return await self._core.drop_database(database_name, ignore_if_not_exists, cascade)
+
+    async def list_databases(self) -> list[str]:
+        """The names of all databases, sorted."""
+        return await self._core.list_databases()
+
+    async def database_exists(self, database_name: str) -> bool:
+        """Whether there is a database of this name."""
+        return await self._core.database_exists(database_name)
+
+    async def get_database_info(self, database_name: str) -> DatabaseInfo:
+        """A database's comment, properties and times."""
+        return await self._core.get_database_info(database_name)
+
+    async def create_table(
+        self, table_path: TablePath | str, table_descriptor: TableDescriptor, ignore_if_exists: bool = False
+    ) -> None:
+        """Creates a table. Writers and scanners wait until its buckets have leaders."""
+        return await self._core.create_table(table_path, table_descriptor, ignore_if_exists)
+
+    async def drop_table(self, table_path: TablePath | str, ignore_if_not_exists: bool = False) -> None:
+        """Drops a table."""
+        return await self._core.drop_table(table_path, ignore_if_not_exists)
+
+    async def list_tables(self, database_name: str) -> list[str]:
+        """The names of a database's tables, sorted."""
+        return await self._core.list_tables(database_name)
+
+    async def table_exists(self, table_path: TablePath | str) -> bool:
+        """Whether there is a table of this path."""
+        return await self._core.table_exists(table_path)
+
+    async def get_table_info(self, table_path: TablePath | str) -> TableInfo:
+        """A table's identity, schema and properties."""
+        return await self._core.get_table_info(table_path)
+
+    async def get_table_schema(self, table_path: TablePath | str, schema_id: int | None = None) -> tuple[int, Schema]:
+        """A version of a table's schema and its number; the latest if none is named."""
+        return await self._core.get_table_schema(table_path, schema_id)
+
+    async def create_partition(
+        self, table_path: TablePath | str, partition_spec: Mapping[str, str], ignore_if_exists: bool = False
+    ) -> None:
+        """Creates the partition that has these values of the partition keys."""
+        return await self._core.create_partition(table_path, dict(partition_spec), ignore_if_exists)
+
+    async def drop_partition(
+        self, table_path: TablePath | str, partition_spec: Mapping[str, str], ignore_if_not_exists: bool = False
+    ) -> None:
+        """Drops the partition that has these values of the partition keys."""
+        return await self._core.drop_partition(table_path, dict(partition_spec), ignore_if_not_exists)
+
+    async def list_partition_infos(
+        self, table_path: TablePath | str, partition_spec: Mapping[str, str] | None = None
+    ) -> list[PartitionInfo]:
+        """A table's partitions; with a spec, those that have its values."""
+        spec = None if partition_spec is None else dict(partition_spec)
+        return await self._core.list_partition_infos(table_path, spec)
+
+    async def list_offsets(
+        self, table_path: TablePath | str, bucket_ids: Iterable[int], offset_spec: OffsetSpec
+    ) -> dict[int, int]:
+        """The offset of each of these buckets of a table without partitions."""
+        return await self._core.list_offsets(table_path, list(bucket_ids), offset_spec)
+
+    async def get_row_count(self, table_path: TablePath | str) -> int:
+        """The number of rows in a table without partitions."""
+        return await self._core.get_row_count(table_path)
+
+    async def get_server_nodes(self) -> list[ServerNode]:
+        """The coordinator and the tablet servers that are alive."""
+        return await self._core.get_server_nodes()

@@ -1,0 +1,238 @@
+"""The blocking client: connections, tables, writers and scanners.
+
+Every call that waits for a server blocks until it is answered, without the interpreter, so that other threads go on;
+Ctrl-C ends it at once. `fluss.aio` has the same classes to be awaited.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Self, final
+
+from fluss import _fluss
+from fluss._fluss import ArrowTable, OffsetSpec, RecordBatch, ScanRecord, ScanRecords, WriteHandle
+from fluss._row import Row
+from fluss._target import configuration, options
+from fluss.client.admin import Admin
+from fluss.config import Configuration
+from fluss.metadata import TableInfo, TablePath
+
+__all__ = [
+    "Admin",
+    "AppendWriter",
+    "ArrowTable",
+    "Connection",
+    "LogScanner",
+    "OffsetSpec",
+    "RecordBatch",
+    "ScanRecord",
+    "ScanRecords",
+    "Table",
+    "TableAppend",
+    "TableScan",
+    "WriteHandle",
+    "connect",
+]
+
+
+def connect(target: str, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
+    """Connects to a cluster: ``connect("fluss://host:9123,host2:9123")``, with the options of ``config``."""
+    return Connection(configuration(target, config))
+
+
+@final
+class Connection:
+    """A connection to a cluster. Everything else is had from it; threads may share it.
+
+    Raises `fluss.ConnectionError` if no server can be reached or what is there is no Fluss server,
+    `fluss.TimeoutError` after ``client.connect-timeout``, `fluss.AuthError` if the login is refused.
+    Closes itself at the end of a ``with`` block.
+    """
+
+    def __init__(self, config: Configuration | Mapping[str, object]) -> None:
+        self._core: _fluss.Connection = _fluss.Connection.open(options(config)).wait()
+
+    @classmethod
+    def create(cls, config: Configuration | Mapping[str, object]) -> Self:
+        """Connects: the same as ``Connection(config)``."""
+        return cls(config)
+
+    def get_admin(self) -> Admin:
+        """What administers databases, tables and partitions."""
+        return Admin(self._core.admin())
+
+    def get_table(self, table_path: TablePath | str) -> "Table":
+        """A table, as it stands now; `fluss.NotFoundError` if there is none."""
+        return Table(self._core.table(table_path).wait())
+
+    def close(self) -> None:
+        """Closes the connection. What was had from it raises `fluss.ClosedError` from now on."""
+        return self._core.close().wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return repr(self._core)
+
+
+@final
+class Table:
+    """A table, as it stood when it was asked for."""
+
+    def __init__(self, core: _fluss.Table) -> None:
+        self._core = core
+
+    def get_table_info(self) -> TableInfo:
+        """Its identity, schema and properties."""
+        return self._core.info()
+
+    def get_table_path(self) -> TablePath:
+        """Its database and name."""
+        return self._core.info().table_path
+
+    def has_primary_key(self) -> bool:
+        """Whether it has a primary key."""
+        return self._core.info().has_primary_key()
+
+    def new_append(self) -> "TableAppend":
+        """Begins to write to a log table."""
+        return TableAppend(self._core)
+
+    def new_scan(self) -> "TableScan":
+        """Begins to read."""
+        return TableScan(self._core)
+
+    def __repr__(self) -> str:
+        return f"Table('{self.get_table_path()}')"
+
+
+@final
+class TableAppend:
+    """A write to a log table, before it begins."""
+
+    def __init__(self, core: _fluss.Table) -> None:
+        self._core = core
+
+    def create_writer(self) -> "AppendWriter":
+        """A writer; `fluss.ArgumentError` if the table has a primary key."""
+        return AppendWriter(self._core.append_writer())
+
+
+@final
+class AppendWriter:
+    """Appends rows and Arrow batches to a log table. At the end of a ``with`` block it flushes and closes.
+
+    Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
+    table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
+    """
+
+    def __init__(self, core: _fluss.AppendWriter) -> None:
+        self._core = core
+
+    def append(self, row: Row) -> WriteHandle:
+        """Puts a row (list, tuple or dict) into the writer's buffer, and blocks only while the buffer is full."""
+        return self._core.append(row)
+
+    def append_arrow(self, data: object) -> WriteHandle:
+        """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
+        pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
+
+        Columns are found by name. Blocks only while the buffer is full.
+        """
+        return self._core.append_arrow(data).wait()
+
+    def flush(self) -> None:
+        """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
+        return self._core.flush().wait()
+
+    def close(self) -> None:
+        """Flushes, and takes no more rows."""
+        return self._core.close().wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@final
+class TableScan:
+    """A read of a table, before it begins. Each method returns a new one."""
+
+    def __init__(self, core: _fluss.Table, columns: list[str | int] | None = None) -> None:
+        self._core = core
+        self._columns = columns
+
+    def project(self, columns: Iterable[str | int]) -> "TableScan":
+        """Reads only these columns, by name or position, in this order; the server sends no others."""
+        return TableScan(self._core, list(columns))
+
+    def create_log_scanner(self) -> "LogScanner":
+        """A scanner of the log, which is subscribed to no bucket yet."""
+        return LogScanner(self._core.log_scanner(self._columns))
+
+
+@final
+class LogScanner:
+    """Reads the log of a table, bucket by bucket. At the end of a ``with`` block it closes.
+
+    Iterating over it gives records one by one, for ever: it waits for those that are yet to come.
+    """
+
+    def __init__(self, core: _fluss.LogScanner) -> None:
+        self._core = core
+
+    def subscribe(self, bucket_id: int, start_offset: int | OffsetSpec) -> None:
+        """Reads a bucket from an offset on, or from where an `OffsetSpec` says."""
+        return self._core.subscribe(bucket_id, start_offset).wait()
+
+    def subscribe_from_beginning(self, bucket_id: int | None = None) -> None:
+        """Reads a bucket, or all buckets of the table, from the first record that is still there."""
+        return self._core.subscribe(bucket_id, OffsetSpec.earliest()).wait()
+
+    def subscribe_all(self, start_offset: OffsetSpec) -> None:
+        """Reads all buckets of the table from where the `OffsetSpec` says."""
+        return self._core.subscribe(None, start_offset).wait()
+
+    def unsubscribe(self, bucket_id: int) -> None:
+        """Reads a bucket no more."""
+        return self._core.unsubscribe(bucket_id).wait()
+
+    def poll(self, timeout_ms: int) -> ScanRecords:
+        """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""
+        return self._core.poll(timeout_ms).wait()
+
+    def poll_arrow(self, timeout_ms: int) -> ArrowTable:
+        """The next records as one Arrow table; an empty one if there are none in time."""
+        return self._core.poll_arrow(timeout_ms).wait()
+
+    def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
+        """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time."""
+        return self._core.poll_record_batch(timeout_ms).wait()
+
+    def close(self) -> None:
+        """Stops reading."""
+        self._core.close()
+
+    def __iter__(self) -> Iterator[ScanRecord]:
+        while True:
+            yield from self.poll(_ITERATION_POLL_MS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+_ITERATION_POLL_MS = 1000

@@ -1,0 +1,95 @@
+"""How a client is set up."""
+
+from collections.abc import Iterator, Mapping
+from datetime import timedelta
+from typing import Self
+
+from fluss._fluss import check_option
+
+__all__ = ["Configuration"]
+
+_MICROSECOND = timedelta(microseconds=1)
+
+
+class Configuration:
+    """Options by key, each checked when it is set: `fluss.ConfigError` names the key and what is wrong.
+
+    Keys are those of the Java client (``client.writer.batch-size``); their prefix ``client.`` may be left out, and
+    durations may be given in milliseconds under a key that ends in ``-ms``. A duration is a text with its unit
+    (``"10 s"``, ``"500 ms"``) or a ``timedelta``, a size a number of bytes or a text (``"64 mb"``). Keys of other
+    clients that steer what this one does not have are taken, and have no effect.
+
+    =============================================  ==========  =================================================
+    key                                            default     meaning
+    =============================================  ==========  =================================================
+    bootstrap.servers                                          ``host:port,…``, servers to begin with: required
+    client.connect-timeout                         10 s        longest wait for a connection
+    client.request-timeout                         30 s        longest wait for an answer
+    client.writer.acks                             all         who must have stored a write: all, 1 (leader), 0
+    client.writer.batch-size                       2 mb        a batch of this size is sent at once
+    client.writer.batch-timeout                    100 ms      how long a batch waits for more rows
+    client.writer.buffer.memory-size               64 mb       most bytes of rows not yet acknowledged
+    client.writer.bucket.no-key-assigner           sticky      sticky or round_robin, without a bucket key
+    client.writer.delivery-timeout                 120 s       longest wait for room and for an acknowledgement
+    client.writer.enable-idempotence               true        retries store nothing twice
+    client.writer.max-inflight-requests-per-bucket 5           batches of a bucket on their way
+    client.writer.request-max-size                 10 mb       most bytes of a write request
+    client.writer.retries                          no limit    how often a batch is sent again
+    client.scanner.log.check-crc                   true        verify checksums
+    client.scanner.log.fetch.max-bytes             16 mb       most bytes of a fetch
+    client.scanner.log.fetch.max-bytes-for-bucket  1 mb        most bytes of a bucket in a fetch
+    client.scanner.log.fetch.min-bytes             1           a server with less waits for more
+    client.scanner.log.fetch.wait-max-time         500 ms      how long it waits
+    client.scanner.log.max-poll-records            500         most records of a poll
+    client.security.protocol                       PLAINTEXT   PLAINTEXT or SASL
+    client.security.sasl.mechanism                 PLAIN       PLAIN
+    client.security.sasl.username, …password                   needed with SASL
+    =============================================  ==========  =================================================
+    """
+
+    def __init__(self, options: Mapping[str, object] | None = None) -> None:
+        self._options: dict[str, str] = {}
+        for key, value in (options or {}).items():
+            self.set(key, value)
+
+    def set(self, key: str, value: object) -> Self:
+        """Sets an option from a str, int, bool or timedelta."""
+        text = _text(key, value)
+        self._options[check_option(key, text)] = f"{text} ms" if key.endswith("-ms") else text
+        return self
+
+    def set_string(self, key: str, value: str) -> Self:
+        """Sets an option from its text."""
+        return self.set(key, value)
+
+    def get(self, key: str, default: str | None = None) -> str | None:
+        """The text of an option that was set."""
+        for name in (key, f"client.{key}", f"client.{key.removesuffix('-ms')}", key.removesuffix("-ms")):
+            if name in self._options:
+                return self._options[name]
+        return default
+
+    def to_dict(self) -> dict[str, str]:
+        """The options that were set, as texts under the names of the table above."""
+        return dict(self._options)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._options)
+
+    def __len__(self) -> int:
+        return len(self._options)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Configuration) and self._options == other._options
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __repr__(self) -> str:
+        shown = {key: "***" if "password" in key else value for key, value in self._options.items()}
+        return f"Configuration({shown})"
+
+
+def _text(key: str, value: object) -> str:
+    if isinstance(value, timedelta):
+        return f"{value // timedelta(milliseconds=1)}" if key.endswith("-ms") else f"{value // _MICROSECOND} us"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,142 @@
+"""What can go wrong, as a tree that is caught by intent.
+
+Every exception of the client is a `FlussError` and says what was attempted and whether trying again can help::
+
+    FlussError
+    ├── ServerError            the server refused: code, name
+    │   ├── NotFoundError      a database, table, partition or schema that is not there
+    │   └── AlreadyExistsError one that is there already
+    ├── AuthError              a wrong or missing password, or a right that is missing
+    ├── ConnectionError        a server that cannot be reached, or was lost; also the builtin ConnectionError
+    ├── TimeoutError           a deadline has passed; also the builtin TimeoutError
+    ├── ProtocolError          bytes that are not what they should be
+    ├── ClosedError            a connection, writer or scanner that was closed
+    ├── ForkError              a connection used in a forked process
+    ├── ArgumentError          an argument that makes no sense here; also a ValueError
+    ├── ConfigError            an option that does not exist, or its value; also a ValueError
+    ├── SchemaError            a schema, table or name that is not allowed; also a ValueError
+    └── DataError              a value that its column cannot take; also a ValueError
+
+Arguments of the wrong kind raise ``TypeError`` and ``ValueError`` as everywhere in Python. What an exception came from
+is its ``__cause__``.
+"""
+
+import builtins
+
+__all__ = [
+    "AlreadyExistsError",
+    "ArgumentError",
+    "AuthError",
+    "ClosedError",
+    "ConfigError",
+    "ConnectionError",
+    "DataError",
+    "FlussError",
+    "ForkError",
+    "NotFoundError",
+    "ProtocolError",
+    "SchemaError",
+    "ServerError",
+    "TimeoutError",
+]
+
+
+class FlussError(Exception):
+    """Any failure of the client. Attributes are None where they are not known."""
+
+    def __init__(
+        self,
+        message: str = "",
+        *,
+        operation: str | None = None,
+        database: str | None = None,
+        table: str | None = None,
+        partition: str | None = None,
+        bucket: int | None = None,
+        server: str | None = None,
+        retriable: bool = False,
+        code: int | None = None,
+        name: str | None = None,
+        column: str | None = None,
+        outcome_unknown: bool = False,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        """What happened."""
+        self.operation = operation
+        """What was attempted."""
+        self.database = database
+        """The database on which it was attempted as a whole."""
+        self.table = table
+        """The table at which it was attempted."""
+        self.partition = partition
+        """The partition of the table."""
+        self.bucket = bucket
+        """The bucket of the table."""
+        self.server = server
+        """The server that was asked."""
+        self.retriable = retriable
+        """Whether the same call can succeed later."""
+        self.code = code
+        """The number of the server's error."""
+        self.name = name
+        """The name of the server's error."""
+        self.column = column
+        """The column at fault, with a path into nested types."""
+        self.outcome_unknown = outcome_unknown
+        """Whether a write may have been stored although its acknowledgement did not come."""
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (type(self), (self.message,), self.__dict__)
+
+
+class ServerError(FlussError):
+    """The server refused. ``code`` and ``name`` say why."""
+
+
+class NotFoundError(ServerError):
+    """A database, table, partition, schema or the like that does not exist."""
+
+
+class AlreadyExistsError(ServerError):
+    """A database, table, partition or the like that exists already."""
+
+
+class AuthError(FlussError):
+    """The server does not accept who we are, or does not let us do this."""
+
+
+class ConnectionError(FlussError, builtins.ConnectionError):
+    """A server cannot be reached, does not speak the protocol, or the connection to it was lost."""
+
+
+class TimeoutError(FlussError, builtins.TimeoutError):
+    """A deadline has passed. A write may have been stored all the same if ``outcome_unknown``."""
+
+
+class ProtocolError(FlussError):
+    """A server sent bytes that are not what the protocol says."""
+
+
+class ClosedError(FlussError):
+    """The connection, writer or scanner was closed."""
+
+
+class ForkError(FlussError, RuntimeError):
+    """The client was used before this process was forked; its threads stayed in the parent."""
+
+
+class ArgumentError(FlussError, ValueError):
+    """An argument that makes no sense here. Nothing was sent."""
+
+
+class ConfigError(FlussError, ValueError):
+    """An option that does not exist, or a value that it does not take."""
+
+
+class SchemaError(FlussError, ValueError):
+    """A type, schema, table or name that is not allowed."""
+
+
+class DataError(FlussError, ValueError):
+    """A value that its column, or a row that its table, cannot take. Nothing was sent; the writer stays usable."""

@@ -1,0 +1,205 @@
+//! Arrow data in and out, by the Arrow `PyCapsule` interface.
+
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, RecordBatch as Batch, StructArray};
+use arrow::datatypes::{Field, SchemaRef};
+use fluss_client::ScanBatch;
+use pyo3::exceptions::PyImportError;
+use pyo3::prelude::*;
+use pyo3::types::{PyCapsule, PyTuple};
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
+
+use crate::path::TableBucket;
+
+/// Columns that were read: batches of one schema.
+#[pyclass(frozen, module = "fluss.client")]
+pub(crate) struct ArrowTable {
+    schema: SchemaRef,
+    batches: Vec<Batch>,
+}
+
+impl ArrowTable {
+    pub(crate) const fn new(schema: SchemaRef, batches: Vec<Batch>) -> Self {
+        Self { schema, batches }
+    }
+}
+
+#[pymethods]
+impl ArrowTable {
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.batches.iter().map(Batch::num_rows).sum()
+    }
+
+    #[getter]
+    fn num_columns(&self) -> usize {
+        self.schema.fields().len()
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<&str> {
+        self.schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.num_rows()
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.schema.as_ref())
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let arrays = self.batches.clone().into_iter().map(|batch| Ok(to_array(batch)));
+        let stream = ArrayIterator::new(arrays, row_field(&self.schema));
+        to_stream_pycapsule(py, Box::new(stream), requested_schema)
+    }
+
+    fn to_pyarrow(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        library(slf.py(), "pyarrow", "pyarrow")?.call_method1("table", (slf,))
+    }
+
+    fn to_pandas(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        library(slf.py(), "pandas", "pandas")?;
+        library(slf.py(), "pyarrow", "pandas")?
+            .call_method1("table", (slf,))?
+            .call_method0("to_pandas")
+    }
+
+    fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        library(slf.py(), "polars", "polars")?.call_method1("DataFrame", (slf,))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "ArrowTable(num_rows={}, columns={:?})",
+            self.num_rows(),
+            self.column_names()
+        )
+    }
+}
+
+/// Consecutive records of one bucket as columns.
+#[pyclass(frozen, module = "fluss.client")]
+pub(crate) struct RecordBatch(ScanBatch);
+
+impl RecordBatch {
+    pub(crate) const fn new(batch: ScanBatch) -> Self {
+        Self(batch)
+    }
+}
+
+#[pymethods]
+impl RecordBatch {
+    #[getter]
+    fn bucket(&self) -> TableBucket {
+        TableBucket(self.0.bucket)
+    }
+
+    #[getter]
+    fn base_offset(&self) -> i64 {
+        self.0.base_offset
+    }
+
+    #[getter]
+    fn last_offset(&self) -> i64 {
+        self.0.base_offset + self.0.batch.num_rows() as i64 - 1
+    }
+
+    #[getter]
+    fn timestamp(&self) -> i64 {
+        self.0.timestamp
+    }
+
+    #[getter]
+    fn num_rows(&self) -> usize {
+        self.0.batch.num_rows()
+    }
+
+    #[getter]
+    fn column_names(&self) -> Vec<String> {
+        self.0
+            .batch
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect()
+    }
+
+    fn __len__(&self) -> usize {
+        self.0.batch.num_rows()
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.0.batch.schema_ref().as_ref())
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_array__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyTuple>> {
+        let field = row_field(self.0.batch.schema_ref());
+        to_array_pycapsules(py, field, &to_array(self.0.batch.clone()), requested_schema)
+    }
+
+    fn to_pyarrow(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        library(slf.py(), "pyarrow", "pyarrow")?.call_method1("record_batch", (slf,))
+    }
+
+    fn to_pandas(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        library(slf.py(), "pandas", "pandas")?;
+        library(slf.py(), "pyarrow", "pandas")?
+            .call_method1("record_batch", (slf,))?
+            .call_method0("to_pandas")
+    }
+
+    fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        library(slf.py(), "polars", "polars")?.call_method1("DataFrame", (slf,))
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "RecordBatch(bucket={}, base_offset={}, num_rows={})",
+            self.0.bucket.bucket,
+            self.0.base_offset,
+            self.0.batch.num_rows()
+        )
+    }
+}
+
+fn row_field(schema: &SchemaRef) -> Arc<Field> {
+    Field::new_struct("", schema.fields().clone(), false)
+        .with_metadata(schema.metadata().clone())
+        .into()
+}
+
+fn to_array(batch: Batch) -> ArrayRef {
+    Arc::new(StructArray::from(batch))
+}
+
+/// A library that is imported only when asked for.
+fn library<'py>(py: Python<'py>, name: &str, extra: &str) -> PyResult<Bound<'py, PyModule>> {
+    py.import(name).map_err(|error| {
+        if error.is_instance_of::<PyImportError>(py) {
+            let message = format!("this needs {name}: pip install 'fluss-client[{extra}]'");
+            let raised = PyImportError::new_err(message);
+            raised.set_cause(py, Some(error));
+            return raised;
+        }
+        error
+    })
+}

@@ -1,0 +1,10 @@
+//! Values of rows between Rust and Python, driven by the schema. Bulk data never takes this way.
+
+mod from_python;
+mod moment;
+mod number;
+mod to_python;
+
+pub(crate) use from_python::row_from_python;
+pub(crate) use moment::Timestamp;
+pub(crate) use to_python::RowShape;

@@ -1,0 +1,270 @@
+//! Days, times of day and moments.
+
+use fluss_client::types::{self, Datum};
+use pyo3::exceptions::PyValueError;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+
+use super::from_python::{Result, mismatch, object};
+use super::number::shown;
+
+/// 1970-01-01 in Python's count of days.
+const EPOCH_ORDINAL: i64 = 719_163;
+const MILLIS_PER_DAY: i64 = 86_400_000;
+const MILLIS_PER_SECOND: i64 = 1_000;
+
+/// A moment of any year, exact to the nanosecond: what `datetime` cannot hold.
+///
+/// `millis` are milliseconds since 1970-01-01T00:00 (in UTC for `TIMESTAMP_LTZ`), rounded down; `nanos` (0 to 999,999)
+/// the nanoseconds within that millisecond.
+#[pyclass(frozen, eq, ord, hash, from_py_object, module = "fluss.types")]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Timestamp(types::Timestamp);
+
+impl From<types::Timestamp> for Timestamp {
+    fn from(moment: types::Timestamp) -> Self {
+        Self(moment)
+    }
+}
+
+#[pymethods]
+impl Timestamp {
+    #[new]
+    #[pyo3(signature = (millis, nanos=0))]
+    fn new(millis: i64, nanos: u32) -> PyResult<Self> {
+        types::Timestamp::new(millis, nanos)
+            .map(Self)
+            .ok_or_else(|| PyValueError::new_err(format!("nanos must be 0 to 999999, not {nanos}")))
+    }
+
+    #[getter]
+    fn millis(&self) -> i64 {
+        self.0.millis()
+    }
+
+    #[getter]
+    fn nanos(&self) -> u32 {
+        self.0.nanos_of_milli()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "Timestamp(millis={}, nanos={})",
+            self.0.millis(),
+            self.0.nanos_of_milli()
+        )
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, (i64, u32)) {
+        (
+            py.get_type::<Self>().into_any(),
+            (self.0.millis(), self.0.nanos_of_milli()),
+        )
+    }
+}
+
+/// What of the module `datetime` conversions need, looked up once.
+struct Calendar {
+    datetime: Py<PyAny>,
+    date: Py<PyAny>,
+    time: Py<PyAny>,
+    timedelta: Py<PyAny>,
+    epoch: Py<PyAny>,
+    epoch_utc: Py<PyAny>,
+}
+
+impl Calendar {
+    fn of(py: Python<'_>) -> PyResult<&Self> {
+        static CALENDAR: PyOnceLock<Calendar> = PyOnceLock::new();
+        CALENDAR.get_or_try_init(py, || Self::import(py))
+    }
+
+    fn import(py: Python<'_>) -> PyResult<Self> {
+        let module = py.import("datetime")?;
+        let datetime = module.getattr("datetime")?;
+        let utc = PyDict::new(py);
+        utc.set_item("tzinfo", module.getattr("timezone")?.getattr("utc")?)?;
+        Ok(Self {
+            epoch: datetime.call1((1970, 1, 1))?.unbind(),
+            epoch_utc: datetime.call((1970, 1, 1), Some(&utc))?.unbind(),
+            datetime: datetime.unbind(),
+            date: module.getattr("date")?.unbind(),
+            time: module.getattr("time")?.unbind(),
+            timedelta: module.getattr("timedelta")?.unbind(),
+        })
+    }
+}
+
+fn is(value: &Bound<'_, PyAny>, class: &Py<PyAny>) -> bool {
+    value.is_instance(class.bind(value.py())).unwrap_or(false)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+fn broken(error: PyErr) -> fluss_client::ValueError {
+    object(error.to_string())
+}
+
+/// Whether the value is a datetime that is none: pandas' `NaT`.
+pub(super) fn is_not_a_time(value: &Bound<'_, PyAny>) -> bool {
+    Calendar::of(value.py()).is_ok_and(|calendar| is(value, &calendar.datetime))
+        && value.ne(value).unwrap_or(false)
+}
+
+/// A DATE out of a date which is not also a time.
+pub(super) fn date(value: &Bound<'_, PyAny>) -> Result<Datum<'static>> {
+    let calendar = Calendar::of(value.py()).map_err(broken)?;
+    if !is(value, &calendar.date) || is(value, &calendar.datetime) {
+        return Err(mismatch("DATE", "a datetime.date", value));
+    }
+    let ordinal: i64 = attribute(
+        &value
+            .call_method0(intern!(value.py(), "toordinal"))
+            .map_err(broken)?,
+    )?;
+    i32::try_from(ordinal - EPOCH_ORDINAL)
+        .map(Datum::Date)
+        .map_err(|_| object(format!("{} does not fit DATE", shown(value))))
+}
+
+/// A TIME out of a time without a zone; milliseconds are all that is stored.
+pub(super) fn time(value: &Bound<'_, PyAny>, precision: u8) -> Result<Datum<'static>> {
+    let py = value.py();
+    let calendar = Calendar::of(py).map_err(broken)?;
+    if !is(value, &calendar.time) || !value.getattr(intern!(py, "tzinfo")).map_err(broken)?.is_none() {
+        return Err(mismatch("TIME", "a datetime.time without tzinfo", value));
+    }
+    let part = |name| {
+        value
+            .getattr(name)
+            .map_err(broken)
+            .and_then(|part| attribute(&part))
+    };
+    let seconds =
+        part(intern!(py, "hour"))? * 3_600 + part(intern!(py, "minute"))? * 60 + part(intern!(py, "second"))?;
+    let micros = part(intern!(py, "microsecond"))?;
+    let digits = u32::from(precision.min(3));
+    if micros % 10_i64.pow(6 - digits) != 0 {
+        return Err(object(format!(
+            "{} has more digits of the second than TIME({precision}) stores",
+            shown(value)
+        )));
+    }
+    Ok(Datum::Time((seconds * MILLIS_PER_SECOND + micros / 1_000) as i32))
+}
+
+/// A moment out of a datetime, aware exactly if `utc`, or out of a [`Timestamp`]; no digit beyond the precision.
+pub(super) fn moment(value: &Bound<'_, PyAny>, precision: u8, utc: bool) -> Result<types::Timestamp> {
+    let moment = match value.cast::<Timestamp>() {
+        Ok(exact) => exact.get().0,
+        Err(_) => from_datetime(value, utc)?,
+    };
+    let name = if utc { "TIMESTAMP_LTZ" } else { "TIMESTAMP" };
+    if moment.fits(precision) {
+        Ok(moment)
+    } else {
+        let reason = format!(
+            "{} has more digits of the second than {name}({precision}) stores",
+            shown(value)
+        );
+        Err(object(reason))
+    }
+}
+
+fn from_datetime(value: &Bound<'_, PyAny>, utc: bool) -> Result<types::Timestamp> {
+    let py = value.py();
+    let calendar = Calendar::of(py).map_err(broken)?;
+    if !is(value, &calendar.datetime) || is_aware(value)? != utc {
+        return Err(if utc {
+            mismatch(
+                "TIMESTAMP_LTZ",
+                "a datetime.datetime with tzinfo, or a Timestamp",
+                value,
+            )
+        } else {
+            mismatch(
+                "TIMESTAMP",
+                "a datetime.datetime without tzinfo, or a Timestamp",
+                value,
+            )
+        });
+    }
+    let epoch = if utc { &calendar.epoch_utc } else { &calendar.epoch };
+    let since = value.sub(epoch.bind(py)).map_err(broken)?;
+    let part = |name| {
+        since
+            .getattr(name)
+            .map_err(broken)
+            .and_then(|part| attribute(&part))
+    };
+    let seconds = part(intern!(py, "seconds"))?;
+    let micros = part(intern!(py, "microseconds"))?;
+    let millis = part(intern!(py, "days"))? * MILLIS_PER_DAY + seconds * MILLIS_PER_SECOND + micros / 1_000;
+    let nanos = micros % 1_000 * 1_000 + nanosecond(value)?;
+    types::Timestamp::new(millis, nanos as u32)
+        .ok_or_else(|| object(format!("{} is no moment", shown(value))))
+}
+
+fn is_aware(value: &Bound<'_, PyAny>) -> Result<bool> {
+    let py = value.py();
+    if value.getattr(intern!(py, "tzinfo")).map_err(broken)?.is_none() {
+        return Ok(false);
+    }
+    let offset = value.call_method0(intern!(py, "utcoffset")).map_err(broken)?;
+    Ok(!offset.is_none())
+}
+
+/// The nanoseconds beyond microseconds that pandas' datetimes have.
+fn nanosecond(value: &Bound<'_, PyAny>) -> Result<i64> {
+    let py = value.py();
+    let plain = Calendar::of(py).is_ok_and(|calendar| value.get_type().is(calendar.datetime.bind(py)));
+    if plain {
+        return Ok(0);
+    }
+    value
+        .getattr(intern!(py, "nanosecond"))
+        .map_or(Ok(0), |nanos| attribute(&nanos))
+}
+
+fn attribute(value: &Bound<'_, PyAny>) -> Result<i64> {
+    value.extract().map_err(broken)
+}
+
+/// A `datetime.date`; an error beyond its years.
+pub(super) fn date_to_python(py: Python<'_>, days: i32) -> PyResult<Bound<'_, PyAny>> {
+    let date = Calendar::of(py)?.date.bind(py);
+    date.call_method1(intern!(py, "fromordinal"), (i64::from(days) + EPOCH_ORDINAL,))
+}
+
+/// A `datetime.time`.
+pub(super) fn time_to_python(py: Python<'_>, millis: i32) -> PyResult<Bound<'_, PyAny>> {
+    let seconds = millis / 1_000;
+    let parts = (
+        seconds / 3_600,
+        seconds / 60 % 60,
+        seconds % 60,
+        millis % 1_000 * 1_000,
+    );
+    Calendar::of(py)?.time.bind(py).call1(parts)
+}
+
+/// A `datetime.datetime`, aware if `utc`; nanoseconds are cut; an error beyond its years.
+pub(super) fn moment_to_python(
+    py: Python<'_>,
+    moment: types::Timestamp,
+    utc: bool,
+) -> PyResult<Bound<'_, PyAny>> {
+    let calendar = Calendar::of(py)?;
+    let (days, of_day) = (
+        moment.millis().div_euclid(MILLIS_PER_DAY),
+        moment.millis().rem_euclid(MILLIS_PER_DAY),
+    );
+    let micros = of_day % 1_000 * 1_000 + i64::from(moment.nanos_of_milli() / 1_000);
+    let since = calendar
+        .timedelta
+        .bind(py)
+        .call1((days, of_day / 1_000, micros))?;
+    let epoch = if utc { &calendar.epoch_utc } else { &calendar.epoch };
+    epoch.bind(py).add(since)
+}

@@ -1,0 +1,204 @@
+//! What tables are to be, and what the server says that they are.
+
+use std::collections::BTreeMap;
+
+use fluss_client::types;
+use pyo3::prelude::*;
+
+use crate::error::Fault;
+use crate::path::TablePath;
+use crate::schema::Schema;
+
+/// What a table is to be when it is created.
+#[pyclass(frozen, eq, from_py_object, module = "fluss.metadata")]
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct TableDescriptor(pub(crate) types::TableDescriptor);
+
+#[pymethods]
+impl TableDescriptor {
+    #[new]
+    #[pyo3(signature = (schema, *, partition_keys=None, bucket_count=None, bucket_keys=None, comment=None,
+                        log_format=None, kv_format=None, properties=None, custom_properties=None))]
+    #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
+    fn new(
+        schema: &Schema,
+        partition_keys: Option<Vec<String>>,
+        bucket_count: Option<i32>,
+        bucket_keys: Option<Vec<String>>,
+        comment: Option<String>,
+        log_format: Option<String>,
+        kv_format: Option<String>,
+        properties: Option<BTreeMap<String, String>>,
+        custom_properties: Option<BTreeMap<String, String>>,
+    ) -> Result<Self, Fault> {
+        let bucket_keys = bucket_keys.unwrap_or_default();
+        let mut builder = types::TableDescriptor::builder(schema.0.clone())
+            .partitioned_by(partition_keys.unwrap_or_default());
+        builder = match bucket_count {
+            Some(count) => builder.distributed_by(count, bucket_keys),
+            None => builder.bucket_keys(bucket_keys),
+        };
+        if let Some(comment) = comment {
+            builder = builder.comment(comment);
+        }
+        let formats = [("table.log.format", log_format), ("table.kv.format", kv_format)];
+        let formats = formats
+            .into_iter()
+            .filter_map(|(key, value)| Some((key.to_owned(), value?)));
+        for (key, value) in properties.unwrap_or_default().into_iter().chain(formats) {
+            builder = builder.property(key, value);
+        }
+        for (key, value) in custom_properties.unwrap_or_default() {
+            builder = builder.custom_property(key, value);
+        }
+        Ok(Self(builder.build()?))
+    }
+
+    #[staticmethod]
+    fn builder(py: Python<'_>) -> PyResult<Bound<'_, PyAny>> {
+        py.import("fluss.metadata")?
+            .getattr("TableDescriptorBuilder")?
+            .call0()
+    }
+
+    fn get_schema(&self) -> Schema {
+        Schema(self.0.schema().clone())
+    }
+
+    #[getter]
+    fn comment(&self) -> Option<&str> {
+        self.0.comment()
+    }
+
+    #[getter]
+    fn bucket_count(&self) -> Option<i32> {
+        self.0.bucket_count()
+    }
+
+    fn get_bucket_keys(&self) -> &[String] {
+        self.0.bucket_keys()
+    }
+
+    fn get_partition_keys(&self) -> &[String] {
+        self.0.partition_keys()
+    }
+
+    fn get_properties(&self) -> BTreeMap<String, String> {
+        self.0.properties().clone()
+    }
+
+    fn get_custom_properties(&self) -> BTreeMap<String, String> {
+        self.0.custom_properties().clone()
+    }
+
+    fn to_json(&self) -> String {
+        String::from_utf8_lossy(&self.0.to_json()).into_owned()
+    }
+
+    #[staticmethod]
+    fn from_json(json: &str) -> Result<Self, Fault> {
+        Ok(Self(types::TableDescriptor::from_json(json.as_bytes())?))
+    }
+
+    fn __repr__(&self) -> String {
+        format!("TableDescriptor({})", self.to_json())
+    }
+}
+
+/// A table as it stands on the server.
+#[pyclass(frozen, module = "fluss.metadata")]
+pub(crate) struct TableInfo(pub(crate) types::TableInfo);
+
+#[pymethods]
+impl TableInfo {
+    #[getter]
+    fn table_path(&self) -> TablePath {
+        TablePath(self.0.path.clone())
+    }
+
+    #[getter]
+    fn table_id(&self) -> i64 {
+        self.0.id.get()
+    }
+
+    #[getter]
+    fn schema_id(&self) -> i16 {
+        self.0.schema_id.get()
+    }
+
+    #[getter]
+    fn num_buckets(&self) -> i32 {
+        self.0.bucket_count
+    }
+
+    #[getter]
+    fn comment(&self) -> Option<&str> {
+        self.0.descriptor.comment()
+    }
+
+    #[getter]
+    fn created_time(&self) -> i64 {
+        self.0.created_time
+    }
+
+    #[getter]
+    fn modified_time(&self) -> i64 {
+        self.0.modified_time
+    }
+
+    fn get_table_descriptor(&self) -> TableDescriptor {
+        TableDescriptor(self.0.descriptor.clone())
+    }
+
+    fn get_schema(&self) -> Schema {
+        Schema(self.0.schema().clone())
+    }
+
+    fn get_column_names(&self) -> Vec<&str> {
+        self.0
+            .schema()
+            .columns()
+            .iter()
+            .map(|column| column.name.as_str())
+            .collect()
+    }
+
+    fn get_column_count(&self) -> usize {
+        self.0.schema().columns().len()
+    }
+
+    fn get_primary_keys(&self) -> &[String] {
+        self.0.schema().primary_key()
+    }
+
+    fn get_bucket_keys(&self) -> &[String] {
+        self.0.descriptor.bucket_keys()
+    }
+
+    fn get_partition_keys(&self) -> &[String] {
+        self.0.descriptor.partition_keys()
+    }
+
+    fn get_properties(&self) -> BTreeMap<String, String> {
+        self.0.descriptor.properties().clone()
+    }
+
+    fn get_custom_properties(&self) -> BTreeMap<String, String> {
+        self.0.descriptor.custom_properties().clone()
+    }
+
+    fn has_primary_key(&self) -> bool {
+        self.0.has_primary_key()
+    }
+
+    fn is_partitioned(&self) -> bool {
+        self.0.is_partitioned()
+    }
+
+    fn __repr__(&self) -> String {
+        format!(
+            "TableInfo(table_path='{}', table_id={}, num_buckets={})",
+            self.0.path, self.0.id, self.0.bucket_count
+        )
+    }
+}

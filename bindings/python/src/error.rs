@@ -1,0 +1,209 @@
+//! Errors of the client as exceptions of `fluss.errors`.
+
+use std::error::Error as StdError;
+use std::time::Duration;
+
+use fluss_client::ErrorCode;
+use fluss_client::ValueError;
+use fluss_client::id::BucketId;
+use fluss_client::types::InvalidDefinition;
+use fluss_client::{self as client, ErrorKind};
+use fluss_client::{ConnectError, RequestError};
+use pyo3::prelude::*;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::PyDict;
+
+/// A failure on its way to Python: what it is called there, what it says, and what it knows.
+pub(crate) struct Fault {
+    class: &'static str,
+    message: String,
+    attributes: Vec<(&'static str, Attribute)>,
+    cause: Option<Box<Fault>>,
+}
+
+/// A value of an exception's attribute.
+pub(crate) enum Attribute {
+    Text(String),
+    Number(i32),
+    Flag(bool),
+}
+
+impl Fault {
+    pub(crate) fn new(class: &'static str, message: impl Into<String>) -> Self {
+        Self {
+            class,
+            message: message.into(),
+            attributes: Vec::new(),
+            cause: None,
+        }
+    }
+
+    fn text(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.attributes.push((name, Attribute::Text(value.into())));
+        self
+    }
+
+    fn maybe(self, name: &'static str, value: Option<&impl ToString>) -> Self {
+        match value {
+            Some(value) => self.text(name, value.to_string()),
+            None => self,
+        }
+    }
+
+    fn numbered(mut self, name: &'static str, value: Option<i32>) -> Self {
+        self.attributes
+            .extend(value.map(|value| (name, Attribute::Number(value))));
+        self
+    }
+
+    fn flag(mut self, name: &'static str, value: bool) -> Self {
+        self.attributes.push((name, Attribute::Flag(value)));
+        self
+    }
+
+    /// Names the column at fault.
+    pub(crate) fn with_column(self, column: &str) -> Self {
+        self.text("column", column)
+    }
+
+    /// Keeps what `error` came from as the exception's `__cause__`, and so on down.
+    fn because_of(mut self, error: &dyn StdError) -> Self {
+        self.cause = error
+            .source()
+            .map(|source| Box::new(Self::new("FlussError", source.to_string()).because_of(source)));
+        self
+    }
+
+    fn build(&self, py: Python<'_>) -> PyResult<PyErr> {
+        let attributes = PyDict::new(py);
+        for (name, value) in &self.attributes {
+            match value {
+                Attribute::Text(text) => attributes.set_item(name, text)?,
+                Attribute::Number(number) => attributes.set_item(name, number)?,
+                Attribute::Flag(flag) => attributes.set_item(name, flag)?,
+            }
+        }
+        let class = errors(py)?.getattr(self.class)?;
+        let exception = PyErr::from_value(class.call((self.message.as_str(),), Some(&attributes))?);
+        let cause = self.cause.as_ref().map(|cause| cause.build(py)).transpose()?;
+        exception.set_cause(py, cause);
+        Ok(exception)
+    }
+}
+
+fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
+    static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
+    MODULE
+        .get_or_try_init(py, || py.import("fluss.errors").map(Bound::unbind))
+        .map(|module| module.bind(py))
+}
+
+impl From<Fault> for PyErr {
+    fn from(fault: Fault) -> Self {
+        Python::attach(|py| fault.build(py).unwrap_or_else(|error| error))
+    }
+}
+
+impl From<ValueError> for Fault {
+    fn from(error: ValueError) -> Self {
+        let message = error.to_string();
+        match error.column {
+            Some(column) => Self::new("DataError", message).text("column", column),
+            None => Self::new("DataError", message),
+        }
+    }
+}
+
+impl From<InvalidDefinition> for Fault {
+    fn from(error: InvalidDefinition) -> Self {
+        Self::new("SchemaError", error.to_string())
+    }
+}
+
+impl From<client::Error> for Fault {
+    fn from(error: client::Error) -> Self {
+        let context = error.context();
+        let table = context.table.as_ref();
+        let fault = Self::new(class_of(&error), error.to_string())
+            .text("operation", context.operation)
+            .flag("retriable", error.is_retriable())
+            .maybe("database", context.database.as_ref())
+            .maybe("table", table.map(|physical| &physical.table))
+            .maybe(
+                "partition",
+                table.and_then(|physical| physical.partition.as_ref()),
+            )
+            .maybe("server", context.server.as_ref())
+            .numbered("bucket", context.bucket.map(BucketId::get))
+            .numbered("code", error.code().map(ErrorCode::number))
+            .maybe("name", error.code().map(ErrorCode::name).as_ref());
+        let fault = match error.kind() {
+            ErrorKind::Value(value) => fault.maybe("column", value.column.as_ref()),
+            ErrorKind::Timeout { outcome_unknown, .. } => fault.flag("outcome_unknown", *outcome_unknown),
+            _ => fault,
+        };
+        fault.because_of(&error)
+    }
+}
+
+/// The exception for a failure, by what can be done about it.
+fn class_of(error: &client::Error) -> &'static str {
+    if let Some(code) = error.code() {
+        return class_of_code(code);
+    }
+    match error.kind() {
+        ErrorKind::Timeout { .. } | ErrorKind::NoLeader(_) => "TimeoutError",
+        ErrorKind::Connect(error) => match **error {
+            ConnectError::Timeout { .. } => "TimeoutError",
+            ConnectError::Authentication { .. } => "AuthError",
+            _ => "ConnectionError",
+        },
+        ErrorKind::Request(RequestError::Disconnected { .. }) | ErrorKind::NoServer => "ConnectionError",
+        ErrorKind::Request(RequestError::Malformed { .. }) | ErrorKind::Malformed(_) => "ProtocolError",
+        ErrorKind::Value(_) => "DataError",
+        ErrorKind::Definition(_) => "SchemaError",
+        ErrorKind::InvalidArgument(_) => "ArgumentError",
+        ErrorKind::Closed => "ClosedError",
+        _ => "FlussError",
+    }
+}
+
+const fn class_of_code(code: ErrorCode) -> &'static str {
+    match code {
+        ErrorCode::DATABASE_NOT_EXIST
+        | ErrorCode::TABLE_NOT_EXIST
+        | ErrorCode::SCHEMA_NOT_EXIST
+        | ErrorCode::PARTITION_NOT_EXISTS
+        | ErrorCode::KV_SNAPSHOT_NOT_EXIST
+        | ErrorCode::LAKE_SNAPSHOT_NOT_EXIST => "NotFoundError",
+        ErrorCode::DATABASE_ALREADY_EXIST
+        | ErrorCode::TABLE_ALREADY_EXIST
+        | ErrorCode::PARTITION_ALREADY_EXISTS => "AlreadyExistsError",
+        ErrorCode::AUTHENTICATE_EXCEPTION
+        | ErrorCode::RETRIABLE_AUTHENTICATE
+        | ErrorCode::AUTHORIZATION_EXCEPTION => "AuthError",
+        _ => "ServerError",
+    }
+}
+
+/// The runtime's threads stayed behind in the parent process.
+pub(crate) fn forked() -> PyErr {
+    let message = "the process was forked after the client was first used; open connections after the fork, \
+                   or start processes with the 'spawn' method";
+    Fault::new("ForkError", message).into()
+}
+
+/// A wait of the caller's own has ended before what it waited for.
+pub(crate) fn timeout(limit: Duration) -> PyErr {
+    Fault::new("TimeoutError", format!("not finished within {limit:?}")).into()
+}
+
+/// What was called is closed.
+pub(crate) fn closed(what: &str) -> PyErr {
+    Fault::new("ClosedError", format!("the {what} is closed")).into()
+}
+
+/// Something that cannot be.
+pub(crate) fn defect(what: &str) -> PyErr {
+    Fault::new("FlussError", format!("the client failed: {what}")).into()
+}

@@ -1,0 +1,49 @@
+//! The extension module `fluss._fluss`: the glue between the client and the Python package.
+//!
+//! Each operation has one entry here, which returns a [`pending::Pending`]; the faces in `python/fluss` wait for it or
+//! await it. Values go through [`convert`], errors through [`error`], and bulk data as Arrow.
+
+mod admin;
+mod arrow;
+mod config;
+mod connection;
+mod convert;
+mod descriptor;
+mod error;
+mod path;
+mod pending;
+mod records;
+mod runtime;
+mod scanner;
+mod schema;
+mod table;
+mod types;
+mod writer;
+
+use pyo3::prelude::*;
+
+#[pymodule(gil_used = false)]
+fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
+    module.add_class::<admin::Admin>()?;
+    module.add_class::<admin::OffsetSpec>()?;
+    module.add_class::<arrow::ArrowTable>()?;
+    module.add_class::<arrow::RecordBatch>()?;
+    module.add_class::<connection::Connection>()?;
+    module.add_class::<convert::Timestamp>()?;
+    module.add_class::<descriptor::TableDescriptor>()?;
+    module.add_class::<descriptor::TableInfo>()?;
+    module.add_class::<path::TableBucket>()?;
+    module.add_class::<path::TablePath>()?;
+    module.add_class::<pending::Pending>()?;
+    module.add_class::<records::ScanRecord>()?;
+    module.add_class::<records::ScanRecords>()?;
+    module.add_class::<scanner::LogScanner>()?;
+    module.add_class::<schema::Schema>()?;
+    module.add_class::<schema::SchemaBuilder>()?;
+    module.add_class::<table::Table>()?;
+    module.add_class::<types::DataType>()?;
+    module.add_class::<writer::AppendWriter>()?;
+    module.add_class::<writer::WriteHandle>()
+}

@@ -1,0 +1,117 @@
+//! Scanners of logs.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fluss_client::id::BucketId;
+use fluss_client::types::RowType;
+use fluss_client::{self as client, StartOffset};
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+
+use crate::admin::OffsetSpec;
+use crate::arrow::{ArrowTable, RecordBatch};
+use crate::convert::RowShape;
+use crate::error;
+use crate::pending::Pending;
+use crate::records::ScanRecords;
+
+/// Reads the log of a table.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct LogScanner {
+    scanner: Mutex<Option<client::LogScanner>>,
+    shape: Arc<RowShape>,
+}
+
+/// Where reading begins: an offset, or an [`OffsetSpec`].
+#[derive(FromPyObject)]
+enum StartArgument {
+    At(i64),
+    Spec(OffsetSpec),
+}
+
+impl From<StartArgument> for StartOffset {
+    fn from(start: StartArgument) -> Self {
+        match start {
+            StartArgument::At(offset) => Self::At(offset),
+            StartArgument::Spec(spec) => match spec.0 {
+                client::OffsetSpec::Earliest => Self::Earliest,
+                client::OffsetSpec::Latest => Self::Latest,
+                client::OffsetSpec::Timestamp(millis) => Self::Timestamp(millis),
+            },
+        }
+    }
+}
+
+impl LogScanner {
+    /// `row_type` is that of the columns that are read.
+    pub(crate) fn new(py: Python<'_>, scanner: client::LogScanner, row_type: RowType) -> Self {
+        Self {
+            scanner: Mutex::new(Some(scanner)),
+            shape: RowShape::new(py, row_type),
+        }
+    }
+
+    fn open(&self) -> PyResult<client::LogScanner> {
+        let scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        scanner.clone().ok_or_else(|| error::closed("scanner"))
+    }
+}
+
+#[pymethods]
+impl LogScanner {
+    /// Reads a bucket, or all of the table if none is named.
+    #[pyo3(signature = (bucket, start))]
+    fn subscribe(&self, bucket: Option<i32>, start: StartArgument) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        Ok(Pending::nothing(async move {
+            match bucket {
+                Some(bucket) => scanner.subscribe(BucketId(bucket), start.into()).await,
+                None => scanner.subscribe_all(start.into()).await,
+            }
+        }))
+    }
+
+    fn unsubscribe(&self, bucket: i32) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        Ok(Pending::nothing(async move {
+            scanner.unsubscribe(BucketId(bucket)).await;
+            Ok::<_, client::Error>(())
+        }))
+    }
+
+    fn poll(&self, timeout_ms: u64) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        let shape = self.shape.clone();
+        let records = async move { scanner.poll(Duration::from_millis(timeout_ms)).await };
+        Ok(Pending::new(records, |py, records| {
+            Ok(Bound::new(py, ScanRecords::new(records, shape))?.into_any())
+        }))
+    }
+
+    fn poll_arrow(&self, timeout_ms: u64) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        let schema = scanner.schema().clone();
+        let batches = async move { scanner.poll_arrow(Duration::from_millis(timeout_ms)).await };
+        Ok(Pending::new(batches, |py, batches| {
+            let batches = batches.into_iter().map(|batch| batch.batch).collect();
+            Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
+        }))
+    }
+
+    fn poll_record_batch(&self, timeout_ms: u64) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        let batches = async move { scanner.poll_arrow(Duration::from_millis(timeout_ms)).await };
+        Ok(Pending::new(batches, |py, batches| {
+            let list = PyList::empty(py);
+            for batch in batches {
+                list.append(Bound::new(py, RecordBatch::new(batch))?)?;
+            }
+            Ok(list.into_any())
+        }))
+    }
+
+    fn close(&self) {
+        self.scanner.lock().unwrap_or_else(PoisonError::into_inner).take();
+    }
+}

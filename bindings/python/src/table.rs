@@ -1,0 +1,73 @@
+//! Tables.
+
+use fluss_client as client;
+use fluss_client::types::RowType;
+use pyo3::exceptions::PyIndexError;
+use pyo3::prelude::*;
+
+use crate::descriptor::TableInfo;
+use crate::error::Fault;
+use crate::runtime::runtime;
+use crate::scanner::LogScanner;
+use crate::writer::AppendWriter;
+
+/// A table as it stood when it was asked for.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct Table(pub(crate) client::Table);
+
+#[pymethods]
+impl Table {
+    fn info(&self) -> TableInfo {
+        TableInfo(self.0.info().clone())
+    }
+
+    fn append_writer(&self) -> PyResult<AppendWriter> {
+        let _guard = runtime()?.enter();
+        Ok(AppendWriter::new(self.0.append_writer().map_err(Fault::from)?))
+    }
+
+    /// A scanner of these columns, by name or position; of all if none are named.
+    #[pyo3(signature = (columns))]
+    fn log_scanner(&self, py: Python<'_>, columns: Option<Vec<ColumnArgument>>) -> PyResult<LogScanner> {
+        let _guard = runtime()?.enter();
+        let all = self.0.info().row_type();
+        let mut scan = self.0.scan();
+        let mut row_type = all.clone();
+        if let Some(columns) = columns {
+            let names = columns
+                .into_iter()
+                .map(|column| column.name(all))
+                .collect::<PyResult<Vec<_>>>()?;
+            let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
+            row_type = all.project(&indexes);
+            scan = scan.project(names);
+        }
+        Ok(LogScanner::new(
+            py,
+            scan.log_scanner().map_err(Fault::from)?,
+            row_type,
+        ))
+    }
+}
+
+/// A column, by name or position.
+#[derive(FromPyObject)]
+enum ColumnArgument {
+    Position(usize),
+    Name(String),
+}
+
+impl ColumnArgument {
+    fn name(self, row_type: &RowType) -> PyResult<String> {
+        match self {
+            Self::Name(name) => Ok(name),
+            Self::Position(position) => match row_type.field(position) {
+                Some(field) => Ok(field.name.clone()),
+                None => Err(PyIndexError::new_err(format!(
+                    "there is no column {position}: the table has {}",
+                    row_type.len()
+                ))),
+            },
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Data types.
+
+use fluss_client::types::{self, Field, Kind, RowType};
+use pyo3::prelude::*;
+
+use crate::error::Fault;
+
+/// The type of a column.
+#[pyclass(frozen, eq, hash, module = "fluss.types")]
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct DataType(pub(crate) types::DataType);
+
+/// A type as an argument: a [`DataType`] or its text.
+pub(crate) struct TypeArgument(pub(crate) types::DataType);
+
+impl<'py> FromPyObject<'_, 'py> for TypeArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        if let Ok(data_type) = object.cast::<DataType>() {
+            return Ok(Self(data_type.get().0.clone()));
+        }
+        let text: String = object.extract()?;
+        text.parse()
+            .map(Self)
+            .map_err(|error: types::InvalidDefinition| Fault::from(error).into())
+    }
+}
+
+#[pymethods]
+impl DataType {
+    #[new]
+    fn new(text: TypeArgument) -> Self {
+        Self(text.0)
+    }
+
+    #[staticmethod]
+    fn array(element: TypeArgument) -> Self {
+        Self(types::DataType::array(element.0))
+    }
+
+    #[staticmethod]
+    fn map(key: TypeArgument, value: TypeArgument) -> Self {
+        Self(types::DataType::map(key.0, value.0))
+    }
+
+    #[staticmethod]
+    fn row(fields: Vec<(String, TypeArgument)>) -> Self {
+        let fields = fields
+            .into_iter()
+            .map(|(name, data_type)| Field::new(name, data_type.0));
+        Self(types::DataType::row(RowType::new(fields)))
+    }
+
+    fn not_null(&self) -> Self {
+        Self(self.0.clone().not_null())
+    }
+
+    #[getter]
+    fn nullable(&self) -> bool {
+        self.0.is_nullable()
+    }
+
+    #[getter]
+    fn element_type(&self) -> Option<Self> {
+        match self.0.kind() {
+            Kind::Array(element) => Some(Self((**element).clone())),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn key_type(&self) -> Option<Self> {
+        match self.0.kind() {
+            Kind::Map(key, _) => Some(Self((**key).clone())),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn value_type(&self) -> Option<Self> {
+        match self.0.kind() {
+            Kind::Map(_, value) => Some(Self((**value).clone())),
+            _ => None,
+        }
+    }
+
+    #[getter]
+    fn fields(&self) -> Option<Vec<(String, Self)>> {
+        match self.0.kind() {
+            Kind::Row(row) => Some(named_types(row)),
+            _ => None,
+        }
+    }
+
+    fn __str__(&self) -> String {
+        self.0.to_string()
+    }
+
+    fn __repr__(&self) -> String {
+        format!("DataType('{}')", self.0)
+    }
+}
+
+/// The fields of a row with their types.
+pub(crate) fn named_types(row: &RowType) -> Vec<(String, DataType)> {
+    row.fields()
+        .iter()
+        .map(|field| (field.name.clone(), DataType(field.data_type.clone())))
+        .collect()
+}

@@ -1,0 +1,81 @@
+"""The two faces stay in step, and the stubs say what is there."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import fluss._fluss
+import fluss.aio
+import fluss.aio.admin
+import fluss.client
+import fluss.client.admin
+
+PACKAGE = Path(fluss.__file__).parent
+TESTS = Path(__file__).parent
+TWINS = {"__enter__": "__aenter__", "__exit__": "__aexit__", "__iter__": "__aiter__"}
+AWAITED_ONLY = {"__await__"}
+SHARED = [kind for kind in vars(fluss._fluss).values() if inspect.isclass(kind)]
+"""What is the same in both faces, because nothing in it waits or because it can do both."""
+
+
+def classes(module: object) -> dict[str, type]:
+    """The classes that a face defines itself."""
+    own = getattr(module, "__name__")
+    found = {name: kind for name, kind in vars(module).items() if inspect.isclass(kind)}
+    return {name: kind for name, kind in found.items() if kind.__module__ == own and kind not in SHARED}
+
+
+def methods(kind: type) -> dict[str, inspect.Signature]:
+    def is_public(name: str) -> bool:
+        return not name.startswith("_") or (name.endswith("__") and name not in ("__init__", "__doc__"))
+
+    functions = {name: getattr(kind, name) for name in vars(kind) if is_public(name)}
+    return {name: inspect.signature(f) for name, f in functions.items() if inspect.isroutine(f)}
+
+
+FACES = [(fluss.client, fluss.aio), (fluss.client.admin, fluss.aio.admin)]
+
+
+@pytest.mark.parametrize(("blocking", "awaited"), FACES)
+def test_both_faces_have_the_same_names(blocking: object, awaited: object) -> None:
+    assert getattr(blocking, "__all__") == getattr(awaited, "__all__")
+    assert classes(blocking).keys() == classes(awaited).keys()
+
+
+@pytest.mark.parametrize(("blocking", "awaited"), FACES)
+def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: object, awaited: object) -> None:
+    for name, kind in classes(blocking).items():
+        expected = {TWINS.get(method, method): signature for method, signature in methods(kind).items()}
+        found = {m: s for m, s in methods(classes(awaited)[name]).items() if m not in AWAITED_ONLY}
+        assert expected.keys() == found.keys(), name
+        for method, signature in expected.items():
+            assert signature.parameters == found[method].parameters, f"{name}.{method}"
+
+
+@pytest.mark.parametrize(
+    "module", ["fluss", "fluss.aio", "fluss.client", "fluss.config", "fluss.errors", "fluss.metadata", "fluss.types"]
+)
+def test_everything_that_is_exported_is_there_and_documented(module: str) -> None:
+    imported = importlib.import_module(module)
+    for name in imported.__all__:
+        exported = getattr(imported, name)
+        assert not inspect.isroutine(exported) or inspect.getdoc(exported), name
+
+
+def run(*command: str) -> None:
+    done = subprocess.run([sys.executable, "-m", *command], cwd=TESTS, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_the_stubs_say_what_is_there() -> None:
+    pytest.importorskip("mypy")
+    run("mypy.stubtest", "fluss._fluss", "--allowlist", str(TESTS / "stubtest-allowlist.txt"), "--concise")
+
+
+def test_the_package_is_typed() -> None:
+    pytest.importorskip("mypy")
+    run("mypy", "--strict", "-p", "fluss")

@@ -1,0 +1,129 @@
+"""Waits end: by a signal, a deadline, a cancellation, a fork. The server here accepts connections and never answers."""
+
+import asyncio
+import os
+import signal
+import socket
+import threading
+import time
+from collections.abc import Iterator
+
+import pytest
+
+import fluss
+from fluss import aio
+
+AT_ONCE_SECONDS = 2.0
+
+
+@pytest.fixture
+def silent() -> Iterator[str]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"fluss://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.fixture
+def gibberish() -> Iterator[str]:
+    """A server that is not Fluss."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+
+        def answer() -> None:
+            while True:
+                try:
+                    peer, _ = listener.accept()
+                except OSError:
+                    return
+                peer.recv(1024)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+                peer.close()
+
+        threading.Thread(target=answer, daemon=True).start()
+        yield f"fluss://127.0.0.1:{listener.getsockname()[1]}"
+        listener.shutdown(socket.SHUT_RDWR)
+
+
+def test_ctrl_c_ends_a_blocked_call(silent: str) -> None:
+    threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT)).start()
+    begun = time.monotonic()
+    with pytest.raises(KeyboardInterrupt):
+        fluss.connect(silent, {"connect-timeout": "60 s"})
+    assert time.monotonic() - begun < 0.3 + AT_ONCE_SECONDS
+
+
+def test_other_threads_run_during_a_blocked_call(silent: str) -> None:
+    ticks = 0
+    done = threading.Event()
+
+    def tick() -> None:
+        nonlocal ticks
+        while not done.wait(0.01):
+            ticks += 1
+
+    thread = threading.Thread(target=tick)
+    thread.start()
+    with pytest.raises(fluss.TimeoutError):
+        fluss.connect(silent, {"connect-timeout": "500 ms"})
+    done.set()
+    thread.join()
+    assert ticks > 5
+
+
+def test_a_connect_that_takes_too_long_is_a_timeout(silent: str) -> None:
+    with pytest.raises(TimeoutError) as raised:
+        fluss.connect(silent, {"connect-timeout": "300 ms"})
+    assert isinstance(raised.value, fluss.TimeoutError)
+    assert raised.value.retriable and silent.removeprefix("fluss://") in str(raised.value)
+
+
+def test_an_unreachable_server_is_named(silent: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    with pytest.raises(ConnectionError, match=f"127.0.0.1:{port}") as raised:
+        fluss.connect(f"fluss://127.0.0.1:{port}")
+    assert isinstance(raised.value, fluss.ConnectionError)
+    assert raised.value.__cause__ is not None
+
+
+def test_a_server_that_is_not_fluss_is_told(gibberish: str) -> None:
+    with pytest.raises(fluss.ConnectionError, match="does not speak the Fluss protocol"):
+        fluss.connect(gibberish)
+
+
+def test_a_cancelled_task_ends(silent: str) -> None:
+    async def main() -> None:
+        begun = time.monotonic()
+        with pytest.raises(asyncio.TimeoutError):
+            async with asyncio.timeout(0.2):
+                await aio.connect(silent, {"connect-timeout": "60 s"})
+        assert time.monotonic() - begun < 0.2 + AT_ONCE_SECONDS
+
+    asyncio.run(main())
+
+
+def test_awaiting_leaves_the_event_loop_free(silent: str) -> None:
+    async def main() -> None:
+        with pytest.raises(fluss.TimeoutError):
+            await asyncio.gather(aio.connect(silent, {"connect-timeout": "300 ms"})._open(), asyncio.sleep(0.1))
+
+    asyncio.run(main())
+
+
+def test_an_async_connection_is_not_open_before_it_is_awaited(silent: str) -> None:
+    connection = aio.connect(silent)
+    with pytest.raises(fluss.ClosedError, match="await it"):
+        connection.get_admin()
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_forked_child_is_told_so(silent: str) -> None:
+    with pytest.raises(fluss.TimeoutError):
+        fluss.connect(silent, {"connect-timeout": "10 ms"})
+    child = os.fork()
+    if child == 0:
+        try:
+            fluss.connect(silent, {"connect-timeout": "10 ms"})
+        except fluss.ForkError:
+            os._exit(0)
+        finally:
+            os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
