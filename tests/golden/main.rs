@@ -7,6 +7,7 @@ mod hashes;
 mod hostile_rows;
 mod hudi_keys;
 mod keys;
+mod log_batches;
 mod metadata_json;
 mod partitions;
 mod rows;

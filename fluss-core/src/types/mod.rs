@@ -15,6 +15,7 @@ pub use data_type::{DataType, Field, Kind, RowType};
 pub use datum::{Datum, OwnedRow, Row};
 pub use decimal::Decimal;
 pub use descriptor::{DatabaseDescriptor, TableDescriptor, TableDescriptorBuilder, TableInfo};
+#[cfg(feature = "client")]
 pub(crate) use path::check_name;
 pub use path::{PartitionName, PartitionSpec, PhysicalTablePath, TablePath};
 pub use property::{Compression, KvFormat, LakeFormat, LogFormat, TableProperties, ZstdLevel};

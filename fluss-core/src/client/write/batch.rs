@@ -41,7 +41,7 @@ impl Layout {
     fn open(&self) -> Rows {
         match self.row_format() {
             None => Rows::Columns(ColumnsBuilder::new(&self.row_type, 0)),
-            Some(format) => Rows::Records(RowsBuilder::new(format, self.schema_id)),
+            Some(format) => Rows::Records(RowsBuilder::new(format, self.schema_id, true)),
         }
     }
 
@@ -71,7 +71,7 @@ impl Layout {
     }
 
     fn encode_as_rows(&self, batch: RecordBatch, format: RowFormat) -> Result<UnsealedBatch, ValueError> {
-        let mut records = RowsBuilder::new(format, self.schema_id);
+        let mut records = RowsBuilder::new(format, self.schema_id, true);
         let rows = ArrowRows::new(batch, &self.row_type)?;
         for index in 0..rows.len() {
             records.append(&self.row_type, ChangeType::AppendOnly, &rows.row(index))?;

@@ -120,10 +120,10 @@ impl Walk {
             .nulls(nulls)
             .align_buffers(true);
         match data_type {
-            ArrowType::Boolean => builder = builder.add_buffer(self.buffer(length.div_ceil(8))?),
+            ArrowType::Boolean => builder = builder.add_buffer(self.exact(length.div_ceil(8))?),
             ArrowType::FixedSizeBinary(width) => {
                 let width = usize::try_from(*width).unwrap_or_default();
-                builder = builder.add_buffer(self.buffer(product(length, width)?)?);
+                builder = builder.add_buffer(self.exact(product(length, width)?)?);
             }
             ArrowType::Utf8 | ArrowType::Binary => {
                 let offsets = self.offsets(length)?;
@@ -144,7 +144,7 @@ impl Walk {
                 let width = other
                     .primitive_width()
                     .ok_or_else(|| fault(format!("type {other} is not stored")))?;
-                builder = builder.add_buffer(self.buffer(product(length, width)?)?);
+                builder = builder.add_buffer(self.exact(product(length, width)?)?);
             }
         }
         if length == 0 {
@@ -155,7 +155,20 @@ impl Walk {
     }
 
     fn offsets(&mut self, length: usize) -> Result<Buffer, DecodeError> {
-        self.buffer(product(length + 1, size_of::<i32>())?)
+        if length == 0 {
+            return self.buffer(size_of::<i32>());
+        }
+        self.exact(product(length + 1, size_of::<i32>())?)
+    }
+
+    /// The next buffer, of which exactly so many bytes are needed. Arrow panics on a size that is no multiple of a
+    /// value's.
+    fn exact(&mut self, needed: usize) -> Result<Buffer, DecodeError> {
+        let buffer = self.buffer(needed)?;
+        if buffer.len() < needed {
+            return Err(DecodeError::truncated("Arrow buffer", needed, buffer.len()));
+        }
+        Ok(buffer.slice_with_length(0, needed))
     }
 
     /// The next buffer. `expected` is the most that it needs to have.

@@ -23,14 +23,14 @@ pub struct RowsBuilder {
 }
 
 impl RowsBuilder {
-    /// A batch without rows.
-    pub fn new(format: RowFormat, schema_id: SchemaId) -> Self {
+    /// A batch without rows, of a table whose rows are only appended, or else of a changelog.
+    pub fn new(format: RowFormat, schema_id: SchemaId, append_only: bool) -> Self {
         Self {
             format,
             schema_id,
             bytes: vec![0; HEADER_BYTES],
             records: 0,
-            append_only: true,
+            append_only,
         }
     }
 
@@ -41,6 +41,12 @@ impl RowsBuilder {
         change_type: ChangeType,
         row: &(impl Row + ?Sized),
     ) -> Result<(), ValueError> {
+        if self.append_only != (change_type == ChangeType::AppendOnly) {
+            return Err(ValueError::row(format!(
+                "a change of type {} in this batch",
+                change_type.short()
+            )));
+        }
         let start = self.bytes.len();
         self.bytes.extend_from_slice(&[0; LENGTH_BYTES]);
         self.bytes.push(change_type.code());
@@ -55,7 +61,6 @@ impl RowsBuilder {
                     place.copy_from_slice(&length.to_le_bytes());
                 }
                 self.records += 1;
-                self.append_only &= change_type == ChangeType::AppendOnly;
                 Ok(())
             }
             Err(error) => {
