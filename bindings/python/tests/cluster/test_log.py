@@ -1,0 +1,214 @@
+"""Appending to and scanning log tables of a real cluster, in both faces."""
+
+import asyncio
+import datetime as dt
+import math
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+import fluss
+from fluss import aio
+from fluss.client.admin import OffsetSpec
+from fluss.types import Timestamp
+
+UTC = dt.timezone.utc
+NewTable = Callable[..., str]
+
+# Of each type: values that come back as they went in, the extremes among them.
+VALUES: dict[str, list[Any]] = {
+    "BOOLEAN": [True, False],
+    "TINYINT": [-128, 0, 127],
+    "SMALLINT": [-(2**15), 2**15 - 1],
+    "INT": [-(2**31), 2**31 - 1],
+    "BIGINT": [-(2**63), 2**63 - 1],
+    "FLOAT": [1.5, -math.inf, 3.4028234663852886e38],
+    "DOUBLE": [0.1, math.inf, 5e-324, 1.7976931348623157e308],
+    "CHAR(5)": ["", "äöü🎉x"],
+    "STRING": ["", "a\0b", "x" * 100_000],
+    "BINARY(2)": [b"\0\xff"],
+    "BYTES": [b"", b"\0" * 1000],
+    "DECIMAL(5,2)": [Decimal("-999.99"), Decimal("0.00")],
+    "DECIMAL(38,10)": [Decimal("9" * 28 + "." + "9" * 10), Decimal("-" + "9" * 28 + "." + "9" * 10)],
+    "DATE": [dt.date(1, 1, 1), dt.date(1970, 1, 1), dt.date(9999, 12, 31)],
+    "TIME(0)": [dt.time(0), dt.time(23, 59, 59)],
+    "TIME(3)": [dt.time(12, 0, 0, 1000), dt.time(23, 59, 59, 999_000)],
+    "TIMESTAMP(0)": [dt.datetime(1, 1, 1), dt.datetime(9999, 12, 31, 23, 59, 59)],
+    "TIMESTAMP(3)": [dt.datetime(1969, 12, 31, 23, 59, 59, 999_000)],
+    "TIMESTAMP(6)": [dt.datetime(1, 1, 1, 0, 0, 0, 1), dt.datetime(9999, 12, 31, 23, 59, 59, 999_999)],
+    "TIMESTAMP_LTZ(3)": [dt.datetime(2024, 2, 29, tzinfo=UTC)],
+    "TIMESTAMP_LTZ(6)": [dt.datetime(9999, 12, 31, 23, 59, 59, 999_999, tzinfo=UTC)],
+    "ARRAY<INT>": [[], [1, None, -(2**31)]],
+    "ARRAY<ARRAY<STRING>>": [[["a", None], None, []]],
+    "MAP<STRING,INT>": [{}, {"a": 1, "b": None}],
+    "MAP<INT,ARRAY<DATE>>": [{1: [dt.date(2020, 1, 1)], 2: None}],
+    "ROW<x INT,y ROW<z STRING,t TIMESTAMP(6)>>": [
+        {"x": 1, "y": {"z": None, "t": dt.datetime(2020, 1, 1, 0, 0, 0, 5)}},
+        {"x": None, "y": None},
+    ],
+}
+
+
+def read(table: Any, count: int) -> list[dict[str, Any]]:
+    """So many rows of a table from its beginning, in the order of their offsets."""
+    rows: list[dict[str, Any]] = []
+    with table.new_scan().create_log_scanner() as scanner:
+        scanner.subscribe_from_beginning()
+        while len(rows) < count:
+            records = scanner.poll(10_000)
+            assert len(records) > 0, f"{len(rows)} of {count} rows came"
+            rows += [record.get_row() for record in records]
+    return rows
+
+
+def write(table: Any, rows: list[Any]) -> None:
+    with table.new_append().create_writer() as writer:
+        for row in rows:
+            writer.append(row)
+
+
+@pytest.mark.parametrize("log_format", ["ARROW", "INDEXED", "COMPACTED"])
+def test_every_value_comes_back(connection: fluss.Connection, new_table: NewTable, log_format: str) -> None:
+    columns = {f"c{index}": data_type for index, data_type in enumerate(VALUES)}
+    path = new_table(properties={"table.log.format": log_format}, **columns)
+    most = max(map(len, VALUES.values()))
+    rows = [[values[index % len(values)] for values in VALUES.values()] for index in range(most)]
+    rows.append([None] * len(VALUES))
+    table = connection.get_table(path)
+    write(table, rows)
+    assert read(table, len(rows)) == [dict(zip(columns, row)) for row in rows]
+
+
+def test_rows_are_lists_tuples_or_dicts(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(id="INT", name="STRING"))
+    write(table, [[1, "a"], (2, "b"), {"name": "c", "id": 3}])
+    assert read(table, 3) == [{"id": 1, "name": "a"}, {"id": 2, "name": "b"}, {"id": 3, "name": "c"}]
+
+
+def test_a_handle_tells_the_offset(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(a="INT"))
+    writer = table.new_append().create_writer()
+    handles = [writer.append([number]) for number in range(3)]
+    writer.flush()
+    assert all(handle.done() for handle in handles)
+    assert [handle.wait(timeout=1) for handle in handles] == [0, 1, 2]
+    assert handles[0].wait() == 0
+
+
+def test_a_refused_row_leaves_the_writer_usable(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(a="INT NOT NULL", b="STRING"))
+    with table.new_append().create_writer() as writer:
+        writer.append([1, "x"])
+        for bad in ([None, "x"], ["1", "x"], [1], {"a": 1, "c": 2}, [2**31, "x"], 7):
+            with pytest.raises(fluss.DataError):
+                writer.append(bad)  # type: ignore[arg-type]
+        writer.append([2, None])
+    assert read(table, 2) == [{"a": 1, "b": "x"}, {"a": 2, "b": None}]
+    with pytest.raises(fluss.ClosedError):
+        writer.append([3, "x"])
+
+
+def test_records_know_where_they_are(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(buckets=3, a="INT"))
+    write(table, [[number] for number in range(100)])
+    seen: dict[int, list[int]] = {}
+    values: list[int] = []
+    with table.new_scan().create_log_scanner() as scanner:
+        scanner.subscribe_from_beginning()
+        while len(values) < 100:
+            records = scanner.poll(10_000)
+            assert len(records) == records.count() == sum(len(records.records(b)) for b in records.buckets())
+            for record in records:
+                seen.setdefault(record.bucket.bucket_id, []).append(record.offset)
+                values.append(record.row["a"])
+                assert record.change_type.short_string() == "+A" and record.timestamp > 0
+    assert sorted(values) == list(range(100))
+    assert all(offsets == list(range(len(offsets))) for offsets in seen.values())
+
+
+def test_a_scan_begins_where_it_is_told(connection: fluss.Connection, new_table: NewTable) -> None:
+    path = new_table(a="INT")
+    table = connection.get_table(path)
+    write(table, [[number] for number in range(10)])
+    with table.new_scan().create_log_scanner() as scanner:
+        scanner.subscribe(0, 7)
+        assert [record.row["a"] for record in scanner.poll(10_000)] == [7, 8, 9]
+        scanner.subscribe(0, OffsetSpec.latest())
+        assert scanner.poll(100).is_empty()
+        scanner.unsubscribe(0)
+        with pytest.raises(fluss.ArgumentError, match="bucket"):
+            scanner.subscribe(5, 0)
+    with pytest.raises(fluss.ClosedError):
+        scanner.poll(0)
+    assert connection.get_admin().list_offsets(path, [0], OffsetSpec.latest()) == {0: 10}
+
+
+def test_only_projected_columns_are_read(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(a="INT", b="STRING", c="DOUBLE"))
+    write(table, [[1, "x", 0.5]])
+    with table.new_scan().project(["c", "a"]).create_log_scanner() as scanner:
+        scanner.subscribe_from_beginning(0)
+        assert [record.get_row() for record in scanner.poll(10_000)] == [{"c": 0.5, "a": 1}]
+    with table.new_scan().project([1]).create_log_scanner() as scanner:
+        scanner.subscribe_from_beginning(0)
+        assert scanner.poll_arrow(10_000).to_pyarrow().to_pydict() == {"b": ["x"]}
+    with pytest.raises(fluss.SchemaError, match="'nope'"):
+        table.new_scan().project(["nope"]).create_log_scanner()
+    with pytest.raises(IndexError):
+        table.new_scan().project([3]).create_log_scanner()
+
+
+def test_moments_are_read_exactly(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(t="TIMESTAMP(9)", z="TIMESTAMP_LTZ(9)", d="DATE"))
+    write(table, [[Timestamp(1, 2), Timestamp(-1, 999_999), dt.date(1970, 1, 2)]])
+    with table.new_scan().create_log_scanner() as scanner:
+        scanner.subscribe_from_beginning()
+        (record,) = scanner.poll(10_000)
+    assert record.get_row(exact=True) == {"t": Timestamp(1, 2), "z": Timestamp(-1, 999_999), "d": 1}
+    assert record.get_row()["t"] == dt.datetime(1970, 1, 1, 0, 0, 0, 1000)
+
+
+def test_iterating_waits_for_records(connection: fluss.Connection, new_table: NewTable) -> None:
+    table = connection.get_table(new_table(a="INT"))
+    write(table, [[number] for number in range(5)])
+    with table.new_scan().create_log_scanner() as scanner:
+        scanner.subscribe_from_beginning()
+        taken = [record.row["a"] for record, _ in zip(scanner, range(5))]
+    assert taken == list(range(5))
+
+
+def test_everything_works_awaited(target: str, new_table: NewTable) -> None:
+    path = new_table(a="INT", b="STRING")
+
+    async def main() -> None:
+        async with aio.connect(target) as connection:
+            table = await connection.get_table(path)
+            async with table.new_append().create_writer() as writer:
+                handles = [writer.append([number, str(number)]) for number in range(10)]
+                await writer.flush()
+                assert await asyncio.gather(*handles) == list(range(10))
+                with pytest.raises(fluss.DataError):
+                    writer.append(["x", "y"])
+            async with table.new_scan().create_log_scanner() as scanner:
+                await scanner.subscribe_from_beginning()
+                records = await scanner.poll(10_000)
+                assert [record.row["a"] for record in records] == list(range(10))
+                with pytest.raises(asyncio.TimeoutError):
+                    async with asyncio.timeout(0.1):
+                        await scanner.poll(60_000)
+                writer = table.new_append().create_writer()
+                await writer.append([10, None])
+                async for record in scanner:
+                    assert record.get_row() == {"a": 10, "b": None}
+                    break
+
+    asyncio.run(main())
+
+
+def test_a_primary_key_table_takes_no_appends(connection: fluss.Connection) -> None:
+    schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
+    connection.get_admin().create_table("fluss.keyed", fluss.TableDescriptor(schema), True)
+    with pytest.raises(fluss.ArgumentError, match="primary key"):
+        connection.get_table("fluss.keyed").new_append().create_writer()

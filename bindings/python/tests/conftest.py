@@ -1,0 +1,50 @@
+"""The real cluster that the tests in `cluster/` share."""
+
+import sys
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+import fluss
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
+
+from fluss_cluster import Cluster  # noqa: E402
+
+
+@pytest.fixture(scope="session")
+def cluster() -> Iterator[Cluster]:
+    with Cluster(tablet_servers=1) as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def target(cluster: Cluster) -> str:
+    return f"fluss://{cluster.bootstrap}"
+
+
+@pytest.fixture(scope="session")
+def connection(target: str) -> Iterator[fluss.Connection]:
+    with fluss.connect(target) as opened:
+        yield opened
+
+
+_numbers = count()
+
+
+@pytest.fixture
+def new_table(connection: fluss.Connection) -> Callable[..., str]:
+    """Creates a table of its own for a test and returns its path: ``new_table(a="INT", b="STRING")``."""
+
+    def create(buckets: int = 1, properties: dict[str, str] | None = None, **columns: str) -> str:
+        path = f"fluss.python_{next(_numbers)}"
+        builder = fluss.Schema.new_builder()
+        for name, data_type in columns.items():
+            builder.column(name, data_type)
+        descriptor = fluss.TableDescriptor(builder.build(), bucket_count=buckets, properties=properties)
+        connection.get_admin().create_table(path, descriptor)
+        return path
+
+    return create
