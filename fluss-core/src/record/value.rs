@@ -1,0 +1,70 @@
+//! Stored values: what look-ups and limit scans of primary-key tables return (`records.md` §3).
+
+use super::Take;
+use crate::error::DecodeError;
+use crate::id::SchemaId;
+
+/// A stored value: an encoded row, and the schema that it was written under.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct StoredValue<'a> {
+    /// The schema of the row.
+    pub schema_id: SchemaId,
+    /// The encoded row.
+    pub row: &'a [u8],
+}
+
+impl<'a> StoredValue<'a> {
+    /// Reads a stored value.
+    pub fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut take = Take::new("stored value", bytes);
+        Ok(Self {
+            schema_id: SchemaId(i16::from_le_bytes(take.array()?)),
+            row: take.rest,
+        })
+    }
+
+    /// Appends the stored value to `out`.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.schema_id.get().to_le_bytes());
+        out.extend_from_slice(self.row);
+    }
+}
+
+/// The values of a batch, as a limit scan returns them (`records.md` §3.2).
+///
+/// # Errors
+///
+/// A batch that is cut, of an unknown magic, or with values that reach beyond it.
+pub fn decode_values(bytes: &[u8]) -> Result<Vec<StoredValue<'_>>, DecodeError> {
+    let mut take = Take::new("value batch", bytes);
+    let length = take.count()?;
+    let mut inner = Take::new("value batch", take.bytes(length)?);
+    let [magic] = inner.array()?;
+    if magic != 0 {
+        return Err(DecodeError::new("value batch", format!("unknown magic {magic}")));
+    }
+    let count = inner.count()?;
+    (0..count)
+        .map(|_| {
+            let length = inner.count()?;
+            StoredValue::decode(inner.bytes(length)?)
+        })
+        .collect()
+}
+
+/// A batch of values.
+pub fn encode_values(values: &[StoredValue<'_>]) -> Vec<u8> {
+    let mut batch = vec![0; 4];
+    batch.push(0);
+    batch.extend_from_slice(&(values.len() as i32).to_le_bytes());
+    for value in values {
+        let length = size_of::<i16>() + value.row.len();
+        batch.extend_from_slice(&(length as i32).to_le_bytes());
+        value.encode(&mut batch);
+    }
+    let length = (batch.len() - 4) as i32;
+    if let Some(place) = batch.first_chunk_mut() {
+        *place = length.to_le_bytes();
+    }
+    batch
+}
