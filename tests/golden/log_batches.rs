@@ -191,30 +191,29 @@ fn check_batch(vector: &Value, generation: Generation) {
     let batch = only_batch(hex(&vector["batch"]), generation);
     batch.verify_checksum().unwrap();
     check_header(&batch, vector);
-    match row_format(vector) {
-        Some(format) => check_rows(&batch, vector, &row_type, format),
-        None => {
-            assert_eq!(
-                batch.change_types().unwrap().map(|types| types.to_vec()),
-                change_types(vector)
-            );
-            check_arrow(&batch, &row_type, &rows(vector, &row_type));
-            check_arrow_again(&batch, vector, &row_type);
-        }
+    if let Some(format) = row_format(vector) {
+        check_rows(&batch, vector, &row_type, format)
+    } else {
+        assert_eq!(
+            batch.change_types().unwrap().map(|types| types.to_vec()),
+            change_types(vector)
+        );
+        check_arrow(&batch, &row_type, &rows(vector, &row_type));
+        check_arrow_again(&batch, vector, &row_type);
     }
 }
 
 #[test]
 fn log_batches_are_read_and_written() {
     each("log_batches.json", 51, |vector| {
-        check_batch(vector, Generation::V0_9)
+        check_batch(vector, Generation::V0_9);
     });
 }
 
 #[test]
 fn log_batches_of_the_next_generation_are_read() {
     each("log_batches_1_0_snapshot.json", 15, |vector| {
-        check_batch(vector, Generation::V1_0)
+        check_batch(vector, Generation::V1_0);
     });
 }
 
@@ -306,7 +305,7 @@ fn a_flipped_bit_is_an_error_under_the_checksum_and_harmless_without() {
                 match row_format(&vector) {
                     None => drop(decode_arrow(&batch, &arrow_schema(&row_type))),
                     Some(format) => {
-                        drop(decode_rows(&batch, format, &row_type).collect::<Result<Vec<_>, _>>())
+                        drop(decode_rows(&batch, format, &row_type).collect::<Result<Vec<_>, _>>());
                     }
                 }
             }

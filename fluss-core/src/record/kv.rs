@@ -100,14 +100,14 @@ fn put_varint(mut number: usize, out: &mut Vec<u8>) {
 /// A batch that was received.
 #[derive(Clone, Debug)]
 pub struct KvBatch {
-    bytes: Bytes,
-    crc: u32,
     /// The schema of the rows.
     pub schema_id: SchemaId,
     /// The idempotent writer and the number of the batch, if there is one.
     pub stamp: Option<(WriterId, BatchSequence)>,
     /// The number of records.
     pub record_count: usize,
+    crc: u32,
+    bytes: Bytes,
 }
 
 /// A record of a batch: a key, and its row unless the key is deleted.
@@ -145,13 +145,7 @@ impl KvBatch {
         let sequence = take.i32()?;
         let record_count = take.count()?;
         let stamp = (writer >= 0).then_some((WriterId(writer), BatchSequence(sequence)));
-        Ok(Self {
-            crc,
-            schema_id,
-            stamp,
-            record_count,
-            bytes,
-        })
+        Ok(Self { schema_id, stamp, record_count, crc, bytes })
     }
 
     /// Compares the bytes with the checksum. A 0.9.1 server does not.
