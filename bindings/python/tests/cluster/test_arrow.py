@@ -138,4 +138,4 @@ def test_a_schema_comes_from_arrow_and_goes_there() -> None:
     assert schema.get_columns() == [("id", "INT NOT NULL"), ("tags", "ARRAY<STRING>"), ("d", "DATE")]
     assert pa.schema(schema).names == arrow.names
     with pytest.raises(fluss.SchemaError, match="u"):
-        fluss.Schema(pa.schema([("u", pa.union([], "sparse"))]))
+        fluss.Schema(pa.schema([("u", pa.month_day_nano_interval())]))
