@@ -20,7 +20,7 @@ def numbers(start: int = 0, count: int = ROWS) -> Any:
 
 
 def read(table: Any, count: int) -> Any:
-    tables = []
+    tables: list[Any] = []
     with table.new_scan().create_log_scanner() as scanner:
         scanner.subscribe_from_beginning()
         while sum(map(len, tables)) < count:
@@ -75,7 +75,7 @@ def test_batches_know_where_they_are(connection: fluss.Connection, new_table: Ne
         for start in range(0, 30, 10):
             writer.append_arrow(numbers(start, 10))
             writer.flush()
-    batches = []
+    batches: list[Any] = []
     with table.new_scan().create_log_scanner() as scanner:
         scanner.subscribe_from_beginning()
         while sum(map(len, batches)) < 30:

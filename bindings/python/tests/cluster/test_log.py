@@ -15,7 +15,7 @@ from fluss import aio
 from fluss.client.admin import OffsetSpec
 from fluss.types import Timestamp
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 NewTable = Callable[..., str]
 
 # Of each type: values that come back as they went in, the extremes among them.
@@ -79,7 +79,7 @@ def test_every_value_comes_back(connection: fluss.Connection, new_table: NewTabl
     rows.append([None] * len(VALUES))
     table = connection.get_table(path)
     write(table, rows)
-    assert read(table, len(rows)) == [dict(zip(columns, row)) for row in rows]
+    assert read(table, len(rows)) == [dict(zip(columns, row, strict=True)) for row in rows]
 
 
 def test_rows_are_lists_tuples_or_dicts(connection: fluss.Connection, new_table: NewTable) -> None:
