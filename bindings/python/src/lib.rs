@@ -1,7 +1,7 @@
 //! The extension module `fluss._fluss`: the glue between the client and the Python package.
 //!
-//! Each operation has one entry here, which returns a [`pending::Pending`]; the faces in `python/fluss` wait for it or
-//! await it. Values go through [`convert`], errors through [`error`], and bulk data as Arrow.
+//! Each operation has one entry here, which returns a `pending::Pending`; the faces in `python/fluss` wait for it or
+//! await it. Values go through `convert`, errors through `error`, and bulk data as Arrow.
 
 mod admin;
 mod arrow;

@@ -5,6 +5,7 @@ import inspect
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
@@ -22,9 +23,9 @@ SHARED = [kind for kind in vars(fluss._fluss).values() if inspect.isclass(kind)]
 """What is the same in both faces, because nothing in it waits or because it can do both."""
 
 
-def classes(module: object) -> dict[str, type]:
+def classes(module: ModuleType) -> dict[str, type]:
     """The classes that a face defines itself."""
-    own = getattr(module, "__name__")
+    own = module.__name__
     found = {name: kind for name, kind in vars(module).items() if inspect.isclass(kind)}
     return {name: kind for name, kind in found.items() if kind.__module__ == own and kind not in SHARED}
 
@@ -41,13 +42,13 @@ FACES = [(fluss.client, fluss.aio), (fluss.client.admin, fluss.aio.admin)]
 
 
 @pytest.mark.parametrize(("blocking", "awaited"), FACES)
-def test_both_faces_have_the_same_names(blocking: object, awaited: object) -> None:
-    assert getattr(blocking, "__all__") == getattr(awaited, "__all__")
+def test_both_faces_have_the_same_names(blocking: ModuleType, awaited: ModuleType) -> None:
+    assert blocking.__all__ == awaited.__all__
     assert classes(blocking).keys() == classes(awaited).keys()
 
 
 @pytest.mark.parametrize(("blocking", "awaited"), FACES)
-def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: object, awaited: object) -> None:
+def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: ModuleType, awaited: ModuleType) -> None:
     for name, kind in classes(blocking).items():
         expected = {TWINS.get(method, method): signature for method, signature in methods(kind).items()}
         found = {m: s for m, s in methods(classes(awaited)[name]).items() if m not in AWAITED_ONLY}
@@ -57,7 +58,8 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: obje
 
 
 @pytest.mark.parametrize(
-    "module", ["fluss", "fluss.aio", "fluss.client", "fluss.config", "fluss.errors", "fluss.metadata", "fluss.types"]
+    "module",
+    ["fluss", "fluss.aio", "fluss.client", "fluss.config", "fluss.errors", "fluss.metadata", "fluss.types"],
 )
 def test_everything_that_is_exported_is_there_and_documented(module: str) -> None:
     imported = importlib.import_module(module)
@@ -67,7 +69,9 @@ def test_everything_that_is_exported_is_there_and_documented(module: str) -> Non
 
 
 def run(*command: str) -> None:
-    done = subprocess.run([sys.executable, "-m", *command], cwd=TESTS, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, "-m", *command], cwd=TESTS.parent, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -76,6 +80,7 @@ def test_the_stubs_say_what_is_there() -> None:
     run("mypy.stubtest", "fluss._fluss", "--allowlist", str(TESTS / "stubtest-allowlist.txt"), "--concise")
 
 
-def test_the_package_is_typed() -> None:
+def test_the_package_and_its_tests_are_typed() -> None:
     pytest.importorskip("mypy")
     run("mypy", "--strict", "-p", "fluss")
+    run("mypy", "--strict", "tests")

@@ -6,7 +6,7 @@ import pickle
 import pytest
 
 import fluss
-from fluss.metadata import DatabaseDescriptor, Schema, TableBucket, TableDescriptor, TablePath
+from fluss.metadata import DatabaseDescriptor, Schema, TableBucket, TableDescriptor, TableDescriptorBuilder, TablePath
 from fluss.types import DataType, DataTypes, Timestamp
 
 CONSTRUCTED = {
@@ -121,7 +121,9 @@ def test_a_descriptor_is_built_as_in_java_or_with_keywords() -> None:
 
 
 def test_keys_are_given_one_by_one_or_in_a_list() -> None:
-    builder = lambda: TableDescriptor.builder().schema(people())
+    def builder() -> TableDescriptorBuilder:
+        return TableDescriptor.builder().schema(people())
+
     assert builder().distributed_by(1, "id").build() == builder().distributed_by(1, ["id"]).build()
     assert builder().partitioned_by("id").build().get_partition_keys() == ["id"]
 

@@ -11,7 +11,7 @@ import fluss
 from fluss.metadata import Schema
 from fluss.types import Timestamp
 
-UTC = dt.timezone.utc
+UTC = dt.UTC
 
 
 def schema(data_type: str) -> Schema:
@@ -92,9 +92,7 @@ TAKEN = [
 
 
 @pytest.mark.parametrize(("data_type", "value", "expected"), TAKEN)
-def test_a_value_of_another_kind_is_taken_if_nothing_is_lost(
-    data_type: str, value: object, expected: object
-) -> None:
+def test_a_value_of_another_kind_is_taken_if_nothing_is_lost(data_type: str, value: object, expected: object) -> None:
     assert through(data_type, value) == expected
 
 
@@ -128,7 +126,11 @@ REFUSED = [
     ("TIME(3)", dt.time(1, 2, 3, 4), "more digits of the second than TIME(3)"),
     ("TIME(0)", dt.time(1, 2, 3, 400_000), "more digits of the second than TIME(0)"),
     ("TIMESTAMP(3)", dt.datetime(2020, 1, 1, 0, 0, 0, 1), "more digits of the second than TIMESTAMP(3)"),
-    ("TIMESTAMP(6)", dt.datetime(2020, 1, 1, tzinfo=UTC), "TIMESTAMP takes a datetime.datetime without tzinfo"),
+    (
+        "TIMESTAMP(6)",
+        dt.datetime(2020, 1, 1, tzinfo=UTC),
+        "TIMESTAMP takes a datetime.datetime without tzinfo",
+    ),
     ("TIMESTAMP(6)", dt.date(2020, 1, 1), "TIMESTAMP takes a datetime.datetime"),
     ("TIMESTAMP_LTZ(6)", dt.datetime(2020, 1, 1), "TIMESTAMP_LTZ takes a datetime.datetime with tzinfo"),
     ("ARRAY<INT>", "12", "ARRAY takes a list"),
@@ -140,9 +142,7 @@ REFUSED = [
 
 
 @pytest.mark.parametrize(("data_type", "value", "message"), REFUSED)
-def test_a_value_that_does_not_fit_is_refused_and_names_the_column(
-    data_type: str, value: object, message: str
-) -> None:
+def test_a_value_that_does_not_fit_is_refused_and_names_the_column(data_type: str, value: object, message: str) -> None:
     with pytest.raises(fluss.DataError) as raised:
         through(data_type, value)
     assert message in str(raised.value)
@@ -169,7 +169,9 @@ TWO = Schema.new_builder().column("a", "INT").column("b", "STRING").build()
 
 
 @pytest.mark.parametrize("row", [[1, "x"], (1, "x"), {"a": 1, "b": "x"}, {"b": "x", "a": 1}])
-def test_a_row_is_a_list_a_tuple_or_a_dict(row: list[object] | tuple[object, ...] | dict[str, object]) -> None:
+def test_a_row_is_a_list_a_tuple_or_a_dict(
+    row: list[object] | tuple[object, ...] | dict[str, object],
+) -> None:
     assert TWO.check_row(row) == {"a": 1, "b": "x"}
 
 

@@ -66,7 +66,11 @@ def test_a_table_is_what_its_descriptor_said(connection: fluss.Connection) -> No
 def test_what_is_missing_is_named(connection: fluss.Connection) -> None:
     with pytest.raises(fluss.NotFoundError, match="fluss.nowhere") as raised:
         connection.get_table("fluss.nowhere")
-    assert (raised.value.table, raised.value.code, raised.value.name) == ("fluss.nowhere", 7, "TABLE_NOT_EXIST")
+    assert (raised.value.table, raised.value.code, raised.value.name) == (
+        "fluss.nowhere",
+        7,
+        "TABLE_NOT_EXIST",
+    )
     assert raised.value.operation and raised.value.server and not raised.value.retriable
     with pytest.raises(fluss.NotFoundError, match="nodb"):
         connection.get_admin().list_tables("nodb")

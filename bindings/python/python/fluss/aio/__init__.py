@@ -96,7 +96,7 @@ class Connection:
         await self.close()
 
     def __repr__(self) -> str:
-        return repr(self._opened or 'Connection(not open)')
+        return repr(self._opened or "Connection(not open)")
 
 
 @final
@@ -154,8 +154,11 @@ class AppendWriter:
         self._core = core
 
     def append(self, row: Row) -> WriteHandle:
-        """Puts a row (list, tuple or dict) into the writer's buffer, and waits only while the buffer is full: with the event loop,
-        which `append_arrow` does not hold up."""
+        """Puts a row (list, tuple or dict) into the writer's buffer.
+
+        It is not awaited. While the buffer is full it holds up the event loop: a producer that outruns its cluster
+        awaits a handle now and then, or uses `append_arrow`, which is awaited.
+        """
         return self._core.append(row)
 
     async def append_arrow(self, data: object) -> WriteHandle:

@@ -89,7 +89,10 @@ class Admin:
         return await self._core.create_partition(table_path, dict(partition_spec), ignore_if_exists)
 
     async def drop_partition(
-        self, table_path: TablePath | str, partition_spec: Mapping[str, str], ignore_if_not_exists: bool = False
+        self,
+        table_path: TablePath | str,
+        partition_spec: Mapping[str, str],
+        ignore_if_not_exists: bool = False,
     ) -> None:
         """Drops the partition that has these values of the partition keys."""
         return await self._core.drop_partition(table_path, dict(partition_spec), ignore_if_not_exists)

@@ -1,0 +1,48 @@
+"""Logins at a real cluster that asks for them."""
+
+from collections.abc import Iterator
+
+import pytest
+
+import fluss
+from fluss_cluster import Cluster
+
+
+@pytest.fixture(scope="module")
+def guarded() -> Iterator[Cluster]:
+    with Cluster(sasl=True) as cluster:
+        yield cluster
+
+
+def login(cluster: Cluster, user: str, password: str) -> fluss.Connection:
+    options = {
+        "security.protocol": "SASL",
+        "security.sasl.username": user,
+        "security.sasl.password": password,
+    }
+    return fluss.connect(f"fluss://{cluster.bootstrap}", options)
+
+
+def test_a_user_logs_in(guarded: Cluster) -> None:
+    with login(guarded, "root", guarded.users["root"]) as connection:
+        assert "fluss" in connection.get_admin().list_databases()
+
+
+def test_a_wrong_password_is_refused(guarded: Cluster) -> None:
+    with pytest.raises(fluss.AuthError, match="authentication") as raised:
+        login(guarded, "root", "wrong")
+    assert "wrong" not in str(raised.value).replace("wrong password", "")
+
+
+def test_without_a_login_nothing_is_answered(guarded: Cluster) -> None:
+    with pytest.raises(fluss.FlussError) as raised:
+        fluss.connect(f"fluss://{guarded.bootstrap}")
+    assert isinstance(raised.value, fluss.AuthError), raised.value
+
+
+def test_a_user_without_rights_is_refused(guarded: Cluster) -> None:
+    user = next(name for name in guarded.users if name != "root")
+    with login(guarded, user, guarded.users[user]) as connection:
+        with pytest.raises(fluss.AuthError) as raised:
+            connection.get_admin().create_database("forbidden")
+    assert raised.value.code == 48 and raised.value.name == "AUTHORIZATION_EXCEPTION"
