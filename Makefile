@@ -26,7 +26,7 @@ lint: setup .venv/installed
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo check --package fluss-core --no-default-features
 	cargo check --package fluss-rpc --no-default-features
-	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --quiet
+	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --quiet
 
 setup:
 	scripts/setup

@@ -192,7 +192,7 @@ fn check_batch(vector: &Value, generation: Generation) {
     batch.verify_checksum().unwrap();
     check_header(&batch, vector);
     if let Some(format) = row_format(vector) {
-        check_rows(&batch, vector, &row_type, format)
+        check_rows(&batch, vector, &row_type, format);
     } else {
         assert_eq!(
             batch.change_types().unwrap().map(|types| types.to_vec()),

@@ -45,10 +45,9 @@ fn values_are_read_and_written() {
         let values = decode_values(&bytes).unwrap();
         let records = vector["records"].as_array().unwrap();
         assert_eq!(values.len(), records.len());
-        values
-            .iter()
-            .zip(records)
-            .for_each(|(value, record)| check(value, record, &row_type, format));
+        for (value, record) in values.iter().zip(records) {
+            check(value, record, &row_type, format);
+        }
         assert_eq!(encode_values(&values), bytes);
         for length in 0..bytes.len() {
             assert!(decode_values(&bytes[..length]).is_err());

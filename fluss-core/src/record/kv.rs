@@ -145,7 +145,13 @@ impl KvBatch {
         let sequence = take.i32()?;
         let record_count = take.count()?;
         let stamp = (writer >= 0).then_some((WriterId(writer), BatchSequence(sequence)));
-        Ok(Self { schema_id, stamp, record_count, crc, bytes })
+        Ok(Self {
+            schema_id,
+            stamp,
+            record_count,
+            crc,
+            bytes,
+        })
     }
 
     /// Compares the bytes with the checksum. A 0.9.1 server does not.

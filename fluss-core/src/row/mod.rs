@@ -54,7 +54,7 @@ impl From<KvFormat> for RowFormat {
 impl RowFormat {
     /// Appends a row to `out`.
     ///
-    /// Rows that pass [`check`] encode; what `check` finds is not looked for a second time.
+    /// Rows that pass [`check()`] encode; what `check` finds is not looked for a second time.
     ///
     /// # Errors
     /// A value of another type than its column, or one that the format cannot hold, such as a CHAR of more bytes than
