@@ -1,0 +1,79 @@
+//! What the client promises, on a real cluster of three tablet servers.
+
+mod errors;
+mod faults;
+mod log_tables;
+
+use std::future::Future;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use fluss_client::types::{Schema, TableDescriptor, TablePath};
+use fluss_client::{Connection, LogScanner, Table};
+use fluss_cluster::{Cluster, Spec};
+
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Runs a test on a runtime of its own.
+fn run<T>(test: impl Future<Output = T>) -> T {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap()
+        .block_on(test)
+}
+
+fn start(spec: Spec) -> Cluster {
+    Cluster::start(spec).unwrap()
+}
+
+async fn connect(cluster: &Cluster) -> Connection {
+    fluss_client::connect(&format!("fluss://{}", cluster.bootstrap()))
+        .await
+        .unwrap()
+}
+
+/// Creates a table under a name of its own.
+async fn create(connection: &Connection, schema: Schema, buckets: i32, properties: &[(&str, &str)]) -> Table {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let path = TablePath::new("fluss", format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+    let no_key: [&str; 0] = [];
+    let descriptor = properties
+        .iter()
+        .fold(TableDescriptor::builder(schema), |builder, (key, value)| {
+            builder.property(*key, *value)
+        })
+        .distributed_by(buckets, no_key)
+        .build()
+        .unwrap();
+    connection
+        .admin()
+        .create_table(&path, &descriptor, false)
+        .await
+        .unwrap();
+    connection.table(&path).await.unwrap()
+}
+
+/// Polls until there are so many records, and hands each over.
+async fn read(
+    scanner: &LogScanner,
+    count: usize,
+    mut take: impl FnMut(i32, i64, Vec<fluss_client::types::Datum<'static>>),
+) {
+    use fluss_client::types::Row;
+    let deadline = tokio::time::Instant::now() + PATIENCE;
+    let mut read = 0;
+    while read < count {
+        assert!(
+            tokio::time::Instant::now() < deadline,
+            "{read} of {count} records came"
+        );
+        let records = scanner.poll(Duration::from_secs(1)).await.unwrap();
+        read += records.len();
+        for (bucket, record) in records.iter() {
+            take(bucket.bucket.get(), record.offset, record.row.to_owned_row());
+        }
+    }
+    assert_eq!(read, count);
+}
