@@ -145,6 +145,6 @@ fn a_killed_leader_is_replaced_under_load_and_every_row_is_there_once() {
             cluster.wait_ready(PATIENCE).unwrap();
         }
         println!("{ROUNDS} kills, {} rows", found.len());
-        assert_eq!(found.len() as i64, i64::from(ROUNDS) * 2 * ROWS);
+        assert_eq!(i64::try_from(found.len()).unwrap(), i64::from(ROUNDS) * 2 * ROWS);
     });
 }

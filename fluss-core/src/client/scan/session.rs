@@ -358,3 +358,128 @@ impl Subscription {
         code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{BucketId, SchemaId, TableId};
+    use crate::record::log::{ChangeType, RowsBuilder};
+    use crate::row::RowFormat;
+    use crate::types::{DataType, Datum, Field, RowType};
+
+    const TIMEOUT: Duration = Duration::from_secs(2);
+
+    fn session() -> Session {
+        Session::new(TablePath::new("d", "t"), ScannerOptions::default())
+    }
+
+    fn bucket(number: i32) -> TableBucket {
+        TableBucket::new(TableId(1), BucketId(number))
+    }
+
+    fn server() -> ServerAddress {
+        ServerAddress {
+            host: "h".to_owned(),
+            port: 1,
+        }
+    }
+
+    /// What there is to ask the one server for.
+    fn ask(session: &mut Session, now: Instant) -> Vec<Wanted> {
+        let (by_server, lost) = session.wanted(now, |_| Some(server()), |_| false);
+        assert!(lost.is_empty());
+        by_server.into_iter().flat_map(|(_, wanted)| wanted).collect()
+    }
+
+    /// An answer with one batch of three rows.
+    fn three_rows() -> PbFetchLogRespForBucket {
+        let row_type = RowType::new([Field::new("a", DataType::int())]);
+        let mut rows = RowsBuilder::new(RowFormat::Compacted, SchemaId(1), true);
+        for value in 0..3 {
+            rows.append(&row_type, ChangeType::AppendOnly, &[Datum::Int(value)])
+                .unwrap();
+        }
+        let records = rows.finish().unwrap().seal(None);
+        PbFetchLogRespForBucket {
+            records: Some(records),
+            ..Default::default()
+        }
+    }
+
+    fn refusal(code: ErrorCode) -> PbFetchLogRespForBucket {
+        PbFetchLogRespForBucket {
+            error_code: Some(code.number()),
+            ..Default::default()
+        }
+    }
+
+    #[test]
+    fn the_next_fetch_begins_where_the_last_ended() {
+        let (mut session, now) = (session(), Instant::now());
+        session.subscribe(bucket(0), None);
+        let wanted = ask(&mut session, now);
+        assert_eq!(wanted[0].offset, EARLIEST);
+        assert!(ask(&mut session, now).is_empty(), "one fetch at a time");
+        session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
+        assert_eq!(ask(&mut session, now)[0].offset, 3);
+        let fetched = session.next_fetched().unwrap();
+        assert_eq!((fetched.from, fetched.batch.record_count()), (0, 3));
+    }
+
+    #[test]
+    fn records_before_the_start_are_marked_and_batches_before_it_left_out() {
+        let (mut session, now) = (session(), Instant::now());
+        for (start, expected) in [(2, Some(2)), (3, None)] {
+            session.subscribe(bucket(0), Some(start));
+            let wanted = ask(&mut session, now);
+            session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
+            assert_eq!(session.next_fetched().map(|fetched| fetched.from), expected);
+        }
+    }
+
+    #[test]
+    fn an_answer_to_a_former_subscription_is_dropped() {
+        let (mut session, now) = (session(), Instant::now());
+        session.subscribe(bucket(0), Some(0));
+        let former = ask(&mut session, now);
+        session.subscribe(bucket(0), Some(1));
+        session.on_answer(&former[0], Some(three_rows()), &server(), now);
+        assert!(!session.has_fetched());
+        assert_eq!(ask(&mut session, now)[0].offset, 1);
+    }
+
+    #[test]
+    fn a_moved_bucket_rests_and_one_out_of_range_fails_every_poll() {
+        let (mut session, now) = (session(), Instant::now());
+        session.subscribe(bucket(0), Some(9));
+        let wanted = ask(&mut session, now);
+        let moved = refusal(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        assert!(
+            session.on_answer(&wanted[0], Some(moved), &server(), now),
+            "the leader is looked for"
+        );
+        assert!(ask(&mut session, now).is_empty());
+        let rested = session.next_wake().unwrap();
+        let wanted = ask(&mut session, rested);
+        let out_of_range = refusal(ErrorCode::LOG_OFFSET_OUT_OF_RANGE);
+        assert!(!session.on_answer(&wanted[0], Some(out_of_range), &server(), rested));
+        for _ in 0..2 {
+            let error = session.error(rested, TIMEOUT).unwrap();
+            assert_eq!(error.code(), Some(ErrorCode::LOG_OFFSET_OUT_OF_RANGE));
+        }
+    }
+
+    #[test]
+    fn silence_is_told_once_for_each_span_of_time() {
+        let (mut session, now) = (session(), Instant::now());
+        session.subscribe(bucket(0), Some(0));
+        let wanted = ask(&mut session, now);
+        assert!(session.error(now, TIMEOUT).is_none());
+        assert_eq!(session.next_timeout(TIMEOUT), Some(now + TIMEOUT));
+        let error = session.error(now + TIMEOUT, TIMEOUT).unwrap();
+        assert_eq!(error.to_string(), "poll d.t bucket 0 at h:1: no answer within 2s");
+        assert!(session.error(now + TIMEOUT, TIMEOUT).is_none());
+        session.on_answer(&wanted[0], Some(three_rows()), &server(), now + TIMEOUT);
+        assert_eq!(session.next_timeout(TIMEOUT), None);
+    }
+}

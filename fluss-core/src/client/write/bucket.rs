@@ -145,7 +145,10 @@ impl BucketQueue {
                 self.pause = None;
                 return settle(&batch, Ok(offset));
             }
-            Outcome::Refused(code, error) => (judge(code, position == 0), error),
+            Outcome::Refused(code, error) => {
+                let first = position == 0 && self.waiting.front().is_none_or(|head| head.id > batch.id);
+                (judge(code, first), error)
+            }
             Outcome::Unknown(error) => (Verdict::Retry { refresh: true }, error),
             Outcome::Impossible(error) => (Verdict::Fail, error),
         };
@@ -248,5 +251,105 @@ fn settle(batch: &Batch, outcome: Result<Option<Offset>, Error>) -> Followup {
     Followup {
         released: batch.bytes,
         ..Followup::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::error::{Context, ErrorKind};
+    use crate::id::{SchemaId, WriterId};
+    use crate::record::log::RowsBuilder;
+    use crate::row::RowFormat;
+
+    const IN_FLIGHT: usize = 5;
+
+    /// A bucket of writer 7 with encoded batches 1, 2 and so on.
+    fn queue(batches: u64, now: Instant) -> BucketQueue {
+        let mut queue = BucketQueue::default();
+        queue.sequences.adopt(WriterId(7));
+        let mut id = 0;
+        for _ in 0..batches {
+            let encoded = RowsBuilder::new(RowFormat::Compacted, SchemaId(1), true)
+                .finish()
+                .unwrap();
+            queue.push(&mut id, Stage::Encoded(encoded), 10, now, Arc::default());
+        }
+        queue
+    }
+
+    fn send(queue: &mut BucketQueue, now: Instant) -> Option<(u64, i64, i32)> {
+        if !queue.is_due(now, IN_FLIGHT) {
+            return None;
+        }
+        let batch = queue.send_next(true)?;
+        batch
+            .stamp
+            .map(|stamp| (batch.id, stamp.writer.get(), stamp.sequence.get()))
+    }
+
+    fn lost() -> Outcome {
+        Outcome::Unknown(Context::new("append").error(ErrorKind::NoServer))
+    }
+
+    fn refused(code: ErrorCode) -> Outcome {
+        Outcome::Refused(code, Context::new("append").error(ErrorKind::server(code, None)))
+    }
+
+    #[test]
+    fn at_most_five_batches_are_on_their_way() {
+        let now = Instant::now();
+        let mut queue = queue(7, now);
+        let sent: Vec<_> = std::iter::from_fn(|| send(&mut queue, now)).collect();
+        assert_eq!(sent, [(1, 7, 0), (2, 7, 1), (3, 7, 2), (4, 7, 3), (5, 7, 4)]);
+        queue.on_outcome(1, Outcome::Stored(Some(0)), now, u32::MAX);
+        assert_eq!(send(&mut queue, now), Some((6, 7, 5)));
+    }
+
+    #[test]
+    fn a_batch_that_was_lost_is_sent_again_alone_in_its_order_and_under_its_number() {
+        let now = Instant::now();
+        let mut queue = queue(3, now);
+        for id in 1..=3 {
+            assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
+        }
+        for id in [2, 1] {
+            assert!(queue.on_outcome(id, lost(), now, u32::MAX).refresh);
+        }
+        let later = now + Duration::from_secs(10);
+        assert_eq!(send(&mut queue, later), None, "batch 3 is still on its way");
+        queue.on_outcome(3, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), later, u32::MAX);
+        let much_later = later + Duration::from_secs(10);
+        for (id, sequence) in [(1, 0), (2, 1), (3, 2)] {
+            assert_eq!(send(&mut queue, much_later), Some((id, 7, sequence)));
+            assert_eq!(send(&mut queue, much_later), None);
+            queue.on_outcome(id, Outcome::Stored(None), much_later, u32::MAX);
+        }
+    }
+
+    #[test]
+    fn a_lost_number_makes_the_bucket_another_writer() {
+        let now = Instant::now();
+        let mut queue = queue(2, now);
+        send(&mut queue, now);
+        let followup = queue.on_outcome(1, refused(ErrorCode::RECORD_TOO_LARGE), now, u32::MAX);
+        assert!(followup.failure.is_some());
+        assert_eq!(followup.released, 10);
+        assert!(queue.lacks_writer());
+        queue.sequences.adopt(WriterId(8));
+        assert_eq!(send(&mut queue, now), Some((2, 8, 0)));
+    }
+
+    #[test]
+    fn what_waits_for_too_long_fails() {
+        let now = Instant::now();
+        let mut queue = queue(1, now);
+        let delivery = queue.unsettled().next().unwrap().delivery.clone();
+        let timeout = Duration::from_secs(2);
+        assert_eq!(queue.next_wake(Duration::ZERO, timeout), Some(now + timeout));
+        let late = |_: &Batch| Context::new("append").error(ErrorKind::NoServer);
+        assert!(queue.expire(now, timeout, late).is_empty());
+        assert_eq!(queue.expire(now + timeout, timeout, late).len(), 1);
+        assert!(delivery.outcome().unwrap().is_err());
     }
 }

@@ -70,7 +70,8 @@ pub(crate) enum Verdict {
     Fail,
 }
 
-/// Judges an answer to a batch. `first` says that no earlier batch of the bucket is on its way.
+/// Judges an answer to a batch. `first` says that no earlier batch of the bucket is on its way, or waits to be sent
+/// again.
 pub(crate) fn judge(code: ErrorCode, first: bool) -> Verdict {
     match code {
         ErrorCode::DUPLICATE_SEQUENCE => Verdict::Stored,
