@@ -8,7 +8,7 @@ export FLUSS_CLUSTER_CACHE ?= $(CURDIR)/.cache/fluss-cluster
 .PHONY: demo test test-rust test-python lint setup
 
 demo: setup $(FLIGHTS)
-	cargo build --release --package fluss-client --example flights --package fluss-cluster
+	cargo build --release --package fluss-client --example flights
 	scripts/with-cluster cargo run --quiet --release --package fluss-client --example flights -- '{}' $(FLIGHTS)
 
 test: test-rust test-python
