@@ -1,5 +1,6 @@
 """The real cluster that the tests in `cluster/` share."""
 
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from itertools import count
@@ -12,6 +13,9 @@ import fluss
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
 
 from fluss_cluster import Cluster  # noqa: E402
+
+# A shell starts what it runs in the background with interrupts ignored, and some of the tests send them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
