@@ -402,6 +402,7 @@ public final class Peer {
             result.put("op", job.get("op").asText());
             switch (job.get("op").asText()) {
                 case "append_rows" -> append(job, result);
+                case "append_one" -> appendOne(job, result);
                 case "scan_rows" -> scan(job, result, new int[] {0, 1, 2, 3});
                 case "scan_projected" -> scan(job, result, new int[] {0, 2});
                 case "connect" -> connects(job, result);
@@ -423,6 +424,22 @@ public final class Peer {
                 clock.stop(result);
             }
             result.put("rows", rows);
+        }
+
+        private static void appendOne(JsonNode job, Map<String, Object> result) throws Exception {
+            long[] nanos = new long[job.get("rows").asInt()];
+            try (Connection connection = Peer.connect(job); Table table = connection.getTable(path(job))) {
+                AppendWriter writer = table.newAppend().createWriter();
+                Clock clock = new Clock();
+                for (int i = 0; i < nanos.length; i++) {
+                    long begun = System.nanoTime();
+                    writer.append(row(i));
+                    writer.flush();
+                    nanos[i] = System.nanoTime() - begun;
+                }
+                clock.stop(result);
+            }
+            percentiles(nanos, result);
         }
 
         private static GenericRow row(long i) {
@@ -480,6 +497,10 @@ public final class Peer {
                 }
             }
             clock.stop(result);
+            percentiles(nanos, result);
+        }
+
+        private static void percentiles(long[] nanos, Map<String, Object> result) {
             Arrays.sort(nanos);
             result.put("rows", nanos.length);
             result.put("p50_micros", nanos[(nanos.length - 1) / 2] / 1000);

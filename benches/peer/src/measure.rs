@@ -6,18 +6,21 @@ use std::time::{Duration, Instant};
 const TICK: f64 = 0.01;
 
 /// Wall clock and the processor time of the whole process.
+#[derive(Debug)]
 pub struct Clock {
     wall: Instant,
     cpu: f64,
 }
 
 /// What a clock has measured, in seconds.
-pub struct Times {
-    pub wall: f64,
-    pub cpu: f64,
+#[derive(Debug)]
+pub(crate) struct Times {
+    pub(crate) wall: f64,
+    pub(crate) cpu: f64,
 }
 
 impl Clock {
+    /// Starts both.
     pub fn start() -> Self {
         Self {
             wall: Instant::now(),
@@ -25,7 +28,7 @@ impl Clock {
         }
     }
 
-    pub fn stop(&self) -> Times {
+    pub(crate) fn stop(&self) -> Times {
         Times {
             wall: self.wall.elapsed().as_secs_f64(),
             cpu: cpu_seconds() - self.cpu,
@@ -34,13 +37,15 @@ impl Clock {
 }
 
 /// The duration below which `percent` of the sorted `durations` are.
-pub fn percentile_micros(durations: &[Duration], percent: usize) -> u128 {
+pub(crate) fn percentile_micros(durations: &[Duration], percent: usize) -> u64 {
     let last = durations.len().saturating_sub(1);
-    durations.get(last * percent / 100).map_or(0, Duration::as_micros)
+    durations
+        .get(last * percent / 100)
+        .map_or(0, |duration| duration.as_micros() as u64)
 }
 
 /// `VmHWM` of the process.
-pub fn peak_rss_kib() -> u64 {
+pub(crate) fn peak_rss_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok())

@@ -1,0 +1,62 @@
+//! The rows of the benchmark's table.
+
+use std::sync::Arc;
+
+use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray, TimestampMicrosecondArray};
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use arrow::error::ArrowError;
+
+use crate::Job;
+
+/// 2024-01-01T00:00:00, in microseconds since the epoch.
+pub const FIRST_MICROS: i64 = 1_704_067_200_000_000;
+
+/// The positions of the columns.
+pub mod column {
+    #![allow(missing_docs, reason = "they have the names of the columns")]
+    pub const ID: usize = 0;
+    pub const NAME: usize = 1;
+    pub const VALUE: usize = 2;
+    pub const AT: usize = 3;
+}
+
+/// The name in row `i`.
+pub fn name(i: i64) -> String {
+    format!("name-{}", 10_000 + i % 90_000)
+}
+
+/// The columns as Arrow.
+pub fn schema() -> SchemaRef {
+    Arc::new(Schema::new(vec![
+        Field::new("id", DataType::Int64, true),
+        Field::new("name", DataType::Utf8, true),
+        Field::new("value", DataType::Float64, true),
+        Field::new("at", DataType::Timestamp(TimeUnit::Microsecond, None), true),
+    ]))
+}
+
+/// Rows `begin..end` as one batch, in a schema like [`schema`].
+pub fn batch(begin: i64, end: i64, schema: SchemaRef) -> Result<RecordBatch, ArrowError> {
+    RecordBatch::try_new(
+        schema,
+        vec![
+            Arc::new(Int64Array::from_iter_values(begin..end)),
+            Arc::new(StringArray::from_iter_values((begin..end).map(name))),
+            Arc::new(Float64Array::from_iter_values(
+                (begin..end).map(|i| i as f64 * 0.5),
+            )),
+            Arc::new(TimestampMicrosecondArray::from_iter_values(
+                (begin..end).map(|i| FIRST_MICROS + i),
+            )),
+        ],
+    )
+}
+
+/// All rows of a job as batches.
+pub fn batches(job: &Job, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowError> {
+    let step = job.batch_rows.max(1);
+    (0..job.rows)
+        .step_by(step)
+        .map(|begin| batch(begin, job.rows.min(begin + step as i64), schema.clone()))
+        .collect()
+}
