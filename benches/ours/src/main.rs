@@ -6,7 +6,8 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use bench_peer::rows::{self, column};
 use bench_peer::{Clock, Job, Measured, Outcome};
-use fluss_client::types::{Datum, Row, TablePath, Timestamp};
+use fluss_client::arrow::ArrowRow;
+use fluss_client::types::{Datum, TablePath, Timestamp};
 use fluss_client::{Connection, LogScanner, StartOffset, Table};
 
 const POLL: Duration = Duration::from_millis(200);
@@ -90,7 +91,7 @@ async fn scan_rows(job: &Job, table: &Table) -> Outcome<Measured> {
     let (mut rows, mut sum) = (0, 0);
     while rows < job.rows {
         for (_, record) in scanner.poll(POLL).await?.iter() {
-            sum += touch(&record.row);
+            sum += touch(&record.row)?;
             rows += 1;
         }
     }
@@ -98,16 +99,13 @@ async fn scan_rows(job: &Job, table: &Table) -> Outcome<Measured> {
 }
 
 /// Reads every column, as a program that wants rows does.
-fn touch(row: &impl Row) -> i64 {
+fn touch(row: &ArrowRow<'_>) -> Outcome<i64> {
     std::hint::black_box((
-        row.datum(column::NAME),
-        row.datum(column::VALUE),
-        row.datum(column::AT),
+        row.get::<&str>(column::NAME)?,
+        row.get::<f64>(column::VALUE)?,
+        row.get::<Timestamp>(column::AT)?,
     ));
-    match row.datum(column::ID) {
-        Datum::BigInt(id) => id,
-        _ => 0,
-    }
+    Ok(row.get(column::ID)?.unwrap_or_default())
 }
 
 async fn scan_batches(job: &Job, scanner: LogScanner) -> Outcome<Measured> {

@@ -8,9 +8,11 @@ mod conform;
 mod rows;
 mod schema;
 mod split;
+mod value;
 
 pub use columns::ColumnsBuilder;
 pub use conform::conform;
 pub use rows::{ArrowRow, ArrowRows};
 pub use schema::{arrow_schema, row_type, user_schema, with_schema};
 pub use split::{data_bytes, split};
+pub use value::ColumnValue;

@@ -13,6 +13,7 @@ use arrow::datatypes::{
 use arrow::record_batch::RecordBatch;
 
 use super::schema::{retag, unit};
+use super::value::{Cell, ColumnValue};
 use crate::error::ValueError;
 use crate::types::{DataType, Datum, Decimal, Kind, Row, RowType, Timestamp};
 
@@ -105,6 +106,40 @@ impl<'a> ArrowRow<'a> {
     }
 }
 
+impl<'a> ArrowRow<'a> {
+    /// The value at a position as the Rust type of its column, without the way over a [`Datum`]; nothing if it is
+    /// null. DATE is an `i32` of days, TIME an `i32` of milliseconds.
+    ///
+    /// # Errors
+    ///
+    /// A column of another type, or none at this position.
+    #[inline]
+    pub fn get<T: ColumnValue<'a>>(&self, index: usize) -> Result<Option<T>, ValueError> {
+        let column = self.rows.columns.get(index);
+        match column {
+            Some(column) if column.is_null(self.index) => Ok(None),
+            Some(column) => match T::of(Cell {
+                values: &column.values,
+                index: self.index,
+            }) {
+                Some(value) => Ok(Some(value)),
+                None => Err(self.mismatch::<T>(index)),
+            },
+            None => Err(self.mismatch::<T>(index)),
+        }
+    }
+
+    #[cold]
+    fn mismatch<T>(&self, index: usize) -> ValueError {
+        let schema = self.rows.batch.schema_ref();
+        let wanted = std::any::type_name::<T>();
+        match schema.fields().get(index) {
+            Some(field) => ValueError::column(field.name(), format!("{} is not {wanted}", field.data_type())),
+            None => ValueError::row(format!("no column {index} in a row of {}", schema.fields().len())),
+        }
+    }
+}
+
 impl fmt::Debug for ArrowRow<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_list()
@@ -122,7 +157,7 @@ struct Column {
 }
 
 #[derive(Debug)]
-enum Values {
+pub(super) enum Values {
     Boolean(BooleanArray),
     TinyInt(PrimitiveArray<Int8Type>),
     SmallInt(PrimitiveArray<Int16Type>),
@@ -154,10 +189,16 @@ impl Column {
     }
 
     fn datum(&self, index: usize) -> Datum<'_> {
-        if index >= self.length || self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(index)) {
+        if self.is_null(index) {
             return Datum::Null;
         }
         self.values.datum(index)
+    }
+
+    /// Whether the value at a position is null, or beyond the last.
+    #[inline]
+    fn is_null(&self, index: usize) -> bool {
+        index >= self.length || self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(index))
     }
 }
 
@@ -262,7 +303,7 @@ fn range(offsets: &OffsetBuffer<i32>, index: usize) -> std::ops::Range<usize> {
 }
 
 /// A time of day; digits beyond the millisecond, which only foreign writers store, are cut.
-fn millis(count: i64, unit: TimeUnit) -> i32 {
+pub(super) fn millis(count: i64, unit: TimeUnit) -> i32 {
     let millis = match unit {
         TimeUnit::Second => count.saturating_mul(1_000),
         TimeUnit::Millisecond => count,
@@ -272,7 +313,7 @@ fn millis(count: i64, unit: TimeUnit) -> i32 {
     i32::try_from(millis).unwrap_or(i32::MAX)
 }
 
-fn moment(count: i64, unit: TimeUnit) -> Timestamp {
+pub(super) fn moment(count: i64, unit: TimeUnit) -> Timestamp {
     match unit {
         TimeUnit::Second => Timestamp::from_millis(count.saturating_mul(1_000)),
         TimeUnit::Millisecond => Timestamp::from_millis(count),
@@ -329,6 +370,25 @@ mod tests {
             assert_eq!(rows.row(0).to_owned_row(), full);
             assert_eq!(rows.row(1).to_owned_row(), empty);
         }
+    }
+
+    #[test]
+    fn values_are_had_as_the_type_of_their_column_only() {
+        let row_type = row_type("ROW<a BIGINT,b STRING,c TIME(3)>");
+        let mut columns = ColumnsBuilder::new(&row_type, 1);
+        columns
+            .append(&[Datum::BigInt(7), Datum::from("x"), Datum::Null])
+            .unwrap();
+        let rows = ArrowRows::new(columns.finish().unwrap(), &row_type).unwrap();
+        let row = rows.row(0);
+        assert_eq!(row.get::<i64>(0), Ok(Some(7)));
+        assert_eq!(row.get::<&str>(1), Ok(Some("x")));
+        assert_eq!(row.get::<i32>(2), Ok(None));
+        assert_eq!(
+            row.get::<i32>(1).unwrap_err().to_string(),
+            "column 'b': Utf8 is not i32"
+        );
+        assert!(row.get::<i32>(3).is_err());
     }
 
     #[test]

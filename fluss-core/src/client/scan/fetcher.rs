@@ -1,7 +1,8 @@
 //! The task that carries out what the session decides.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
@@ -9,7 +10,7 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::session::{Session, Wanted};
+use super::session::{Fetch, Fetched, Session, Wanted};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, Result};
 use crate::id::PartitionId;
@@ -31,10 +32,28 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Session> {
         self.session.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    /// The next batch for the consumer. What it leaves room for is fetched while the consumer is busy with it.
+    pub(super) fn next_fetched(&self) -> Option<Fetched> {
+        let fetched = self.lock().next_fetched()?;
+        self.wake.notify_one();
+        Some(fetched)
+    }
+
+    /// As [`next_fetched`](Self::next_fetched), all that there are now.
+    pub(super) fn take_fetched(&self) -> VecDeque<Fetched> {
+        let fetched = self.lock().take_fetched();
+        self.wake.notify_one();
+        fetched
+    }
 }
 
+/// How many fetches that wait for news one server may have. With one, a bucket that comes to its end while others wait
+/// there already would not be asked for until they are answered.
+const WAITING: usize = 4;
+
 enum Event {
-    Answered(ServerAddress, Vec<Wanted>, Result<proto::FetchLogResponse>),
+    Answered(Fetch, Result<proto::FetchLogResponse>),
     Refreshed,
 }
 
@@ -43,8 +62,8 @@ pub(super) struct Fetcher {
     shared: Arc<Shared>,
     connection: Connection,
     tasks: JoinSet<Event>,
-    /// Servers with a fetch under way: one each.
-    busy: HashSet<ServerAddress>,
+    /// How many fetches are under way to a server, of those that wait for news and of those that do not.
+    busy: HashMap<(ServerAddress, bool), usize>,
     refreshing: bool,
 }
 
@@ -54,7 +73,7 @@ impl Fetcher {
             shared,
             connection,
             tasks: JoinSet::new(),
-            busy: HashSet::new(),
+            busy: HashMap::new(),
             refreshing: false,
         }
     }
@@ -80,30 +99,35 @@ impl Fetcher {
     fn advance(&mut self, now: Instant) {
         let cluster = self.connection.cluster();
         let leader = |bucket: &_| cluster.leader(bucket).cloned();
-        let (by_server, lost) = self
-            .shared
-            .lock()
-            .wanted(now, leader, |server| self.busy.contains(server));
-        for (server, wanted) in by_server {
-            self.fetch(server, wanted);
+        let busy = |server: &ServerAddress, waits: bool| {
+            let most = if waits { WAITING } else { 1 };
+            self.busy
+                .get(&(server.clone(), waits))
+                .is_some_and(|count| *count >= most)
+        };
+        let (fetches, lost) = self.shared.lock().fetches(now, leader, busy);
+        for fetch in fetches {
+            self.fetch(fetch);
         }
         if !lost.is_empty() {
             self.refresh();
         }
     }
 
-    fn fetch(&mut self, server: ServerAddress, wanted: Vec<Wanted>) {
-        self.busy.insert(server.clone());
-        let request = self.request(&wanted);
+    fn fetch(&mut self, fetch: Fetch) {
+        *self.busy.entry((fetch.server.clone(), fetch.waits)).or_default() += 1;
+        let request = self.request(&fetch);
         let connection = self.connection.clone();
-        let context = Context::new("poll").table(&self.shared.info.path).server(&server);
+        let context = Context::new("poll")
+            .table(&self.shared.info.path)
+            .server(&fetch.server);
         self.tasks.spawn(async move {
-            let answer = ask(&connection, &server, &request, &context).await;
-            Event::Answered(server, wanted, answer)
+            let answer = ask(&connection, &fetch.server, &request, &context).await;
+            Event::Answered(fetch, answer)
         });
     }
 
-    fn request(&self, wanted: &[Wanted]) -> proto::FetchLogRequest {
+    fn request(&self, fetch: &Fetch) -> proto::FetchLogRequest {
         let options = &self.connection.options().scanner;
         let bytes = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
         let columns = self.shared.columns.as_deref().unwrap_or_default();
@@ -117,14 +141,19 @@ impl Fetcher {
             table_id: self.shared.info.id.get(),
             projection_pushdown_enabled: self.shared.columns.is_some(),
             projected_fields: columns.iter().map(|column| *column as i32).collect(),
-            buckets_req: wanted.iter().map(bucket).collect(),
+            buckets_req: fetch.buckets.iter().map(bucket).collect(),
             ..Default::default()
+        };
+        let wait = if fetch.waits {
+            options.fetch_wait
+        } else {
+            Duration::ZERO
         };
         proto::FetchLogRequest {
             follower_server_id: -1,
             max_bytes: bytes(options.fetch_max_bytes),
             tables_req: vec![table],
-            max_wait_ms: Some(i32::try_from(options.fetch_wait.as_millis()).unwrap_or(i32::MAX)),
+            max_wait_ms: Some(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX)),
             min_bytes: Some(bytes(options.fetch_min_bytes)),
             ..Default::default()
         }
@@ -148,11 +177,13 @@ impl Fetcher {
     fn on_event(&mut self, event: Event) {
         match event {
             Event::Refreshed => self.refreshing = false,
-            Event::Answered(server, wanted, answer) => {
-                self.busy.remove(&server);
+            Event::Answered(fetch, answer) => {
+                if let Some(count) = self.busy.get_mut(&(fetch.server.clone(), fetch.waits)) {
+                    *count -= 1;
+                }
                 match answer {
-                    Ok(response) => self.on_response(&server, &wanted, response),
-                    Err(error) => self.on_failure(&wanted, &error),
+                    Ok(response) => self.on_response(&fetch.server, &fetch.buckets, response),
+                    Err(error) => self.on_failure(&fetch.buckets, &error),
                 }
                 self.shared.news.notify_waiters();
             }

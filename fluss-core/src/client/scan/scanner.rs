@@ -233,8 +233,11 @@ impl LogScanner {
             return Ok(records);
         }
         while room > 0 {
-            let Some((bucket, id, mut run)) = self.next_run(&mut rest)? else {
-                break;
+            let (bucket, id, mut run) = match self.next_run(&mut rest) {
+                Ok(Some(next)) => next,
+                // A later poll tells what is wrong with a batch, when the records before it are delivered.
+                Err(error) if records.is_empty() => return Err(error),
+                Ok(None) | Err(_) => break,
             };
             let taken = run.split_to(room);
             room -= taken.range.len();
@@ -245,7 +248,6 @@ impl LogScanner {
                 *rest = Some((bucket, id, run));
             }
         }
-        self.inner.shared.wake.notify_one();
         Ok(records)
     }
 
@@ -260,7 +262,7 @@ impl LogScanner {
         {
             return Ok(Some((bucket, subscription, run)));
         }
-        let Some(fetched) = self.inner.shared.lock().next_fetched() else {
+        let Some(fetched) = self.inner.shared.next_fetched() else {
             return Ok(None);
         };
         let run = self
@@ -291,20 +293,25 @@ impl LogScanner {
         {
             batches.push(run.into_batch(bucket));
         }
-        while let Some(fetched) = self.take_fetched() {
-            batches.push(
-                self.inner
-                    .decoder
-                    .batch(&fetched)
-                    .map_err(|error| self.undecodable(&fetched, error))?,
-            );
+        let mut failure = None;
+        for fetched in self.inner.shared.take_fetched() {
+            // A bucket is not read beyond a batch that cannot be decoded.
+            if failure
+                .as_ref()
+                .is_some_and(|(bucket, _)| *bucket == fetched.bucket)
+            {
+                continue;
+            }
+            match self.inner.decoder.batch(&fetched) {
+                Ok(batch) => batches.push(batch),
+                Err(error) => failure = Some((fetched.bucket, self.undecodable(&fetched, error))),
+            }
         }
-        self.inner.shared.wake.notify_one();
-        Ok(batches)
-    }
-
-    fn take_fetched(&self) -> Option<Fetched> {
-        self.inner.shared.lock().next_fetched()
+        match failure {
+            // A later poll tells it, when what was decoded is delivered.
+            Some((_, error)) if batches.is_empty() => Err(error),
+            _ => Ok(batches),
+        }
     }
 
     /// The batches as they come, without end. It yields an error as [`poll`](Self::poll) fails, and goes on.

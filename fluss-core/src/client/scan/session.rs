@@ -19,6 +19,9 @@ use crate::types::TablePath;
 /// The wire's word for the first record that is still there (`messages.md` 1015).
 const EARLIEST: Offset = -2;
 
+/// How many full answers of a bucket may wait for the consumer.
+const AHEAD: usize = 2;
+
 /// What a scanner is subscribed to, where it stands, and what has been fetched.
 pub(super) struct Session {
     table: TablePath,
@@ -38,6 +41,8 @@ struct Subscription {
     /// From where to fetch; nothing for the first record that is still there.
     next: Option<Offset>,
     in_flight: bool,
+    /// Whether the server is believed to have more: not since an answer that reached the end of the log.
+    behind: bool,
     fetched_bytes: usize,
     pause: Option<Pause>,
     /// Since when the bucket is asked for without any answer, and where.
@@ -57,6 +62,16 @@ pub(super) struct Fetched {
     pub(super) batch: LogBatch,
     /// Records before this offset are not wanted.
     pub(super) from: Offset,
+}
+
+/// A fetch to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Fetch {
+    pub(super) server: ServerAddress,
+    /// Whether the server is to wait for records. Buckets that are behind never share a fetch with those that have
+    /// to wait for news.
+    pub(super) waits: bool,
+    pub(super) buckets: Vec<Wanted>,
 }
 
 /// One bucket of a fetch.
@@ -90,6 +105,7 @@ impl Session {
             id: self.last_subscription,
             next,
             in_flight: false,
+            behind: true,
             fetched_bytes: 0,
             pause: None,
             unanswered: None,
@@ -126,24 +142,24 @@ impl Session {
             .retain(|other| other.subscription != fetched.subscription);
     }
 
-    /// What to ask each server for now, and the buckets that no server is known to lead. A server that is `busy` is
-    /// left alone.
-    pub(super) fn wanted(
+    /// The fetches to send now, and the buckets that no server is known to lead. A server that is `busy` with fetches
+    /// that wait, or that do not, gets no more of them.
+    pub(super) fn fetches(
         &mut self,
         now: Instant,
         leader: impl Fn(&TableBucket) -> Option<ServerAddress>,
-        busy: impl Fn(&ServerAddress) -> bool,
-    ) -> (Vec<(ServerAddress, Vec<Wanted>)>, Vec<TableBucket>) {
-        let mut by_server: Vec<(ServerAddress, Vec<Wanted>)> = Vec::new();
+        busy: impl Fn(&ServerAddress, bool) -> bool,
+    ) -> (Vec<Fetch>, Vec<TableBucket>) {
+        let mut fetches: Vec<Fetch> = Vec::new();
         let mut lost = Vec::new();
         if self.fetched_bytes >= self.options.fetch_max_bytes {
-            return (by_server, lost);
+            return (fetches, lost);
         }
         for bucket in self.in_turn() {
             let Some(subscription) = self.buckets.get_mut(&bucket) else {
                 continue;
             };
-            if !subscription.is_due(now, self.options.fetch_max_bytes_per_bucket) {
+            if !subscription.is_due(now, AHEAD * self.options.fetch_max_bytes_per_bucket) {
                 continue;
             }
             let server = leader(&bucket);
@@ -153,7 +169,8 @@ impl Session {
                 lost.push(bucket);
                 continue;
             };
-            if busy(&server) {
+            let waits = !subscription.behind;
+            if busy(&server, waits) {
                 continue;
             }
             subscription.in_flight = true;
@@ -167,12 +184,17 @@ impl Session {
                 subscription: subscription.id,
                 offset,
             };
-            match by_server.iter_mut().find(|(other, _)| *other == server) {
-                Some((_, buckets)) => buckets.push(wanted),
-                None => by_server.push((server, vec![wanted])),
+            let same = |fetch: &&mut Fetch| fetch.server == server && fetch.waits == waits;
+            match fetches.iter_mut().find(same) {
+                Some(fetch) => fetch.buckets.push(wanted),
+                None => fetches.push(Fetch {
+                    server,
+                    waits,
+                    buckets: vec![wanted],
+                }),
             }
         }
-        (by_server, lost)
+        (fetches, lost)
     }
 
     fn in_turn(&mut self) -> Vec<TableBucket> {
@@ -217,7 +239,13 @@ impl Session {
             subscription.error = Some(context.error(ErrorKind::InvalidArgument(reason.to_owned())));
             return false;
         }
-        self.take(wanted, answer.records.unwrap_or_default(), &context);
+        let records = answer.records.unwrap_or_default();
+        // An answer without records was at the end, whatever the server knows to be behind it.
+        let more = !records.is_empty();
+        self.take(wanted, records, &context);
+        if let Some(subscription) = self.subscription(wanted) {
+            subscription.behind = more && subscription.next < answer.high_watermark;
+        }
         false
     }
 
@@ -262,6 +290,15 @@ impl Session {
                 }
             }
         }
+    }
+
+    /// All batches that wait for the consumer.
+    pub(super) fn take_fetched(&mut self) -> VecDeque<Fetched> {
+        self.fetched_bytes = 0;
+        for subscription in self.buckets.values_mut() {
+            subscription.fetched_bytes = 0;
+        }
+        std::mem::take(&mut self.fetched)
     }
 
     /// The next batch for the consumer.
@@ -386,9 +423,9 @@ mod tests {
 
     /// What there is to ask the one server for.
     fn ask(session: &mut Session, now: Instant) -> Vec<Wanted> {
-        let (by_server, lost) = session.wanted(now, |_| Some(server()), |_| false);
+        let (fetches, lost) = session.fetches(now, |_| Some(server()), |_, _| false);
         assert!(lost.is_empty());
-        by_server.into_iter().flat_map(|(_, wanted)| wanted).collect()
+        fetches.into_iter().flat_map(|fetch| fetch.buckets).collect()
     }
 
     /// An answer with one batch of three rows.
@@ -402,6 +439,7 @@ mod tests {
         let records = rows.finish().unwrap().seal(None);
         PbFetchLogRespForBucket {
             records: Some(records),
+            high_watermark: Some(3),
             ..Default::default()
         }
     }
@@ -424,6 +462,28 @@ mod tests {
         assert_eq!(ask(&mut session, now)[0].offset, 3);
         let fetched = session.next_fetched().unwrap();
         assert_eq!((fetched.from, fetched.batch.record_count()), (0, 3));
+    }
+
+    #[test]
+    fn a_bucket_that_is_behind_does_not_share_a_fetch_with_one_that_waits_for_news() {
+        let (mut session, now) = (session(), Instant::now());
+        for number in 0..2 {
+            session.subscribe(bucket(number), Some(0));
+        }
+        let wanted = ask(&mut session, now);
+        let more = PbFetchLogRespForBucket {
+            high_watermark: Some(9),
+            ..three_rows()
+        };
+        session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
+        session.on_answer(&wanted[1], Some(more), &server(), now);
+        let (mut fetches, _) = session.fetches(now, |_| Some(server()), |_, _| false);
+        fetches.sort_by_key(|fetch| fetch.waits);
+        let buckets: Vec<_> = fetches
+            .iter()
+            .map(|fetch| (fetch.waits, fetch.buckets[0].bucket))
+            .collect();
+        assert_eq!(buckets, [(false, wanted[1].bucket), (true, wanted[0].bucket)]);
     }
 
     #[test]

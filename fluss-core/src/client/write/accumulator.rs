@@ -184,8 +184,9 @@ impl Accumulator {
             .all(|queue| queue.open.is_none() && queue.unsettled().next().is_none())
     }
 
-    /// The batches to be encoded: full ones, and those that have waited long enough for more rows.
-    pub(super) fn take_raw(&mut self, now: Instant) -> Vec<(BatchKey, Rows)> {
+    /// The batches to be encoded: full ones, and those that have waited long enough for more rows. With the memory
+    /// that each holds.
+    pub(super) fn take_raw(&mut self, now: Instant) -> Vec<(BatchKey, Rows, usize)> {
         let mut raw = Vec::new();
         for (bucket, queue) in &mut self.buckets {
             if queue
@@ -199,7 +200,7 @@ impl Accumulator {
                 if matches!(batch.stage, Stage::Raw(_))
                     && let Stage::Raw(rows) = std::mem::replace(&mut batch.stage, Stage::Encoding)
                 {
-                    raw.push(((*bucket, batch.id), rows));
+                    raw.push(((*bucket, batch.id), rows, batch.bytes));
                 }
             }
         }

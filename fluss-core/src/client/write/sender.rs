@@ -22,6 +22,9 @@ use crate::id::{BucketId, PartitionId, WriterId};
 use crate::record::log::UnsealedBatch;
 use crate::types::TableInfo;
 
+/// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
+const SMALL_BYTES: usize = 32 << 10;
+
 /// What a writer and its sender share.
 pub(super) struct Shared {
     pub(super) info: Arc<TableInfo>,
@@ -117,8 +120,8 @@ impl Sender {
         let released = self.shared.lock().expire(now);
         self.shared.memory.release(released);
         let raw = self.shared.lock().take_raw(now);
-        for (key, rows) in raw {
-            self.encode(key, rows);
+        for (key, rows, bytes) in raw {
+            self.encode(key, rows, bytes);
         }
         let cluster = self.connection.cluster();
         let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
@@ -131,8 +134,12 @@ impl Sender {
         self.clear(&obstacles, now);
     }
 
-    fn encode(&mut self, key: BatchKey, rows: Rows) {
+    /// Encodes a small batch at once, and a large one on a thread of its own.
+    fn encode(&mut self, key: BatchKey, rows: Rows, bytes: usize) {
         let layout = self.shared.layout.clone();
+        if bytes <= SMALL_BYTES {
+            return self.on_event(Event::Encoded(key, layout.encode(rows)));
+        }
         self.tasks
             .spawn_blocking(move || Event::Encoded(key, layout.encode(rows)));
     }

@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io::{Read, Write};
 
-use arrow::buffer::{Buffer, MutableBuffer};
+use arrow::buffer::Buffer;
 use arrow::ipc::CompressionType;
 use zstd::bulk::{Compressor, Decompressor};
 
@@ -89,30 +89,31 @@ pub(super) fn decompress(
             "{size} bytes decompressed, at most {limit} are expected"
         )));
     }
-    let mut raw = MutableBuffer::from_len_zeroed(size);
-    let written = match codec {
-        CompressionType::ZSTD => unzstd(frame, raw.as_slice_mut()),
-        CompressionType::LZ4_FRAME => unlz4(frame, raw.as_slice_mut()),
+    let raw = match codec {
+        CompressionType::ZSTD => unzstd(frame, size),
+        CompressionType::LZ4_FRAME => unlz4(frame, size),
         other => return Err(fault(format!("unknown codec {other:?}"))),
     };
-    match written {
-        Some(written) if written == size => Ok(raw.into()),
-        _ => Err(fault(format!("the frame does not hold {size} bytes"))),
-    }
+    raw.filter(|raw| raw.len() == size)
+        .map(Buffer::from_vec)
+        .ok_or_else(|| fault(format!("the frame does not hold {size} bytes")))
 }
 
-fn unzstd(frame: &[u8], raw: &mut [u8]) -> Option<usize> {
+fn unzstd(frame: &[u8], size: usize) -> Option<Vec<u8>> {
     DECOMPRESSOR.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = Some(Decompressor::new().ok()?);
         }
-        slot.as_mut()?.decompress_to_buffer(frame, raw).ok()
+        let mut raw = Vec::with_capacity(size);
+        slot.as_mut()?.decompress_to_buffer(frame, &mut raw).ok()?;
+        Some(raw)
     })
 }
 
-fn unlz4(frame: &[u8], raw: &mut [u8]) -> Option<usize> {
-    let mut decoder = lz4_flex::frame::FrameDecoder::new(frame);
-    decoder.read_exact(raw).ok()?;
-    // Nothing may follow.
-    (decoder.read(&mut [0]).ok()? == 0).then_some(raw.len())
+fn unlz4(frame: &[u8], size: usize) -> Option<Vec<u8>> {
+    let mut raw = Vec::with_capacity(size);
+    // One byte more would show that something follows.
+    let mut decoder = lz4_flex::frame::FrameDecoder::new(frame).take(size as u64 + 1);
+    decoder.read_to_end(&mut raw).ok()?;
+    Some(raw)
 }
