@@ -150,7 +150,7 @@ impl fmt::Debug for ArrowRow<'_> {
 
 /// A column, looked at.
 #[derive(Debug)]
-struct Column {
+pub(super) struct Column {
     nulls: Option<NullBuffer>,
     length: usize,
     values: Values,

@@ -13,7 +13,6 @@ mod aligned;
 mod bucket;
 mod bytes;
 mod check;
-mod civil;
 mod compacted;
 mod indexed;
 mod java;

@@ -3,11 +3,13 @@
 use std::fmt::Write;
 use std::str::FromStr;
 
-use super::civil::{CivilDate, CivilTime, Year};
 use super::java::{double_text, float_text};
 use super::physical::mismatch;
 use crate::ValueError;
-use crate::types::{DataType, Datum, InvalidDefinition, Kind, PartitionName, Row, RowType, Timestamp};
+use crate::types::{
+    CivilDate, CivilTime, DataType, Datum, InvalidDefinition, Kind, PartitionName, Row, RowType, Timestamp,
+    Year,
+};
 
 /// The name of the partition that a row belongs to; `keys` are the positions of the partition keys, in their order.
 ///

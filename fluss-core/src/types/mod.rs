@@ -1,5 +1,6 @@
 //! What tables are made of: data types, schemas, descriptors, paths, and the values in their rows.
 
+mod civil;
 mod data_type;
 mod datum;
 mod decimal;
@@ -11,6 +12,8 @@ mod property;
 mod schema;
 mod time;
 
+pub(crate) use civil::Year;
+pub use civil::{CivilDate, CivilTime};
 pub use data_type::{DataType, Field, Kind, RowType};
 pub use datum::{Datum, OwnedRow, Row};
 pub use decimal::Decimal;

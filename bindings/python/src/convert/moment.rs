@@ -1,11 +1,10 @@
 //! Days, times of day and moments.
 
-use fluss_client::types::{self, Datum};
+use fluss_client::types::{self, CivilDate, CivilTime, Datum};
 use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
 
 use super::from_python::{Result, mismatch, object};
 use super::number::shown;
@@ -70,7 +69,7 @@ struct Calendar {
     datetime: Py<PyAny>,
     date: Py<PyAny>,
     time: Py<PyAny>,
-    timedelta: Py<PyAny>,
+    utc: Py<PyAny>,
     epoch: Py<PyAny>,
     epoch_utc: Py<PyAny>,
 }
@@ -84,15 +83,14 @@ impl Calendar {
     fn import(py: Python<'_>) -> PyResult<Self> {
         let module = py.import("datetime")?;
         let datetime = module.getattr("datetime")?;
-        let utc = PyDict::new(py);
-        utc.set_item("tzinfo", module.getattr("timezone")?.getattr("utc")?)?;
+        let utc = module.getattr("timezone")?.getattr("utc")?;
         Ok(Self {
             epoch: datetime.call1((1970, 1, 1))?.unbind(),
-            epoch_utc: datetime.call((1970, 1, 1), Some(&utc))?.unbind(),
+            epoch_utc: datetime.call1((1970, 1, 1, 0, 0, 0, 0, &utc))?.unbind(),
+            utc: utc.unbind(),
             datetime: datetime.unbind(),
             date: module.getattr("date")?.unbind(),
             time: module.getattr("time")?.unbind(),
-            timedelta: module.getattr("timedelta")?.unbind(),
         })
     }
 }
@@ -233,8 +231,8 @@ fn attribute(value: &Bound<'_, PyAny>) -> Result<i64> {
 
 /// A `datetime.date`; an error beyond its years.
 pub(super) fn date_to_python(py: Python<'_>, days: i32) -> PyResult<Bound<'_, PyAny>> {
-    let date = Calendar::of(py)?.date.bind(py);
-    date.call_method1(intern!(py, "fromordinal"), (i64::from(days) + EPOCH_ORDINAL,))
+    let CivilDate { year, month, day } = CivilDate::from_days(i64::from(days));
+    Calendar::of(py)?.date.bind(py).call1((year, month, day))
 }
 
 /// A `datetime.time`.
@@ -256,15 +254,23 @@ pub(super) fn moment_to_python(
     utc: bool,
 ) -> PyResult<Bound<'_, PyAny>> {
     let calendar = Calendar::of(py)?;
-    let (days, of_day) = (
-        moment.millis().div_euclid(MILLIS_PER_DAY),
-        moment.millis().rem_euclid(MILLIS_PER_DAY),
+    let CivilTime {
+        date,
+        hour,
+        minute,
+        second,
+        nanos,
+    } = moment.into();
+    let zone = utc.then(|| calendar.utc.bind(py));
+    let parts = (
+        date.year,
+        date.month,
+        date.day,
+        hour,
+        minute,
+        second,
+        nanos / 1_000,
+        zone,
     );
-    let micros = of_day % 1_000 * 1_000 + i64::from(moment.nanos_of_milli() / 1_000);
-    let since = calendar
-        .timedelta
-        .bind(py)
-        .call1((days, of_day / 1_000, micros))?;
-    let epoch = if utc { &calendar.epoch_utc } else { &calendar.epoch };
-    epoch.bind(py).add(since)
+    calendar.datetime.bind(py).call1(parts)
 }

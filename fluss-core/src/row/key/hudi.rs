@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use crate::ValueError;
-use crate::row::civil::CivilTime;
 use crate::row::java::{double_text, float_text};
 use crate::row::physical::{fit, mismatch};
+use crate::types::CivilTime;
 use crate::types::{Datum, Kind, Row, RowType, Timestamp};
 
 const NULL: &str = "__null__";

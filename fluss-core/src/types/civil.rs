@@ -12,17 +12,18 @@ const DAYS_FROM_MARCH_0000: i64 = 719_468;
 
 /// A day, printed as `yyyy-MM-dd`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct CivilDate {
-    pub(super) year: i64,
+pub struct CivilDate {
+    /// Of the proleptic calendar: 0 is the year before 1.
+    pub year: i64,
     /// 1 to 12.
-    pub(super) month: i64,
+    pub month: i64,
     /// 1 to 31.
-    pub(super) day: i64,
+    pub day: i64,
 }
 
 impl CivilDate {
     /// The day so many days after 1970-01-01.
-    pub(super) const fn from_days(days: i64) -> Self {
+    pub const fn from_days(days: i64) -> Self {
         let days = days + DAYS_FROM_MARCH_0000;
         let day_of_era = days.rem_euclid(DAYS_PER_400_YEARS);
         let year_of_era =
@@ -49,7 +50,7 @@ impl fmt::Display for CivilDate {
 }
 
 /// A year of at least four digits.
-pub(super) struct Year(pub(super) i64);
+pub(crate) struct Year(pub(crate) i64);
 
 impl fmt::Display for Year {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -58,15 +59,19 @@ impl fmt::Display for Year {
     }
 }
 
-/// A day and the time on it.
+/// A day and the time on it, without a zone.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct CivilTime {
-    pub(super) date: CivilDate,
-    pub(super) hour: i64,
-    pub(super) minute: i64,
-    pub(super) second: i64,
+pub struct CivilTime {
+    /// The day.
+    pub date: CivilDate,
+    /// 0 to 23.
+    pub hour: i64,
+    /// 0 to 59.
+    pub minute: i64,
+    /// 0 to 59.
+    pub second: i64,
     /// Nanoseconds of the second.
-    pub(super) nanos: u32,
+    pub nanos: u32,
 }
 
 impl From<Timestamp> for CivilTime {
