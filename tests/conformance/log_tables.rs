@@ -11,7 +11,7 @@ use fluss_tests::arbitrary::{Options, rows};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{connect, create, read, run, start};
+use crate::{connect, create, extremes, read, run, start};
 
 const FORMAT: &str = "table.log.format";
 const COMPRESSION: &str = "table.log.arrow.compression.type";
@@ -68,10 +68,38 @@ async fn append(table: &Table, rows: &[OwnedRow]) {
     writer.close().await.unwrap();
 }
 
-async fn check(connection: &Connection, runner: &mut TestRunner, buckets: i32, properties: &[(&str, &str)]) {
-    let (row_type, rows) = sample(runner);
-    let table = create(connection, schema(&row_type), buckets, properties).await;
-    append(&table, &rows).await;
+/// A table of every type, with a row of nulls and rows of the least and greatest values.
+fn extremes() -> (RowType, Vec<OwnedRow>) {
+    let columns = extremes::columns();
+    let data_type = |(text, _): &(&str, _)| text.parse::<DataType>().unwrap();
+    let fields = columns.iter().enumerate();
+    let fields = fields.map(|(index, column)| Field::new(format!("c{index}"), data_type(column)));
+    let number = Field::new("id", DataType::big_int().not_null());
+    let most = columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
+    let row = |index: usize| {
+        columns
+            .iter()
+            .map(move |(_, values)| values[index % values.len()].clone())
+    };
+    let mut rows: Vec<OwnedRow> = (0..most).map(|index| row(index).collect()).collect();
+    rows.push(vec![Datum::Null; columns.len()]);
+    let number_row = |(id, row): (i64, OwnedRow)| std::iter::once(Datum::BigInt(id)).chain(row).collect();
+    // Twice, for the first half is appended as rows and the other as a batch.
+    let rows = rows.clone().into_iter().chain(rows);
+    (
+        RowType::new(std::iter::once(number).chain(fields)),
+        (0..).zip(rows).map(number_row).collect(),
+    )
+}
+
+async fn check(
+    connection: &Connection,
+    (row_type, rows): &(RowType, Vec<OwnedRow>),
+    buckets: i32,
+    properties: &[(&str, &str)],
+) {
+    let table = create(connection, schema(row_type), buckets, properties).await;
+    append(&table, rows).await;
 
     let scanner = table.scan().log_scanner().unwrap();
     scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
@@ -91,7 +119,7 @@ async fn check(connection: &Connection, runner: &mut TestRunner, buckets: i32, p
         "{row_type} {properties:?}"
     );
     check_offsets(connection, &table, &ends).await;
-    check_projection(&table, &rows).await;
+    check_projection(&table, rows).await;
 }
 
 async fn check_offsets(connection: &Connection, table: &Table, ends: &BTreeMap<i32, i64>) {
@@ -144,9 +172,9 @@ async fn check_projection(table: &Table, rows: &[OwnedRow]) {
     }
 }
 
-#[test]
-fn what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets() {
-    let cluster = start(Spec::new().tablet_servers(3));
+/// Every format, compression and number of buckets with random tables and with one of extremes.
+fn check_all(spec: Spec) {
+    let cluster = start(spec);
     let mut runner = TestRunner::deterministic();
     let formats: [&[(&str, &str)]; 6] = [
         &[],
@@ -156,16 +184,29 @@ fn what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets
         &[(FORMAT, "INDEXED")],
         &[(FORMAT, "COMPACTED")],
     ];
-    let mut tables = 0;
+    let (mut tables, mut columns) = (0, 0);
     run(async {
         let connection = connect(&cluster).await;
         for properties in formats {
             for buckets in [1, 3, 16] {
-                check(&connection, &mut runner, buckets, properties).await;
-                tables += 1;
+                for sample in [sample(&mut runner), extremes()] {
+                    check(&connection, &sample, buckets, properties).await;
+                    tables += 1;
+                    columns += sample.0.len();
+                }
             }
         }
     });
-    println!("{tables} tables");
-    assert_eq!(tables, 18);
+    println!("{tables} tables, {columns} columns");
+    assert_eq!(tables, 36);
+}
+
+#[test]
+fn what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets() {
+    check_all(Spec::new().tablet_servers(3));
+}
+
+#[test]
+fn what_is_appended_is_read_by_those_who_log_in() {
+    check_all(Spec::new().tablet_servers(3).sasl());
 }

@@ -1,6 +1,7 @@
 //! What the client promises, on a real cluster of three tablet servers.
 
 mod errors;
+mod extremes;
 mod faults;
 mod log_tables;
 
@@ -9,7 +10,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fluss_client::types::{Schema, TableDescriptor, TablePath};
-use fluss_client::{Connection, LogScanner, Table};
+use fluss_client::{ClientOptions, Connection, Credentials, LogScanner, Table};
 use fluss_cluster::{Cluster, Spec};
 
 /// Longer than anything here takes.
@@ -28,10 +29,16 @@ fn start(spec: Spec) -> Cluster {
     Cluster::start(spec).unwrap()
 }
 
+/// The default options for a cluster; as its super user, if it wants to know who comes.
+fn options(cluster: &Cluster) -> ClientOptions {
+    let mut options = fluss_client::options(&format!("fluss://{}", cluster.bootstrap())).unwrap();
+    let root = cluster.users().first();
+    options.credentials = root.map(|user| Credentials::plain(user.name, user.password));
+    options
+}
+
 async fn connect(cluster: &Cluster) -> Connection {
-    fluss_client::connect(&format!("fluss://{}", cluster.bootstrap()))
-        .await
-        .unwrap()
+    Connection::open(options(cluster)).await.unwrap()
 }
 
 /// Creates a table under a name of its own.

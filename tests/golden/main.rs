@@ -3,6 +3,8 @@
 
 mod vectors;
 
+mod allocations;
+mod batches;
 mod hashes;
 mod hostile_rows;
 mod hudi_keys;

@@ -19,6 +19,11 @@ pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
     .delays(fastrand::Rng::new())
 }
 
+/// No pause, and then those of [`pauses`]: for what is to be looked for at once when it is first missed.
+pub(crate) fn pauses_after_the_first() -> impl Iterator<Item = Duration> + Send {
+    std::iter::once(Duration::ZERO).chain(pauses())
+}
+
 /// Tries until it works, fails for good, or `timeout` has passed; then the last error is returned, or a timeout if no
 /// attempt has ended.
 pub(crate) async fn until<T, F>(timeout: Duration, mut attempt: impl FnMut() -> F) -> Result<T>

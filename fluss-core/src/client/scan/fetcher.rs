@@ -176,7 +176,12 @@ impl Fetcher {
 
     fn on_event(&mut self, event: Event) {
         match event {
-            Event::Refreshed => self.refreshing = false,
+            Event::Refreshed => {
+                self.refreshing = false;
+                let cluster = self.connection.cluster();
+                let is_led = |bucket: &_| cluster.leader(bucket).is_some();
+                self.shared.lock().rest_lost(Instant::now(), is_led);
+            }
             Event::Answered(fetch, answer) => {
                 if let Some(count) = self.busy.get_mut(&(fetch.server.clone(), fetch.waits)) {
                     *count -= 1;

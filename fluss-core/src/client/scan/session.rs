@@ -165,7 +165,6 @@ impl Session {
             let server = leader(&bucket);
             subscription.unanswered.get_or_insert((now, server.clone()));
             let Some(server) = server else {
-                subscription.rest(now);
                 lost.push(bucket);
                 continue;
             };
@@ -195,6 +194,15 @@ impl Session {
             }
         }
         (fetches, lost)
+    }
+
+    /// Lets the buckets rest whose leader was looked for and not found.
+    pub(super) fn rest_lost(&mut self, now: Instant, is_led: impl Fn(&TableBucket) -> bool) {
+        for (bucket, subscription) in &mut self.buckets {
+            if !subscription.in_flight && !is_led(bucket) {
+                subscription.rest(now);
+            }
+        }
     }
 
     fn in_turn(&mut self) -> Vec<TableBucket> {

@@ -82,7 +82,7 @@ impl Sender {
             refreshing: false,
             asking_writer: false,
             rest: None,
-            pauses: Box::new(retry::pauses()),
+            pauses: Box::new(retry::pauses_after_the_first()),
             closing,
         }
     }
@@ -288,7 +288,7 @@ impl Sender {
         match answer {
             Ok(response) => {
                 self.rest = None;
-                self.pauses = Box::new(retry::pauses());
+                self.pauses = Box::new(retry::pauses_after_the_first());
                 for key in keys {
                     let outcome = self.outcome(*key, server, &response);
                     self.on_outcome(*key, outcome);

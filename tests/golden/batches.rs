@@ -1,0 +1,232 @@
+//! Random batches: they come back as they went, and what is done to their bytes does no harm.
+
+use bytes::Bytes;
+use fluss_core::arrow::{ArrowRows, ColumnsBuilder, arrow_schema};
+use fluss_core::id::{BatchSequence, SchemaId, WriterId};
+use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
+use fluss_core::record::log::{
+    ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows, encode_arrow,
+};
+use fluss_core::record::value::{StoredValue, decode_values, encode_values};
+use fluss_core::row::RowFormat;
+use fluss_core::types::{Compression, OwnedRow, Row, RowType, ZstdLevel};
+use fluss_tests::arbitrary::{Options, rows};
+use proptest::prelude::*;
+
+use crate::allocations::measure;
+
+const SCHEMA: SchemaId = SchemaId(7);
+const STAMP: Option<(WriterId, BatchSequence)> = Some((WriterId(3), BatchSequence(9)));
+/// What begins the bytes under the checksum, and where the checksum is (`records.md` §1.1).
+const CRC_AT: usize = 21;
+const CRC_FROM: usize = 25;
+/// What any batch may cost beside a multiple of its own size: the workings of the compressions.
+const WORKING_BYTES: usize = 16 << 20;
+
+/// How the rows of a batch are stored.
+#[derive(Clone, Copy, Debug)]
+enum Layout {
+    Columns(Compression),
+    Rows(RowFormat),
+}
+
+fn layout() -> impl Strategy<Value = Layout> {
+    prop_oneof![
+        Just(Layout::Columns(Compression::None)),
+        Just(Layout::Columns(Compression::Lz4Frame)),
+        (1..=22).prop_map(|level| Layout::Columns(Compression::Zstd(ZstdLevel::new(level).unwrap()))),
+        Just(Layout::Rows(RowFormat::Indexed)),
+        Just(Layout::Rows(RowFormat::Compacted)),
+    ]
+}
+
+#[derive(Clone, Debug)]
+struct Sample {
+    row_type: RowType,
+    rows: Vec<OwnedRow>,
+    /// Nothing for a batch of appended rows.
+    changes: Option<Vec<ChangeType>>,
+    layout: Layout,
+}
+
+fn sample() -> impl Strategy<Value = Sample> {
+    let options = Options {
+        depth: 3,
+        ..Options::default()
+    };
+    let rows = rows(options, 1..30);
+    (rows, any::<bool>(), layout()).prop_map(|((row_type, rows), append_only, layout)| Sample {
+        changes: (!append_only).then(|| {
+            (0..rows.len())
+                .map(|index| ChangeType::from_code((index % 4 + 1) as u8).unwrap())
+                .collect()
+        }),
+        row_type,
+        rows,
+        layout,
+    })
+}
+
+fn encode(sample: &Sample) -> Bytes {
+    let mut batch = match sample.layout {
+        Layout::Columns(compression) => {
+            let mut columns = ColumnsBuilder::new(&sample.row_type, 0);
+            for row in &sample.rows {
+                columns.append(row).unwrap();
+            }
+            let columns = columns.finish().unwrap();
+            encode_arrow(&columns, sample.changes.as_deref(), compression, SCHEMA).unwrap()
+        }
+        Layout::Rows(format) => {
+            let mut builder = RowsBuilder::new(format, SCHEMA, sample.changes.is_none());
+            for (index, row) in sample.rows.iter().enumerate() {
+                let change = sample
+                    .changes
+                    .as_ref()
+                    .map_or(ChangeType::AppendOnly, |changes| changes[index]);
+                builder.append(&sample.row_type, change, row).unwrap();
+            }
+            builder.finish().unwrap()
+        }
+    };
+    batch.seal(STAMP)
+}
+
+/// The rows of a batch with their change types, or what is wrong with it.
+fn decode(batch: &LogBatch, sample: &Sample) -> Result<Vec<(ChangeType, OwnedRow)>, fluss_core::DecodeError> {
+    match sample.layout {
+        Layout::Columns(_) => {
+            let columns = decode_arrow(batch, &arrow_schema(&sample.row_type))?;
+            let changes = batch.change_types()?;
+            let rows = ArrowRows::new(columns, &sample.row_type).unwrap();
+            let change = |index| {
+                changes
+                    .as_ref()
+                    .map_or(ChangeType::AppendOnly, |changes| changes[index])
+            };
+            Ok((0..rows.len())
+                .map(|index| (change(index), rows.row(index).to_owned_row()))
+                .collect())
+        }
+        Layout::Rows(format) => decode_rows(batch, format, &sample.row_type)
+            .map(|record| record.map(|(change, row)| (change, row.to_owned_row())))
+            .collect(),
+    }
+}
+
+fn only_batch(bytes: Bytes) -> LogBatch {
+    let mut batches = LogBatches::new(bytes, Generation::V0_9);
+    let batch = batches.next().unwrap().unwrap();
+    assert!(batches.next().is_none());
+    batch
+}
+
+/// The most that reading bytes may allocate at once: buffers are as large as their rows need, which the header counts,
+/// and bytes that are compressed say how many they become.
+fn limit(bytes: &[u8]) -> usize {
+    // Zstandard and LZ4 make at most this much of a byte; text may be all of one letter.
+    const MOST_OF_A_BYTE: usize = 64 << 10;
+    (bytes.len() * MOST_OF_A_BYTE).min(256 << 20) + WORKING_BYTES
+}
+
+proptest! {
+    #[test]
+    fn log_batches_come_back_as_they_went(sample in sample()) {
+        let batch = only_batch(encode(&sample));
+        batch.verify_checksum().unwrap();
+        let header = batch.header();
+        prop_assert_eq!(header.record_count, sample.rows.len());
+        prop_assert_eq!(header.writer_id.zip(header.batch_sequence), STAMP);
+        prop_assert_eq!((header.schema_id, header.append_only), (SCHEMA, sample.changes.is_none()));
+        let changes = sample.changes.clone().unwrap_or_else(|| vec![ChangeType::AppendOnly; sample.rows.len()]);
+        let expected: Vec<_> = changes.into_iter().zip(sample.rows.clone()).collect();
+        prop_assert_eq!(decode(&batch, &sample).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_cut_log_batch_is_incomplete_and_a_flipped_bit_an_error(sample in sample(), place in any::<prop::sample::Index>()) {
+        let bytes = encode(&sample);
+        let cut = LogBatches::new(bytes.slice(..place.index(bytes.len())), Generation::V0_9);
+        prop_assert_eq!(cut.count(), 0);
+        let mut flipped = bytes.to_vec();
+        let bit = CRC_FROM * 8 + place.index((bytes.len() - CRC_FROM) * 8);
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        for batch in LogBatches::new(flipped.into(), Generation::V0_9) {
+            prop_assert!(batch.and_then(|batch| batch.verify_checksum()).is_err());
+        }
+    }
+
+    /// Bytes that a broken or hostile server has given the right checksum.
+    #[test]
+    fn wrong_bytes_with_a_right_checksum_do_no_harm(
+        sample in sample(),
+        wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+    ) {
+        let mut bytes = encode(&sample).to_vec();
+        for (place, byte) in wrong {
+            let place = CRC_FROM + place.index(bytes.len() - CRC_FROM);
+            bytes[place] = byte;
+        }
+        let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+        bytes[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_le_bytes());
+        let limit = limit(&bytes);
+        let allocated = measure(|| {
+            for batch in LogBatches::new(bytes.into(), Generation::V0_9).flatten() {
+                drop(decode(&batch, &sample));
+            }
+        });
+        prop_assert!(allocated.largest <= limit, "{allocated:?}, at most {limit} are expected");
+    }
+
+    #[test]
+    fn kv_batches_come_back_as_they_went(
+        records in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..300), prop::option::of(prop::collection::vec(any::<u8>(), 1..50))), 0..30),
+        place in any::<prop::sample::Index>(),
+    ) {
+        let mut builder = KvBatchBuilder::new(SCHEMA);
+        for (key, row) in &records {
+            builder.append(key, row.as_deref()).unwrap();
+        }
+        let bytes = builder.finish(STAMP).unwrap();
+        let batch = KvBatch::new(bytes.clone()).unwrap();
+        batch.verify_checksum().unwrap();
+        prop_assert_eq!((batch.schema_id, batch.stamp, batch.record_count), (SCHEMA, STAMP, records.len()));
+        let found: Vec<_> = batch
+            .records()
+            .map(|record| record.map(|record| (record.key.to_vec(), record.row.map(<[u8]>::to_vec))))
+            .collect::<Result<_, _>>()
+            .unwrap();
+        prop_assert_eq!(found, records);
+        prop_assert!(KvBatch::new(bytes.slice(..place.index(bytes.len()))).is_err());
+        harmless(&bytes, place.index(bytes.len() * 8), |bytes| {
+            if let Ok(batch) = KvBatch::new(bytes) {
+                drop(batch.records().collect::<Result<Vec<_>, _>>());
+            }
+        })?;
+    }
+
+    #[test]
+    fn value_batches_come_back_as_they_went(
+        rows in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..50), 0..30),
+        place in any::<prop::sample::Index>(),
+    ) {
+        let values: Vec<_> = rows.iter().map(|row| StoredValue { schema_id: SCHEMA, row }).collect();
+        let bytes = Bytes::from(encode_values(&values));
+        prop_assert_eq!(decode_values(&bytes).unwrap(), values);
+        prop_assert!(decode_values(&bytes[..place.index(bytes.len())]).is_err());
+        harmless(&bytes, place.index(bytes.len() * 8), |bytes| drop(decode_values(&bytes)))?;
+    }
+}
+
+/// Reads bytes with one bit flipped; nothing but a few times their own size may be allocated for it.
+fn harmless(bytes: &Bytes, bit: usize, read: impl FnOnce(Bytes)) -> Result<(), TestCaseError> {
+    let mut flipped = bytes.to_vec();
+    flipped[bit / 8] ^= 1 << (bit % 8);
+    let allocated = measure(|| read(flipped.into()));
+    prop_assert!(
+        allocated.largest <= 16 * bytes.len() + 4096,
+        "{allocated:?} for {} bytes",
+        bytes.len()
+    );
+    Ok(())
+}
