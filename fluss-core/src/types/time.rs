@@ -59,9 +59,8 @@ impl Timestamp {
 
     /// Microseconds since the epoch, rounded down; nothing if they do not fit.
     pub fn micros(self) -> Option<i64> {
-        self.millis
-            .checked_mul(1_000)?
-            .checked_add(i64::from(self.nanos_of_milli / 1_000))
+        let micros = i128::from(self.millis) * 1_000 + i128::from(self.nanos_of_milli / 1_000);
+        i64::try_from(micros).ok()
     }
 
     /// Nanoseconds since the epoch; nothing if they do not fit.
@@ -91,6 +90,7 @@ mod tests {
         assert_eq!((moment.millis(), moment.nanos_of_milli()), (-1, 999_000));
         assert_eq!(moment.micros(), Some(-1));
         assert_eq!(Timestamp::from_nanos(i64::MIN).nanos(), Some(i64::MIN));
+        assert_eq!(Timestamp::from_micros(i64::MIN).micros(), Some(i64::MIN));
         assert_eq!(Timestamp::from_millis(i64::MAX).micros(), None);
     }
 
