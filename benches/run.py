@@ -191,7 +191,18 @@ def add(figures: dict[str, dict[str, Figures]], bench: Bench, client: str, opera
         print(f"  {operation.name:15} {client:12} {rate:>12,.0f} /s", file=sys.stderr)
 
 
-HEADER = ["operation", "client", "rows/s", "CPU µs/row", "p50 ms", "p99 ms", "peak MiB", "rows/s ×", "CPU ×", "of floor"]
+HEADER = [
+    "operation",
+    "client",
+    "rows/s",
+    "CPU µs/row",
+    "p50 ms",
+    "p99 ms",
+    "peak MiB",
+    "rows/s ×",
+    "CPU ×",
+    "of floor",
+]
 
 
 def table(figures: dict[str, dict[str, Figures]], operations: list[Operation]) -> list[list[str]]:

@@ -54,8 +54,8 @@ async fn append(writer: &AppendWriter, id: i64) -> fluss_client::Result<Option<i
 
 /// Stops a server for longer than the calls' deadlines and shorter than its session, and looks at what writer and
 /// scanner say meanwhile, and do afterwards.
-fn a_stopped_server(servers: u32) {
-    let spec = Spec::new().tablet_servers(servers);
+fn a_stopped_server(servers: u16) {
+    let spec = Spec::new().tablet_servers(servers.into());
     let cluster = start(spec.property("zookeeper.client.session-timeout", "60 s"));
     run(async {
         let mut options = options(&cluster);
@@ -63,7 +63,7 @@ fn a_stopped_server(servers: u32) {
         options.writer.delivery_timeout = Duration::from_secs(2);
         let connection = Connection::open(options).await.unwrap();
         // Each server leads a bucket.
-        let table = create(&connection, numbers(), servers as i32, &[]).await;
+        let table = create(&connection, numbers(), servers.into(), &[]).await;
         let writer = table.append_writer().unwrap();
         let scanner = table.scan().log_scanner().unwrap();
         scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
@@ -184,6 +184,6 @@ fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_th
             server.restart().unwrap();
             cluster.wait_ready(PATIENCE).unwrap();
         }
-        assert_eq!(found.count as i64, i64::from(ROUNDS) * 2 * ROWS);
+        assert_eq!(i64::try_from(found.count).unwrap(), i64::from(ROUNDS) * 2 * ROWS);
     });
 }

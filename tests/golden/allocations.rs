@@ -5,6 +5,9 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+/// The largest buffer that the decoder makes, whatever a batch claims.
+const MAX_BUFFER_BYTES: usize = 256 << 20;
+
 thread_local! {
     static LARGEST: Cell<usize> = const { Cell::new(0) };
     static TOTAL: Cell<usize> = const { Cell::new(0) };
@@ -62,6 +65,22 @@ pub(crate) fn measure(work: impl FnOnce()) -> Allocated {
         largest: LARGEST.get(),
         total: TOTAL.get(),
     }
+}
+
+/// The most that reading a batch of so many bytes may ask for at once. What is compressed says how many bytes it
+/// becomes, and what is not needs no more than a few times its own size.
+pub(crate) const fn allocation_limit(bytes: usize) -> usize {
+    /// Zstandard makes at most this much of a byte.
+    const MOST_OF_A_BYTE: usize = 32 << 10;
+    /// What the compressions work in, however little there is to read.
+    const WORKING_BYTES: usize = 16 << 20;
+    let expanded = bytes.saturating_mul(MOST_OF_A_BYTE);
+    let most = if expanded < MAX_BUFFER_BYTES {
+        expanded
+    } else {
+        MAX_BUFFER_BYTES
+    };
+    most + WORKING_BYTES
 }
 
 #[test]

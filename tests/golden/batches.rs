@@ -13,16 +13,13 @@ use fluss_core::types::{Compression, OwnedRow, Row, RowType, ZstdLevel};
 use fluss_tests::arbitrary::{Options, rows};
 use proptest::prelude::*;
 
-use crate::allocations::measure;
+use crate::allocations::{allocation_limit, measure};
 
 const SCHEMA: SchemaId = SchemaId(7);
 const STAMP: Option<(WriterId, BatchSequence)> = Some((WriterId(3), BatchSequence(9)));
 /// What begins the bytes under the checksum, and where the checksum is (`records.md` §1.1).
 const CRC_AT: usize = 21;
 const CRC_FROM: usize = 25;
-/// What any batch may cost beside a multiple of its own size: the workings of the compressions.
-const WORKING_BYTES: usize = 16 << 20;
-
 /// How the rows of a batch are stored.
 #[derive(Clone, Copy, Debug)]
 enum Layout {
@@ -121,14 +118,6 @@ fn only_batch(bytes: Bytes) -> LogBatch {
     batch
 }
 
-/// The most that reading bytes may allocate at once: buffers are as large as their rows need, which the header counts,
-/// and bytes that are compressed say how many they become.
-fn limit(bytes: &[u8]) -> usize {
-    // Zstandard and LZ4 make at most this much of a byte; text may be all of one letter.
-    const MOST_OF_A_BYTE: usize = 64 << 10;
-    (bytes.len() * MOST_OF_A_BYTE).min(256 << 20) + WORKING_BYTES
-}
-
 proptest! {
     #[test]
     fn log_batches_come_back_as_they_went(sample in sample()) {
@@ -169,7 +158,7 @@ proptest! {
         }
         let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
         bytes[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_le_bytes());
-        let limit = limit(&bytes);
+        let limit = allocation_limit(bytes.len());
         let allocated = measure(|| {
             for batch in LogBatches::new(bytes.into(), Generation::V0_9).flatten() {
                 drop(decode(&batch, &sample));

@@ -10,6 +10,7 @@ use fluss_core::row::RowFormat;
 use fluss_core::types::{Compression, Datum, Kind, OwnedRow, Row, RowType, Timestamp, ZstdLevel};
 use serde_json::Value;
 
+use crate::allocations::{allocation_limit, measure};
 use crate::vectors::{assert_same, each, hex, load, row, row_type};
 
 fn only_batch(bytes: Vec<u8>, generation: Generation) -> LogBatch {
@@ -297,18 +298,25 @@ fn a_flipped_bit_is_an_error_under_the_checksum_and_harmless_without() {
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
-            for batch in LogBatches::new(flipped.into(), Generation::V0_9).flatten() {
-                assert!(
-                    bit / 8 < crc_from || batch.verify_checksum().is_err(),
-                    "bit {bit}"
-                );
-                match row_format(&vector) {
-                    None => drop(decode_arrow(&batch, &arrow_schema(&row_type))),
-                    Some(format) => {
-                        drop(decode_rows(&batch, format, &row_type).collect::<Result<Vec<_>, _>>());
+            let read = || {
+                for batch in LogBatches::new(flipped.into(), Generation::V0_9).flatten() {
+                    assert!(
+                        bit / 8 < crc_from || batch.verify_checksum().is_err(),
+                        "bit {bit}"
+                    );
+                    match row_format(&vector) {
+                        None => drop(decode_arrow(&batch, &arrow_schema(&row_type))),
+                        Some(format) => {
+                            drop(decode_rows(&batch, format, &row_type).collect::<Result<Vec<_>, _>>());
+                        }
                     }
                 }
-            }
+            };
+            let allocated = measure(read);
+            assert!(
+                allocated.largest <= allocation_limit(bytes.len()),
+                "bit {bit}: {allocated:?}"
+            );
             flips += 1;
         }
     }

@@ -1,7 +1,7 @@
 """Starts the peers for Python tests and benches; ``README.md`` says what they understand.
 
-    with java() as peer:
-        peer.ask(op="connect", bootstrap=cluster.bootstrap)
+with java() as peer:
+    peer.ask(op="connect", bootstrap=cluster.bootstrap)
 """
 
 from __future__ import annotations

@@ -2,9 +2,8 @@
 
 import unittest
 
-from peers import fluss_rs, java, pyfluss
-
 from fluss_cluster import Cluster
+from peers import fluss_rs, java, pyfluss
 
 TYPES = {
     "BOOLEAN": [True, False],

@@ -6,13 +6,14 @@ import json
 import sys
 from pathlib import Path
 
-import fluss
 import pyarrow as pa
 import pyarrow.compute as pc
 
+import fluss
+
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "peer" / "python"))
 
-from bench_peer import POLL_MS, Calls, Clock, Json, batches, peak_rss_kib, row  # noqa: E402
+from bench_peer import POLL_MS, Calls, Clock, Json, batches, peak_rss_kib, row
 
 
 def run(job: Json) -> Json:

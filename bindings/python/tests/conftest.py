@@ -12,7 +12,7 @@ import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
 
-from fluss_cluster import Cluster  # noqa: E402
+from fluss_cluster import Cluster
 
 # A shell starts what it runs in the background with interrupts ignored, and some of the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)

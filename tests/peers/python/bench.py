@@ -5,12 +5,13 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-import fluss
 import pyarrow.compute as pc
+
+import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benches" / "peer" / "python"))
 
-from bench_peer import POLL_MS, Calls, Clock, Json, batches, peak_rss_kib, row  # noqa: E402
+from bench_peer import POLL_MS, Calls, Clock, Json, batches, peak_rss_kib, row
 
 
 async def run(job: Json) -> Json:

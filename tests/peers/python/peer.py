@@ -13,8 +13,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Any
 
-import fluss
 import pyarrow as pa
+
+import fluss
 from bench import run as run_bench
 from values import to_notation, to_python
 

@@ -28,7 +28,7 @@ def to_python(value: Any, kind: pa.DataType) -> Any:
         return (EPOCH + dt.timedelta(milliseconds=value)).time()
     if pa.types.is_timestamp(kind):
         moment = EPOCH + dt.timedelta(milliseconds=value["ms"], microseconds=value["ns"] // 1000)
-        return moment.replace(tzinfo=dt.timezone.utc) if kind.tz else moment
+        return moment.replace(tzinfo=dt.UTC) if kind.tz else moment
     return _nested_to_python(value, kind)
 
 

@@ -1,5 +1,7 @@
-"""Log tables on three tablet servers, plain and with logins, in both faces: every type with nulls and extremes, in every
-format and compression, on 1 to 16 buckets."""
+"""Log tables on three tablet servers, plain and with logins, in both faces.
+
+Every type with nulls and extremes, in every format and compression, on 1 to 16 buckets.
+"""
 
 import asyncio
 from collections.abc import Iterator

@@ -16,6 +16,7 @@ from fluss.types import Timestamp
 
 NewTable = Callable[..., str]
 
+
 def read(table: Any, count: int) -> list[dict[str, Any]]:
     """So many rows of a table from its beginning, in the order of their offsets."""
     rows: list[dict[str, Any]] = []

@@ -13,8 +13,8 @@ import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "tests" / "peers"))
 
-import peers  # noqa: E402
-from test_peers import ROWS, TYPES  # noqa: E402
+import peers
+from test_peers import ROWS, TYPES
 
 EPOCH = dt.datetime(1970, 1, 1)
 
@@ -36,7 +36,9 @@ PYTHON: dict[str, Callable[[Any], Any]] = {
     "TIMESTAMP_LTZ": lambda value: moment(value).replace(tzinfo=dt.UTC),
     "MAP": dict,
     "ROW<x": lambda values: dict(zip("xy", values, strict=True)),
-    "ARRAY<ROW": lambda rows: [None if row is None else {"m": None if row[0] is None else dict(row[0])} for row in rows],
+    "ARRAY<ROW": lambda rows: [
+        None if row is None else {"m": None if row[0] is None else dict(row[0])} for row in rows
+    ],
 }
 
 

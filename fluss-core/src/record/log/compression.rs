@@ -14,6 +14,11 @@ const PREFIX_BYTES: usize = 8;
 /// The prefix of a buffer that is stored as it is, because compression does not make it smaller.
 const UNCOMPRESSED: i64 = -1;
 
+/// How many bytes one compressed byte becomes at most. Zstandard has blocks of 4 bytes that stand for 128 KiB of one
+/// and the same byte; the length of an LZ4 match grows by 255 with each byte.
+const ZSTD_EXPANSION: usize = 32 << 10;
+const LZ4_EXPANSION: usize = 255;
+
 thread_local! {
     // A context costs more to make than a small buffer to compress.
     static COMPRESSOR: RefCell<Option<(ZstdLevel, Compressor<'static>)>> = const { RefCell::new(None) };
@@ -87,6 +92,16 @@ pub(super) fn decompress(
     if size > limit {
         return Err(fault(format!(
             "{size} bytes decompressed, at most {limit} are expected"
+        )));
+    }
+    let most_of_a_byte = match codec {
+        CompressionType::LZ4_FRAME => LZ4_EXPANSION,
+        _ => ZSTD_EXPANSION,
+    };
+    if size > frame.len().saturating_mul(most_of_a_byte) {
+        return Err(fault(format!(
+            "{} bytes cannot be {size} bytes compressed",
+            frame.len()
         )));
     }
     let raw = match codec {
