@@ -37,7 +37,7 @@ fn a_row_that_does_not_fit_is_refused_by_column_and_the_writer_goes_on() {
         for (row, expected) in &bad {
             let error = writer.append(row).await.unwrap_err().to_string();
             assert!(
-                error.starts_with("append to fluss.") && error.contains(expected),
+                error.starts_with("append fluss.") && error.contains(expected),
                 "{error}"
             );
         }

@@ -176,7 +176,7 @@ proptest! {
         for (key, row) in &records {
             builder.append(key, row.as_deref()).unwrap();
         }
-        let bytes = builder.finish(STAMP).unwrap();
+        let bytes = builder.finish().unwrap().seal(STAMP);
         let batch = KvBatch::new(bytes.clone()).unwrap();
         batch.verify_checksum().unwrap();
         prop_assert_eq!((batch.schema_id, batch.stamp, batch.record_count), (SCHEMA, STAMP, records.len()));

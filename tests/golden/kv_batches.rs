@@ -61,7 +61,7 @@ fn kv_batches_are_written_and_read() {
             builder.append(key, encoded.as_deref()).unwrap();
         }
         let bytes = hex(&vector["batch"]);
-        assert_eq!(builder.finish(stamp(vector)).unwrap(), bytes);
+        assert_eq!(builder.finish().unwrap().seal(stamp(vector)), bytes);
 
         let batch = KvBatch::new(bytes.into()).unwrap();
         batch.verify_checksum().unwrap();

@@ -47,11 +47,16 @@ impl ColumnsBuilder {
     /// Adds a row, or leaves the builder as it was if the row does not fit.
     pub fn append(&mut self, row: &(impl Row + ?Sized)) -> Result<(), ValueError> {
         crate::row::check(&self.row_type, row)?;
+        self.append_checked(row);
+        Ok(())
+    }
+
+    /// Adds a row that [`check`](crate::row::check) has found to fit; what does not is null.
+    pub fn append_checked(&mut self, row: &(impl Row + ?Sized)) {
         for (index, column) in self.columns.iter_mut().enumerate() {
             self.bytes += column.append(row.datum(index));
         }
         self.rows += 1;
-        Ok(())
     }
 
     /// The number of rows.

@@ -42,6 +42,12 @@ pub enum ErrorKind {
         /// A write was sent, and may or may not have been stored.
         outcome_unknown: bool,
     },
+    /// A writer's memory was held by rows that wait for their acknowledgement. Nothing was sent; trying again may help.
+    #[error("the writer's memory was in use for {after:?}")]
+    NoMemory {
+        /// How long was waited.
+        after: Duration,
+    },
     /// No connection to the server came about: unreachable, not a Fluss server, or a refused login.
     #[error(transparent)]
     Connect(Arc<ConnectError>),
@@ -194,7 +200,7 @@ impl ErrorKind {
     pub(crate) fn is_retriable(&self) -> bool {
         match self {
             Self::Server { code, .. } => code.is_retriable(),
-            Self::Timeout { .. } | Self::NoServer | Self::NoLeader(_) => true,
+            Self::Timeout { .. } | Self::NoMemory { .. } | Self::NoServer | Self::NoLeader(_) => true,
             Self::Connect(error) => error.is_retriable(),
             Self::Request(error) => error.is_retriable(),
             _ => false,

@@ -18,4 +18,4 @@ pub use error::{Context, Error, ErrorKind, Result};
 pub use options::{Acks, BucketAssigner, ClientOptions, ScannerOptions, WriterOptions};
 pub use scan::{BucketRecords, LogScanner, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset};
 pub use table::Table;
-pub use write::{AppendWriter, WriteHandle};
+pub use write::{AppendWriter, UpsertBuilder, UpsertWriter, WriteHandle};

@@ -3,7 +3,7 @@ use std::sync::Arc;
 use super::Connection;
 use super::error::Result;
 use super::scan::ScanBuilder;
-use super::write::AppendWriter;
+use super::write::{AppendWriter, UpsertBuilder, UpsertWriter};
 use crate::types::TableInfo;
 
 /// A table, as it stood when it was asked for. Clones share it.
@@ -34,6 +34,20 @@ impl Table {
     /// A table with a primary key takes no appends.
     pub fn append_writer(&self) -> Result<AppendWriter> {
         AppendWriter::new(&self.connection, &self.info)
+    }
+
+    /// Begins to upsert and delete rows by key.
+    pub fn upsert(&self) -> UpsertBuilder {
+        UpsertBuilder::new(self.clone())
+    }
+
+    /// A writer that upserts and deletes whole rows: short for `upsert().writer()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`UpsertBuilder::writer`].
+    pub fn upsert_writer(&self) -> Result<UpsertWriter> {
+        self.upsert().writer()
     }
 
     /// Begins a scan.

@@ -3,14 +3,19 @@
 use bytes::Bytes;
 
 use super::Take;
+use super::unsealed::{Places, UnsealedBatch, patch};
 use crate::error::{DecodeError, ValueError};
 use crate::id::{BatchSequence, SchemaId, WriterId};
 
 const WHAT: &str = "KV batch";
 const HEADER_BYTES: usize = 28;
 const LENGTH_BYTES: usize = 4;
-const CRC_AT: usize = 5;
-const CRC_FROM: usize = 9;
+const PLACES: Places = Places {
+    writer: 12,
+    sequence: 20,
+    crc: 5,
+    crc_from: 9,
+};
 
 /// Collects keys and rows into a batch.
 #[derive(Clone, Debug)]
@@ -36,16 +41,53 @@ impl KvBatchBuilder {
     ///
     /// A key and row of more than 2 GiB.
     pub fn append(&mut self, key: &[u8], row: Option<&[u8]>) -> Result<(), ValueError> {
-        let row = row.unwrap_or_default();
-        let size = varint_bytes(key.len()) + key.len() + row.len();
-        let length = i32::try_from(size)
-            .map_err(|_| ValueError::row(format!("a key and row of {size} bytes are too large")))?;
-        self.bytes.extend_from_slice(&length.to_le_bytes());
+        self.append_with(key, |out| {
+            out.extend_from_slice(row.unwrap_or_default());
+            Ok(())
+        })
+    }
+
+    /// Adds an encoded key with the row that `write` appends; it appends nothing to delete the key. The batch stays as
+    /// it was if that fails.
+    ///
+    /// # Errors
+    ///
+    /// Those of `write`; a key and row of more than 2 GiB.
+    pub fn append_with(
+        &mut self,
+        key: &[u8],
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), ValueError>,
+    ) -> Result<(), ValueError> {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(&[0; LENGTH_BYTES]);
         put_varint(key.len(), &mut self.bytes);
         self.bytes.extend_from_slice(key);
-        self.bytes.extend_from_slice(row);
-        self.records += 1;
-        Ok(())
+        let length = write(&mut self.bytes).and_then(|()| {
+            let length = self.bytes.len() - start - LENGTH_BYTES;
+            i32::try_from(length)
+                .map_err(|_| ValueError::row(format!("a key and row of {length} bytes are too large")))
+        });
+        match length {
+            Ok(length) => {
+                patch(&mut self.bytes, start, &length.to_le_bytes());
+                self.records += 1;
+                Ok(())
+            }
+            Err(error) => {
+                self.bytes.truncate(start);
+                Err(error)
+            }
+        }
+    }
+
+    /// The number of records.
+    pub const fn len(&self) -> usize {
+        self.records
+    }
+
+    /// Whether there are no records.
+    pub const fn is_empty(&self) -> bool {
+        self.records == 0
     }
 
     /// The size of the batch so far, in bytes.
@@ -53,40 +95,27 @@ impl KvBatchBuilder {
         self.bytes.len()
     }
 
-    /// The batch, stamped with an idempotent writer and its number, or without.
+    /// The batch.
     ///
     /// # Errors
     ///
     /// More than 2 GiB.
-    pub fn finish(mut self, stamp: Option<(WriterId, BatchSequence)>) -> Result<Bytes, ValueError> {
+    pub fn finish(mut self) -> Result<UnsealedBatch, ValueError> {
         let too_large = |_| ValueError::row("a batch of more than 2 GiB is too large");
         let length = i32::try_from(self.bytes.len() - LENGTH_BYTES).map_err(too_large)?;
         let records = i32::try_from(self.records).map_err(too_large)?;
-        let (writer, sequence) = stamp.map_or((-1, -1), |(writer, sequence)| (writer.get(), sequence.get()));
         let mut header = Vec::with_capacity(HEADER_BYTES);
         header.extend_from_slice(&length.to_le_bytes());
         header.push(0);
         header.extend_from_slice(&0_u32.to_le_bytes());
         header.extend_from_slice(&self.schema_id.get().to_le_bytes());
         header.push(0);
-        header.extend_from_slice(&writer.to_le_bytes());
-        header.extend_from_slice(&sequence.to_le_bytes());
+        header.extend_from_slice(&(-1_i64).to_le_bytes());
+        header.extend_from_slice(&(-1_i32).to_le_bytes());
         header.extend_from_slice(&records.to_le_bytes());
-        put(&mut self.bytes, 0, &header);
-        let crc = crc32c::crc32c(self.bytes.get(CRC_FROM..).unwrap_or_default());
-        put(&mut self.bytes, CRC_AT, &crc.to_le_bytes());
-        Ok(self.bytes.into())
+        patch(&mut self.bytes, 0, &header);
+        Ok(UnsealedBatch::new(self.bytes, &PLACES))
     }
-}
-
-fn put(bytes: &mut [u8], at: usize, value: &[u8]) {
-    if let Some(place) = bytes.get_mut(at..at + value.len()) {
-        place.copy_from_slice(value);
-    }
-}
-
-fn varint_bytes(number: usize) -> usize {
-    (usize::BITS - (number | 1).leading_zeros()).div_ceil(7) as usize
 }
 
 fn put_varint(mut number: usize, out: &mut Vec<u8>) {
@@ -156,7 +185,7 @@ impl KvBatch {
 
     /// Compares the bytes with the checksum. A 0.9.1 server does not.
     pub fn verify_checksum(&self) -> Result<(), DecodeError> {
-        let actual = crc32c::crc32c(self.bytes.get(CRC_FROM..).unwrap_or_default());
+        let actual = crc32c::crc32c(self.bytes.get(PLACES.crc_from..).unwrap_or_default());
         if actual == self.crc {
             return Ok(());
         }

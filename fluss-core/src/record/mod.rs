@@ -2,7 +2,10 @@
 
 pub mod kv;
 pub mod log;
+mod unsealed;
 pub mod value;
+
+pub use unsealed::UnsealedBatch;
 
 use crate::error::DecodeError;
 

@@ -3,19 +3,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_rpc::net::ServerAddress;
 use tokio::time::Instant;
 
-use super::batch::{Layout, OpenBatch, Rows, Stage};
+use super::batch::{OpenBatch, Stage};
 use super::bucket::{BucketQueue, Followup, Outcome};
 use super::handle::{Delivery, WriteHandle};
+use super::layout::{Change, Layout, Rows};
 use crate::client::error::{Context, Error, ErrorKind};
 use crate::client::options::WriterOptions;
 use crate::error::ValueError;
 use crate::id::{TableBucket, WriterId};
-use crate::record::log::UnsealedBatch;
+use crate::record::UnsealedBatch;
 use crate::types::{Row, TablePath};
 
 /// Which batch of which bucket.
@@ -27,8 +27,12 @@ pub(super) type BatchKey = (TableBucket, u64);
 /// is due, come out.
 pub(super) struct Accumulator {
     table: TablePath,
+    /// What the writer does, as errors call it.
+    operation: &'static str,
     layout: Layout,
     options: WriterOptions,
+    /// Room for keys.
+    key: Vec<u8>,
     buckets: BTreeMap<TableBucket, BucketQueue>,
     /// Bytes of memory taken, but held by no batch yet.
     funds: usize,
@@ -65,12 +69,19 @@ pub(super) struct Obstacles {
 }
 
 impl Accumulator {
-    pub(super) fn new(table: TablePath, layout: Layout, options: WriterOptions) -> Self {
-        let buckets = BTreeMap::new();
+    pub(super) fn new(
+        table: TablePath,
+        operation: &'static str,
+        layout: Layout,
+        options: WriterOptions,
+    ) -> Self {
+        let (key, buckets) = (Vec::new(), BTreeMap::new());
         Self {
             table,
+            operation,
             layout,
             options,
+            key,
             buckets,
             funds: 0,
             last_id: 0,
@@ -89,10 +100,11 @@ impl Accumulator {
         self.ended.as_ref()
     }
 
-    /// Adds a row, all or nothing.
+    /// Adds a row of the table's type, which is checked, all or nothing.
     pub(super) fn push_row(
         &mut self,
         bucket: TableBucket,
+        change: Change,
         row: &(impl Row + ?Sized),
         now: Instant,
     ) -> Result<Pushed, ValueError> {
@@ -104,7 +116,7 @@ impl Accumulator {
         let open = queue
             .open
             .get_or_insert_with(|| OpenBatch::new(&self.layout, now));
-        let growth = match open.append(&self.layout, row) {
+        let growth = match open.push(&self.layout, change, row, &mut self.key) {
             Ok(growth) => growth,
             Err(error) => {
                 if open.count == 0 {
@@ -133,24 +145,18 @@ impl Accumulator {
         self.buckets.get(bucket).is_some_and(|queue| queue.open.is_some())
     }
 
-    /// Adds an Arrow batch, which holds `bytes` of memory, as a batch of its own.
-    pub(super) fn push_arrow(
+    /// Adds rows, which hold `bytes` of memory, as a batch of their own.
+    pub(super) fn push_rows(
         &mut self,
         bucket: TableBucket,
-        batch: RecordBatch,
+        rows: Rows,
         bytes: usize,
         now: Instant,
     ) -> Arc<Delivery> {
         let queue = self.buckets.entry(bucket).or_default();
         queue.close_open(&mut self.last_id);
         let delivery = Arc::new(Delivery::default());
-        queue.push(
-            &mut self.last_id,
-            Stage::Raw(Rows::Arrow(batch)),
-            bytes,
-            now,
-            delivery.clone(),
-        );
+        queue.push(&mut self.last_id, Stage::Raw(rows), bytes, now, delivery.clone());
         delivery
     }
 
@@ -277,7 +283,7 @@ impl Accumulator {
 
     /// Fails what cannot be encoded.
     pub(super) fn on_unencodable(&mut self, (bucket, id): BatchKey, error: ValueError) -> usize {
-        let error = Context::new("append")
+        let error = Context::new(self.operation)
             .table(&self.table)
             .bucket(bucket.bucket)
             .error(error);
@@ -293,7 +299,9 @@ impl Accumulator {
         let timeout = self.options.delivery_timeout;
         let mut followups = Vec::new();
         for (bucket, queue) in &mut self.buckets {
-            let context = Context::new("append").table(&self.table).bucket(bucket.bucket);
+            let context = Context::new(self.operation)
+                .table(&self.table)
+                .bucket(bucket.bucket);
             followups.extend(queue.expire(now, timeout, |batch| {
                 let mut context = context.clone();
                 context.server = batch

@@ -1,24 +1,16 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use tokio::time::Instant;
-use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::accumulator::{Accumulator, Pushed};
-use super::batch::Layout;
 use super::handle::WriteHandle;
-use super::memory::Memory;
-use super::router::Router;
-use super::sender::{Sender, Shared};
+use super::layout::{Change, Layout};
+use super::request::Api;
+use super::shape::Shape;
+use super::writer::Writer;
 use crate::client::Connection;
 use crate::client::error::{Context, ErrorKind, Result};
-use crate::client::options::WriterOptions;
-use crate::error::ValueError;
 use crate::types::{Row, TableInfo};
-
-/// Rows take memory from the writer's budget in pieces of this size.
-const FUNDS_BYTES: usize = 64 << 10;
 
 /// Appends to a log table. Clones share it.
 ///
@@ -30,61 +22,30 @@ const FUNDS_BYTES: usize = 64 << 10;
 /// [`close`](Self::close) waits for it.
 #[derive(Clone)]
 pub struct AppendWriter {
-    inner: Arc<Inner>,
-}
-
-struct Inner {
-    shared: Arc<Shared>,
-    router: Mutex<Router>,
-    options: WriterOptions,
-    closing: CancellationToken,
-    /// Lets the sender end when the last clone goes away.
-    _guard: DropGuard,
+    writer: Writer,
+    shape: Arc<Shape>,
 }
 
 impl AppendWriter {
     pub(crate) fn new(connection: &Connection, info: &Arc<TableInfo>) -> Result<Self> {
-        let context = || Context::new("append to").table(&info.path);
+        let context = || Context::new("append").table(&info.path);
+        let refuse = |reason: &str| Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
         if info.has_primary_key() {
-            let reason = "the table has a primary key: it takes upserts, not appends";
-            return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
+            return refuse("the table has a primary key: it takes upserts, not appends");
         }
         if info.is_partitioned() {
-            let reason = "the table is partitioned, which this writer does not support yet";
-            return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
+            return refuse("the table is partitioned, which this writer does not support yet");
         }
-        let options = connection.options().writer.clone();
-        let router = Router::of(info, options.bucket_assigner).map_err(|error| context().error(error))?;
-        let layout = Layout::of(info);
-        let shared = Arc::new(Shared {
-            info: info.clone(),
-            memory: Memory::new(options.buffer_bytes),
-            accumulator: Mutex::new(Accumulator::new(
-                info.path.clone(),
-                layout.clone(),
-                options.clone(),
-            )),
-            layout,
-            wake: tokio::sync::Notify::new(),
-        });
-        let closing = CancellationToken::new();
-        // The task ends by itself: once the writer is closed or dropped, and everything is settled or expired.
-        tokio::spawn(Sender::new(shared.clone(), connection.clone(), closing.clone()).run());
-        let guard = closing.clone().drop_guard();
+        let writer = Writer::new(connection, info, "append", Layout::log(info), Api::Produce);
         Ok(Self {
-            inner: Arc::new(Inner {
-                shared,
-                router: Mutex::new(router),
-                options,
-                closing,
-                _guard: guard,
-            }),
+            writer: writer.map_err(|error| context().error(error))?,
+            shape: Arc::new(Shape::whole(info.row_type())),
         })
     }
 
     /// The table.
     pub fn table(&self) -> &TableInfo {
-        &self.inner.shared.info
+        self.writer.table()
     }
 
     /// Collects a row.
@@ -98,13 +59,7 @@ impl AppendWriter {
     ///
     /// Dropping the future while it waits for memory leaves the row out.
     pub async fn append(&self, row: &(impl Row + ?Sized)) -> Result<WriteHandle> {
-        loop {
-            if let Some(handle) = self.try_append(row)? {
-                return Ok(handle);
-            }
-            let funds = self.reserve(FUNDS_BYTES).await?;
-            self.inner.shared.lock().fund(funds);
-        }
+        self.writer.push(Change::Append, &self.shape, row).await
     }
 
     /// Collects a row if there is memory for it now.
@@ -113,38 +68,7 @@ impl AppendWriter {
     ///
     /// As [`append`](Self::append).
     pub fn try_append(&self, row: &(impl Row + ?Sized)) -> Result<Option<WriteHandle>> {
-        self.check_open()?;
-        let now = Instant::now();
-        loop {
-            match self.push(row, now)? {
-                Pushed::Taken { handle, wake } => {
-                    if wake {
-                        self.inner.shared.wake.notify_one();
-                    }
-                    return Ok(Some(handle));
-                }
-                Pushed::NeedsFunds => {
-                    let Some(funds) = self.inner.shared.memory.try_reserve(FUNDS_BYTES) else {
-                        return Ok(None);
-                    };
-                    self.inner.shared.lock().fund(funds);
-                }
-            }
-        }
-    }
-
-    fn push(&self, row: &(impl Row + ?Sized), now: Instant) -> Result<Pushed> {
-        let shared = &self.inner.shared;
-        let mut router = self.inner.router.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut accumulator = shared.lock();
-        if let Some(error) = accumulator.ended() {
-            return Err(error.clone());
-        }
-        let bucket = |bucket| Router::bucket(&shared.info, bucket);
-        router
-            .route(row, |candidate| accumulator.is_open(&bucket(candidate)))
-            .and_then(|target| accumulator.push_row(bucket(target), row, now))
-            .map_err(|error| self.refusal(error))
+        self.writer.try_push(Change::Append, &self.shape, row)
     }
 
     /// Collects the rows of an Arrow batch, which need not go through rows: its columns are matched by name, and the
@@ -160,59 +84,7 @@ impl AppendWriter {
     ///
     /// Dropping the future while it waits for memory leaves out what is not collected by then.
     pub async fn append_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
-        self.check_open()?;
-        let shared = &self.inner.shared;
-        let batch =
-            crate::arrow::conform(batch, shared.info.row_type()).map_err(|error| self.refusal(error))?;
-        let mut deliveries = Vec::new();
-        for piece in self.pieces(&batch) {
-            let parts = {
-                let mut router = self.inner.router.lock().unwrap_or_else(PoisonError::into_inner);
-                router
-                    .split(&shared.layout, piece)
-                    .map_err(|error| self.refusal(error))?
-            };
-            for (bucket, part) in parts {
-                let bytes = self.reserve(crate::arrow::data_bytes(&part)).await?;
-                let bucket = Router::bucket(&shared.info, bucket);
-                deliveries.push(shared.lock().push_arrow(bucket, part, bytes, Instant::now()));
-                shared.wake.notify_one();
-            }
-        }
-        Ok(WriteHandle::batches(deliveries))
-    }
-
-    /// Slices of a batch of about the size of a log batch.
-    fn pieces(&self, batch: &RecordBatch) -> Vec<RecordBatch> {
-        let rows = batch.num_rows();
-        let bytes = crate::arrow::data_bytes(batch).max(1);
-        let pieces = bytes
-            .div_ceil(self.inner.options.batch_bytes)
-            .clamp(1, rows.max(1));
-        let step = rows.div_ceil(pieces).max(1);
-        (0..rows)
-            .step_by(step)
-            .map(|start| batch.slice(start, step.min(rows - start)))
-            .collect()
-    }
-
-    async fn reserve(&self, bytes: usize) -> Result<usize> {
-        let shared = &self.inner.shared;
-        if let Some(bytes) = shared.memory.try_reserve(bytes) {
-            return Ok(bytes);
-        }
-        // Batches that wait for more rows hold what this one waits for.
-        let idle = shared.lock().relieve();
-        shared.memory.release(idle);
-        shared.wake.notify_one();
-        let timeout = self.inner.options.delivery_timeout;
-        shared.memory.reserve(bytes, timeout).await.ok_or_else(|| {
-            let context = Context::new("wait for memory to append to").table(&shared.info.path);
-            context.error(ErrorKind::Timeout {
-                after: timeout,
-                outcome_unknown: false,
-            })
-        })
+        self.writer.push_batch(batch).await
     }
 
     /// Sends what is collected, and waits until everything written before this call is acknowledged or has failed.
@@ -225,13 +97,7 @@ impl AppendWriter {
     ///
     /// Dropping the future only stops waiting.
     pub async fn flush(&self) -> Result<()> {
-        let deliveries = self.inner.shared.lock().close_open();
-        self.inner.shared.wake.notify_one();
-        for delivery in deliveries {
-            // What failed is told below, whoever waited for it.
-            drop(delivery.wait().await);
-        }
-        self.inner.shared.lock().take_failure().map_or(Ok(()), Err)
+        self.writer.flush().await
     }
 
     /// Flushes, and takes no more rows.
@@ -240,31 +106,14 @@ impl AppendWriter {
     ///
     /// As [`flush`](Self::flush).
     pub async fn close(&self) -> Result<()> {
-        let flushed = self.flush().await;
-        self.inner.closing.cancel();
-        flushed
-    }
-
-    fn check_open(&self) -> Result<()> {
-        if self.inner.closing.is_cancelled() {
-            return Err(Context::new("append to")
-                .table(&self.inner.shared.info.path)
-                .error(ErrorKind::Closed));
-        }
-        Ok(())
-    }
-
-    fn refusal(&self, error: ValueError) -> crate::client::Error {
-        Context::new("append to")
-            .table(&self.inner.shared.info.path)
-            .error(error)
+        self.writer.close().await
     }
 }
 
 impl fmt::Debug for AppendWriter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("AppendWriter")
-            .field("table", &self.inner.shared.info.path.to_string())
+            .field("table", &self.table().path.to_string())
             .finish_non_exhaustive()
     }
 }

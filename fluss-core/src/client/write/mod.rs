@@ -1,23 +1,31 @@
 //! Writers: rows and Arrow batches in, acknowledged batches out.
 //!
 //! ```text
-//! append ─▶ router ─▶ accumulator ─▶ sender ─▶ PRODUCE_LOG to each leader
-//!    ▲                    ▲             │
-//!  memory ◀── released ───┴─ outcomes ◀─┘
+//! append ─┐
+//! upsert ─┴▶ writer ─▶ router ─▶ accumulator ─▶ sender ─▶ PRODUCE_LOG or PUT_KV to each leader
+//!               ▲                    ▲             │
+//!             memory ◀── released ───┴─ outcomes ◀─┘
 //! ```
 //!
 //! `accumulator`, `batch`, `router` and `sequences` decide and know neither sockets nor tasks: time is passed in.
-//! `sender` is the task that carries out what they decide.
+//! `sender` is the task that carries out what they decide. What the kinds of tables differ in is in `layout` (bytes),
+//! `request` (messages) and `shape` (which columns rows are given with).
 
 mod accumulator;
 mod append;
 mod batch;
 mod bucket;
 mod handle;
+mod layout;
 mod memory;
+mod request;
 mod router;
 mod sender;
 mod sequences;
+mod shape;
+mod upsert;
+mod writer;
 
 pub use append::AppendWriter;
 pub use handle::WriteHandle;
+pub use upsert::{UpsertBuilder, UpsertWriter};

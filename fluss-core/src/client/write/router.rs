@@ -1,8 +1,10 @@
 //! Which bucket a row goes to.
 
+use std::collections::BTreeMap;
+
 use arrow::record_batch::RecordBatch;
 
-use super::batch::Layout;
+use super::shape::Shape;
 use crate::arrow::ArrowRows;
 use crate::client::options::BucketAssigner;
 use crate::error::ValueError;
@@ -21,7 +23,6 @@ pub(super) struct Router {
 enum Way {
     /// That of the bucket key's hash.
     Key {
-        row_type: RowType,
         encoder: KeyEncoder,
         function: BucketFunction,
         key: Vec<u8>,
@@ -36,15 +37,11 @@ impl Router {
     pub(super) fn of(info: &TableInfo, assigner: BucketAssigner) -> Result<Self, InvalidDefinition> {
         let count = info.bucket_count;
         let way = match (KeyEncoder::bucket_key(info, info.row_type())?, assigner) {
-            (Some(encoder), _) => {
-                let (row_type, function) = (info.row_type().clone(), info.lake_format().into());
-                Way::Key {
-                    row_type,
-                    encoder,
-                    function,
-                    key: Vec::new(),
-                }
-            }
+            (Some(encoder), _) => Way::Key {
+                encoder,
+                function: info.lake_format().into(),
+                key: Vec::new(),
+            },
             (None, BucketAssigner::Sticky) => Way::Sticky {
                 current: BucketId(fastrand::i32(0..count)),
             },
@@ -55,7 +52,8 @@ impl Router {
         Ok(Self { count, way })
     }
 
-    /// The bucket of a row. `is_open` tells whether rows can join a batch of a bucket.
+    /// The bucket of a row of the table's type, which is checked. `is_open` tells whether rows can join a batch of a
+    /// bucket.
     pub(super) fn route(
         &mut self,
         row: &(impl Row + ?Sized),
@@ -63,13 +61,10 @@ impl Router {
     ) -> Result<BucketId, ValueError> {
         match &mut self.way {
             Way::Key {
-                row_type,
                 encoder,
                 function,
                 key,
             } => {
-                // Before a column is looked at by itself, so that a row that is no row of the table is told as such.
-                crate::row::check(row_type, row)?;
                 key.clear();
                 encoder.encode(row, key)?;
                 function.bucket(key, self.count)
@@ -92,18 +87,32 @@ impl Router {
     /// The rows of an Arrow batch, by bucket. Without bucket key the batch goes to one bucket as it is.
     pub(super) fn split(
         &mut self,
-        layout: &Layout,
+        row_type: &RowType,
         batch: RecordBatch,
     ) -> Result<Vec<(BucketId, RecordBatch)>, ValueError> {
         if let Way::Sticky { current } = &mut self.way {
             *current = other(*current, self.count);
             return Ok(vec![(*current, batch)]);
         }
-        let rows = ArrowRows::new(batch.clone(), layout.row_type())?;
+        let rows = ArrowRows::new(batch.clone(), row_type)?;
         let buckets: Vec<BucketId> = (0..rows.len())
             .map(|index| self.route(&rows.row(index), |_| true))
             .collect::<Result<_, _>>()?;
         crate::arrow::split(&batch, &buckets)
+    }
+
+    /// The positions of rows, by bucket.
+    pub(super) fn pick(
+        &mut self,
+        rows: &ArrowRows,
+        shape: &Shape,
+    ) -> Result<BTreeMap<BucketId, Vec<u32>>, ValueError> {
+        let mut picked: BTreeMap<BucketId, Vec<u32>> = BTreeMap::new();
+        for index in 0..rows.len() {
+            let bucket = self.route(&shape.spread(&rows.row(index)), |_| true)?;
+            picked.entry(bucket).or_default().push(index as u32);
+        }
+        Ok(picked)
     }
 
     pub(super) fn bucket(info: &TableInfo, bucket: BucketId) -> TableBucket {

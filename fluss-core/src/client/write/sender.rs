@@ -11,16 +11,17 @@ use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
 use super::accumulator::{Accumulator, BatchKey, Obstacles, Shipment};
-use super::batch::{Layout, Rows};
 use super::bucket::Outcome;
+use super::layout::{Layout, Rows};
 use super::memory::Memory;
+use super::request::{Answer, Destination};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::retry;
 use crate::error::ValueError;
-use crate::id::{BucketId, PartitionId, WriterId};
-use crate::record::log::UnsealedBatch;
-use crate::types::TableInfo;
+use crate::id::WriterId;
+use crate::record::UnsealedBatch;
+use crate::types::{TableInfo, TablePath};
 
 /// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
 const SMALL_BYTES: usize = 32 << 10;
@@ -28,7 +29,10 @@ const SMALL_BYTES: usize = 32 << 10;
 /// What a writer and its sender share.
 pub(super) struct Shared {
     pub(super) info: Arc<TableInfo>,
+    /// What the writer does, as errors call it.
+    pub(super) operation: &'static str,
     pub(super) layout: Layout,
+    pub(super) destination: Destination,
     pub(super) memory: Memory,
     pub(super) accumulator: Mutex<Accumulator>,
     /// Rings when the sender has something to do.
@@ -44,11 +48,7 @@ impl Shared {
 /// What a task of the sender found.
 enum Event {
     Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
-    Answered(
-        Vec<BatchKey>,
-        ServerAddress,
-        Result<proto::ProduceLogResponse, RequestError>,
-    ),
+    Answered(Vec<BatchKey>, ServerAddress, Result<Vec<Answer>, RequestError>),
     Connected(ServerAddress),
     Writer(Result<WriterId>),
     Refreshed,
@@ -90,7 +90,7 @@ impl Sender {
     /// Works until the writer is closed and nothing is left.
     pub(super) async fn run(mut self) {
         loop {
-            if let Err(error) = self.connection.check_open("append") {
+            if let Err(error) = self.connection.check_open(self.shared.operation) {
                 return self.end(&error);
             }
             let now = Instant::now();
@@ -150,28 +150,17 @@ impl Sender {
             batches,
             deadline,
         } = shipment;
-        let options = self.connection.options();
-        let timeout = options
-            .request_timeout
-            .min(deadline.saturating_duration_since(now));
+        let timeout = self.connection.options().request_timeout;
+        let timeout = timeout.min(deadline.saturating_duration_since(now));
         let keys: Vec<BatchKey> = batches.iter().map(|(key, _)| *key).collect();
-        let request = proto::ProduceLogRequest {
-            acks: options.writer.acks.number(),
-            table_id: self.shared.info.id.get(),
-            timeout_ms: i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1),
-            buckets_req: batches
-                .into_iter()
-                .map(|((bucket, _), records)| proto::PbProduceLogReqForBucket {
-                    partition_id: bucket.partition.map(PartitionId::get),
-                    bucket_id: bucket.bucket.get(),
-                    records,
-                })
-                .collect(),
-        };
+        let batches = batches
+            .into_iter()
+            .map(|((bucket, _), records)| (bucket, records));
         // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
         match self.connection.servers().open(&server) {
             Some(connection) => {
-                let answer = connection.send_within(&request, timeout);
+                let destination = &self.shared.destination;
+                let answer = destination.send(&connection, batches.collect(), timeout);
                 self.tasks
                     .spawn(async move { Event::Answered(keys, server, answer.await) });
             }
@@ -194,9 +183,10 @@ impl Sender {
         }
         if obstacles.writer && !self.asking_writer {
             self.asking_writer = true;
-            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            let (connection, context) = (self.connection.clone(), self.at_table());
+            let path = self.shared.info.path.clone();
             self.tasks
-                .spawn(async move { Event::Writer(init_writer(&connection, &info).await) });
+                .spawn(async move { Event::Writer(init_writer(&connection, &context, &path).await) });
         }
         let cluster = self.connection.cluster();
         for bucket in &obstacles.leaders {
@@ -283,14 +273,14 @@ impl Sender {
         &mut self,
         keys: &[BatchKey],
         server: &ServerAddress,
-        answer: Result<proto::ProduceLogResponse, RequestError>,
+        answer: Result<Vec<Answer>, RequestError>,
     ) {
         match answer {
-            Ok(response) => {
+            Ok(answers) => {
                 self.rest = None;
                 self.pauses = Box::new(retry::pauses_after_the_first());
                 for key in keys {
-                    let outcome = self.outcome(*key, server, &response);
+                    let outcome = self.outcome(*key, server, &answers);
                     self.on_outcome(*key, outcome);
                 }
             }
@@ -303,19 +293,12 @@ impl Sender {
         }
     }
 
-    fn outcome(
-        &self,
-        key: BatchKey,
-        server: &ServerAddress,
-        response: &proto::ProduceLogResponse,
-    ) -> Outcome {
+    fn outcome(&self, key: BatchKey, server: &ServerAddress, answers: &[Answer]) -> Outcome {
         let (bucket, _) = key;
-        let answer = response.buckets_resp.iter().find(|answer| {
-            BucketId(answer.bucket_id) == bucket.bucket
-                && answer.partition_id.map(PartitionId) == bucket.partition
-        });
-        let Some(answer) = answer else {
-            let what = crate::error::DecodeError::new("answer to an append", "the bucket is missing");
+        let is_its =
+            |answer: &&Answer| (answer.partition, answer.bucket) == (bucket.partition, bucket.bucket);
+        let Some(answer) = answers.iter().find(is_its) else {
+            let what = crate::error::DecodeError::new("answer to a write", "the bucket is missing");
             return Outcome::Unknown(self.context(key, server).error(what));
         };
         match ErrorCode::of(answer.error_code) {
@@ -323,7 +306,7 @@ impl Sender {
                 let kind = ErrorKind::server(code, answer.error_message.clone());
                 Outcome::Refused(code, self.context(key, server).error(kind))
             }
-            None => Outcome::Stored(answer.base_offset.filter(|offset| *offset >= 0)),
+            None => Outcome::Stored(answer.base_offset),
         }
     }
 
@@ -356,7 +339,7 @@ impl Sender {
     }
 
     fn at_table(&self) -> Context {
-        Context::new("append").table(&self.shared.info.path)
+        Context::new(self.shared.operation).table(&self.shared.info.path)
     }
 
     fn context(&self, (bucket, _): BatchKey, server: &ServerAddress) -> Context {
@@ -365,13 +348,12 @@ impl Sender {
 }
 
 /// A new writer's identity, from any tablet server (`messages.md` 1026).
-async fn init_writer(connection: &Connection, info: &TableInfo) -> Result<WriterId> {
-    let context = Context::new("begin to append to").table(&info.path);
+async fn init_writer(connection: &Connection, context: &Context, path: &TablePath) -> Result<WriterId> {
     let request = proto::InitWriterRequest {
-        table_path: vec![crate::client::wire::table_path(&info.path)],
+        table_path: vec![crate::client::wire::table_path(path)],
     };
     connection
-        .ask(&context, &request)
+        .ask(context, &request)
         .await
         .map(|response| WriterId(response.writer_id))
 }

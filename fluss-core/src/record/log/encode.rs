@@ -5,96 +5,46 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{ByteArrayType, DataType as ArrowType};
 use arrow::ipc;
 use arrow::record_batch::RecordBatch;
-use bytes::{Bytes, BytesMut};
 use flatbuffers::FlatBufferBuilder;
 
 use super::compression::compress;
 use super::header::{CRC_AT, CRC_FROM, ChangeType, HEADER_BYTES, LENGTH_OVERHEAD, SEQUENCE_AT, WRITER_AT};
 use crate::error::ValueError;
-use crate::id::{BatchSequence, SchemaId, WriterId};
+use crate::id::SchemaId;
+use crate::record::unsealed::{Places, UnsealedBatch, patch};
 use crate::types::Compression;
 
-/// A batch that lacks its writer's stamp and its checksum.
-#[derive(Clone, Debug)]
-pub struct UnsealedBatch {
-    bytes: Bytes,
-    seal: Seal,
-}
+const PLACES: Places = Places {
+    writer: WRITER_AT,
+    sequence: SEQUENCE_AT,
+    crc: CRC_AT,
+    crc_from: CRC_FROM,
+};
 
-/// Whether the stamp and the checksum are in the bytes.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-enum Seal {
-    Open,
-    Closed(Option<(WriterId, BatchSequence)>),
-}
-
-impl UnsealedBatch {
-    /// Writes the header in front of a payload that begins at [`HEADER_BYTES`].
-    pub(super) fn new(
-        mut bytes: Vec<u8>,
-        schema_id: SchemaId,
-        append_only: bool,
-        records: usize,
-    ) -> Result<Self, ValueError> {
-        let too_large = |_| ValueError::row(format!("a batch of {} bytes is too large", bytes.len()));
-        let length = i32::try_from(bytes.len() - LENGTH_OVERHEAD.min(bytes.len())).map_err(too_large)?;
-        let records = i32::try_from(records).map_err(too_large)?;
-        let mut header = Vec::with_capacity(HEADER_BYTES);
-        header.extend_from_slice(&0_i64.to_le_bytes());
-        header.extend_from_slice(&length.to_le_bytes());
-        header.push(0);
-        header.extend_from_slice(&0_i64.to_le_bytes());
-        header.extend_from_slice(&0_u32.to_le_bytes());
-        header.extend_from_slice(&schema_id.get().to_le_bytes());
-        header.push(u8::from(append_only));
-        header.extend_from_slice(&(records - 1).max(0).to_le_bytes());
-        header.extend_from_slice(&(-1_i64).to_le_bytes());
-        header.extend_from_slice(&(-1_i32).to_le_bytes());
-        header.extend_from_slice(&records.to_le_bytes());
-        if let Some(place) = bytes.get_mut(..HEADER_BYTES) {
-            place.copy_from_slice(&header);
-        }
-        Ok(Self {
-            bytes: bytes.into(),
-            seal: Seal::Open,
-        })
-    }
-
-    /// The size in bytes.
-    pub fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
-    /// A batch has a header, and is never empty.
-    pub const fn is_empty(&self) -> bool {
-        false
-    }
-
-    /// The batch as it is sent: stamped with an idempotent writer and its number, or without, and with its checksum.
-    /// The bytes are copied only if they are sealed anew while an earlier seal is still in use.
-    pub fn seal(&mut self, stamp: Option<(WriterId, BatchSequence)>) -> Bytes {
-        if self.seal != Seal::Closed(stamp) {
-            let bytes = std::mem::take(&mut self.bytes);
-            let mut bytes = bytes
-                .try_into_mut()
-                .unwrap_or_else(|shared| BytesMut::from(&*shared));
-            let (writer, sequence) =
-                stamp.map_or((-1, -1), |(writer, sequence)| (writer.get(), sequence.get()));
-            patch(&mut bytes, WRITER_AT, writer.to_le_bytes());
-            patch(&mut bytes, SEQUENCE_AT, sequence.to_le_bytes());
-            let crc = crc32c::crc32c(bytes.get(CRC_FROM..).unwrap_or_default());
-            patch(&mut bytes, CRC_AT, crc.to_le_bytes());
-            self.bytes = bytes.freeze();
-            self.seal = Seal::Closed(stamp);
-        }
-        self.bytes.clone()
-    }
-}
-
-fn patch<const N: usize>(bytes: &mut [u8], at: usize, value: [u8; N]) {
-    if let Some(place) = bytes.get_mut(at..at + N) {
-        place.copy_from_slice(&value);
-    }
+/// Writes the header in front of a payload that begins at [`HEADER_BYTES`].
+pub(super) fn with_header(
+    mut bytes: Vec<u8>,
+    schema_id: SchemaId,
+    append_only: bool,
+    records: usize,
+) -> Result<UnsealedBatch, ValueError> {
+    let too_large = |_| ValueError::row(format!("a batch of {} bytes is too large", bytes.len()));
+    let length = i32::try_from(bytes.len() - LENGTH_OVERHEAD.min(bytes.len())).map_err(too_large)?;
+    let records = i32::try_from(records).map_err(too_large)?;
+    let mut header = Vec::with_capacity(HEADER_BYTES);
+    header.extend_from_slice(&0_i64.to_le_bytes());
+    header.extend_from_slice(&length.to_le_bytes());
+    header.push(0);
+    header.extend_from_slice(&0_i64.to_le_bytes());
+    header.extend_from_slice(&0_u32.to_le_bytes());
+    header.extend_from_slice(&schema_id.get().to_le_bytes());
+    header.push(u8::from(append_only));
+    header.extend_from_slice(&(records - 1).max(0).to_le_bytes());
+    header.extend_from_slice(&(-1_i64).to_le_bytes());
+    header.extend_from_slice(&(-1_i32).to_le_bytes());
+    header.extend_from_slice(&records.to_le_bytes());
+    patch(&mut bytes, 0, &header);
+    Ok(UnsealedBatch::new(bytes, &PLACES))
 }
 
 /// A batch in the ARROW format. Without change types all records are appended.
@@ -124,7 +74,7 @@ pub fn encode_arrow(
     if batch.num_rows() > 0 {
         write_message(batch, compression, &mut out)?;
     }
-    UnsealedBatch::new(out, schema_id, change_types.is_none(), batch.num_rows())
+    with_header(out, schema_id, change_types.is_none(), batch.num_rows())
 }
 
 /// Appends the record batch as one encapsulated message.
@@ -151,17 +101,11 @@ fn write_message(batch: &RecordBatch, compression: Compression, out: &mut Vec<u8
     }
     let metadata = body.metadata(batch.num_rows(), compression, out.len() - body_start);
     if metadata.len() == room.len() {
-        patch_slice(out, start, &metadata);
+        patch(out, start, &metadata);
     } else {
         out.splice(start..body_start, metadata);
     }
     Ok(())
-}
-
-fn patch_slice(bytes: &mut [u8], at: usize, value: &[u8]) {
-    if let Some(place) = bytes.get_mut(at..at + value.len()) {
-        place.copy_from_slice(value);
-    }
 }
 
 /// The nodes and buffers of a message.

@@ -9,6 +9,6 @@ mod rows;
 
 pub use batch::{LogBatch, LogBatches};
 pub use decode::decode_arrow;
-pub use encode::{UnsealedBatch, encode_arrow};
+pub use encode::encode_arrow;
 pub use header::{ChangeType, Generation, LogBatchHeader};
 pub use rows::{RowsBuilder, decode_rows};

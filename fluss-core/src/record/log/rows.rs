@@ -3,10 +3,11 @@
 use bytes::Bytes;
 
 use super::LogBatch;
-use super::encode::UnsealedBatch;
+use super::encode::with_header;
 use super::header::{ChangeType, HEADER_BYTES};
 use crate::error::{DecodeError, ValueError};
 use crate::id::SchemaId;
+use crate::record::UnsealedBatch;
 use crate::row::RowFormat;
 use crate::types::{Datum, OwnedRow, Row, RowType};
 
@@ -77,7 +78,7 @@ impl RowsBuilder {
 
     /// The batch.
     pub fn finish(self) -> Result<UnsealedBatch, ValueError> {
-        UnsealedBatch::new(self.bytes, self.schema_id, self.append_only, self.records)
+        with_header(self.bytes, self.schema_id, self.append_only, self.records)
     }
 }
 

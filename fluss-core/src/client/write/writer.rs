@@ -1,0 +1,270 @@
+//! What all writers have in common.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arrow::record_batch::RecordBatch;
+use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use super::accumulator::{Accumulator, Pushed};
+use super::handle::{Delivery, WriteHandle};
+use super::layout::{Change, Layout, Picked, Rows};
+use super::memory::Memory;
+use super::request::{Api, Destination};
+use super::router::Router;
+use super::sender::{Sender, Shared};
+use super::shape::Shape;
+use crate::arrow::ArrowRows;
+use crate::client::Connection;
+use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::options::WriterOptions;
+use crate::error::ValueError;
+use crate::id::BucketId;
+use crate::types::{InvalidDefinition, Row, TableInfo};
+
+/// Rows take memory from the writer's budget in pieces of this size.
+const FUNDS_BYTES: usize = 64 << 10;
+
+/// Collects rows and has them sent. Clones share it; what is collected is still sent when the last one is dropped.
+#[derive(Clone)]
+pub(super) struct Writer {
+    shared: Arc<Shared>,
+    router: Arc<Mutex<Router>>,
+    options: Arc<WriterOptions>,
+    closing: CancellationToken,
+    /// Lets the sender end when the last clone goes away.
+    _guard: Arc<DropGuard>,
+}
+
+impl Writer {
+    /// Begins to write. `operation` is what errors call it.
+    pub(super) fn new(
+        connection: &Connection,
+        info: &Arc<TableInfo>,
+        operation: &'static str,
+        layout: Layout,
+        api: Api,
+    ) -> Result<Self, InvalidDefinition> {
+        let options = connection.options().writer.clone();
+        let router = Router::of(info, options.bucket_assigner)?;
+        let accumulator = Accumulator::new(info.path.clone(), operation, layout.clone(), options.clone());
+        let shared = Arc::new(Shared {
+            info: info.clone(),
+            operation,
+            layout,
+            destination: Destination {
+                table: info.id,
+                acks: options.acks.number(),
+                api,
+            },
+            memory: Memory::new(options.buffer_bytes),
+            accumulator: Mutex::new(accumulator),
+            wake: tokio::sync::Notify::new(),
+        });
+        let closing = CancellationToken::new();
+        // The task ends by itself: once the writer is closed or dropped, and everything is settled or expired.
+        tokio::spawn(Sender::new(shared.clone(), connection.clone(), closing.clone()).run());
+        Ok(Self {
+            shared,
+            router: Arc::new(Mutex::new(router)),
+            options: Arc::new(options),
+            _guard: Arc::new(closing.clone().drop_guard()),
+            closing,
+        })
+    }
+
+    pub(super) fn table(&self) -> &TableInfo {
+        &self.shared.info
+    }
+
+    /// Collects a row that is given in a shape, and waits for memory if need be.
+    pub(super) async fn push(
+        &self,
+        change: Change,
+        shape: &Shape,
+        row: &(impl Row + ?Sized),
+    ) -> Result<WriteHandle> {
+        loop {
+            if let Some(handle) = self.try_push(change, shape, row)? {
+                return Ok(handle);
+            }
+            let funds = self.reserve(change, FUNDS_BYTES).await?;
+            self.shared.lock().fund(funds);
+        }
+    }
+
+    /// Collects a row if there is memory for it now.
+    pub(super) fn try_push(
+        &self,
+        change: Change,
+        shape: &Shape,
+        row: &(impl Row + ?Sized),
+    ) -> Result<Option<WriteHandle>> {
+        self.check_open(change)?;
+        shape.check(row).map_err(|error| self.refusal(change, error))?;
+        let (row, now) = (shape.spread(row), Instant::now());
+        loop {
+            match self.collect(change, &row, now)? {
+                Pushed::Taken { handle, wake } => {
+                    if wake {
+                        self.shared.wake.notify_one();
+                    }
+                    return Ok(Some(handle));
+                }
+                Pushed::NeedsFunds => {
+                    let Some(funds) = self.shared.memory.try_reserve(FUNDS_BYTES) else {
+                        return Ok(None);
+                    };
+                    self.shared.lock().fund(funds);
+                }
+            }
+        }
+    }
+
+    fn collect(&self, change: Change, row: &(impl Row + ?Sized), now: Instant) -> Result<Pushed> {
+        let mut router = self.router.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut accumulator = self.shared.lock();
+        if let Some(error) = accumulator.ended() {
+            return Err(error.clone());
+        }
+        let bucket = |bucket| Router::bucket(&self.shared.info, bucket);
+        router
+            .route(row, |candidate| accumulator.is_open(&bucket(candidate)))
+            .and_then(|target| accumulator.push_row(bucket(target), change, row, now))
+            .map_err(|error| self.refusal(change, error))
+    }
+
+    /// Collects an Arrow batch to append.
+    pub(super) async fn push_batch(&self, batch: &RecordBatch) -> Result<WriteHandle> {
+        let change = Change::Append;
+        self.check_open(change)?;
+        let row_type = self.shared.layout.row_type();
+        let batch = crate::arrow::conform(batch, row_type).map_err(|error| self.refusal(change, error))?;
+        let mut deliveries = Vec::new();
+        for piece in self.pieces(&batch) {
+            let parts = self
+                .route(|router| router.split(row_type, piece))
+                .map_err(|error| self.refusal(change, error))?;
+            for (bucket, part) in parts {
+                let bytes = crate::arrow::data_bytes(&part);
+                deliveries.push(self.push_part(change, bucket, Rows::Batch(part), bytes).await?);
+            }
+        }
+        Ok(WriteHandle::batches(deliveries))
+    }
+
+    /// Collects an Arrow batch of rows that are given in a shape, to upsert or delete them.
+    pub(super) async fn push_changes(
+        &self,
+        change: Change,
+        shape: &Arc<Shape>,
+        batch: &RecordBatch,
+    ) -> Result<WriteHandle> {
+        self.check_open(change)?;
+        let refusal = |error| self.refusal(change, error);
+        let batch = crate::arrow::conform(batch, shape.row_type()).map_err(refusal)?;
+        let mut deliveries = Vec::new();
+        for piece in self.pieces(&batch) {
+            let row_bytes = crate::arrow::data_bytes(&piece) / piece.num_rows().max(1) + 1;
+            let rows = Arc::new(ArrowRows::new(piece, shape.row_type()).map_err(refusal)?);
+            let picked = self.route(|router| router.pick(&rows, shape)).map_err(refusal)?;
+            for (bucket, indexes) in picked {
+                let bytes = row_bytes * indexes.len();
+                let (rows, shape) = (rows.clone(), shape.clone());
+                let rows = Rows::Picked(Picked {
+                    rows,
+                    shape,
+                    change,
+                    indexes,
+                });
+                deliveries.push(self.push_part(change, bucket, rows, bytes).await?);
+            }
+        }
+        Ok(WriteHandle::batches(deliveries))
+    }
+
+    async fn push_part(
+        &self,
+        change: Change,
+        bucket: BucketId,
+        rows: Rows,
+        bytes: usize,
+    ) -> Result<Arc<Delivery>> {
+        let bytes = self.reserve(change, bytes).await?;
+        let bucket = Router::bucket(&self.shared.info, bucket);
+        let mut accumulator = self.shared.lock();
+        if let Some(error) = accumulator.ended().cloned() {
+            self.shared.memory.release(bytes);
+            return Err(error);
+        }
+        let delivery = accumulator.push_rows(bucket, rows, bytes, Instant::now());
+        self.shared.wake.notify_one();
+        Ok(delivery)
+    }
+
+    fn route<T>(&self, route: impl FnOnce(&mut Router) -> T) -> T {
+        route(&mut self.router.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Slices of a batch of about the size of a log batch.
+    fn pieces(&self, batch: &RecordBatch) -> Vec<RecordBatch> {
+        let rows = batch.num_rows();
+        let bytes = crate::arrow::data_bytes(batch).max(1);
+        let pieces = bytes.div_ceil(self.options.batch_bytes).clamp(1, rows.max(1));
+        let step = rows.div_ceil(pieces).max(1);
+        (0..rows)
+            .step_by(step)
+            .map(|start| batch.slice(start, step.min(rows - start)))
+            .collect()
+    }
+
+    async fn reserve(&self, change: Change, bytes: usize) -> Result<usize> {
+        let shared = &self.shared;
+        if let Some(bytes) = shared.memory.try_reserve(bytes) {
+            return Ok(bytes);
+        }
+        // Batches that wait for more rows hold what this one waits for.
+        let idle = shared.lock().relieve();
+        shared.memory.release(idle);
+        shared.wake.notify_one();
+        let timeout = self.options.delivery_timeout;
+        shared
+            .memory
+            .reserve(bytes, timeout)
+            .await
+            .ok_or_else(|| self.context(change).error(ErrorKind::NoMemory { after: timeout }))
+    }
+
+    /// Sends what is collected, and waits until everything written before is acknowledged or has failed.
+    pub(super) async fn flush(&self) -> Result<()> {
+        let deliveries = self.shared.lock().close_open();
+        self.shared.wake.notify_one();
+        for delivery in deliveries {
+            // What failed is told below, whoever waited for it.
+            drop(delivery.wait().await);
+        }
+        self.shared.lock().take_failure().map_or(Ok(()), Err)
+    }
+
+    /// Flushes, and takes no more rows.
+    pub(super) async fn close(&self) -> Result<()> {
+        let flushed = self.flush().await;
+        self.closing.cancel();
+        flushed
+    }
+
+    fn check_open(&self, change: Change) -> Result<()> {
+        if self.closing.is_cancelled() {
+            return Err(self.context(change).error(ErrorKind::Closed));
+        }
+        Ok(())
+    }
+
+    fn refusal(&self, change: Change, error: ValueError) -> Error {
+        self.context(change).error(error)
+    }
+
+    fn context(&self, change: Change) -> Context {
+        Context::new(change.operation()).table(&self.shared.info.path)
+    }
+}
