@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use super::Connection;
 use super::error::Result;
+use super::lookup::LookupBuilder;
 use super::scan::ScanBuilder;
 use super::write::{AppendWriter, UpsertBuilder, UpsertWriter};
 use crate::types::TableInfo;
@@ -48,6 +49,11 @@ impl Table {
     /// As [`UpsertBuilder::writer`].
     pub fn upsert_writer(&self) -> Result<UpsertWriter> {
         self.upsert().writer()
+    }
+
+    /// Begins to look rows up by key.
+    pub fn lookup(&self) -> LookupBuilder {
+        LookupBuilder::new(self.clone())
     }
 
     /// Begins a scan.

@@ -18,6 +18,7 @@ mod indexed;
 mod java;
 mod key;
 mod nested;
+mod pad;
 mod partition;
 mod physical;
 mod slot;
@@ -25,6 +26,7 @@ mod slot;
 pub use bucket::{BucketFunction, hash42, intmix, murmur3_32};
 pub use check::check;
 pub use key::{KeyEncoder, KeyFormat};
+pub use pad::pad;
 pub use partition::{AutoPartitionUnit, partition_name, partition_value};
 
 use crate::types::{Datum, KvFormat, Row, RowType};

@@ -12,7 +12,7 @@ use crate::error::DecodeError;
 use crate::id::SchemaId;
 use crate::record::log::{LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
-use crate::types::{DataType, Datum, Kind, LogFormat, RowType, TableInfo};
+use crate::types::{LogFormat, RowType, TableInfo};
 
 /// Turns fetched batches into the columns that the consumer asked for.
 #[derive(Debug)]
@@ -124,7 +124,7 @@ impl Decoder {
         let mut columns = ColumnsBuilder::new(&self.fetched_type, batch.record_count());
         for record in decode_rows(batch, format, &self.fetched_type) {
             let (_, mut row) = record?;
-            pad_row(&self.fetched_type, &mut row);
+            crate::row::pad(&self.fetched_type, &mut row);
             columns.append(&row).map_err(fault)?;
         }
         columns.finish().map_err(fault)
@@ -136,34 +136,6 @@ impl Decoder {
         let ordered = fetched.project(&self.order).map_err(fault)?;
         crate::arrow::with_schema(&ordered, &self.shown_schema)
             .map_err(|error| DecodeError::new("record batch", error.to_string()))
-    }
-}
-
-/// Gives BINARY values their length again: INDEXED rows lose the zero bytes at their end (`rows.md` §3).
-fn pad_row(row_type: &RowType, row: &mut [Datum<'_>]) {
-    for (field, datum) in row_type.fields().iter().zip(row) {
-        pad(&field.data_type, datum);
-    }
-}
-
-fn pad(data_type: &DataType, datum: &mut Datum<'_>) {
-    match (data_type.kind(), datum) {
-        (Kind::Binary(length), Datum::Bytes(bytes)) if bytes.len() < *length as usize => {
-            bytes.to_mut().resize(*length as usize, 0);
-        }
-        (Kind::Array(element), Datum::Array(elements)) => {
-            for datum in elements {
-                pad(element, datum);
-            }
-        }
-        (Kind::Map(key, value), Datum::Map(entries)) => {
-            for (entry_key, entry_value) in entries {
-                pad(key, entry_key);
-                pad(value, entry_value);
-            }
-        }
-        (Kind::Row(row_type), Datum::Row(fields)) => pad_row(row_type, fields),
-        _ => {}
     }
 }
 

@@ -6,10 +6,10 @@ use arrow::record_batch::RecordBatch;
 use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
 use super::request::Api;
-use super::shape::Shape;
 use super::writer::Writer;
 use crate::client::Connection;
 use crate::client::error::{Context, ErrorKind, Result};
+use crate::client::shape::Shape;
 use crate::types::{Row, TableInfo};
 
 /// Appends to a log table. Clones share it.

@@ -13,7 +13,7 @@ use crate::record::log::{ChangeType, RowsBuilder, encode_arrow};
 use crate::row::{KeyEncoder, RowFormat};
 use crate::types::{Compression, InvalidDefinition, LogFormat, Row, RowType, TableInfo};
 
-use super::shape::Shape;
+use crate::client::shape::Shape;
 
 /// What is done with a row.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

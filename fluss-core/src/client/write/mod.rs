@@ -22,7 +22,7 @@ mod request;
 mod router;
 mod sender;
 mod sequences;
-mod shape;
+
 mod upsert;
 mod writer;
 

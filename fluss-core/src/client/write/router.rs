@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 
 use arrow::record_batch::RecordBatch;
 
-use super::shape::Shape;
 use crate::arrow::ArrowRows;
 use crate::client::options::BucketAssigner;
+use crate::client::shape::Shape;
 use crate::error::ValueError;
 use crate::id::{BucketId, TableBucket};
 use crate::row::{BucketFunction, KeyEncoder};

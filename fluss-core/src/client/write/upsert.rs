@@ -6,10 +6,10 @@ use arrow::record_batch::RecordBatch;
 use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
 use super::request::Api;
-use super::shape::Shape;
 use super::writer::Writer;
 use crate::client::Table;
 use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::shape::Shape;
 use crate::error::ValueError;
 use crate::types::{InvalidDefinition, Row, TableInfo};
 

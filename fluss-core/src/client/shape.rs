@@ -7,7 +7,7 @@ use crate::types::{Datum, InvalidDefinition, Row, RowType};
 
 /// Which columns of the table rows are given with, and in which order.
 #[derive(Clone)]
-pub(super) struct Shape {
+pub(crate) struct Shape {
     given: RowType,
     /// For each column of the table, its position in a given row; nothing if rows are given whole.
     places: Option<Vec<Option<usize>>>,
@@ -15,7 +15,7 @@ pub(super) struct Shape {
 
 impl Shape {
     /// Rows as the table has them.
-    pub(super) fn whole(row_type: &RowType) -> Self {
+    pub(crate) fn whole(row_type: &RowType) -> Self {
         Self {
             given: row_type.clone(),
             places: None,
@@ -23,7 +23,7 @@ impl Shape {
     }
 
     /// Rows of these columns of the table, in this order.
-    pub(super) fn of(row_type: &RowType, columns: &[usize]) -> Self {
+    pub(crate) fn of(row_type: &RowType, columns: &[usize]) -> Self {
         let place = |column| columns.iter().position(|other| *other == column);
         Self {
             given: row_type.project(columns),
@@ -32,7 +32,7 @@ impl Shape {
     }
 
     /// Rows of the columns of these names.
-    pub(super) fn named<S: AsRef<str>>(row_type: &RowType, names: &[S]) -> Result<Self, InvalidDefinition> {
+    pub(crate) fn named<S: AsRef<str>>(row_type: &RowType, names: &[S]) -> Result<Self, InvalidDefinition> {
         let position = |name: &S| {
             let name = name.as_ref();
             row_type
@@ -44,17 +44,17 @@ impl Shape {
     }
 
     /// The type of the rows that are given.
-    pub(super) const fn row_type(&self) -> &RowType {
+    pub(crate) const fn row_type(&self) -> &RowType {
         &self.given
     }
 
     /// Checks a row that is given.
-    pub(super) fn check(&self, row: &(impl Row + ?Sized)) -> Result<(), ValueError> {
+    pub(crate) fn check(&self, row: &(impl Row + ?Sized)) -> Result<(), ValueError> {
         crate::row::check(&self.given, row)
     }
 
     /// A given row as a row of the table, null in the columns that it lacks.
-    pub(super) fn spread<'r, R: Row + ?Sized>(&'r self, row: &'r R) -> Spread<'r, R> {
+    pub(crate) fn spread<'r, R: Row + ?Sized>(&'r self, row: &'r R) -> Spread<'r, R> {
         Spread {
             row,
             places: self.places.as_deref(),
@@ -69,7 +69,7 @@ impl fmt::Debug for Shape {
 }
 
 /// A given row as a row of its table.
-pub(super) struct Spread<'r, R: ?Sized> {
+pub(crate) struct Spread<'r, R: ?Sized> {
     row: &'r R,
     places: Option<&'r [Option<usize>]>,
 }

@@ -1,0 +1,148 @@
+//! From stored values to rows and columns.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+
+use crate::arrow::{ColumnsBuilder, user_schema, with_schema};
+use crate::client::Connection;
+use crate::client::error::{Context, Result};
+use crate::error::{DecodeError, ValueError};
+use crate::id::SchemaId;
+use crate::record::value::StoredValue;
+use crate::row::RowFormat;
+use crate::types::{Datum, OwnedRow, RowType, Schema, TableInfo};
+
+/// Reads stored values as rows of the table as it stands, under whatever schema they were written.
+#[derive(Debug)]
+pub(super) struct Values {
+    connection: Connection,
+    info: Arc<TableInfo>,
+    format: RowFormat,
+    /// The table's type, with nulls for rows that are not there.
+    nullable: RowType,
+    /// How values under other schemas are read.
+    others: RwLock<HashMap<SchemaId, Arc<Other>>>,
+}
+
+/// A schema that is not the table's latest.
+#[derive(Debug)]
+struct Other {
+    row_type: RowType,
+    /// For each column of the table, its position under this schema.
+    places: Vec<Option<usize>>,
+}
+
+impl Other {
+    /// Columns keep their ids through changes of the schema.
+    fn new(schema: &Schema, latest: &Schema) -> Self {
+        let place = |id| schema.columns().iter().position(|column| column.id == id);
+        Self {
+            row_type: schema.row_type().clone(),
+            places: latest.columns().iter().map(|column| place(column.id)).collect(),
+        }
+    }
+}
+
+impl Values {
+    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>) -> Self {
+        let nullable = info.row_type().fields().iter().map(|field| {
+            let mut field = field.clone();
+            field.data_type = field.data_type.with_nullable(true);
+            field
+        });
+        Self {
+            connection: connection.clone(),
+            format: info.properties.kv_format.into(),
+            nullable: RowType::new(nullable),
+            info: info.clone(),
+            others: RwLock::default(),
+        }
+    }
+
+    /// Gets the schemas that values need.
+    pub(super) async fn prepare<'v>(&self, values: impl Iterator<Item = &'v Bytes>) -> Result<()> {
+        let mut unknown: Vec<SchemaId> = Vec::new();
+        for value in values {
+            let Ok(StoredValue { schema_id, .. }) = StoredValue::decode(value) else {
+                continue;
+            };
+            if schema_id != self.info.schema_id
+                && self.other(schema_id).is_none()
+                && !unknown.contains(&schema_id)
+            {
+                unknown.push(schema_id);
+            }
+        }
+        for id in unknown {
+            let (_, schema) = self
+                .connection
+                .admin()
+                .table_schema(&self.info.path, Some(id))
+                .await?;
+            let other = Other::new(&schema, self.info.schema());
+            let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+            others.insert(id, Arc::new(other));
+        }
+        Ok(())
+    }
+
+    fn other(&self, id: SchemaId) -> Option<Arc<Other>> {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.get(&id).cloned()
+    }
+
+    /// A value as a row. Its schema is prepared.
+    pub(super) fn row(&self, value: &[u8]) -> Result<OwnedRow> {
+        self.read(value, |row| row.into_iter().map(Datum::into_owned).collect())
+    }
+
+    /// Values as columns, null where there is no value. Their schemas are prepared.
+    pub(super) fn columns<'v>(&self, values: impl Iterator<Item = Option<&'v Bytes>>) -> Result<RecordBatch> {
+        let nothing = vec![Datum::Null; self.nullable.len()];
+        let mut columns = ColumnsBuilder::new(&self.nullable, values.size_hint().0);
+        for value in values {
+            match value {
+                Some(value) => self.read(value, |row| columns.append(&row))?,
+                None => columns.append(&nothing),
+            }
+            .map_err(|error| self.context().error(error))?;
+        }
+        let batch = columns.finish().map_err(|error| self.context().error(error))?;
+        with_schema(&batch, &user_schema(&self.nullable))
+            .map_err(|error| self.context().error(ValueError::row(error.to_string())))
+    }
+
+    /// Hands the row of a value over, in the table's columns.
+    fn read<T>(&self, value: &[u8], take: impl FnOnce(Vec<Datum<'_>>) -> T) -> Result<T> {
+        let read = || -> Result<T, DecodeError> {
+            let StoredValue { schema_id, row } = StoredValue::decode(value)?;
+            if schema_id == self.info.schema_id {
+                return Ok(take(self.decode(self.info.row_type(), row)?));
+            }
+            let other = self
+                .other(schema_id)
+                .ok_or_else(|| DecodeError::new("stored value", format!("unknown schema {schema_id}")))?;
+            let mut row = self.decode(&other.row_type, row)?;
+            let mut pick = |place: &Option<usize>| {
+                place
+                    .and_then(|place| row.get_mut(place))
+                    .map_or(Datum::Null, |datum| std::mem::replace(datum, Datum::Null))
+            };
+            Ok(take(other.places.iter().map(&mut pick).collect()))
+        };
+        read().map_err(|error| self.context().error(error))
+    }
+
+    fn decode<'v>(&self, row_type: &RowType, row: &'v [u8]) -> Result<Vec<Datum<'v>>, DecodeError> {
+        let mut row = self.format.decode(row_type, row)?;
+        crate::row::pad(row_type, &mut row);
+        Ok(row)
+    }
+
+    fn context(&self) -> Context {
+        Context::new("look up").table(&self.info.path)
+    }
+}
