@@ -152,7 +152,7 @@ fn class_of(error: &client::Error) -> &'static str {
         return class_of_code(code);
     }
     match error.kind() {
-        ErrorKind::Timeout { .. } | ErrorKind::NoLeader(_) => "TimeoutError",
+        ErrorKind::Timeout { .. } | ErrorKind::NoMemory { .. } | ErrorKind::NoLeader(_) => "TimeoutError",
         ErrorKind::Connect(error) => match **error {
             ConnectError::Timeout { .. } => "TimeoutError",
             ConnectError::Authentication { .. } => "AuthError",

@@ -10,6 +10,7 @@ mod connection;
 mod convert;
 mod descriptor;
 mod error;
+mod lookup;
 mod path;
 mod pending;
 mod records;
@@ -34,6 +35,8 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<convert::Timestamp>()?;
     module.add_class::<descriptor::TableDescriptor>()?;
     module.add_class::<descriptor::TableInfo>()?;
+    module.add_class::<lookup::Lookuper>()?;
+    module.add_class::<lookup::PrefixLookuper>()?;
     module.add_class::<path::TableBucket>()?;
     module.add_class::<path::TablePath>()?;
     module.add_class::<pending::Pending>()?;
@@ -45,5 +48,6 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<table::Table>()?;
     module.add_class::<types::DataType>()?;
     module.add_class::<writer::AppendWriter>()?;
+    module.add_class::<writer::UpsertWriter>()?;
     module.add_class::<writer::WriteHandle>()
 }

@@ -7,9 +7,10 @@ use pyo3::prelude::*;
 
 use crate::descriptor::TableInfo;
 use crate::error::Fault;
+use crate::lookup::{Lookuper, PrefixLookuper};
 use crate::runtime::runtime;
 use crate::scanner::LogScanner;
-use crate::writer::AppendWriter;
+use crate::writer::{AppendWriter, UpsertWriter};
 
 /// A table as it stood when it was asked for.
 #[pyclass(frozen, module = "fluss._fluss")]
@@ -26,6 +27,34 @@ impl Table {
         Ok(AppendWriter::new(self.0.append_writer().map_err(Fault::from)?))
     }
 
+    /// A writer of these columns, by name or position; of all if none are named.
+    #[pyo3(signature = (columns, overwrite))]
+    fn upsert_writer(&self, columns: Option<Vec<ColumnArgument>>, overwrite: bool) -> PyResult<UpsertWriter> {
+        let _guard = runtime()?.enter();
+        let mut upsert = self.0.upsert();
+        if let Some(columns) = columns {
+            upsert = upsert.columns(names(columns, self.0.info().row_type())?);
+        }
+        if overwrite {
+            upsert = upsert.overwrite();
+        }
+        Ok(UpsertWriter::new(upsert.writer().map_err(Fault::from)?))
+    }
+
+    fn lookuper(&self, py: Python<'_>, insert_if_not_exists: bool) -> PyResult<Lookuper> {
+        let mut lookup = self.0.lookup();
+        if insert_if_not_exists {
+            lookup = lookup.insert_if_not_exists();
+        }
+        Ok(Lookuper::new(py, lookup.lookuper().map_err(Fault::from)?))
+    }
+
+    fn prefix_lookuper(&self, py: Python<'_>, columns: Vec<ColumnArgument>) -> PyResult<PrefixLookuper> {
+        let names = names(columns, self.0.info().row_type())?;
+        let lookuper = self.0.lookup().prefix_lookuper(&names);
+        Ok(PrefixLookuper::new(py, lookuper.map_err(Fault::from)?))
+    }
+
     /// A scanner of these columns, by name or position; of all if none are named.
     #[pyo3(signature = (columns))]
     fn log_scanner(&self, py: Python<'_>, columns: Option<Vec<ColumnArgument>>) -> PyResult<LogScanner> {
@@ -34,10 +63,7 @@ impl Table {
         let mut scan = self.0.scan();
         let mut row_type = all.clone();
         if let Some(columns) = columns {
-            let names = columns
-                .into_iter()
-                .map(|column| column.name(all))
-                .collect::<PyResult<Vec<_>>>()?;
+            let names = names(columns, all)?;
             let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
             row_type = all.project(&indexes);
             scan = scan.project(names);
@@ -48,6 +74,10 @@ impl Table {
             row_type,
         ))
     }
+}
+
+fn names(columns: Vec<ColumnArgument>, row_type: &RowType) -> PyResult<Vec<String>> {
+    columns.into_iter().map(|column| column.name(row_type)).collect()
 }
 
 /// A column, by name or position.

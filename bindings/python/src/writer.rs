@@ -1,12 +1,12 @@
-//! Writers of log tables.
+//! Writers.
 
-use arrow::array::RecordBatchReader;
+use arrow::array::RecordBatch;
 use fluss_client::types::RowType;
 use fluss_client::{self as client, Error};
 use pyo3::prelude::*;
 use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::convert::row_from_python;
+use crate::convert::{key_from_python, row_from_python};
 use crate::error::Fault;
 use crate::pending::{Pending, block_on, seconds};
 use crate::runtime::runtime;
@@ -31,20 +31,17 @@ impl AppendWriter {
     fn append(&self, py: Python<'_>, row: &Bound<'_, PyAny>) -> PyResult<WriteHandle> {
         runtime()?;
         let row = row_from_python(row, &self.row_type).map_err(Fault::from)?;
-        let handle = match self.writer.try_append(&row).map_err(Fault::from)? {
-            Some(handle) => handle,
-            None => block_on(py, self.writer.append(&row), None)?.map_err(Fault::from)?,
-        };
-        Ok(WriteHandle(vec![handle]))
+        let collected = self.writer.try_append(&row);
+        collect(py, collected, || self.writer.append(&row))
     }
 
     /// Collects the rows of Arrow data, batch by batch.
     fn append_arrow(&self, data: AnyRecordBatch) -> PyResult<Pending> {
         let writer = self.writer.clone();
-        let batches = data.into_reader()?;
-        Ok(Pending::new(append_all(writer, batches), |py, handles| {
-            Ok(Bound::new(py, WriteHandle(handles))?.into_any())
-        }))
+        collect_all(data, move |batch| {
+            let writer = writer.clone();
+            async move { writer.append_arrow(&batch).await }
+        })
     }
 
     fn flush(&self) -> Pending {
@@ -58,16 +55,100 @@ impl AppendWriter {
     }
 }
 
-async fn append_all(
-    writer: client::AppendWriter,
-    batches: Box<dyn RecordBatchReader + Send>,
-) -> Result<Vec<client::WriteHandle>, Fault> {
-    let mut handles = Vec::new();
-    for batch in batches {
-        let batch = batch.map_err(|error| Fault::new("DataError", error.to_string()))?;
-        handles.push(writer.append_arrow(&batch).await?);
+/// Upserts and deletes rows of a primary-key table.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct UpsertWriter(client::UpsertWriter);
+
+impl UpsertWriter {
+    pub(crate) const fn new(writer: client::UpsertWriter) -> Self {
+        Self(writer)
     }
-    Ok(handles)
+}
+
+#[pymethods]
+impl UpsertWriter {
+    /// Collects a row; blocks, without the interpreter, only while there is no memory for it.
+    fn upsert(&self, py: Python<'_>, row: &Bound<'_, PyAny>) -> PyResult<WriteHandle> {
+        runtime()?;
+        let row = row_from_python(row, self.0.row_type()).map_err(Fault::from)?;
+        let collected = self.0.try_upsert(&row);
+        collect(py, collected, || self.0.upsert(&row))
+    }
+
+    /// Collects a key, or a row with it, to be deleted; blocks as `upsert` does.
+    fn delete(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<WriteHandle> {
+        runtime()?;
+        let all = self.0.table().row_type();
+        let key = key_from_python(key, self.0.key_type(), Some(all)).map_err(Fault::from)?;
+        let collected = self.0.try_delete(&key);
+        collect(py, collected, || self.0.delete(&key))
+    }
+
+    /// Collects the rows of Arrow data, batch by batch.
+    fn upsert_arrow(&self, data: AnyRecordBatch) -> PyResult<Pending> {
+        let writer = self.0.clone();
+        collect_all(data, move |batch| {
+            let writer = writer.clone();
+            async move { writer.upsert_arrow(&batch).await }
+        })
+    }
+
+    /// Collects the keys in Arrow data, batch by batch.
+    fn delete_arrow(&self, data: AnyRecordBatch) -> PyResult<Pending> {
+        let writer = self.0.clone();
+        collect_all(data, move |batch| {
+            let writer = writer.clone();
+            async move { writer.delete_arrow(&batch).await }
+        })
+    }
+
+    fn flush(&self) -> Pending {
+        let writer = self.0.clone();
+        Pending::nothing(async move { writer.flush().await })
+    }
+
+    fn close(&self) -> Pending {
+        let writer = self.0.clone();
+        Pending::nothing(async move { writer.close().await })
+    }
+}
+
+/// The handle of a row that is collected, or will be once there is memory for it.
+fn collect<F>(
+    py: Python<'_>,
+    collected: client::Result<Option<client::WriteHandle>>,
+    wait: impl FnOnce() -> F,
+) -> PyResult<WriteHandle>
+where
+    F: Future<Output = client::Result<client::WriteHandle>> + Send,
+{
+    let handle = match collected.map_err(Fault::from)? {
+        Some(handle) => handle,
+        None => block_on(py, wait(), None)?.map_err(Fault::from)?,
+    };
+    Ok(WriteHandle(vec![handle]))
+}
+
+/// Collects Arrow data, batch by batch; one handle tells the fate of all.
+fn collect_all<F>(
+    data: AnyRecordBatch,
+    collect: impl Fn(RecordBatch) -> F + Send + 'static,
+) -> PyResult<Pending>
+where
+    F: Future<Output = client::Result<client::WriteHandle>> + Send,
+{
+    let batches = data.into_reader()?;
+    let collected = async move {
+        let mut handles = Vec::new();
+        for batch in batches {
+            let batch = batch.map_err(|error| Fault::new("DataError", error.to_string()))?;
+            handles.push(collect(batch).await?);
+        }
+        Ok::<_, Fault>(handles)
+    };
+    Ok(Pending::new(collected, |py, handles| {
+        Ok(Bound::new(py, WriteHandle(handles))?.into_any())
+    }))
 }
 
 /// A write on its way.

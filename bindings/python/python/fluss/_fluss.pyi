@@ -1,7 +1,7 @@
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar, final
 
-from fluss._row import Row
+from fluss._row import Key, Row
 from fluss.metadata import (
     ChangeType,
     DatabaseDescriptor,
@@ -20,8 +20,10 @@ __all__ = [
     "Connection",
     "DataType",
     "LogScanner",
+    "Lookuper",
     "OffsetSpec",
     "Pending",
+    "PrefixLookuper",
     "RecordBatch",
     "ScanRecord",
     "ScanRecords",
@@ -33,6 +35,7 @@ __all__ = [
     "TableInfo",
     "TablePath",
     "Timestamp",
+    "UpsertWriter",
     "WriteHandle",
     "__version__",
     "check_option",
@@ -541,6 +544,9 @@ class Connection:
 class Table:
     def info(self) -> TableInfo: ...
     def append_writer(self) -> AppendWriter: ...
+    def upsert_writer(self, columns: list[str | int] | None, overwrite: bool) -> UpsertWriter: ...
+    def lookuper(self, insert_if_not_exists: bool) -> Lookuper: ...
+    def prefix_lookuper(self, columns: list[str | int]) -> PrefixLookuper: ...
     def log_scanner(self, columns: list[str | int] | None) -> LogScanner: ...
 
 @final
@@ -549,6 +555,25 @@ class AppendWriter:
     def append_arrow(self, data: object) -> Pending[WriteHandle]: ...
     def flush(self) -> Pending[None]: ...
     def close(self) -> Pending[None]: ...
+
+@final
+class UpsertWriter:
+    def upsert(self, row: Row) -> WriteHandle: ...
+    def delete(self, key: Key) -> WriteHandle: ...
+    def upsert_arrow(self, data: object) -> Pending[WriteHandle]: ...
+    def delete_arrow(self, data: object) -> Pending[WriteHandle]: ...
+    def flush(self) -> Pending[None]: ...
+    def close(self) -> Pending[None]: ...
+
+@final
+class Lookuper:
+    def lookup(self, key: Key) -> Pending[dict[str, Any] | None]: ...
+    def lookup_many(self, keys: Iterable[Key]) -> Pending[list[dict[str, Any] | None]]: ...
+    def lookup_arrow(self, keys: object) -> Pending[ArrowTable]: ...
+
+@final
+class PrefixLookuper:
+    def lookup(self, prefix: Key) -> Pending[list[dict[str, Any]]]: ...
 
 @final
 class LogScanner:

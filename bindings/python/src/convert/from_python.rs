@@ -16,6 +16,31 @@ pub(crate) fn row_from_python(row: &Bound<'_, PyAny>, row_type: &RowType) -> Res
     fields(row, row_type, "a row")
 }
 
+/// A key out of a list, a tuple or a dict, or out of its only value. Where `all` says what whole rows are, a row with
+/// the key is taken too.
+pub(crate) fn key_from_python(
+    key: &Bound<'_, PyAny>,
+    key_type: &RowType,
+    all: Option<&RowType>,
+) -> Result<OwnedRow> {
+    let is_row =
+        key.is_instance_of::<PyDict>() || key.is_instance_of::<PyList>() || key.is_instance_of::<PyTuple>();
+    if let (false, [field]) = (is_row, key_type.fields()) {
+        return Ok(vec![field_value(key, field)?]);
+    }
+    match (all, key.len()) {
+        (Some(all), Ok(length)) if is_row && length != key_type.len() && length == all.len() => {
+            let mut row = row_from_python(key, all)?;
+            let mut take = |field: &Field| {
+                let place = all.index_of(&field.name).and_then(|place| row.get_mut(place));
+                place.map_or(Datum::Null, |datum| std::mem::replace(datum, Datum::Null))
+            };
+            Ok(key_type.fields().iter().map(&mut take).collect())
+        }
+        _ => fields(key, key_type, "a key"),
+    }
+}
+
 /// A fault of the value that is being converted; who knows its name puts it in front.
 pub(super) fn object(reason: impl Into<String>) -> ValueError {
     ValueError::row(reason)

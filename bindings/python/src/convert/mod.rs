@@ -5,6 +5,6 @@ mod moment;
 mod number;
 mod to_python;
 
-pub(crate) use from_python::row_from_python;
+pub(crate) use from_python::{key_from_python, row_from_python};
 pub(crate) use moment::Timestamp;
 pub(crate) use to_python::RowShape;

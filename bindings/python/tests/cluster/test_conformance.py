@@ -45,7 +45,8 @@ def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
 
 @pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
 def face(request: pytest.FixtureRequest) -> ModuleType:
-    return request.param
+    module: ModuleType = request.param
+    return module
 
 
 async def settle(value: Any) -> Any:

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 
 use super::engine::Engine;
@@ -151,6 +152,11 @@ impl Lookuper {
     /// The type of keys: the columns of the primary key, in its order.
     pub fn key_type(&self) -> &RowType {
         self.inner.keys.row_type()
+    }
+
+    /// The Arrow schema of what [`lookup_arrow`](Self::lookup_arrow) returns.
+    pub fn schema(&self) -> SchemaRef {
+        self.inner.values.schema()
     }
 
     /// The row of a key, if there is one.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, PoisonError, RwLock};
 
+use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 
@@ -62,6 +63,11 @@ impl Values {
         }
     }
 
+    /// The schema of [`columns`](Self::columns).
+    pub(super) fn schema(&self) -> SchemaRef {
+        user_schema(&self.nullable)
+    }
+
     /// Gets the schemas that values need.
     pub(super) async fn prepare<'v>(&self, values: impl Iterator<Item = &'v Bytes>) -> Result<()> {
         let mut unknown: Vec<SchemaId> = Vec::new();
@@ -111,7 +117,7 @@ impl Values {
             .map_err(|error| self.context().error(error))?;
         }
         let batch = columns.finish().map_err(|error| self.context().error(error))?;
-        with_schema(&batch, &user_schema(&self.nullable))
+        with_schema(&batch, &self.schema())
             .map_err(|error| self.context().error(ValueError::row(error.to_string())))
     }
 

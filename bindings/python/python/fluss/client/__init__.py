@@ -6,11 +6,11 @@ Ctrl-C ends it at once. `fluss.aio` has the same classes to be awaited.
 
 from collections.abc import Iterable, Iterator, Mapping
 from types import TracebackType
-from typing import Self, final
+from typing import Any, Self, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, RecordBatch, ScanRecord, ScanRecords, WriteHandle
-from fluss._row import Row
+from fluss._row import Key, Row
 from fluss._target import configuration, options
 from fluss.client.admin import Admin
 from fluss.config import Configuration
@@ -22,13 +22,19 @@ __all__ = [
     "ArrowTable",
     "Connection",
     "LogScanner",
+    "Lookuper",
     "OffsetSpec",
+    "PrefixLookuper",
     "RecordBatch",
     "ScanRecord",
     "ScanRecords",
     "Table",
     "TableAppend",
+    "TableLookup",
+    "TablePrefixLookup",
     "TableScan",
+    "TableUpsert",
+    "UpsertWriter",
     "WriteHandle",
     "connect",
 ]
@@ -103,6 +109,14 @@ class Table:
         """Begins to write to a log table."""
         return TableAppend(self._core)
 
+    def new_upsert(self) -> "TableUpsert":
+        """Begins to write to a primary-key table."""
+        return TableUpsert(self._core)
+
+    def new_lookup(self) -> "TableLookup":
+        """Begins to look rows up by key."""
+        return TableLookup(self._core)
+
     def new_scan(self) -> "TableScan":
         """Begins to read."""
         return TableScan(self._core)
@@ -161,6 +175,162 @@ class AppendWriter:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+@final
+class TableUpsert:
+    """A write to a primary-key table, before it begins. Each method returns a new one."""
+
+    def __init__(self, core: _fluss.Table, columns: list[str | int] | None = None, overwrite: bool = False) -> None:
+        self._core = core
+        self._columns = columns
+        self._overwrite = overwrite
+
+    def partial_update(self, columns: Iterable[str | int]) -> "TableUpsert":
+        """Writes only these columns, by name or position, the primary key among them; rows are given in their order.
+
+        The other columns stay as they are, or None in a row that is new. Deletes set the columns to None, and remove a
+        row of which nothing else is left.
+        """
+        return TableUpsert(self._core, list(columns), self._overwrite)
+
+    def overwrite(self) -> "TableUpsert":
+        """Replaces what is there, whatever the table's merge engine would make of it."""
+        return TableUpsert(self._core, self._columns, True)
+
+    def create_writer(self) -> "UpsertWriter":
+        """A writer; `fluss.ArgumentError` if the table has no primary key, `fluss.SchemaError` for columns that no
+        partial update can have.
+
+        Rows of a table with an auto-increment column are given without that column.
+        """
+        return UpsertWriter(self._core.upsert_writer(self._columns, self._overwrite))
+
+
+@final
+class UpsertWriter:
+    """Upserts and deletes rows of a primary-key table. At the end of a ``with`` block it flushes and closes.
+
+    Writes are sent in batches, in the background and in their order: see ``client.writer.*`` in
+    `fluss.config.Configuration`. A row that its table cannot take raises `fluss.DataError` and is not sent; the writer
+    goes on. What an acknowledged write has done is seen by look-ups.
+    """
+
+    def __init__(self, core: _fluss.UpsertWriter) -> None:
+        self._core = core
+
+    def upsert(self, row: Row) -> WriteHandle:
+        """Puts a row (list, tuple or dict) into the writer's buffer, to be stored under its key.
+
+        Blocks only while the buffer is full.
+        """
+        return self._core.upsert(row)
+
+    def delete(self, key: Key) -> WriteHandle:
+        """Puts a key into the buffer, whose row is to be deleted: the primary key's values, or a whole row.
+
+        Blocks only while the buffer is full.
+        """
+        return self._core.delete(key)
+
+    def upsert_arrow(self, data: object) -> WriteHandle:
+        """Puts the rows of Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
+
+        Columns are found by name. Waits only while the buffer is full.
+        """
+        return self._core.upsert_arrow(data).wait()
+
+    def delete_arrow(self, data: object) -> WriteHandle:
+        """Puts the keys in Arrow data into the buffer, whose rows are to be deleted. Other columns are passed over."""
+        return self._core.delete_arrow(data).wait()
+
+    def flush(self) -> None:
+        """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
+        return self._core.flush().wait()
+
+    def close(self) -> None:
+        """Flushes, and takes no more rows."""
+        return self._core.close().wait()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+@final
+class TableLookup:
+    """A look-up, before it begins. Each method returns a new one."""
+
+    def __init__(self, core: _fluss.Table, insert_if_not_exists: bool = False) -> None:
+        self._core = core
+        self._insert_if_not_exists = insert_if_not_exists
+
+    def insert_if_not_exists(self) -> "TableLookup":
+        """Inserts a row for a key that has none: None beside the key, but for an auto-increment column."""
+        return TableLookup(self._core, True)
+
+    def lookup_by(self, columns: Iterable[str | int]) -> "TablePrefixLookup":
+        """Looks up all rows whose primary keys begin with the same values of these columns, the table's bucket key."""
+        return TablePrefixLookup(self._core, list(columns))
+
+    def create_lookuper(self) -> "Lookuper":
+        """A lookuper of rows by primary key; `fluss.ArgumentError` if the table has none."""
+        return Lookuper(self._core.lookuper(self._insert_if_not_exists))
+
+
+@final
+class TablePrefixLookup:
+    """A look-up by the beginning of the primary key, before it begins."""
+
+    def __init__(self, core: _fluss.Table, columns: list[str | int]) -> None:
+        self._core = core
+        self._columns = columns
+
+    def create_lookuper(self) -> "PrefixLookuper":
+        """A lookuper; `fluss.SchemaError` if the columns are not the bucket key, or no beginning of the primary key."""
+        return PrefixLookuper(self._core.prefix_lookuper(self._columns))
+
+
+@final
+class Lookuper:
+    """Looks rows up by their primary key. Threads may share it: what they look up at the same time is sent together.
+
+    A key is a list, tuple or dict of the primary key's columns; one of a single column may also be its bare value.
+    """
+
+    def __init__(self, core: _fluss.Lookuper) -> None:
+        self._core = core
+
+    def lookup(self, key: Key) -> dict[str, Any] | None:
+        """The row of a key, or None."""
+        return self._core.lookup(key).wait()
+
+    def lookup_many(self, keys: Iterable[Key]) -> list[dict[str, Any] | None]:
+        """The rows of many keys, in their order, with None for those that are not there."""
+        return self._core.lookup_many(keys).wait()
+
+    def lookup_arrow(self, keys: object) -> ArrowTable:
+        """The rows of the keys in Arrow data, in their order, as one table of all columns.
+
+        Where a key has no row, all columns are null. Columns beside those of the primary key are passed over.
+        """
+        return self._core.lookup_arrow(keys).wait()
+
+
+@final
+class PrefixLookuper:
+    """Looks up all rows whose primary keys begin with the same values. Threads may share it."""
+
+    def __init__(self, core: _fluss.PrefixLookuper) -> None:
+        self._core = core
+
+    def lookup(self, prefix: Key) -> list[dict[str, Any]]:
+        """The rows of a prefix, in the order of their encoded keys."""
+        return self._core.lookup(prefix).wait()
 
 
 @final

@@ -1,0 +1,116 @@
+//! Look-ups by key.
+
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+use fluss_client as client;
+use fluss_client::types::OwnedRow;
+use pyo3::prelude::*;
+use pyo3::types::PyList;
+use pyo3_arrow::input::AnyRecordBatch;
+
+use crate::arrow::ArrowTable;
+use crate::convert::{RowShape, key_from_python};
+use crate::error::Fault;
+use crate::pending::Pending;
+
+/// Looks rows up by their primary key.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct Lookuper {
+    lookuper: client::Lookuper,
+    shape: Arc<RowShape>,
+}
+
+impl Lookuper {
+    pub(crate) fn new(py: Python<'_>, lookuper: client::Lookuper) -> Self {
+        let shape = RowShape::new(py, lookuper.table().row_type().clone());
+        Self { lookuper, shape }
+    }
+}
+
+#[pymethods]
+impl Lookuper {
+    /// The row of a key, or nothing.
+    fn lookup(&self, key: &Bound<'_, PyAny>) -> PyResult<Pending> {
+        let key = key_from_python(key, self.lookuper.key_type(), None).map_err(Fault::from)?;
+        let (lookuper, shape) = (self.lookuper.clone(), self.shape.clone());
+        let found = async move { lookuper.lookup(&key).await };
+        Ok(Pending::new(found, move |py, row: Option<OwnedRow>| {
+            shown(py, &shape, row.as_ref())
+        }))
+    }
+
+    /// The rows of many keys, in their order.
+    fn lookup_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<Pending> {
+        let key = |key: PyResult<Bound<'_, PyAny>>| {
+            Ok(key_from_python(&key?, self.lookuper.key_type(), None).map_err(Fault::from)?)
+        };
+        let keys: Vec<OwnedRow> = keys.try_iter()?.map(key).collect::<PyResult<_>>()?;
+        let (lookuper, shape) = (self.lookuper.clone(), self.shape.clone());
+        let found = async move { lookuper.lookup_many(&keys).await };
+        Ok(Pending::new(found, move |py, rows: Vec<Option<OwnedRow>>| {
+            let list = PyList::empty(py);
+            for row in &rows {
+                list.append(shown(py, &shape, row.as_ref())?)?;
+            }
+            Ok(list.into_any())
+        }))
+    }
+
+    /// The rows of the keys in Arrow data, in their order.
+    fn lookup_arrow(&self, keys: AnyRecordBatch) -> PyResult<Pending> {
+        let lookuper = self.lookuper.clone();
+        let batches = keys.into_reader()?;
+        let found = async move {
+            let mut found = Vec::new();
+            for keys in batches {
+                let keys = keys.map_err(|error| Fault::new("DataError", error.to_string()))?;
+                found.push(lookuper.lookup_arrow(&keys).await?);
+            }
+            Ok::<_, Fault>(found)
+        };
+        let schema = self.lookuper.schema();
+        Ok(Pending::new(found, |py, batches: Vec<RecordBatch>| {
+            Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
+        }))
+    }
+}
+
+/// Looks up all rows whose keys begin with the same values.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct PrefixLookuper {
+    lookuper: client::PrefixLookuper,
+    shape: Arc<RowShape>,
+}
+
+impl PrefixLookuper {
+    pub(crate) fn new(py: Python<'_>, lookuper: client::PrefixLookuper) -> Self {
+        let shape = RowShape::new(py, lookuper.table().row_type().clone());
+        Self { lookuper, shape }
+    }
+}
+
+#[pymethods]
+impl PrefixLookuper {
+    /// The rows of a prefix.
+    fn lookup(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Pending> {
+        let prefix = key_from_python(prefix, self.lookuper.key_type(), None).map_err(Fault::from)?;
+        let (lookuper, shape) = (self.lookuper.clone(), self.shape.clone());
+        let found = async move { lookuper.lookup(&prefix).await };
+        Ok(Pending::new(found, move |py, rows: Vec<OwnedRow>| {
+            let list = PyList::empty(py);
+            for row in &rows {
+                list.append(shape.dict(py, row, false)?)?;
+            }
+            Ok(list.into_any())
+        }))
+    }
+}
+
+/// A row as a dict, or None.
+fn shown<'py>(py: Python<'py>, shape: &RowShape, row: Option<&OwnedRow>) -> PyResult<Bound<'py, PyAny>> {
+    match row {
+        Some(row) => Ok(shape.dict(py, row, false)?.into_any()),
+        None => Ok(py.None().into_bound(py)),
+    }
+}
