@@ -294,8 +294,12 @@ impl Accumulator {
         self.settle(followup)
     }
 
-    /// Fails the batches that have waited for too long.
-    pub(super) fn expire(&mut self, now: Instant) -> usize {
+    /// Fails the batches that have waited for too long, and names who answered last, or who was to be asked.
+    pub(super) fn expire<'a>(
+        &mut self,
+        now: Instant,
+        leader: impl Fn(&TableBucket) -> Option<&'a ServerAddress>,
+    ) -> usize {
         let timeout = self.options.delivery_timeout;
         let mut followups = Vec::new();
         for (bucket, queue) in &mut self.buckets {
@@ -304,10 +308,9 @@ impl Accumulator {
                 .bucket(bucket.bucket);
             followups.extend(queue.expire(now, timeout, |batch| {
                 let mut context = context.clone();
-                context.server = batch
-                    .last_error
-                    .as_ref()
-                    .and_then(|error| error.context().server.clone());
+                let asked = batch.last_error.as_ref().map(Error::context);
+                let asked = asked.and_then(|context| context.server.as_ref());
+                context.server = asked.or_else(|| leader(bucket)).cloned();
                 context.error(ErrorKind::Timeout {
                     after: timeout,
                     outcome_unknown: batch.attempts > 0,

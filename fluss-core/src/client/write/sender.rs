@@ -117,13 +117,13 @@ impl Sender {
 
     /// Everything that can be done now.
     fn advance(&mut self, now: Instant) {
-        let released = self.shared.lock().expire(now);
+        let cluster = self.connection.cluster();
+        let released = self.shared.lock().expire(now, |bucket| cluster.leader(bucket));
         self.shared.memory.release(released);
         let raw = self.shared.lock().take_raw(now);
         for (key, rows, bytes) in raw {
             self.encode(key, rows, bytes);
         }
-        let cluster = self.connection.cluster();
         let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
         let (shipments, obstacles) = self.shared.lock().drain(now, |bucket| {
             cluster.leader(bucket).filter(|server| open(server)).cloned()
