@@ -5,14 +5,14 @@ use std::time::Duration;
 
 use fluss_client::id::BucketId;
 use fluss_client::types::RowType;
-use fluss_client::{self as client, StartOffset};
+use fluss_client::{self as client, ScanBatch, StartOffset};
 use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::admin::OffsetSpec;
 use crate::arrow::{ArrowTable, RecordBatch};
 use crate::convert::RowShape;
-use crate::error;
+use crate::error::{self, Fault};
 use crate::pending::Pending;
 use crate::records::ScanRecords;
 
@@ -91,8 +91,11 @@ impl LogScanner {
 
     fn poll_arrow(&self, timeout_ms: u64) -> PyResult<Pending> {
         let scanner = self.open()?;
-        let schema = scanner.schema().clone();
-        let batches = async move { scanner.poll_arrow(Duration::from_millis(timeout_ms)).await };
+        let mut schema = scanner.schema().clone();
+        if scanner.table().has_primary_key() {
+            schema = client::changelog_schema(&schema);
+        }
+        let batches = poll_columns(scanner, timeout_ms);
         Ok(Pending::new(batches, |py, batches| {
             let batches = batches.into_iter().map(|batch| batch.batch).collect();
             Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
@@ -100,8 +103,7 @@ impl LogScanner {
     }
 
     fn poll_record_batch(&self, timeout_ms: u64) -> PyResult<Pending> {
-        let scanner = self.open()?;
-        let batches = async move { scanner.poll_arrow(Duration::from_millis(timeout_ms)).await };
+        let batches = poll_columns(self.open()?, timeout_ms);
         Ok(Pending::new(batches, |py, batches| {
             let list = PyList::empty(py);
             for batch in batches {
@@ -114,4 +116,17 @@ impl LogScanner {
     fn close(&self) {
         self.scanner.lock().unwrap_or_else(PoisonError::into_inner).take();
     }
+}
+
+/// The next batches; those of a primary-key table with the columns that tell changes apart.
+async fn poll_columns(scanner: client::LogScanner, timeout_ms: u64) -> Result<Vec<ScanBatch>, Fault> {
+    let mut batches = scanner.poll_arrow(Duration::from_millis(timeout_ms)).await?;
+    if scanner.table().has_primary_key() {
+        for batch in &mut batches {
+            batch.batch = batch
+                .changelog()
+                .map_err(|error| Fault::new("ProtocolError", error.to_string()))?;
+        }
+    }
+    Ok(batches)
 }

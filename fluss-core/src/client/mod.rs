@@ -19,6 +19,8 @@ pub use connection::Connection;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use options::{Acks, BucketAssigner, ClientOptions, ScannerOptions, WriterOptions};
-pub use scan::{BucketRecords, LogScanner, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset};
+pub use scan::{
+    BucketRecords, LogScanner, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset, changelog_schema,
+};
 pub use table::Table;
 pub use write::{AppendWriter, UpsertBuilder, UpsertWriter, WriteHandle};

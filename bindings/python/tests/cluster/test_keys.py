@@ -207,6 +207,16 @@ def test_the_changelog_tells_what_happened(run: Callable[[Body], None]) -> None:
         await settle(writer.close())
         a, b = ({"id": 1, "name": name, "age": 1} for name in "ab")
         assert await changes(table, 4) == [("+I", a), ("-U", a), ("+U", b), ("-D", b)]
+        scanner = table.new_scan().project(["name"]).create_log_scanner()
+        await settle(scanner.subscribe_from_beginning())
+        found = (await settle(scanner.poll_arrow(POLL_MS))).to_pyarrow()
+        await settle(scanner.close())
+        assert found.column_names == ["name", "_change_type", "_offset", "_timestamp"]
+        assert found.select([0, 1, 2]).to_pydict() == {
+            "name": ["a", "a", "b", "b"],
+            "_change_type": ["+I", "-U", "+U", "-D"],
+            "_offset": [0, 1, 2, 3],
+        }
 
     run(body)
 

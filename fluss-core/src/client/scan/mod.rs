@@ -9,11 +9,13 @@
 //! `session` decides what to fetch and what an answer means, and knows neither sockets nor tasks. `fetcher` is the task
 //! that carries that out, ahead of the consumer. Batches are decoded by whoever polls.
 
+mod changelog;
 mod decode;
 mod fetcher;
 mod records;
 mod scanner;
 mod session;
 
+pub use changelog::changelog_schema;
 pub use records::{BucketRecords, ScanBatch, ScanRecord, ScanRecords};
 pub use scanner::{LogScanner, ScanBuilder, StartOffset};

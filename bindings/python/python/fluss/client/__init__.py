@@ -381,11 +381,18 @@ class LogScanner:
         return self._core.poll(timeout_ms).wait()
 
     def poll_arrow(self, timeout_ms: int) -> ArrowTable:
-        """The next records as one Arrow table; an empty one if there are none in time."""
+        """The next records as one Arrow table; an empty one if there are none in time.
+
+        Of a primary-key table it has three more columns: ``_change_type`` (``+I``, ``-U``, ``+U``, ``-D``), ``_offset``
+        and ``_timestamp`` (when the server stored the record).
+        """
         return self._core.poll_arrow(timeout_ms).wait()
 
     def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
-        """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time."""
+        """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time.
+
+        Columns are those of `poll_arrow`.
+        """
         return self._core.poll_record_batch(timeout_ms).wait()
 
     def close(self) -> None:
