@@ -5,10 +5,12 @@ import sys
 from collections.abc import Callable, Iterator
 from itertools import count
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import fluss
+from fluss import aio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
 
@@ -16,6 +18,13 @@ from fluss_cluster import Cluster
 
 # A shell starts what it runs in the background with interrupts ignored, and some of the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+@pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
+def face(request: pytest.FixtureRequest) -> ModuleType:
+    """The module of either face."""
+    module: ModuleType = request.param
+    return module
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,6 @@ Every type with nulls and extremes, in every format and compression, on 1 to 16 
 
 import asyncio
 from collections.abc import Iterator
-from inspect import isawaitable
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -14,7 +13,7 @@ import pytest
 
 import fluss
 from all_types import VALUES, rows_of_every_type
-from fluss import aio
+from faces import settle
 from fluss.client.admin import OffsetSpec
 from fluss_cluster import Cluster
 
@@ -41,17 +40,6 @@ def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
             "security.sasl.password": cluster.users.get("root", ""),
         }
         yield {"bootstrap.servers": cluster.bootstrap, **(login if request.param else {})}
-
-
-@pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
-def face(request: pytest.FixtureRequest) -> ModuleType:
-    module: ModuleType = request.param
-    return module
-
-
-async def settle(value: Any) -> Any:
-    """What a call came to, in either face."""
-    return await value if isawaitable(value) else value
 
 
 def descriptor(buckets: int, properties: dict[str, str]) -> fluss.TableDescriptor:

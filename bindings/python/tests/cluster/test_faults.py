@@ -4,13 +4,13 @@ import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import suppress
-from inspect import isawaitable
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 import fluss
+from faces import settle
 from fluss import aio
 from fluss_cluster import Cluster
 
@@ -19,11 +19,6 @@ DEADLINES = {"client.request-timeout": "2 s", "client.writer.delivery-timeout": 
 PATIENCE_SECONDS = 60.0
 RECOVERY_SECONDS = 10.0
 ROWS = 1_000
-
-
-@pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
-def face(request: pytest.FixtureRequest) -> ModuleType:
-    return request.param
 
 
 @pytest.fixture(scope="module")
@@ -38,11 +33,6 @@ def quick() -> Iterator[Cluster]:
     """A cluster that replaces a killed server within seconds."""
     with Cluster(tablet_servers=SERVERS) as cluster:
         yield cluster
-
-
-async def settle(value: Any) -> Any:
-    """What a call came to, in either face."""
-    return await value if isawaitable(value) else value
 
 
 class Numbers:
@@ -101,7 +91,7 @@ class Numbers:
 
 
 def address(cluster: Cluster, server: int) -> str:
-    return cluster.describe()["tablet_servers"][server]["address"]
+    return str(cluster.describe()["tablet_servers"][server]["address"])
 
 
 async def expect_failed_append(numbers: Numbers, server: str) -> None:

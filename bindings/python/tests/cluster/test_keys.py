@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from inspect import isawaitable
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -11,24 +10,13 @@ import pytest
 
 import fluss
 from all_types import VALUES, rows_of_every_type
-from fluss import aio
+from faces import settle
 
 pa = pytest.importorskip("pyarrow")
 
 Body = Callable[[Any], Any]
 POLL_MS = 10_000
 _numbers = count()
-
-
-async def settle(value: Any) -> Any:
-    """What a call came to, in either face."""
-    return await value if isawaitable(value) else value
-
-
-@pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
-def face(request: pytest.FixtureRequest) -> ModuleType:
-    module: ModuleType = request.param
-    return module
 
 
 @pytest.fixture
