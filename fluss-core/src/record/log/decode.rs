@@ -6,16 +6,14 @@ use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::ipc;
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 
 use super::LogBatch;
 use super::compression::decompress;
+use super::message::{Metadata, fault};
 use crate::error::DecodeError;
 
 /// The largest buffer that is decompressed, whatever a batch claims.
 const MAX_BUFFER_BYTES: usize = 256 << 20;
-/// What precedes the metadata: the continuation mark and their size.
-const PREFIX_BYTES: usize = 8;
 
 /// The columns of an ARROW batch. `schema` is that of the batch's schema id, projected as the fetch was.
 ///
@@ -28,35 +26,18 @@ pub fn decode_arrow(batch: &LogBatch, schema: &SchemaRef) -> Result<RecordBatch,
     if batch.record_count() == 0 {
         return Ok(RecordBatch::new_empty(schema.clone()));
     }
-    let message = batch.arrow_message()?;
-    let (metadata, body) = split(&message)?;
-    let message = ipc::root_as_message(&metadata).map_err(|error| fault(error.to_string()))?;
-    let header = message
-        .header_as_record_batch()
-        .ok_or_else(|| fault("the message is no record batch"))?;
-    if usize::try_from(header.length()).ok() != Some(batch.record_count()) {
+    let (metadata, body) = Metadata::read(&batch.arrow_message()?)?;
+    if usize::try_from(metadata.rows).ok() != Some(batch.record_count()) {
         return Err(fault(format!(
             "{} rows, the header says {}",
-            header.length(),
+            metadata.rows,
             batch.record_count()
         )));
     }
     let mut walk = Walk {
-        nodes: header
-            .nodes()
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter(),
-        buffers: header
-            .buffers()
-            .into_iter()
-            .flatten()
-            .copied()
-            .collect::<Vec<_>>()
-            .into_iter(),
-        codec: header.compression().map(|compression| compression.codec()),
+        nodes: metadata.nodes.into_iter(),
+        buffers: metadata.buffers.into_iter(),
+        codec: metadata.codec,
         body: Buffer::from(body),
     };
     let columns = schema
@@ -69,22 +50,6 @@ pub fn decode_arrow(batch: &LogBatch, schema: &SchemaRef) -> Result<RecordBatch,
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.record_count()));
     RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(arrow_fault)
-}
-
-/// The metadata, moved to an address that suits them, and the body.
-fn split(message: &Bytes) -> Result<(Buffer, Bytes), DecodeError> {
-    let truncated = || DecodeError::truncated("Arrow message", PREFIX_BYTES, message.len());
-    let prefix = message.first_chunk::<PREFIX_BYTES>().ok_or_else(truncated)?;
-    let [c0, c1, c2, c3, s0, s1, s2, s3] = *prefix;
-    if [c0, c1, c2, c3] != [0xFF; 4] {
-        return Err(fault("it does not begin with the continuation mark"));
-    }
-    let size = usize::try_from(i32::from_le_bytes([s0, s1, s2, s3])).map_err(|_| fault("a negative size"))?;
-    let body_start = PREFIX_BYTES + size;
-    let metadata = message
-        .get(PREFIX_BYTES..body_start)
-        .ok_or_else(|| DecodeError::truncated("Arrow message", body_start, message.len()))?;
-    Ok((Buffer::from_slice_ref(metadata), message.slice(body_start..)))
 }
 
 /// Takes nodes and buffers in the order of the schema, depth first.
@@ -213,10 +178,6 @@ fn product(count: usize, width: usize) -> Result<usize, DecodeError> {
     count
         .checked_mul(width)
         .ok_or_else(|| fault(format!("{count} values")))
-}
-
-fn fault(reason: impl Into<String>) -> DecodeError {
-    DecodeError::new("Arrow message", reason)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "called by map_err")]

@@ -5,10 +5,10 @@ use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{ByteArrayType, DataType as ArrowType};
 use arrow::ipc;
 use arrow::record_batch::RecordBatch;
-use flatbuffers::FlatBufferBuilder;
 
 use super::compression::compress;
 use super::header::{CRC_AT, CRC_FROM, ChangeType, HEADER_BYTES, LENGTH_OVERHEAD, SEQUENCE_AT, WRITER_AT};
+use super::message::{Counts, Metadata};
 use crate::error::ValueError;
 use crate::id::SchemaId;
 use crate::record::unsealed::{Places, UnsealedBatch, patch};
@@ -83,24 +83,20 @@ pub fn encode_arrow(
 /// nodes and buffers: room is left for them, and filled in the end.
 fn write_message(batch: &RecordBatch, compression: Compression, out: &mut Vec<u8>) -> Result<(), ValueError> {
     let start = out.len();
-    let mut layout = Body::default();
-    for column in batch.columns() {
-        layout.measure(column)?;
-    }
-    let room = layout.metadata(batch.num_rows(), compression, usize::MAX >> 1);
-    out.extend_from_slice(&room);
+    let room = room(batch, compression)?;
+    out.resize(start + room, 0);
     let body_start = out.len();
     let mut body = Body {
         compression,
         start: body_start,
-        ..Body::default()
+        metadata: metadata(batch, compression, Counts::default()),
     };
     for (column, field) in batch.columns().iter().zip(batch.schema_ref().fields()) {
         body.write(column, out)
             .map_err(|error| error.within(field.name()))?;
     }
-    let metadata = body.metadata(batch.num_rows(), compression, out.len() - body_start);
-    if metadata.len() == room.len() {
+    let metadata = body.metadata.write(out.len() - body_start);
+    if metadata.len() == room {
         patch(out, start, &metadata);
     } else {
         out.splice(start..body_start, metadata);
@@ -108,85 +104,47 @@ fn write_message(batch: &RecordBatch, compression: Compression, out: &mut Vec<u8
     Ok(())
 }
 
-/// The nodes and buffers of a message.
-struct Body {
-    compression: Compression,
-    start: usize,
-    nodes: Vec<ipc::FieldNode>,
-    buffers: Vec<ipc::Buffer>,
+/// The size of the metadata of a batch with a body.
+fn room(batch: &RecordBatch, compression: Compression) -> Result<usize, ValueError> {
+    let schema = batch.schema_ref();
+    let counts = schema.fields().iter().try_fold(Counts::default(), |sum, field| {
+        let counts =
+            Counts::of(field.data_type()).ok_or_else(|| not_stored(field.data_type()).within(field.name()));
+        counts.map(|counts| sum.plus(counts))
+    })?;
+    Ok(metadata(batch, compression, counts).write(usize::MAX >> 1).len())
 }
 
-impl Default for Body {
-    fn default() -> Self {
-        Self {
-            compression: Compression::None,
-            start: 0,
-            nodes: Vec::new(),
-            buffers: Vec::new(),
-        }
-    }
-}
-
-impl Body {
-    /// The continuation mark, the size of the metadata, and the metadata.
-    fn metadata(&self, rows: usize, compression: Compression, body_bytes: usize) -> Vec<u8> {
-        let mut builder = FlatBufferBuilder::with_capacity(1024);
-        let nodes = builder.create_vector(&self.nodes);
-        let buffers = builder.create_vector(&self.buffers);
-        let codec = match compression {
+/// The metadata of a batch, with so many nodes and buffers that are still to be filled in.
+fn metadata(batch: &RecordBatch, compression: Compression, counts: Counts) -> Metadata {
+    Metadata {
+        rows: batch.num_rows() as i64,
+        nodes: vec![ipc::FieldNode::new(1, 1); counts.nodes],
+        buffers: vec![ipc::Buffer::new(1, 1); counts.buffers],
+        codec: match compression {
             Compression::None => None,
             Compression::Lz4Frame => Some(ipc::CompressionType::LZ4_FRAME),
             Compression::Zstd(_) => Some(ipc::CompressionType::ZSTD),
-        };
-        let codec = codec.map(|codec| {
-            let mut table = ipc::BodyCompressionBuilder::new(&mut builder);
-            table.add_codec(codec);
-            table.add_method(ipc::BodyCompressionMethod::BUFFER);
-            table.finish()
-        });
-        let mut table = ipc::RecordBatchBuilder::new(&mut builder);
-        table.add_length(rows as i64);
-        table.add_nodes(nodes);
-        table.add_buffers(buffers);
-        if let Some(codec) = codec {
-            table.add_compression(codec);
-        }
-        let header = table.finish().as_union_value();
-        let mut message = ipc::MessageBuilder::new(&mut builder);
-        message.add_version(ipc::MetadataVersion::V5);
-        message.add_header_type(ipc::MessageHeader::RecordBatch);
-        message.add_bodyLength(body_bytes as i64);
-        message.add_header(header);
-        let message = message.finish();
-        builder.finish(message, None);
-        let data = builder.finished_data();
-        let padded = data.len().next_multiple_of(8);
-        let mut metadata = Vec::with_capacity(8 + padded);
-        metadata.extend_from_slice(&[0xFF; 4]);
-        metadata.extend_from_slice(&(padded as i32).to_le_bytes());
-        metadata.extend_from_slice(data);
-        metadata.resize(8 + padded, 0);
-        metadata
+        },
     }
+}
 
-    /// Counts the nodes and buffers of a column.
-    fn measure(&mut self, array: &ArrayRef) -> Result<(), ValueError> {
-        self.nodes.push(ipc::FieldNode::new(1, 1));
-        let (buffers, children): (usize, Vec<ArrayRef>) = match array.data_type() {
-            ArrowType::Struct(_) => (1, array.as_struct().columns().to_vec()),
-            ArrowType::List(_) => (2, vec![array.as_list::<i32>().values().clone()]),
-            ArrowType::Map(..) => (2, vec![std::sync::Arc::new(array.as_map().entries().clone())]),
-            ArrowType::Utf8 | ArrowType::Binary => (3, Vec::new()),
-            other if other.is_primitive() => (2, Vec::new()),
-            ArrowType::Boolean | ArrowType::FixedSizeBinary(_) => (2, Vec::new()),
-            other => return Err(ValueError::row(format!("Arrow type {other} cannot be stored"))),
-        };
-        self.buffers.extend((0..buffers).map(|_| ipc::Buffer::new(1, 1)));
-        children.iter().try_for_each(|child| self.measure(child))
-    }
+fn not_stored(column: &ArrowType) -> ValueError {
+    ValueError::row(format!("Arrow type {column} cannot be stored"))
+}
 
+/// Writes the body of a message, and notes in the metadata what it has written.
+struct Body {
+    compression: Compression,
+    /// Where the body begins in what is written.
+    start: usize,
+    metadata: Metadata,
+}
+
+impl Body {
     fn write(&mut self, array: &ArrayRef, out: &mut Vec<u8>) -> Result<(), ValueError> {
-        self.nodes
+        self.metadata
+            .nodes
             .push(ipc::FieldNode::new(array.len() as i64, array.null_count() as i64));
         match array.nulls().filter(|nulls| nulls.null_count() > 0) {
             Some(nulls) => self.buffer(&nulls.inner().sliced(), out),
@@ -215,7 +173,7 @@ impl Body {
             }
             other => match other.primitive_width() {
                 Some(width) => self.buffer(&fixed_width(array, width), out),
-                None => return Err(ValueError::row(format!("Arrow type {other} cannot be stored"))),
+                None => return Err(not_stored(other)),
             },
         }
         Ok(())
@@ -259,7 +217,8 @@ impl Body {
         let start = out.len();
         compress(self.compression, bytes, out);
         let length = out.len() - start;
-        self.buffers
+        self.metadata
+            .buffers
             .push(ipc::Buffer::new((start - self.start) as i64, length as i64));
         out.resize(start + length.next_multiple_of(8), 0);
     }

@@ -5,6 +5,7 @@ mod compression;
 mod decode;
 mod encode;
 mod header;
+mod message;
 mod rows;
 
 pub use batch::{LogBatch, LogBatches};
