@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::header::{ChangeType, Generation, HEADER_BYTES, LENGTH_OVERHEAD, LogBatchHeader};
+use super::header::{ChangeType, Generation, HEADER_BYTES, LENGTH_AT, LENGTH_OVERHEAD, LogBatchHeader};
 use crate::error::DecodeError;
 use crate::id::{Offset, SchemaId};
 
@@ -81,29 +81,30 @@ impl LogBatch {
         if self.header.append_only {
             return Ok(None);
         }
-        let payload = self.payload();
-        let codes = payload
-            .get(..self.record_count())
-            .ok_or_else(|| DecodeError::truncated("change types", self.record_count(), payload.len()))?;
+        let codes = self.change_type_codes()?.iter();
         codes
-            .iter()
             .map(|code| ChangeType::from_code(*code))
             .collect::<Result<_, _>>()
             .map(Some)
     }
 
-    /// The Arrow message of an ARROW batch, behind the change types.
-    pub(super) fn arrow_message(&self) -> Result<Bytes, DecodeError> {
-        let payload = self.payload();
-        let skip = if self.header.append_only {
+    /// The change types of an ARROW batch as they are stored: none in an append-only batch.
+    pub(super) fn change_type_codes(&self) -> Result<&[u8], DecodeError> {
+        let payload = self.bytes.get(self.header.payload_from..).unwrap_or_default();
+        let count = if self.header.append_only {
             0
         } else {
             self.record_count()
         };
-        if skip > payload.len() {
-            return Err(DecodeError::truncated("change types", skip, payload.len()));
-        }
-        Ok(payload.slice(skip..))
+        payload
+            .get(..count)
+            .ok_or_else(|| DecodeError::truncated("change types", count, payload.len()))
+    }
+
+    /// The Arrow message of an ARROW batch, behind the change types.
+    pub(super) fn arrow_message(&self) -> Result<Bytes, DecodeError> {
+        let skip = self.change_type_codes()?.len();
+        Ok(self.payload().slice(skip..))
     }
 }
 
@@ -128,8 +129,13 @@ impl LogBatches {
         &self.rest
     }
 
+    /// Leaves the rest out.
+    pub(super) fn clear(&mut self) {
+        self.rest.clear();
+    }
+
     fn take(&mut self) -> Result<Option<LogBatch>, DecodeError> {
-        let Some(length) = self.rest.get(8..).and_then(|rest| rest.first_chunk()) else {
+        let Some(length) = self.rest.get(LENGTH_AT..).and_then(|rest| rest.first_chunk()) else {
             return Ok(None);
         };
         let length = i32::from_le_bytes(*length);
@@ -157,7 +163,7 @@ impl Iterator for LogBatches {
     fn next(&mut self) -> Option<Self::Item> {
         let batch = self.take().transpose();
         if matches!(batch, Some(Err(_))) {
-            self.rest.clear();
+            self.clear();
         }
         batch
     }

@@ -29,11 +29,17 @@ pub(super) fn with_header(
     records: usize,
 ) -> Result<UnsealedBatch, ValueError> {
     let too_large = |_| ValueError::row(format!("a batch of {} bytes is too large", bytes.len()));
-    let length = i32::try_from(bytes.len() - LENGTH_OVERHEAD.min(bytes.len())).map_err(too_large)?;
+    let size = i32::try_from(bytes.len()).map_err(too_large)?;
     let records = i32::try_from(records).map_err(too_large)?;
+    patch(&mut bytes, 0, &header(size, schema_id, append_only, records));
+    Ok(UnsealedBatch::new(bytes, &PLACES))
+}
+
+/// The header of a batch of so many bytes in all.
+fn header(size: i32, schema_id: SchemaId, append_only: bool, records: i32) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(&0_i64.to_le_bytes());
-    header.extend_from_slice(&length.to_le_bytes());
+    header.extend_from_slice(&(size - LENGTH_OVERHEAD as i32).to_le_bytes());
     header.push(0);
     header.extend_from_slice(&0_i64.to_le_bytes());
     header.extend_from_slice(&0_u32.to_le_bytes());
@@ -43,8 +49,14 @@ pub(super) fn with_header(
     header.extend_from_slice(&(-1_i64).to_le_bytes());
     header.extend_from_slice(&(-1_i32).to_le_bytes());
     header.extend_from_slice(&records.to_le_bytes());
-    patch(&mut bytes, 0, &header);
-    Ok(UnsealedBatch::new(bytes, &PLACES))
+    header
+}
+
+/// A changelog's batch without records, which takes one offset: it records the number of a batch of writes that
+/// changed nothing (`records.md` §1.5).
+pub fn empty_batch(schema_id: SchemaId) -> UnsealedBatch {
+    let header = header(HEADER_BYTES as i32, schema_id, false, 0);
+    UnsealedBatch::new(header, &PLACES)
 }
 
 /// A batch in the ARROW format. Without change types all records are appended.

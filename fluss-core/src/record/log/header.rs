@@ -1,10 +1,14 @@
 use crate::error::DecodeError;
 use crate::id::{BatchSequence, LeaderEpoch, Offset, SchemaId, WriterId};
 
-/// The size of what precedes the part that `length` counts.
+/// Where the length stands in every magic, and the size of what precedes the part that it counts.
+pub(super) const LENGTH_AT: usize = 8;
 pub(super) const LENGTH_OVERHEAD: usize = 12;
 /// The size of the header of magic 0, the only one that is written.
 pub(super) const HEADER_BYTES: usize = 48;
+/// Where what the leader fills in stands in every magic that has it.
+pub(super) const COMMIT_TIMESTAMP_AT: usize = 13;
+pub(super) const EPOCH_AT: usize = 21;
 /// Where the checksum stands in magic 0, and where the bytes that it covers begin.
 pub(super) const CRC_AT: usize = 21;
 pub(super) const CRC_FROM: usize = 25;
@@ -97,6 +101,10 @@ pub struct LogBatchHeader {
     pub record_count: usize,
     /// Where the checksum's bytes begin.
     pub(super) crc_from: usize,
+    /// Whether the layout has a place for the leader's epoch.
+    pub(super) has_leader_epoch: bool,
+    /// The size of the statistics in front of the payload.
+    pub(super) statistics_bytes: usize,
     /// Where the payload begins, behind the statistics if there are any.
     pub(super) payload_from: usize,
 }
@@ -123,12 +131,12 @@ impl LogBatchHeader {
         let writer_id = i64::from_le_bytes(reader.take()?);
         let batch_sequence = i32::from_le_bytes(reader.take()?);
         let record_count = count(i32::from_le_bytes(reader.take()?))?;
-        let statistics = if layout.statistics {
+        let statistics_bytes = if layout.statistics {
             count(i32::from_le_bytes(reader.take()?))?
         } else {
             0
         };
-        let payload_from = bytes.len() - reader.rest.len() + statistics;
+        let payload_from = bytes.len() - reader.rest.len() + statistics_bytes;
         if payload_from > size || last_offset_delta < 0 {
             return Err(DecodeError::new(
                 "log batch header",
@@ -149,6 +157,8 @@ impl LogBatchHeader {
             batch_sequence: (batch_sequence >= 0).then_some(BatchSequence(batch_sequence)),
             record_count,
             crc_from,
+            has_leader_epoch: layout.epoch,
+            statistics_bytes,
             payload_from,
         })
     }
