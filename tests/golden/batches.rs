@@ -15,14 +15,15 @@ use proptest::prelude::*;
 
 use crate::allocations::{allocation_limit, measure};
 
-const SCHEMA: SchemaId = SchemaId(7);
-const STAMP: Option<(WriterId, BatchSequence)> = Some((WriterId(3), BatchSequence(9)));
+pub(crate) const SCHEMA: SchemaId = SchemaId(7);
+pub(crate) const STAMP: Option<(WriterId, BatchSequence)> = Some((WriterId(3), BatchSequence(9)));
 /// What begins the bytes under the checksum, and where the checksum is (`records.md` §1.1).
-const CRC_AT: usize = 21;
-const CRC_FROM: usize = 25;
+pub(crate) const CRC_AT: usize = 21;
+pub(crate) const CRC_FROM: usize = 25;
+
 /// How the rows of a batch are stored.
 #[derive(Clone, Copy, Debug)]
-enum Layout {
+pub(crate) enum Layout {
     Columns(Compression),
     Rows(RowFormat),
 }
@@ -38,15 +39,15 @@ fn layout() -> impl Strategy<Value = Layout> {
 }
 
 #[derive(Clone, Debug)]
-struct Sample {
-    row_type: RowType,
+pub(crate) struct Sample {
+    pub(crate) row_type: RowType,
     rows: Vec<OwnedRow>,
     /// Nothing for a batch of appended rows.
     changes: Option<Vec<ChangeType>>,
-    layout: Layout,
+    pub(crate) layout: Layout,
 }
 
-fn sample() -> impl Strategy<Value = Sample> {
+pub(crate) fn sample() -> impl Strategy<Value = Sample> {
     let options = Options {
         depth: 3,
         ..Options::default()
@@ -64,7 +65,7 @@ fn sample() -> impl Strategy<Value = Sample> {
     })
 }
 
-fn encode(sample: &Sample) -> Bytes {
+pub(crate) fn encode(sample: &Sample) -> Bytes {
     let mut batch = match sample.layout {
         Layout::Columns(compression) => {
             let mut columns = ColumnsBuilder::new(&sample.row_type, 0);
@@ -111,11 +112,27 @@ fn decode(batch: &LogBatch, sample: &Sample) -> Result<Vec<(ChangeType, OwnedRow
     }
 }
 
-fn only_batch(bytes: Bytes) -> LogBatch {
+pub(crate) fn only_batch(bytes: Bytes) -> LogBatch {
     let mut batches = LogBatches::new(bytes, Generation::V0_9);
     let batch = batches.next().unwrap().unwrap();
     assert!(batches.next().is_none());
     batch
+}
+
+/// Places under the checksum, and what is put there.
+pub(crate) fn wrong() -> impl Strategy<Value = Vec<(prop::sample::Index, u8)>> {
+    prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4)
+}
+
+/// The batch with wrong bytes, and a checksum that is right for them.
+pub(crate) fn spoilt(batch: &[u8], wrong: &[(prop::sample::Index, u8)]) -> Bytes {
+    let mut bytes = batch.to_vec();
+    for (place, byte) in wrong {
+        bytes[CRC_FROM + place.index(batch.len() - CRC_FROM)] = *byte;
+    }
+    let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
+    bytes[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_le_bytes());
+    bytes.into()
 }
 
 proptest! {
@@ -149,18 +166,12 @@ proptest! {
     #[test]
     fn wrong_bytes_with_a_right_checksum_do_no_harm(
         sample in sample(),
-        wrong in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..4),
+        wrong in wrong(),
     ) {
-        let mut bytes = encode(&sample).to_vec();
-        for (place, byte) in wrong {
-            let place = CRC_FROM + place.index(bytes.len() - CRC_FROM);
-            bytes[place] = byte;
-        }
-        let crc = crc32c::crc32c(&bytes[CRC_FROM..]);
-        bytes[CRC_AT..CRC_FROM].copy_from_slice(&crc.to_le_bytes());
+        let bytes = spoilt(&encode(&sample), &wrong);
         let limit = allocation_limit(bytes.len());
         let allocated = measure(|| {
-            for batch in LogBatches::new(bytes.into(), Generation::V0_9).flatten() {
+            for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
                 drop(decode(&batch, &sample));
             }
         });

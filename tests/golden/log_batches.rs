@@ -13,7 +13,7 @@ use serde_json::Value;
 use crate::allocations::{allocation_limit, measure};
 use crate::vectors::{assert_same, each, hex, load, row, row_type};
 
-fn only_batch(bytes: Vec<u8>, generation: Generation) -> LogBatch {
+pub(crate) fn only_batch(bytes: Vec<u8>, generation: Generation) -> LogBatch {
     let mut batches = LogBatches::new(bytes.into(), generation);
     let batch = batches.next().unwrap().unwrap();
     assert!(batches.next().is_none());

@@ -13,5 +13,7 @@ mod kv_batches;
 mod log_batches;
 mod metadata_json;
 mod partitions;
+mod projections;
 mod rows;
+mod stored_batches;
 mod values;

@@ -1,0 +1,149 @@
+//! `projections.json`, and random batches: what a server answers to a fetch of some columns.
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use fluss_core::arrow::arrow_schema;
+use fluss_core::record::log::{Generation, LogBatch, LogBatches, Projection, decode_arrow};
+use fluss_core::types::{Compression, RowType};
+use proptest::prelude::*;
+use serde_json::Value;
+
+use crate::allocations::measure;
+use crate::batches::{Layout, Sample, encode, sample, spoilt, wrong};
+use crate::log_batches::only_batch;
+use crate::vectors::{each, hex, row_type};
+
+fn project(batch: &LogBatch, row_type: &RowType, columns: &[usize]) -> Bytes {
+    let projection = Projection::new(&arrow_schema(row_type), columns).unwrap();
+    projection.apply(batch).unwrap()
+}
+
+fn decode(batch: &LogBatch, row_type: &RowType) -> RecordBatch {
+    decode_arrow(batch, &arrow_schema(row_type)).unwrap()
+}
+
+/// The batch up to the Arrow message without its length, and the body of the message.
+fn parts(batch: &LogBatch) -> (Vec<u8>, Bytes) {
+    let types = batch.change_types().unwrap().map_or(0, |types| types.len());
+    let payload = batch.payload().slice(types..);
+    let metadata_bytes = i32::from_le_bytes(payload[4..8].try_into().unwrap());
+    let head = &batch.bytes()[..batch.len() - payload.len()];
+    let body = payload.slice(8 + usize::try_from(metadata_bytes).unwrap()..);
+    ([&head[..8], &head[12..]].concat(), body)
+}
+
+/// Checks a batch of some columns against the whole batch.
+fn check(original: &LogBatch, row_type: &RowType, columns: &[usize], generation: Generation) {
+    let projected = only_batch(project(original, row_type, columns).to_vec(), generation);
+    assert_eq!(
+        decode(&projected, &row_type.project(columns)),
+        decode(original, row_type).project(columns).unwrap()
+    );
+    assert_eq!(projected.change_types(), original.change_types());
+    let (found, expected) = (projected.header(), original.header());
+    assert_eq!(found.record_count, expected.record_count);
+    assert_eq!(found.crc, expected.crc);
+}
+
+#[test]
+fn batches_are_projected_as_a_server_does() {
+    each("projections.json", 6, |vector| {
+        let row_type = row_type(vector);
+        let columns: Vec<usize> = serde_json::from_value(vector["selected"].clone()).unwrap();
+        let original = only_batch(hex(&vector["original"]), Generation::V0_9);
+        let theirs = only_batch(hex(&vector["projected"]), Generation::V0_9);
+        let ours = only_batch(project(&original, &row_type, &columns).to_vec(), Generation::V0_9);
+        assert_eq!(parts(&ours), parts(&theirs));
+        let projected = row_type.project(&columns);
+        assert_eq!(decode(&ours, &projected), decode(&theirs, &projected));
+    });
+}
+
+#[test]
+fn every_column_of_every_arrow_batch_is_projected() {
+    let mut projected = 0;
+    let mut columns_of = |vector: &Value, generation| {
+        let row_type = row_type(vector);
+        if vector["log_format"] == "ARROW" {
+            let batch = only_batch(hex(&vector["batch"]), generation);
+            for column in 0..row_type.len() {
+                check(&batch, &row_type, &[column], generation);
+                projected += 1;
+            }
+        }
+    };
+    each("log_batches.json", 51, |vector| {
+        columns_of(vector, Generation::V0_9);
+    });
+    each("log_batches_1_0_snapshot.json", 15, |vector| {
+        columns_of(vector, Generation::V1_0);
+    });
+    println!("{projected} projections");
+    assert!(projected > 100, "{projected}");
+}
+
+#[test]
+fn a_batch_without_records_is_left_as_it_is() {
+    let mut empty = 0;
+    each("log_batches.json", 51, |vector| {
+        let batch = only_batch(hex(&vector["batch"]), Generation::V0_9);
+        if batch.record_count() == 0 && vector["log_format"] == "ARROW" {
+            assert_eq!(project(&batch, &row_type(vector), &[0]), batch.bytes());
+            empty += 1;
+        }
+    });
+    assert!(empty > 0);
+}
+
+#[test]
+fn columns_that_cannot_be_asked_for_are_refused() {
+    let row_type = RowType::new(
+        ["a", "b"].map(|name| fluss_core::types::Field::new(name, fluss_core::types::DataType::int())),
+    );
+    let refusal = |columns: &[usize]| {
+        let refused = Projection::new(&arrow_schema(&row_type), columns).unwrap_err();
+        refused.to_string()
+    };
+    assert_eq!(refusal(&[1, 0]), "projected columns do not ascend");
+    assert_eq!(refusal(&[0, 0]), "projected columns do not ascend");
+    assert_eq!(refusal(&[0, 2]), "there is no column 2");
+}
+
+/// A random batch of columns, with some of them in order.
+fn columns() -> impl Strategy<Value = (Sample, Vec<usize>)> {
+    let arrow = sample().prop_map(|mut sample| {
+        if matches!(sample.layout, Layout::Rows(_)) {
+            sample.layout = Layout::Columns(Compression::None);
+        }
+        sample
+    });
+    arrow.prop_flat_map(|sample| {
+        let all: Vec<_> = (0..sample.row_type.len()).collect();
+        let some = prop::sample::subsequence(all.clone(), 0..=all.len());
+        (Just(sample), some)
+    })
+}
+
+proptest! {
+    #[test]
+    fn a_projected_batch_has_the_columns_that_were_asked_for((sample, columns) in columns()) {
+        let batch = only_batch(encode(&sample).to_vec(), Generation::V0_9);
+        check(&batch, &sample.row_type, &columns, Generation::V0_9);
+    }
+
+    /// A hostile writer cannot have a server send more than it stored.
+    #[test]
+    fn projecting_wrong_bytes_does_no_harm((sample, columns) in columns(), wrong in wrong()) {
+        let bytes = spoilt(&encode(&sample), &wrong);
+        let projection = Projection::new(&arrow_schema(&sample.row_type), &columns).unwrap();
+        let limit = 8 * bytes.len() + 8192;
+        let allocated = measure(|| {
+            for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
+                if let Ok(projected) = projection.apply(&batch) {
+                    assert!(projected.len() <= batch.len() + 1024, "{} of {}", projected.len(), batch.len());
+                }
+            }
+        });
+        prop_assert!(allocated.largest <= limit, "{allocated:?}, at most {limit} are expected");
+    }
+}
