@@ -10,6 +10,7 @@ use serde_json::Value;
 
 use crate::allocations::measure;
 use crate::batches::{Layout, Sample, encode, sample, spoilt, wrong};
+use crate::cases::cases;
 use crate::log_batches::only_batch;
 use crate::vectors::{each, hex, row_type};
 
@@ -124,26 +125,42 @@ fn columns() -> impl Strategy<Value = (Sample, Vec<usize>)> {
     })
 }
 
-proptest! {
-    #[test]
-    fn a_projected_batch_has_the_columns_that_were_asked_for((sample, columns) in columns()) {
+#[test]
+fn a_projected_batch_has_the_columns_that_were_asked_for() {
+    cases("projections", &columns(), |(sample, columns)| {
         let batch = only_batch(encode(&sample).to_vec(), Generation::V0_9);
         check(&batch, &sample.row_type, &columns, Generation::V0_9);
-    }
+        Ok(())
+    });
+}
 
-    /// A hostile writer cannot have a server send more than it stored.
-    #[test]
-    fn projecting_wrong_bytes_does_no_harm((sample, columns) in columns(), wrong in wrong()) {
-        let bytes = spoilt(&encode(&sample), &wrong);
-        let projection = Projection::new(&arrow_schema(&sample.row_type), &columns).unwrap();
-        let limit = 8 * bytes.len() + 8192;
-        let allocated = measure(|| {
-            for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
-                if let Ok(projected) = projection.apply(&batch) {
-                    assert!(projected.len() <= batch.len() + 1024, "{} of {}", projected.len(), batch.len());
+/// A hostile writer cannot have a server send more than it stored.
+#[test]
+fn projecting_wrong_bytes_does_no_harm() {
+    cases(
+        "projections of wrong bytes",
+        &(columns(), wrong()),
+        |((sample, columns), wrong)| {
+            let bytes = spoilt(&encode(&sample), &wrong);
+            let projection = Projection::new(&arrow_schema(&sample.row_type), &columns).unwrap();
+            let limit = 8 * bytes.len() + 8192;
+            let allocated = measure(|| {
+                for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
+                    if let Ok(projected) = projection.apply(&batch) {
+                        assert!(
+                            projected.len() <= batch.len() + 1024,
+                            "{} of {}",
+                            projected.len(),
+                            batch.len()
+                        );
+                    }
                 }
-            }
-        });
-        prop_assert!(allocated.largest <= limit, "{allocated:?}, at most {limit} are expected");
-    }
+            });
+            prop_assert!(
+                allocated.largest <= limit,
+                "{allocated:?}, at most {limit} are expected"
+            );
+            Ok(())
+        },
+    );
 }
