@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use tokio::time::Instant;
 
 use super::engine::Engine;
 use super::keys::Keys;
-use super::query::{Get, GetByPrefix};
+use super::query::{Get, GetByPrefix, Query};
 use super::values::Values;
 use crate::client::Table;
 use crate::client::error::{Context, Error, ErrorKind, Result};
@@ -53,7 +54,7 @@ impl LookupBuilder {
             inner: Arc::new(Inner {
                 keys: Keys::primary(&info).map_err(|error| context(&info).error(error))?,
                 engine: Engine::new(connection, &info, get),
-                values: Values::new(connection, &info),
+                values: Values::new(connection, &info, Get::OPERATION),
                 info,
             }),
         })
@@ -78,7 +79,7 @@ impl LookupBuilder {
             inner: Arc::new(Inner {
                 keys,
                 engine: Engine::new(connection, &info, GetByPrefix),
-                values: Values::new(connection, &info),
+                values: Values::new(connection, &info, GetByPrefix::OPERATION),
                 info,
             }),
         })
@@ -115,16 +116,21 @@ fn check_insert(info: &TableInfo) -> Result<(), InvalidDefinition> {
     })
 }
 
-struct Inner<Q: super::query::Query> {
+struct Inner<Q: Query> {
     info: Arc<TableInfo>,
     keys: Keys,
     engine: Engine<Q>,
     values: Values,
 }
 
-impl<Q: super::query::Query> Inner<Q> {
+impl<Q: Query> Inner<Q> {
     fn refusal(&self, error: ValueError) -> Error {
-        context(&self.info).error(error)
+        Context::new(Q::OPERATION).table(&self.info.path).error(error)
+    }
+
+    /// When a call that begins now has to end.
+    fn deadline(&self) -> Instant {
+        Instant::now() + self.engine.timeout()
     }
 
     fn fmt(&self, name: &str, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -174,10 +180,14 @@ impl Lookuper {
             .keys
             .locate(key)
             .map_err(|error| self.inner.refusal(error))?;
-        let Some(value) = self.inner.engine.one(key).await? else {
+        let deadline = self.inner.deadline();
+        let Some(value) = self.inner.engine.one(key, deadline).await? else {
             return Ok(None);
         };
-        self.inner.values.prepare(std::iter::once(&value)).await?;
+        self.inner
+            .values
+            .prepare(std::iter::once(&value), deadline)
+            .await?;
         self.inner.values.row(&value).map(Some)
     }
 
@@ -195,8 +205,12 @@ impl Lookuper {
         let located: Vec<_> = located
             .collect::<Result<_, _>>()
             .map_err(|error| self.inner.refusal(error))?;
-        let values = self.inner.engine.many(&located).await?;
-        self.inner.values.prepare(values.iter().flatten()).await?;
+        let deadline = self.inner.deadline();
+        let values = self.inner.engine.many(&located, deadline).await?;
+        self.inner
+            .values
+            .prepare(values.iter().flatten(), deadline)
+            .await?;
         let row = |value: &Option<bytes::Bytes>| value.as_ref().map(|value| self.inner.values.row(value));
         values.iter().map(|value| row(value).transpose()).collect()
     }
@@ -214,8 +228,12 @@ impl Lookuper {
     pub async fn lookup_arrow(&self, keys: &RecordBatch) -> Result<RecordBatch> {
         let located = self.inner.keys.locate_batch(keys);
         let located = located.map_err(|error| self.inner.refusal(error))?;
-        let values = self.inner.engine.many(&located).await?;
-        self.inner.values.prepare(values.iter().flatten()).await?;
+        let deadline = self.inner.deadline();
+        let values = self.inner.engine.many(&located, deadline).await?;
+        self.inner
+            .values
+            .prepare(values.iter().flatten(), deadline)
+            .await?;
         self.inner.values.columns(values.iter().map(Option::as_ref))
     }
 }
@@ -255,8 +273,9 @@ impl PrefixLookuper {
     pub async fn lookup(&self, prefix: &(impl Row + ?Sized)) -> Result<Vec<OwnedRow>> {
         let prefix = self.inner.keys.locate(prefix);
         let prefix = prefix.map_err(|error| self.inner.refusal(error))?;
-        let values = self.inner.engine.one(prefix).await?;
-        self.inner.values.prepare(values.iter()).await?;
+        let deadline = self.inner.deadline();
+        let values = self.inner.engine.one(prefix, deadline).await?;
+        self.inner.values.prepare(values.iter(), deadline).await?;
         values.iter().map(|value| self.inner.values.row(value)).collect()
     }
 }
@@ -264,5 +283,21 @@ impl PrefixLookuper {
 impl fmt::Debug for PrefixLookuper {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.inner.fmt("PrefixLookuper", f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Datum;
+
+    fn spawnable<T: Send>(_: impl FnOnce(&'static Lookuper, &'static PrefixLookuper) -> T) {}
+
+    #[test]
+    fn look_ups_run_in_tasks() {
+        static KEY: [Datum<'_>; 1] = [Datum::Int(1)];
+        spawnable(|lookuper, _| lookuper.lookup(&KEY));
+        spawnable(|lookuper, _| lookuper.lookup_many(std::slice::from_ref(&KEY)));
+        spawnable(|_, prefixes| prefixes.lookup(&KEY));
     }
 }

@@ -1,17 +1,22 @@
 //! Look-ups: keys in, rows out.
 //!
 //! ```text
-//! lookuper ─▶ engine ─▶ batcher ─▶ LOOKUP or PREFIX_LOOKUP to each leader ─▶ values ─▶ rows or columns
+//! lookuper ─▶ engine ─▶ sender ─▶ LOOKUP or PREFIX_LOOKUP to each leader ─▶ values ─▶ rows or columns
+//!               │          └ batcher: alone, or with which others
+//!               └ attempts: again, or not
 //! ```
 //!
-//! A look-up is sent at once if nothing is on its way to its server. What comes meanwhile is collected, and sent
-//! together when the answer is there: no clock decides. Many keys in one call are sent together as they are.
+//! A look-up that finds nothing on its way to its server is sent at once, and its own task waits for the answer. What
+//! comes meanwhile is sent by a task of its own: at once too, and then together whatever has come until an answer is
+//! there. No clock decides. Many keys in one call are sent together as they are.
 
+mod attempts;
 mod batcher;
 mod engine;
 mod keys;
 mod lookuper;
 mod query;
+mod sender;
 mod values;
 
 pub use lookuper::{LookupBuilder, Lookuper, PrefixLookuper};

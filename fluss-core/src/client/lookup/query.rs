@@ -3,9 +3,12 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Connection, RequestError};
 use fluss_rpc::proto;
 
+use crate::client::error::ErrorKind;
+use crate::error::DecodeError;
 use crate::id::{BucketId, PartitionId, TableBucket, TableId};
 
 /// The keys to look up in a bucket.
@@ -22,7 +25,31 @@ pub(super) struct BucketFound<F> {
 }
 
 /// What a server answers, bucket by bucket.
-pub(super) type Answer<F> = Result<Vec<BucketFound<F>>, RequestError>;
+pub(super) type Answer<F, E = RequestError> = Result<Vec<BucketFound<F>>, E>;
+
+/// An answer that makes no sense.
+pub(super) fn malformed(reason: &str) -> ErrorKind {
+    DecodeError::new("answer to a look-up", reason).into()
+}
+
+/// What an answer says of a bucket in which so many keys were looked up.
+pub(super) fn outcome<F>(
+    answer: &mut Answer<F, ErrorKind>,
+    bucket: TableBucket,
+    keys: usize,
+) -> Result<Vec<F>, ErrorKind> {
+    let answers = answer.as_mut().map_err(|error| error.clone())?;
+    let is_its =
+        |found: &BucketFound<F>| (found.partition, found.bucket) == (bucket.partition, bucket.bucket);
+    let position = answers.iter().position(is_its);
+    let position = position.ok_or_else(|| malformed("the bucket is missing"))?;
+    let answer = answers.swap_remove(position);
+    match ErrorCode::of(answer.error_code) {
+        Some(code) => Err(ErrorKind::server(code, answer.error_message)),
+        None if answer.found.len() != keys => Err(malformed("not as many values as keys")),
+        None => Ok(answer.found),
+    }
+}
 
 /// A kind of look-up.
 pub(super) trait Query: Send + Sync + 'static {
@@ -31,6 +58,11 @@ pub(super) trait Query: Send + Sync + 'static {
 
     /// The operation, as errors call it.
     const OPERATION: &'static str;
+
+    /// Whether the server may have changed something though it has not answered.
+    fn writes(&self) -> bool {
+        false
+    }
 
     /// Sends keys at once, and gives the future of what the leader says of each bucket.
     fn send(
@@ -53,6 +85,10 @@ impl Query for Get {
     type Found = Option<Bytes>;
 
     const OPERATION: &'static str = "look up";
+
+    fn writes(&self) -> bool {
+        self.insert.is_some()
+    }
 
     fn send(
         &self,
@@ -128,6 +164,51 @@ impl Query for GetByPrefix {
                 found: bucket.value_lists.into_iter().map(|list| list.values).collect(),
             };
             Ok(answer.await?.buckets_resp.into_iter().map(found).collect())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::TableId;
+
+    fn found(bucket: i32, error_code: Option<i32>, found: &[&'static str]) -> BucketFound<&'static str> {
+        BucketFound {
+            partition: None,
+            bucket: BucketId(bucket),
+            error_code,
+            error_message: None,
+            found: found.to_vec(),
+        }
+    }
+
+    fn of(answer: &mut Answer<&'static str, ErrorKind>, bucket: i32) -> Result<Vec<&'static str>, ErrorKind> {
+        outcome(answer, TableBucket::new(TableId(1), BucketId(bucket)), 2)
+    }
+
+    #[test]
+    fn a_bucket_fails_alone() {
+        let refused = Some(ErrorCode::NOT_LEADER_OR_FOLLOWER.number());
+        let mut answer = Ok(vec![
+            found(2, None, &["a"]),
+            found(1, refused, &[]),
+            found(0, None, &["b", "c"]),
+        ]);
+        assert_eq!(of(&mut answer, 0).unwrap(), ["b", "c"]);
+        let error = of(&mut answer, 1).unwrap_err();
+        assert!(error.is_retriable(), "{error}");
+        let error = of(&mut answer, 2).unwrap_err().to_string();
+        assert!(error.contains("not as many values as keys"), "{error}");
+        let error = of(&mut answer, 3).unwrap_err().to_string();
+        assert!(error.contains("the bucket is missing"), "{error}");
+    }
+
+    #[test]
+    fn what_fails_as_a_whole_fails_in_every_bucket() {
+        let mut answer = Err(ErrorKind::NoServer);
+        for bucket in 0..2 {
+            assert!(matches!(of(&mut answer, bucket), Err(ErrorKind::NoServer)));
         }
     }
 }

@@ -6,10 +6,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
 
 use crate::arrow::{ColumnsBuilder, user_schema, with_schema};
 use crate::client::Connection;
-use crate::client::error::{Context, Result};
+use crate::client::error::{Context, ErrorKind, Result};
 use crate::error::{DecodeError, ValueError};
 use crate::id::SchemaId;
 use crate::record::value::StoredValue;
@@ -26,6 +27,9 @@ pub(super) struct Values {
     nullable: RowType,
     /// How values under other schemas are read.
     others: RwLock<HashMap<SchemaId, Arc<Other>>>,
+    /// Held while a schema is fetched, so that those who need the same one wait for it.
+    fetching: tokio::sync::Mutex<()>,
+    operation: &'static str,
 }
 
 /// A schema that is not the table's latest.
@@ -48,7 +52,7 @@ impl Other {
 }
 
 impl Values {
-    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>) -> Self {
+    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>, operation: &'static str) -> Self {
         let nullable = info.row_type().fields().iter().map(|field| {
             let mut field = field.clone();
             field.data_type = field.data_type.with_nullable(true);
@@ -60,6 +64,8 @@ impl Values {
             nullable: RowType::new(nullable),
             info: info.clone(),
             others: RwLock::default(),
+            fetching: tokio::sync::Mutex::default(),
+            operation,
         }
     }
 
@@ -69,29 +75,46 @@ impl Values {
     }
 
     /// Gets the schemas that values need.
-    pub(super) async fn prepare<'v>(&self, values: impl Iterator<Item = &'v Bytes>) -> Result<()> {
+    pub(super) async fn prepare<'v>(
+        &self,
+        values: impl Iterator<Item = &'v Bytes>,
+        deadline: Instant,
+    ) -> Result<()> {
         let mut unknown: Vec<SchemaId> = Vec::new();
         for value in values {
-            let Ok(StoredValue { schema_id, .. }) = StoredValue::decode(value) else {
-                continue;
-            };
-            if schema_id != self.info.schema_id
-                && self.other(schema_id).is_none()
+            // What cannot be read is told by whoever reads it.
+            if let Ok(StoredValue { schema_id, .. }) = StoredValue::decode(value)
+                && !self.is_known(schema_id)
                 && !unknown.contains(&schema_id)
             {
                 unknown.push(schema_id);
             }
         }
         for id in unknown {
-            let (_, schema) = self
-                .connection
-                .admin()
-                .table_schema(&self.info.path, Some(id))
-                .await?;
-            let other = Other::new(&schema, self.info.schema());
-            let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
-            others.insert(id, Arc::new(other));
+            timeout_at(deadline, self.fetch(id)).await.unwrap_or_else(|_| {
+                Err(self.context().error(ErrorKind::Timeout {
+                    after: self.connection.options().request_timeout,
+                    outcome_unknown: false,
+                }))
+            })?;
         }
+        Ok(())
+    }
+
+    fn is_known(&self, id: SchemaId) -> bool {
+        id == self.info.schema_id || self.other(id).is_some()
+    }
+
+    async fn fetch(&self, id: SchemaId) -> Result<()> {
+        let _turn = self.fetching.lock().await;
+        if self.is_known(id) {
+            return Ok(());
+        }
+        let admin = self.connection.admin();
+        let (_, schema) = admin.table_schema(&self.info.path, Some(id)).await?;
+        let other = Arc::new(Other::new(&schema, self.info.schema()));
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.insert(id, other);
         Ok(())
     }
 
@@ -149,6 +172,6 @@ impl Values {
     }
 
     fn context(&self) -> Context {
-        Context::new("look up").table(&self.info.path)
+        Context::new(self.operation).table(&self.info.path)
     }
 }

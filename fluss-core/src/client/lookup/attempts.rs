@@ -1,0 +1,150 @@
+//! When and how often a look-up is tried.
+
+use std::time::Duration;
+
+use fluss_rpc::code::{ErrorCode, Retry};
+use fluss_rpc::net::{Disconnect, RequestError};
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use crate::client::error::{Error, ErrorKind, Result};
+use crate::client::{Connection, retry};
+use crate::types::TablePath;
+
+/// The attempts at one call, within its deadline.
+pub(super) struct Attempts<'c> {
+    connection: &'c Connection,
+    path: &'c TablePath,
+    pub(super) deadline: Instant,
+    /// Of the metadata that the present attempt goes by.
+    pub(super) generation: u64,
+    pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+}
+
+impl<'c> Attempts<'c> {
+    pub(super) const fn new(connection: &'c Connection, path: &'c TablePath, deadline: Instant) -> Self {
+        Self {
+            connection,
+            path,
+            deadline,
+            generation: 0,
+            pauses: None,
+        }
+    }
+
+    /// Returns the error if nothing can help, and otherwise once it is time to try again.
+    pub(super) async fn after(&mut self, error: Error) -> Result<()> {
+        let remedy = remedy(&error);
+        if remedy == Retry::No {
+            return Err(error);
+        }
+        let next = Instant::now() + self.pause();
+        if next >= self.deadline {
+            if remedy == Retry::RefreshMetadata {
+                self.refresh_for_others();
+            }
+            return Err(error);
+        }
+        if remedy == Retry::RefreshMetadata && self.refresh().await.is_gone(&error) {
+            return Err(error);
+        }
+        sleep_until(next).await;
+        Ok(())
+    }
+
+    fn pause(&mut self) -> Duration {
+        let pauses = self
+            .pauses
+            .get_or_insert_with(|| Box::new(retry::pauses_after_the_first()));
+        pauses.next().unwrap_or_default()
+    }
+
+    fn refresh(&self) -> impl Future<Output = Refreshed> + Send + use<'c> {
+        let refreshed = self.connection.refresh(Some(self.path), self.generation);
+        let refreshed = timeout_at(self.deadline, refreshed);
+        async {
+            match refreshed.await {
+                Ok(Err(error)) if !error.is_retriable() => Refreshed::Refused,
+                // What was not found out now is tried again with the next attempt.
+                _ => Refreshed::Tried,
+            }
+        }
+    }
+
+    /// The leader has not answered this call. It may lead no more: the calls to come should know.
+    fn refresh_for_others(&self) {
+        let (connection, path, generation) = (self.connection.clone(), self.path.clone(), self.generation);
+        tokio::spawn(async move {
+            if let Err(error) = connection.refresh(Some(&path), generation).await {
+                tracing::debug!(table = %path, %error, "no metadata");
+            }
+        });
+    }
+}
+
+/// What became of a refresh of the metadata.
+enum Refreshed {
+    Tried,
+    /// Servers do not tell of the table.
+    Refused,
+}
+
+impl Refreshed {
+    /// Whether the table is gone: the server knows it as little as the metadata does.
+    fn is_gone(&self, error: &Error) -> bool {
+        matches!(self, Self::Refused) && error.code() == Some(ErrorCode::UNKNOWN_TABLE_OR_BUCKET)
+    }
+}
+
+/// What can be done about an error. One without a code is of a connection or a deadline.
+fn remedy(error: &Error) -> Retry {
+    match error.code() {
+        Some(code) => code.retry(),
+        None if error.is_retriable() || is_bystander(error) => Retry::RefreshMetadata,
+        None => Retry::No,
+    }
+}
+
+/// Whether the connection was lost because somebody else's answer is too large to be received.
+fn is_bystander(error: &Error) -> bool {
+    use ErrorKind::Request;
+    matches!(
+        error.kind(),
+        Request(RequestError::Disconnected {
+            reason: Disconnect::Frame(_)
+        })
+    )
+}
+
+/// The error of two that decides what is done: rather one that nothing helps against, and else one that a refresh does.
+pub(super) fn graver(one: Option<Error>, other: Error) -> Error {
+    let rank = |error: &Error| match remedy(error) {
+        Retry::No => 2,
+        Retry::RefreshMetadata => 1,
+        Retry::Yes | Retry::Authenticate => 0,
+    };
+    match one {
+        Some(one) if rank(&one) >= rank(&other) => one,
+        _ => other,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::client::error::Context;
+
+    #[test]
+    fn the_error_that_decides_is_the_one_that_nothing_helps_against() {
+        let error = |code| Context::new("look up").error(ErrorKind::server(code, None));
+        let moved = error(ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        let slow = error(ErrorCode::REQUEST_TIME_OUT);
+        let forbidden = error(ErrorCode::AUTHORIZATION_EXCEPTION);
+        let code = |one: &Error, other: &Error| graver(Some(one.clone()), other.clone()).code();
+        for error in [&moved, &slow] {
+            assert_eq!(code(error, &forbidden), forbidden.code());
+            assert_eq!(code(&forbidden, error), forbidden.code());
+        }
+        assert_eq!(code(&slow, &moved), moved.code());
+        assert_eq!(graver(None, slow.clone()).code(), slow.code());
+    }
+}

@@ -1,0 +1,323 @@
+//! Sends look-ups to the leaders of their buckets, those of one server together.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fluss_rpc::net::{Disconnect, RequestError, ServerAddress};
+use futures::future::Either;
+use tokio::sync::oneshot;
+use tokio::time::{Instant, timeout_at};
+
+use super::attempts::Attempts;
+use super::batcher::{Batcher, Entry, Limits};
+use super::keys::Located;
+use super::query::{Answer, BucketKeys, Query, malformed, outcome};
+use crate::client::Connection;
+use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::id::TableBucket;
+use crate::types::TableInfo;
+
+/// The most of one request. Its keys take the server some milliseconds, so that others are not held up for long.
+const LIMITS: Limits = Limits {
+    keys: 2_000,
+    bytes: 4 << 20,
+};
+
+/// What sends the look-ups of one kind in one table.
+pub(super) struct Sender<Q: Query> {
+    pub(super) connection: Connection,
+    pub(super) info: Arc<TableInfo>,
+    query: Q,
+    batcher: Mutex<Batcher<Want<Q::Found>>>,
+}
+
+/// A look-up that somebody waits for.
+struct Want<F> {
+    bucket: TableBucket,
+    key: Bytes,
+    answer: oneshot::Sender<Result<F, ErrorKind>>,
+}
+
+/// Look-ups that are sent together, by bucket.
+type Batch<F> = BTreeMap<TableBucket, Vec<Want<F>>>;
+
+fn by_bucket<F>(wants: Vec<Want<F>>) -> Batch<F> {
+    let mut batch = Batch::new();
+    for want in wants {
+        batch.entry(want.bucket).or_default().push(want);
+    }
+    batch
+}
+
+impl<F> Want<F> {
+    /// How many bytes are to be sent, while somebody waits.
+    fn size(&self) -> Option<usize> {
+        (!self.answer.is_closed()).then_some(self.key.len())
+    }
+}
+
+/// The time in which a lone look-up is on its way.
+struct Alone<'s, Q: Query> {
+    sender: &'s Sender<Q>,
+    server: &'s ServerAddress,
+}
+
+impl<Q: Query> Drop for Alone<'_, Q> {
+    fn drop(&mut self) {
+        self.sender.lock().leave(self.server);
+    }
+}
+
+/// The task of a lane. Should it be ended from outside, those who wait are told, and try again.
+struct Driver<Q: Query> {
+    sender: Arc<Sender<Q>>,
+    server: ServerAddress,
+    ended: bool,
+}
+
+impl<Q: Query> Drop for Driver<Q> {
+    fn drop(&mut self) {
+        if !self.ended {
+            let abandoned = self.sender.lock().abandon(&self.server);
+            drop(abandoned);
+        }
+    }
+}
+
+impl<Q: Query> Driver<Q> {
+    /// Sends one batch after the other until nobody waits any more.
+    async fn drive(mut self, first: impl Future<Output = ()>) {
+        first.await;
+        while let Some(batch) = self.next() {
+            self.sender.send(&self.server, batch).await;
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<Want<Q::Found>>> {
+        let next = self.sender.lock().next(&self.server, Want::size);
+        self.ended = next.is_none();
+        next
+    }
+}
+
+impl<Q: Query> Sender<Q> {
+    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>, query: Q) -> Self {
+        Self {
+            connection: connection.clone(),
+            info: info.clone(),
+            query,
+            batcher: Mutex::new(Batcher::new(LIMITS)),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Batcher<Want<Q::Found>>> {
+        self.batcher.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The most of one request as of now.
+    pub(super) fn limits(&self) -> Limits {
+        self.lock().limits()
+    }
+
+    /// The error of a look-up in a bucket.
+    pub(super) fn error(&self, bucket: TableBucket, server: &ServerAddress, kind: ErrorKind) -> Error {
+        let kind = match kind {
+            // The time of the whole call, not what an attempt had left of it.
+            ErrorKind::Timeout { .. } => self.late(),
+            kind => kind,
+        };
+        self.context(bucket).server(server).error(kind)
+    }
+
+    fn context(&self, bucket: TableBucket) -> Context {
+        Context::new(Q::OPERATION)
+            .table(&self.info.path)
+            .bucket(bucket.bucket)
+    }
+
+    /// The leader of a bucket. The attempt goes by the metadata that names it.
+    pub(super) async fn leader(
+        &self,
+        bucket: TableBucket,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<ServerAddress> {
+        self.connection.check_open(Q::OPERATION)?;
+        let cluster = self.connection.cluster();
+        attempts.generation = cluster.generation();
+        if let Some(server) = cluster.leader(&bucket) {
+            return Ok(server.clone());
+        }
+        let context = self.context(bucket);
+        let found = self.connection.leader(&context, &self.info.path, &bucket);
+        let server = timeout_at(attempts.deadline, found).await.unwrap_or_else(|_| {
+            let timeout = self.connection.options().request_timeout;
+            Err(self.context(bucket).error(ErrorKind::NoLeader(timeout)))
+        });
+        attempts.generation = self.connection.cluster().generation();
+        server
+    }
+
+    /// Looks a key up: by itself if nothing is on its way to the leader, and else together with others.
+    pub(super) async fn one(
+        self: &Arc<Self>,
+        (bucket, key): Located,
+        attempts: &mut Attempts<'_>,
+    ) -> Result<Q::Found> {
+        let server = &self.leader(bucket, attempts).await?;
+        let (answer, waiting) = oneshot::channel();
+        let want = Want {
+            bucket,
+            key: key.clone(),
+            answer,
+        };
+        let entry = self.lock().enter(server, want);
+        match entry {
+            Entry::Alone => {
+                let _alone = Alone { sender: self, server };
+                return self.alone(server, bucket, key, attempts.deadline).await;
+            }
+            Entry::Lane(want) => self.open_lane(server, want),
+            Entry::Waits => {}
+        }
+        let abandoned = |_| {
+            ErrorKind::Request(RequestError::Disconnected {
+                reason: Disconnect::Closed,
+            })
+        };
+        match timeout_at(attempts.deadline, waiting).await {
+            Ok(answer) => answer.map_err(abandoned).flatten(),
+            Err(_) => Err(self.late()),
+        }
+        .map_err(|kind| self.error(bucket, server, kind))
+    }
+
+    /// Asks for one key. The caller's own task waits for the answer: no other has to wake up for it.
+    async fn alone(
+        self: &Arc<Self>,
+        server: &ServerAddress,
+        bucket: TableBucket,
+        key: Bytes,
+        deadline: Instant,
+    ) -> Result<Q::Found> {
+        let mut answer = self.ask(server, vec![(bucket, vec![key])], deadline).await;
+        let found = outcome(&mut answer, bucket, 1);
+        found
+            .and_then(|mut found| found.pop().ok_or_else(|| malformed("there is no value")))
+            .map_err(|kind| self.error(bucket, server, kind))
+    }
+
+    fn late(&self) -> ErrorKind {
+        ErrorKind::Timeout {
+            after: self.connection.options().request_timeout,
+            outcome_unknown: self.query.writes(),
+        }
+    }
+
+    fn open_lane(self: &Arc<Self>, server: &ServerAddress, first: Want<Q::Found>) {
+        let first = self.send(server, vec![first]);
+        let driver = Driver {
+            sender: self.clone(),
+            server: server.clone(),
+            ended: false,
+        };
+        tokio::spawn(driver.drive(first));
+    }
+
+    /// Sends a batch, at once if there is a connection. The future ends when everybody has an answer.
+    fn send(
+        self: &Arc<Self>,
+        server: &ServerAddress,
+        batch: Vec<Want<Q::Found>>,
+    ) -> impl Future<Output = ()> + Send + use<Q> {
+        let batch = by_bucket(batch);
+        let keys = |wants: &Vec<Want<_>>| wants.iter().map(|want| want.key.clone()).collect();
+        let buckets = batch.iter().map(|(bucket, wants)| (*bucket, keys(wants)));
+        let keys = buckets.collect();
+        let deadline = Instant::now() + self.connection.options().request_timeout;
+        let answer = self.ask(server, keys, deadline);
+        let (sender, server) = (self.clone(), server.clone());
+        async move { sender.settle(&server, batch, answer.await) }
+    }
+
+    /// Tells everybody what was found.
+    fn settle(
+        &self,
+        server: &ServerAddress,
+        batch: Batch<Q::Found>,
+        mut answer: Answer<Q::Found, ErrorKind>,
+    ) {
+        let count = batch.values().map(Vec::len).sum();
+        if is_too_large(&answer, count) {
+            let batch = batch.into_values().flatten().collect();
+            return self.lock().put_back(server, batch);
+        }
+        for (bucket, wants) in batch {
+            match outcome(&mut answer, bucket, wants.len()) {
+                Ok(found) => {
+                    for (want, found) in wants.into_iter().zip(found) {
+                        // Whoever waited may have given up.
+                        drop(want.answer.send(Ok(found)));
+                    }
+                }
+                Err(error) => {
+                    for want in wants {
+                        drop(want.answer.send(Err(error.clone())));
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks a server for keys, at once if there is a connection, and else when there is one.
+    pub(super) fn ask(
+        self: &Arc<Self>,
+        server: &ServerAddress,
+        keys: Vec<BucketKeys>,
+        deadline: Instant,
+    ) -> impl Future<Output = Answer<Q::Found, ErrorKind>> + Send + use<Q> {
+        if let Some(connection) = self.connection.servers().open(server) {
+            let answer = self.ask_at(&connection, keys, deadline);
+            return Either::Left(async move { Ok(answer.await?) });
+        }
+        let (sender, server) = (self.clone(), server.clone());
+        Either::Right(async move {
+            let connection = timeout_at(deadline, sender.connection.servers().get(&server)).await;
+            let connection = connection.map_err(|_| sender.late())?;
+            let connection = connection.map_err(|error| error.kind().clone())?;
+            Ok(sender.ask_at(&connection, keys, deadline).await?)
+        })
+    }
+
+    fn ask_at(
+        &self,
+        connection: &fluss_rpc::net::Connection,
+        keys: Vec<BucketKeys>,
+        deadline: Instant,
+    ) -> impl Future<Output = Answer<Q::Found>> + Send + use<Q> {
+        let timeout = deadline.saturating_duration_since(Instant::now());
+        self.query.send(connection, self.info.id, keys, timeout)
+    }
+
+    /// Takes note that so many keys are too many for one request.
+    pub(super) fn shrink(&self, keys: usize) {
+        self.lock().shrink(keys);
+    }
+}
+
+/// Whether fewer keys may have an answer that can be received. A connection that brings one too large is lost, and its
+/// other requests with it.
+pub(super) fn is_too_large<F>(answer: &Answer<F, ErrorKind>, keys: usize) -> bool {
+    use RequestError::{Disconnected, TooLarge};
+    let Err(ErrorKind::Request(error)) = answer else {
+        return false;
+    };
+    keys > 1
+        && matches!(
+            error,
+            TooLarge { .. }
+                | Disconnected {
+                    reason: Disconnect::Frame(_)
+                }
+        )
+}
