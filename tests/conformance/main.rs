@@ -4,6 +4,7 @@ mod errors;
 mod extremes;
 mod faults;
 mod log_tables;
+mod look_ups;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -1,0 +1,175 @@
+//! Look-ups share what is on its way to a server, but neither each other's failures nor each other's delays.
+
+use std::time::Duration;
+
+use fluss_client::types::{DataType, Datum, OwnedRow, Schema, TableDescriptor, TablePath};
+use fluss_client::{Connection, ErrorCode, ErrorKind, Lookuper, Table};
+use fluss_cluster::{Cluster, Server, Spec};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use crate::{PATIENCE, connect, options, run, start};
+
+const ROWS: i64 = 1_000;
+
+/// A table of numbers and their squares, filled.
+async fn squares(connection: &Connection, buckets: i32) -> Table {
+    let schema = Schema::builder()
+        .column("id", DataType::big_int().not_null())
+        .column("square", DataType::big_int())
+        .primary_key(["id"])
+        .build()
+        .unwrap();
+    let descriptor = TableDescriptor::builder(schema).distributed_by(buckets, ["id"]);
+    let path = TablePath::new("fluss", format!("squares_{buckets}"));
+    let admin = connection.admin();
+    admin
+        .create_table(&path, &descriptor.build().unwrap(), false)
+        .await
+        .unwrap();
+    let table = connection.table(&path).await.unwrap();
+    let writer = table.upsert_writer().unwrap();
+    for id in 0..ROWS {
+        writer.upsert(&square(id)).await.unwrap();
+    }
+    writer.flush().await.unwrap();
+    table
+}
+
+fn square(id: i64) -> OwnedRow {
+    vec![Datum::BigInt(id), Datum::BigInt(id * id)]
+}
+
+/// Looks numbers up, each in a task of its own, of which some are cancelled.
+async fn look_up_at_once(lookuper: &Lookuper, cancelled: impl Fn(i64) -> bool) {
+    let mut tasks = JoinSet::new();
+    for id in 0..ROWS + 100 {
+        let lookuper = lookuper.clone();
+        let task = tasks.spawn(async move { (id, lookuper.lookup(&[Datum::BigInt(id)]).await) });
+        if cancelled(id) {
+            task.abort();
+        }
+    }
+    while let Some(joined) = tasks.join_next().await {
+        let Ok((id, found)) = joined else { continue };
+        let expected = (id < ROWS).then(|| square(id));
+        assert_eq!(found.unwrap(), expected, "{id}");
+    }
+}
+
+#[test]
+fn cancelled_and_held_up_look_ups_disturb_no_others() {
+    let cluster = start(Spec::new());
+    run(async {
+        let connection = connect(&cluster).await;
+        for buckets in [1, 3, 7] {
+            let lookuper = squares(&connection, buckets).await.lookup().lookuper().unwrap();
+            look_up_at_once(&lookuper, |_| false).await;
+            look_up_at_once(&lookuper, |id| id % 3 == 0).await;
+            // Each is begun, and waits for its answer while nobody looks at it.
+            let key = [Datum::BigInt(7)];
+            let mut held_up: Vec<_> = (0..3).map(|_| Box::pin(lookuper.lookup(&key))).collect();
+            for look_up in &mut held_up {
+                assert!(timeout(Duration::ZERO, look_up).await.is_err());
+            }
+            timeout(PATIENCE / 3, look_up_at_once(&lookuper, |_| false))
+                .await
+                .expect("nobody waits for those that are held up");
+            for look_up in held_up {
+                assert_eq!(look_up.await.unwrap(), Some(square(7)));
+            }
+        }
+    });
+}
+
+#[test]
+fn a_look_up_in_a_table_that_is_gone_fails_at_once() {
+    let cluster = start(Spec::new());
+    run(async {
+        let connection = connect(&cluster).await;
+        let table = squares(&connection, 3).await;
+        let lookuper = table.lookup().lookuper().unwrap();
+        assert_eq!(
+            lookuper.lookup(&[Datum::BigInt(3)]).await.unwrap(),
+            Some(square(3))
+        );
+        let path = &table.info().path;
+        connection.admin().drop_table(path, false).await.unwrap();
+        let gone = async {
+            loop {
+                // The server takes a moment to drop it.
+                match lookuper.lookup(&[Datum::BigInt(3)]).await {
+                    Ok(_) => tokio::task::yield_now().await,
+                    Err(error) => return error,
+                }
+            }
+        };
+        let error = timeout(PATIENCE / 3, gone).await.expect("it is told at once");
+        assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_TABLE_OR_BUCKET), "{error}");
+        assert!(
+            error.to_string().starts_with(&format!("look up {path} bucket ")),
+            "{error}"
+        );
+    });
+}
+
+/// A cluster in which a stopped server is soon replaced, and options of which no call is patient.
+async fn impatient(cluster: &Cluster) -> Connection {
+    let mut options = options(cluster);
+    options.request_timeout = Duration::from_secs(2);
+    Connection::open(options).await.unwrap()
+}
+
+#[test]
+fn look_ups_go_on_when_a_leader_that_stopped_is_replaced() {
+    let cluster = start(Spec::new().tablet_servers(3));
+    run(async {
+        let table = squares(&connect(&cluster).await, 3).await;
+        let connection = impatient(&cluster).await;
+        let table = connection.table(&table.info().path).await.unwrap();
+        let lookuper = table.lookup().lookuper().unwrap();
+        look_up_at_once(&lookuper, |_| false).await;
+        let server = cluster.tablet_server(1).unwrap();
+        server.stop().unwrap();
+        expect_timeouts(&lookuper, server).await;
+        expect_replacement(&lookuper).await;
+        server.resume().unwrap();
+        look_up_at_once(&lookuper, |_| false).await;
+    });
+}
+
+/// Those whose leader is stopped are told so; the others find their rows.
+async fn expect_timeouts(lookuper: &Lookuper, stopped: &Server) {
+    let mut late = 0;
+    for id in 0..20 {
+        match lookuper.lookup(&[Datum::BigInt(id)]).await {
+            Ok(found) => assert_eq!(found, Some(square(id))),
+            Err(error) => {
+                assert!(matches!(error.kind(), ErrorKind::Timeout { .. }), "{error}");
+                let context = error.context();
+                assert_eq!(context.operation, "look up");
+                assert!(context.table.is_some() && context.bucket.is_some(), "{error}");
+                let asked = context.server.as_ref().map(|server| server.port);
+                assert_eq!(asked, Some(stopped.address().port()), "{error}");
+                late += 1;
+                break;
+            }
+        }
+    }
+    assert_eq!(late, 1, "no look-up noticed that a server was stopped");
+}
+
+/// Soon every row is found again, though the stopped server still holds its connections open.
+async fn expect_replacement(lookuper: &Lookuper) {
+    let deadline = Instant::now() + PATIENCE;
+    let keys: Vec<[Datum<'_>; 1]> = (0..ROWS).map(|id| [Datum::BigInt(id)]).collect();
+    let rows = loop {
+        match lookuper.lookup_many(&keys).await {
+            Ok(rows) => break rows,
+            Err(error) => assert!(Instant::now() < deadline && error.is_retriable(), "{error}"),
+        }
+    };
+    for (id, row) in (0..).zip(rows) {
+        assert_eq!(row, Some(square(id)));
+    }
+}
