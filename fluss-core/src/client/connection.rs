@@ -1,7 +1,9 @@
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use fluss_rpc::api::{Request, ServerRole};
+use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
 
 use super::error::{Context, ErrorKind, Result};
@@ -9,8 +11,8 @@ use super::metadata::{Cluster, Metadata};
 use super::options::ClientOptions;
 use super::servers::Servers;
 use super::{Admin, Table, retry, wire};
-use crate::id::TableBucket;
-use crate::types::{TableInfo, TablePath};
+use crate::id::{PartitionId, TableBucket};
+use crate::types::{PartitionName, TableInfo, TablePath};
 
 /// A connection to a cluster: everything else is had from it. Clones share it.
 ///
@@ -59,7 +61,7 @@ impl Connection {
         let mut starting = retry::pauses();
         let deadline = tokio::time::Instant::now() + timeout;
         loop {
-            match connection.shared.metadata.refresh(None, 0).await {
+            match connection.shared.metadata.refresh(None, &[], 0).await {
                 Ok(_) => return Ok(connection),
                 Err(error) if !matches!(error.kind(), ErrorKind::NoServer) => return Err(error),
                 Err(error) => {
@@ -110,7 +112,36 @@ impl Connection {
 
     pub(crate) async fn refresh(&self, table: Option<&TablePath>, generation: u64) -> Result<Arc<Cluster>> {
         self.check_open("get metadata")?;
-        self.shared.metadata.refresh(table, generation).await
+        self.shared.metadata.refresh(table, &[], generation).await
+    }
+
+    /// As [`refresh`](Self::refresh), for those who miss these buckets of a table, partitioned or not.
+    pub(crate) async fn refresh_buckets(
+        &self,
+        table: &TablePath,
+        buckets: impl IntoIterator<Item = &TableBucket>,
+        generation: u64,
+    ) -> Result<Arc<Cluster>> {
+        self.check_open("get metadata")?;
+        let partitions: BTreeSet<_> = buckets
+            .into_iter()
+            .filter_map(|bucket| bucket.partition)
+            .collect();
+        let partitions: Vec<_> = partitions.into_iter().collect();
+        self.shared
+            .metadata
+            .refresh(Some(table), &partitions, generation)
+            .await
+    }
+
+    /// Asks for the partition of this name; nothing if there is none.
+    pub(crate) async fn partition(
+        &self,
+        table: &TablePath,
+        name: &PartitionName,
+    ) -> Result<Option<PartitionId>> {
+        self.check_open("get metadata")?;
+        self.shared.metadata.partition(table, name).await
     }
 
     pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
@@ -205,9 +236,13 @@ impl Connection {
             if let Some(leader) = known.leader(bucket) {
                 return Ok(leader.clone());
             }
-            let cluster = self.refresh(Some(path), known.generation()).await?;
+            let cluster = self.refresh_buckets(path, [bucket], known.generation()).await?;
+            let missing = || match cluster.is_gone(bucket) {
+                true => ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None),
+                false => ErrorKind::NoLeader(timeout),
+            };
             let leader = cluster.leader(bucket).cloned();
-            leader.ok_or_else(|| context.clone().error(ErrorKind::NoLeader(timeout)))
+            leader.ok_or_else(|| context.clone().error(missing()))
         })
         .await
     }
@@ -234,7 +269,7 @@ impl Connection {
                 Err(error) => Err(error),
             };
             if matches!(&result, Err(error) if error.is_retriable()) {
-                self.refresh(Some(path), generation).await?;
+                self.refresh_buckets(path, [bucket], generation).await?;
             }
             result
         })

@@ -1,15 +1,16 @@
 //! Where things are: servers, tables, and the leaders of buckets. A cache that servers correct.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 
-use super::error::{Context, ErrorKind, Result};
+use super::error::{Context, Error, ErrorKind, Result};
 use super::servers::Servers;
-use crate::id::{BucketId, ServerId, TableBucket, TableId};
-use crate::types::TablePath;
+use crate::id::{BucketId, PartitionId, ServerId, TableBucket, TableId};
+use crate::types::{PartitionName, PhysicalTablePath, TablePath};
 
 /// What is known of the cluster. A snapshot, never changed: the next one replaces it.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +21,11 @@ pub(crate) struct Cluster {
     tablets: HashMap<ServerId, ServerAddress>,
     tables: HashMap<TablePath, TableId>,
     leaders: HashMap<TableBucket, ServerId>,
+    /// Of each partitioned table the partitions that were asked for.
+    partitions: HashMap<TableId, HashMap<PartitionName, PartitionId>>,
+    names: HashMap<PartitionId, PartitionName>,
+    /// Partitions that were dropped. Their ids are never used again.
+    gone: HashSet<PartitionId>,
 }
 
 impl Cluster {
@@ -40,6 +46,53 @@ impl Cluster {
         self.tablets.get(self.leaders.get(bucket)?)
     }
 
+    /// The partition of this name, if it was asked for before.
+    pub(crate) fn partition(&self, table: TableId, name: &PartitionName) -> Option<PartitionId> {
+        self.partitions.get(&table)?.get(name).copied()
+    }
+
+    /// The name of a partition, if it was asked for before.
+    pub(crate) fn partition_name(&self, partition: PartitionId) -> Option<&PartitionName> {
+        self.names.get(&partition)
+    }
+
+    /// Whether a bucket is of a partition that was dropped.
+    pub(crate) fn is_gone(&self, bucket: &TableBucket) -> bool {
+        bucket
+            .partition
+            .is_some_and(|partition| self.gone.contains(&partition))
+    }
+
+    /// The table or partition that a bucket is of, with the partition's name if it is known.
+    pub(crate) fn physical(&self, table: &TablePath, bucket: &TableBucket) -> PhysicalTablePath {
+        let name = |partition| self.partition_name(partition).cloned();
+        PhysicalTablePath {
+            table: table.clone(),
+            partition: bucket.partition.and_then(name),
+        }
+    }
+
+    /// Whether something was found out about each of these partitions.
+    fn covers(&self, partitions: &[PartitionId]) -> bool {
+        let covers = |partition| self.names.contains_key(partition) || self.gone.contains(partition);
+        partitions.iter().all(covers)
+    }
+
+    /// What is known after partitions turned out to be dropped.
+    fn without(&self, gone: &[PartitionId]) -> Self {
+        let mut next = self.clone();
+        next.generation += 1;
+        next.gone.extend(gone);
+        let is_left = |id: &PartitionId| !gone.contains(id);
+        next.names.retain(|id, _| is_left(id));
+        next.leaders
+            .retain(|bucket, _| bucket.partition.as_ref().is_none_or(is_left));
+        for partitions in next.partitions.values_mut() {
+            partitions.retain(|_, id| is_left(id));
+        }
+        next
+    }
+
     /// What is known after an answer: the servers are replaced, of tables only those that it names.
     fn merged(&self, response: &proto::MetadataResponse) -> Self {
         let mut next = self.clone();
@@ -51,12 +104,20 @@ impl Cluster {
             next.put_table(table);
         }
         for partition in &response.partition_metadata {
-            let (table, id) = (TableId(partition.table_id), partition.partition_id.into());
-            next.put_buckets(&partition.bucket_metadata, |bucket| {
-                TableBucket::in_partition(table, id, bucket)
-            });
+            next.put_partition(partition);
         }
         next
+    }
+
+    fn put_partition(&mut self, partition: &proto::PbPartitionMetadata) {
+        let table = TableId(partition.table_id);
+        let id = PartitionId(partition.partition_id);
+        let name = PartitionName::from(partition.partition_name.clone());
+        self.names.insert(id, name.clone());
+        self.partitions.entry(table).or_default().insert(name, id);
+        self.put_buckets(&partition.bucket_metadata, |bucket| {
+            TableBucket::in_partition(table, id, bucket)
+        });
     }
 
     fn put_table(&mut self, table: &proto::PbTableMetadata) {
@@ -64,6 +125,7 @@ impl Cluster {
         let path = TablePath::new(&table.table_path.database_name, &table.table_path.table_name);
         if let Some(former) = self.tables.insert(path, id).filter(|former| *former != id) {
             self.leaders.retain(|bucket, _| bucket.table != former);
+            self.partitions.remove(&former);
         }
         self.put_buckets(&table.bucket_metadata, |bucket| TableBucket::new(id, bucket));
     }
@@ -115,20 +177,73 @@ impl Metadata {
 
     /// Looks again, because what was found in the snapshot of `generation` is missing or wrong. Does nothing if
     /// somebody has looked since: a table's failures, however many, cause one refresh.
-    pub(crate) async fn refresh(&self, table: Option<&TablePath>, generation: u64) -> Result<Arc<Cluster>> {
+    ///
+    /// Of a partitioned table only the servers of the partitions that are named are looked for.
+    pub(crate) async fn refresh(
+        &self,
+        table: Option<&TablePath>,
+        partitions: &[PartitionId],
+        generation: u64,
+    ) -> Result<Arc<Cluster>> {
         let _turn = self.refreshing.lock().await;
         let known = self.cluster();
-        if known.generation > generation {
+        if known.generation > generation && known.covers(partitions) {
             return Ok(known);
         }
-        let response = self.ask(table, &known).await?;
-        let next = Arc::new(known.merged(&response));
-        *self.cluster.write().unwrap_or_else(PoisonError::into_inner) = next.clone();
-        Ok(next)
+        let mut gone = Vec::new();
+        // One that is dropped makes the whole request fail (`behaviour.md` §1.3): it is found by halving.
+        let mut open = vec![partitions];
+        while let Some(part) = open.pop() {
+            match self.ask(&request(table, part), table).await {
+                Ok(response) => self.update(|cluster| cluster.merged(&response)),
+                Err(error) if is_gone(&error) && !part.is_empty() => match part {
+                    [partition] => gone.push(*partition),
+                    _ => open.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
+                },
+                Err(error) => return Err(error),
+            }
+        }
+        if !gone.is_empty() {
+            self.update(|cluster| cluster.without(&gone));
+        }
+        Ok(self.cluster())
+    }
+
+    /// Asks for the partition of this name; nothing if there is none.
+    pub(crate) async fn partition(
+        &self,
+        table: &TablePath,
+        name: &PartitionName,
+    ) -> Result<Option<PartitionId>> {
+        let mut request = request(Some(table), &[]);
+        request.partitions_path.push(proto::PbPhysicalTablePath {
+            database_name: table.database().to_owned(),
+            table_name: table.table().to_owned(),
+            partition_name: Some(name.as_str().to_owned()),
+        });
+        let response = match self.ask(&request, Some(table)).await {
+            Ok(response) => response,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        self.update(|cluster| cluster.merged(&response));
+        let is_it = |partition: &&proto::PbPartitionMetadata| partition.partition_name == name.as_str();
+        let found = response.partition_metadata.iter().find(is_it);
+        Ok(found.map(|partition| PartitionId(partition.partition_id)))
+    }
+
+    fn update(&self, next: impl FnOnce(&Cluster) -> Cluster) {
+        let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
+        *cluster = Arc::new(next(&cluster));
     }
 
     /// Asks the tablet servers in random order and then the bootstrap servers, until one answers.
-    async fn ask(&self, table: Option<&TablePath>, known: &Cluster) -> Result<proto::MetadataResponse> {
+    async fn ask(
+        &self,
+        request: &proto::MetadataRequest,
+        table: Option<&TablePath>,
+    ) -> Result<proto::MetadataResponse> {
+        let known = self.cluster();
         let mut candidates: Vec<_> = known.tablets.values().cloned().collect();
         fastrand::shuffle(&mut candidates);
         candidates.extend(
@@ -139,7 +254,7 @@ impl Metadata {
         );
         let mut last = Context::new("find servers").error(ErrorKind::NoServer);
         for server in &candidates {
-            match self.ask_one(table, server).await {
+            match self.ask_one(request, table, server).await {
                 Ok(response) => return Ok(response),
                 Err(error) if error.is_retriable() => last = error,
                 Err(error) => return Err(error),
@@ -150,23 +265,32 @@ impl Metadata {
 
     async fn ask_one(
         &self,
+        request: &proto::MetadataRequest,
         table: Option<&TablePath>,
         server: &ServerAddress,
     ) -> Result<proto::MetadataResponse> {
         let mut context = Context::new("get metadata").server(server);
         context.table = table.map(|table| table.clone().into());
         let connection = self.servers.get(server).await?;
-        let request = proto::MetadataRequest {
-            table_path: table.map(super::wire::table_path).into_iter().collect(),
-            ..Default::default()
-        };
-        match connection.request(&request).await {
+        match connection.request(request).await {
             // A cluster that is starting names no tablet server yet.
             Ok(response) if response.tablet_servers.is_empty() => Err(context.error(ErrorKind::NoServer)),
             Ok(response) => Ok(response),
             Err(error) => Err(context.error(error)),
         }
     }
+}
+
+fn request(table: Option<&TablePath>, partitions: &[PartitionId]) -> proto::MetadataRequest {
+    proto::MetadataRequest {
+        table_path: table.map(super::wire::table_path).into_iter().collect(),
+        partitions_path: Vec::new(),
+        partitions_id: partitions.iter().map(|partition| partition.get()).collect(),
+    }
+}
+
+fn is_gone(error: &Error) -> bool {
+    error.code() == Some(ErrorCode::PARTITION_NOT_EXISTS)
 }
 
 #[cfg(test)]
@@ -219,6 +343,36 @@ mod tests {
             .merged(&response(8, Some(0)));
         assert_eq!(cluster.tables.get(&TablePath::new("d", "t")), Some(&TableId(8)));
         assert_eq!(cluster.leader(&TableBucket::new(TableId(7), BucketId(0))), None);
+    }
+
+    #[test]
+    fn a_dropped_partition_is_forgotten_and_one_created_again_has_another_id() {
+        let (table, name) = (TableId(7), PartitionName::from("p".to_owned()));
+        let partition = |id| proto::MetadataResponse {
+            partition_metadata: vec![proto::PbPartitionMetadata {
+                table_id: table.get(),
+                partition_name: name.to_string(),
+                partition_id: id,
+                bucket_metadata: vec![proto::PbBucketMetadata {
+                    leader_id: Some(1),
+                    ..Default::default()
+                }],
+            }],
+            ..response(7, None)
+        };
+        let bucket = |id| TableBucket::in_partition(table, PartitionId(id), BucketId(0));
+        let cluster = Cluster::default().merged(&partition(3));
+        assert_eq!(cluster.partition(table, &name), Some(PartitionId(3)));
+        assert!(cluster.leader(&bucket(3)).is_some() && !cluster.covers(&[PartitionId(4)]));
+        let dropped = cluster.without(&[PartitionId(3)]);
+        assert!(dropped.is_gone(&bucket(3)) && dropped.covers(&[PartitionId(3)]));
+        assert_eq!(
+            (dropped.partition(table, &name), dropped.leader(&bucket(3))),
+            (None, None)
+        );
+        let again = dropped.merged(&partition(4));
+        assert_eq!(again.partition(table, &name), Some(PartitionId(4)));
+        assert!(again.is_gone(&bucket(3)) && !again.is_gone(&bucket(4)));
     }
 
     #[test]
