@@ -1,31 +1,31 @@
+use std::collections::BTreeMap;
+
 use arrow::array::{Array, UInt32Array};
 use arrow::compute::take_record_batch;
 use arrow::record_batch::RecordBatch;
 
 use crate::error::ValueError;
-use crate::id::BucketId;
 
-/// The rows of a batch by bucket, in their order; `buckets` names the bucket of each row. A batch of one bucket is
-/// passed on as it is, others are copied once.
+/// The rows of a batch by where they go, in their order; `targets` names it for each row. A batch that goes to one place
+/// is passed on as it is, and so are rows of one place that follow one another; others are copied once.
 ///
 /// # Errors
 ///
 /// A batch that Arrow cannot take rows from.
-pub fn split(batch: &RecordBatch, buckets: &[BucketId]) -> Result<Vec<(BucketId, RecordBatch)>, ValueError> {
-    let Some(first) = buckets.first() else {
-        return Ok(Vec::new());
+pub fn split<T: Copy + Ord>(batch: &RecordBatch, targets: &[T]) -> Result<Vec<(T, RecordBatch)>, ValueError> {
+    let mut rows: BTreeMap<T, Vec<u32>> = BTreeMap::new();
+    for (row, target) in (0..).zip(targets) {
+        rows.entry(*target).or_default().push(row);
+    }
+    let take = |rows: Vec<u32>| match (rows.first(), rows.last()) {
+        (Some(first), Some(last)) if (last - first) as usize + 1 == rows.len() => {
+            Ok(batch.slice(*first as usize, rows.len()))
+        }
+        _ => take_record_batch(batch, &UInt32Array::from(rows)),
     };
-    if buckets.iter().all(|bucket| bucket == first) {
-        return Ok(vec![(*first, batch.clone())]);
-    }
-    let mut rows: std::collections::BTreeMap<BucketId, Vec<u32>> = std::collections::BTreeMap::new();
-    for (row, bucket) in (0..).zip(buckets) {
-        rows.entry(*bucket).or_default().push(row);
-    }
-    let take = |rows| take_record_batch(batch, &UInt32Array::from(rows));
     let parts = rows
         .into_iter()
-        .map(|(bucket, rows)| take(rows).map(|part| (bucket, part)));
+        .map(|(target, rows)| take(rows).map(|part| (target, part)));
     parts
         .collect::<Result<_, _>>()
         .map_err(|error| ValueError::row(error.to_string()))
@@ -50,6 +50,7 @@ mod tests {
     use arrow::datatypes::Int64Type;
 
     use super::*;
+    use crate::id::BucketId;
 
     #[test]
     fn every_row_is_in_its_bucket() {

@@ -112,6 +112,10 @@ impl Cluster {
     fn put_partition(&mut self, partition: &proto::PbPartitionMetadata) {
         let table = TableId(partition.table_id);
         let id = PartitionId(partition.partition_id);
+        if self.gone.contains(&id) {
+            // The server that answers does not know yet.
+            return;
+        }
         let name = PartitionName::from(partition.partition_name.clone());
         self.names.insert(id, name.clone());
         self.partitions.entry(table).or_default().insert(name, id);
@@ -203,10 +207,29 @@ impl Metadata {
                 Err(error) => return Err(error),
             }
         }
-        if !gone.is_empty() {
+        if let Some(table) = table.filter(|_| !gone.is_empty()) {
+            let left = self.list(table).await?;
+            gone.retain(|partition| !left.contains(partition));
             self.update(|cluster| cluster.without(&gone));
         }
         Ok(self.cluster())
+    }
+
+    /// The partitions that a table has. A tablet server may not know of the newest, the coordinator does.
+    async fn list(&self, table: &TablePath) -> Result<Vec<PartitionId>> {
+        let known = self.cluster();
+        let context = Context::new("list partitions of").table(table);
+        let request = proto::ListPartitionInfosRequest {
+            table_path: super::wire::table_path(table),
+            partial_partition_spec: None,
+        };
+        let no_server = || context.clone().error(ErrorKind::NoServer);
+        let server = known.coordinator().ok_or_else(no_server)?;
+        let connection = self.servers.get(server).await?;
+        let response = connection.request(&request).await;
+        let response = response.map_err(|error| context.clone().server(server).error(error))?;
+        let partitions = response.partitions_info.iter();
+        Ok(partitions.map(|info| PartitionId(info.partition_id)).collect())
     }
 
     /// Asks for the partition of this name; nothing if there is none.
@@ -227,9 +250,13 @@ impl Metadata {
             Err(error) => return Err(error),
         };
         self.update(|cluster| cluster.merged(&response));
-        let is_it = |partition: &&proto::PbPartitionMetadata| partition.partition_name == name.as_str();
-        let found = response.partition_metadata.iter().find(is_it);
-        Ok(found.map(|partition| PartitionId(partition.partition_id)))
+        let ids = response.partition_metadata.iter().map(|partition| {
+            let id = PartitionId(partition.partition_id);
+            (partition.partition_name.as_str(), id)
+        });
+        let known = self.cluster();
+        let is_it = |(other, id): &(&str, PartitionId)| *other == name.as_str() && !known.gone.contains(id);
+        Ok(ids.into_iter().find(is_it).map(|(_, id)| id))
     }
 
     fn update(&self, next: impl FnOnce(&Cluster) -> Cluster) {

@@ -50,6 +50,8 @@ pub struct WriterOptions {
     pub retries: u32,
     /// How the bucket is chosen in a table without bucket key.
     pub bucket_assigner: BucketAssigner,
+    /// Whether partitions that rows belong to are created if they are missing. Yes.
+    pub create_partitions: bool,
 }
 
 /// How scanners fetch.
@@ -68,6 +70,8 @@ pub struct ScannerOptions {
     pub max_poll_records: usize,
     /// Whether the checksums of batches are verified. Yes.
     pub check_crc: bool,
+    /// How often a scanner that reads a whole partitioned table looks for new partitions. 10 s.
+    pub partition_discovery: Duration,
 }
 
 /// Who must have stored a write before it is acknowledged.
@@ -127,6 +131,7 @@ impl ClientOptions {
         if scanner.max_poll_records == 0
             || scanner.fetch_max_bytes == 0
             || scanner.fetch_max_bytes_per_bucket == 0
+            || scanner.partition_discovery.is_zero()
         {
             return fault("the limits of a scanner must be above 0");
         }
@@ -169,6 +174,7 @@ impl Default for WriterOptions {
             max_in_flight: 5,
             retries: u32::MAX,
             bucket_assigner: BucketAssigner::Sticky,
+            create_partitions: true,
         }
     }
 }
@@ -182,6 +188,7 @@ impl Default for ScannerOptions {
             fetch_wait: Duration::from_millis(500),
             max_poll_records: 500,
             check_crc: true,
+            partition_discovery: Duration::from_secs(10),
         }
     }
 }

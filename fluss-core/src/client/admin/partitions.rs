@@ -4,7 +4,7 @@ use super::Admin;
 use crate::client::error::{Context, Result};
 use crate::client::wire;
 use crate::id::PartitionId;
-use crate::types::{PartitionSpec, TablePath};
+use crate::types::{PartitionName, PartitionSpec, TablePath};
 
 /// A partition of a table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -13,6 +13,14 @@ pub struct PartitionInfo {
     pub id: PartitionId,
     /// The partition keys and their values, in the order of the table's partition keys.
     pub spec: PartitionSpec,
+}
+
+impl PartitionInfo {
+    /// The name.
+    pub fn name(&self) -> PartitionName {
+        let values: Vec<_> = self.spec.values.iter().map(|(_, value)| value).collect();
+        PartitionName::from_values(&values)
+    }
 }
 
 impl Admin {

@@ -1,6 +1,6 @@
 //! The task that carries out what the session decides.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use tokio::time::{Instant, sleep_until};
 use super::session::{Fetch, Fetched, Session, Wanted};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, Result};
-use crate::id::PartitionId;
+use crate::id::{PartitionId, TableBucket};
 use crate::types::TableInfo;
 
 /// What a scanner and its fetcher share.
@@ -65,6 +65,8 @@ pub(super) struct Fetcher {
     /// How many fetches are under way to a server, of those that wait for news and of those that do not.
     busy: HashMap<(ServerAddress, bool), usize>,
     refreshing: bool,
+    /// Buckets whose leaders are to be looked for.
+    astray: BTreeSet<TableBucket>,
 }
 
 impl Fetcher {
@@ -75,6 +77,7 @@ impl Fetcher {
             tasks: JoinSet::new(),
             busy: HashMap::new(),
             refreshing: false,
+            astray: BTreeSet::new(),
         }
     }
 
@@ -110,6 +113,7 @@ impl Fetcher {
             self.fetch(fetch);
         }
         if !lost.is_empty() {
+            self.astray.extend(lost);
             self.refresh();
         }
     }
@@ -166,8 +170,9 @@ impl Fetcher {
         self.refreshing = true;
         let (connection, path) = (self.connection.clone(), self.shared.info.path.clone());
         let generation = connection.cluster().generation();
+        let astray = std::mem::take(&mut self.astray);
         self.tasks.spawn(async move {
-            if let Err(error) = connection.refresh(Some(&path), generation).await {
+            if let Err(error) = connection.refresh_buckets(&path, &astray, generation).await {
                 tracing::debug!(table = %path, %error, "no metadata");
             }
             Event::Refreshed
@@ -180,7 +185,9 @@ impl Fetcher {
                 self.refreshing = false;
                 let cluster = self.connection.cluster();
                 let is_led = |bucket: &_| cluster.leader(bucket).is_some();
-                self.shared.lock().rest_lost(Instant::now(), is_led);
+                let mut session = self.shared.lock();
+                session.end(|bucket| cluster.is_gone(bucket));
+                session.rest_lost(Instant::now(), is_led);
             }
             Event::Answered(fetch, answer) => {
                 if let Some(count) = self.busy.get_mut(&(fetch.server.clone(), fetch.waits)) {
@@ -209,7 +216,10 @@ impl Fetcher {
                     && answer.partition_id.map(PartitionId) == wanted.bucket.partition
             });
             let answer = position.map(|position| answers.swap_remove(position));
-            refresh |= self.shared.lock().on_answer(wanted, answer, server, now);
+            if self.shared.lock().on_answer(wanted, answer, server, now) {
+                self.astray.insert(wanted.bucket);
+                refresh = true;
+            }
         }
         if refresh {
             self.refresh();
@@ -219,6 +229,7 @@ impl Fetcher {
     fn on_failure(&mut self, wanted: &[Wanted], error: &Error) {
         tracing::debug!(%error, "fetch failed");
         self.shared.lock().on_failure(wanted, error, Instant::now());
+        self.astray.extend(wanted.iter().map(|wanted| wanted.bucket));
         self.refresh();
     }
 }

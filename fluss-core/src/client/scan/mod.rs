@@ -15,7 +15,9 @@ mod fetcher;
 mod records;
 mod scanner;
 mod session;
+mod subscribe;
 
 pub use changelog::changelog_schema;
 pub use records::{BucketRecords, ScanBatch, ScanRecord, ScanRecords};
-pub use scanner::{LogScanner, ScanBuilder, StartOffset};
+pub use scanner::{LogScanner, ScanBuilder};
+pub use subscribe::StartOffset;

@@ -1,10 +1,9 @@
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use futures::Stream;
-use futures::future::try_join_all;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
@@ -12,25 +11,11 @@ use super::decode::{Decoder, fetched_columns};
 use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords};
 use super::session::{Fetched, Session};
-use crate::client::admin::OffsetSpec;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::{Connection, Table};
 use crate::error::DecodeError;
-use crate::id::{BucketId, Offset, TableBucket};
+use crate::id::TableBucket;
 use crate::types::TableInfo;
-
-/// Where reading a bucket begins.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum StartOffset {
-    /// At the first record that is still there.
-    Earliest,
-    /// After the last record that can be read now.
-    Latest,
-    /// At this record.
-    At(Offset),
-    /// At the first batch stored at or after this time, in milliseconds since the epoch.
-    Timestamp(i64),
-}
 
 /// Puts a scanner together. Had from [`Table::scan`].
 #[derive(Clone, Debug)]
@@ -87,23 +72,38 @@ impl ScanBuilder {
 /// Fetches run ahead of the consumer in the background, within the limits of
 /// [`ScannerOptions`](crate::client::ScannerOptions). Within a bucket records come in the order of their offsets.
 /// Dropping the last clone stops the fetches.
+///
+/// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
 #[derive(Clone)]
 pub struct LogScanner {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    shared: Arc<Shared>,
-    connection: Connection,
+pub(super) struct Inner {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
     decoder: Decoder,
     /// Rows decoded by an earlier poll that had no room for them.
-    rest: tokio::sync::Mutex<Option<(TableBucket, u64, Run)>>,
+    pub(super) rest: tokio::sync::Mutex<Option<(TableBucket, u64, Run)>>,
     fetcher: AbortHandle,
+    /// Looks for new partitions, once the whole of a partitioned table is read.
+    pub(super) discovery: Mutex<Option<AbortHandle>>,
+}
+
+impl Inner {
+    /// Lets a task look for new partitions, in the place of the former one.
+    pub(super) fn discover(&self, task: Option<AbortHandle>) {
+        let mut discovery = self.discovery.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(former) = std::mem::replace(&mut *discovery, task) {
+            former.abort();
+        }
+    }
 }
 
 impl Drop for Inner {
     fn drop(&mut self) {
         self.fetcher.abort();
+        self.discover(None);
     }
 }
 
@@ -114,7 +114,7 @@ impl LogScanner {
         let projection = columns.map(|columns| fetched_columns(&info, columns));
         let shared = Arc::new(Shared {
             columns: projection.filter(|projection| projection.len() < info.row_type().len()),
-            session: Mutex::new(Session::new(info.path.clone(), options)),
+            session: Mutex::new(Session::new(options)),
             info,
             wake: tokio::sync::Notify::new(),
             news: tokio::sync::Notify::new(),
@@ -128,6 +128,7 @@ impl LogScanner {
                 decoder,
                 rest,
                 fetcher,
+                discovery: Mutex::default(),
             }),
         }
     }
@@ -140,77 +141,6 @@ impl LogScanner {
     /// The Arrow schema of the batches that [`poll_arrow`](Self::poll_arrow) returns.
     pub fn schema(&self) -> &SchemaRef {
         self.inner.decoder.schema()
-    }
-
-    /// Reads a bucket. One that is read already is read from the new start on.
-    ///
-    /// # Errors
-    ///
-    /// A bucket that the table does not have; a start in time that the servers cannot tell.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future changes nothing.
-    pub async fn subscribe(&self, bucket: BucketId, start: StartOffset) -> Result<()> {
-        let next = self.resolve(bucket, start).await?;
-        self.begin(&[(bucket, next)]);
-        Ok(())
-    }
-
-    /// Reads every bucket of the table: either all are subscribed, or none.
-    ///
-    /// # Errors
-    ///
-    /// As [`subscribe`](Self::subscribe).
-    pub async fn subscribe_all(&self, start: StartOffset) -> Result<()> {
-        let buckets: Vec<BucketId> = (0..self.table().bucket_count).map(BucketId).collect();
-        let starts = try_join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await?;
-        self.begin(&buckets.into_iter().zip(starts).collect::<Vec<_>>());
-        Ok(())
-    }
-
-    fn begin(&self, starts: &[(BucketId, Option<Offset>)]) {
-        let mut session = self.inner.shared.lock();
-        for (bucket, next) in starts {
-            session.subscribe(self.bucket(*bucket), *next);
-        }
-        self.inner.shared.wake.notify_one();
-    }
-
-    async fn resolve(&self, bucket: BucketId, start: StartOffset) -> Result<Option<Offset>> {
-        let info = self.table();
-        let refuse = |reason: String| {
-            let context = Context::new("subscribe").table(&info.path).bucket(bucket);
-            Err(context.error(ErrorKind::InvalidArgument(reason)))
-        };
-        if !(0..info.bucket_count).contains(&bucket.get()) {
-            return refuse(format!("the table has buckets 0 to {}", info.bucket_count - 1));
-        }
-        let spec = match start {
-            StartOffset::Earliest => return Ok(None),
-            StartOffset::At(offset) if offset < 0 => return refuse(format!("offset {offset} is negative")),
-            StartOffset::At(offset) => return Ok(Some(offset)),
-            StartOffset::Latest => OffsetSpec::Latest,
-            StartOffset::Timestamp(timestamp) => OffsetSpec::Timestamp(timestamp),
-        };
-        self.inner
-            .connection
-            .admin()
-            .offset(info, self.bucket(bucket), spec)
-            .await
-            .map(Some)
-    }
-
-    /// Reads a bucket no more. What was fetched of it is dropped. Nothing happens if it was not read.
-    pub async fn unsubscribe(&self, bucket: BucketId) {
-        let bucket = self.bucket(bucket);
-        let mut rest = self.inner.rest.lock().await;
-        rest.take_if(|(other, ..)| *other == bucket);
-        self.inner.shared.lock().unsubscribe(bucket);
-    }
-
-    fn bucket(&self, bucket: BucketId) -> TableBucket {
-        TableBucket::new(self.table().id, bucket)
     }
 
     /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records). Waits for the
@@ -369,8 +299,9 @@ impl LogScanner {
     }
 
     fn undecodable(&self, fetched: &Fetched, error: DecodeError) -> Error {
+        let cluster = self.inner.connection.cluster();
         let context = Context::new("poll")
-            .table(&self.table().path)
+            .physical(&cluster.physical(&self.table().path, &fetched.bucket))
             .bucket(fetched.bucket.bucket);
         let error = context.error(error);
         self.inner.shared.lock().refuse(fetched, error.clone());

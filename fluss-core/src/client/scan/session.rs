@@ -14,7 +14,7 @@ use crate::client::retry;
 use crate::error::DecodeError;
 use crate::id::{Offset, TableBucket};
 use crate::record::log::{Generation, LogBatch, LogBatches};
-use crate::types::TablePath;
+use crate::types::PhysicalTablePath;
 
 /// The wire's word for the first record that is still there (`messages.md` 1015).
 const EARLIEST: Offset = -2;
@@ -24,12 +24,13 @@ const AHEAD: usize = 2;
 
 /// What a scanner is subscribed to, where it stands, and what has been fetched.
 pub(super) struct Session {
-    table: TablePath,
     options: ScannerOptions,
     buckets: BTreeMap<TableBucket, Subscription>,
     fetched: VecDeque<Fetched>,
     fetched_bytes: usize,
     last_subscription: u64,
+    /// Why nobody knows whether there are new partitions, until it is told.
+    undiscovered: Option<Error>,
     /// Moves which bucket is asked for first: only that one is sure to get a batch that exceeds the limits.
     turn: usize,
 }
@@ -38,6 +39,9 @@ pub(super) struct Session {
 struct Subscription {
     /// Tells answers to an earlier subscription of the bucket apart.
     id: u64,
+    table: PhysicalTablePath,
+    /// Whether the partition was dropped: nothing follows what is fetched.
+    ended: bool,
     /// From where to fetch; nothing for the first record that is still there.
     next: Option<Offset>,
     in_flight: bool,
@@ -83,26 +87,28 @@ pub(super) struct Wanted {
 }
 
 impl Session {
-    pub(super) fn new(table: TablePath, options: ScannerOptions) -> Self {
+    pub(super) fn new(options: ScannerOptions) -> Self {
         let (buckets, fetched) = (BTreeMap::new(), VecDeque::new());
         Self {
-            table,
             options,
             buckets,
             fetched,
             fetched_bytes: 0,
             last_subscription: 0,
+            undiscovered: None,
             turn: 0,
         }
     }
 
     /// Reads a bucket from an offset on, or from the first record that is still there. What was fetched for an
     /// earlier subscription of the bucket is dropped.
-    pub(super) fn subscribe(&mut self, bucket: TableBucket, next: Option<Offset>) {
+    pub(super) fn subscribe(&mut self, bucket: TableBucket, table: PhysicalTablePath, next: Option<Offset>) {
         self.unsubscribe(bucket);
         self.last_subscription += 1;
         let subscription = Subscription {
             id: self.last_subscription,
+            table,
+            ended: false,
             next,
             in_flight: false,
             behind: true,
@@ -118,6 +124,25 @@ impl Session {
         self.buckets.remove(&bucket);
         self.fetched.retain(|fetched| fetched.bucket != bucket);
         self.fetched_bytes = self.fetched.iter().map(|fetched| fetched.batch.len()).sum();
+    }
+
+    /// Reads no further in partitions that were dropped. What was fetched of them is still handed over.
+    pub(super) fn end(&mut self, is_gone: impl Fn(&TableBucket) -> bool) {
+        for (_, subscription) in self.buckets.iter_mut().filter(|(bucket, _)| is_gone(bucket)) {
+            subscription.ended = true;
+            subscription.unanswered = None;
+            subscription.pause = None;
+        }
+    }
+
+    /// Takes note that it could not be found out whether there are new partitions.
+    pub(super) fn undiscovered(&mut self, error: Error) {
+        self.undiscovered = Some(error);
+    }
+
+    /// The partitions and buckets that are read.
+    pub(super) fn subscribed(&self) -> impl Iterator<Item = &TableBucket> {
+        self.buckets.keys()
     }
 
     /// The subscription of a bucket that is read.
@@ -199,7 +224,7 @@ impl Session {
     /// Lets the buckets rest whose leader was looked for and not found.
     pub(super) fn rest_lost(&mut self, now: Instant, is_led: impl Fn(&TableBucket) -> bool) {
         for (bucket, subscription) in &mut self.buckets {
-            if !subscription.in_flight && !is_led(bucket) {
+            if !subscription.in_flight && !subscription.ended && !is_led(bucket) {
                 subscription.rest(now);
             }
         }
@@ -224,13 +249,10 @@ impl Session {
         server: &ServerAddress,
         now: Instant,
     ) -> bool {
-        let context = Context::new("poll")
-            .table(&self.table)
-            .bucket(wanted.bucket.bucket)
-            .server(server);
         let Some(subscription) = self.subscription(wanted) else {
             return false;
         };
+        let context = subscription.context(wanted.bucket).server(server);
         subscription.in_flight = false;
         subscription.unanswered = None;
         let Some(answer) = answer else {
@@ -323,15 +345,18 @@ impl Session {
     /// What a poll has to raise: a bucket that cannot be read, or one that nobody has answered for since `timeout`.
     /// The latter is raised once for each such span of time, while the attempts go on.
     pub(super) fn error(&mut self, now: Instant, timeout: Duration) -> Option<Error> {
+        if let Some(error) = self.undiscovered.take() {
+            return Some(error);
+        }
         for (bucket, subscription) in &mut self.buckets {
             if let Some(error) = &subscription.error {
                 return Some(error.clone());
             }
+            let mut context = subscription.context(*bucket);
             if let Some((since, server)) = &mut subscription.unanswered
                 && now >= *since + timeout
             {
                 *since = now;
-                let mut context = Context::new("poll").table(&self.table).bucket(bucket.bucket);
                 context.server.clone_from(server);
                 return Some(context.error(ErrorKind::Timeout {
                     after: timeout,
@@ -369,9 +394,13 @@ impl Session {
 }
 
 impl Subscription {
+    fn context(&self, bucket: TableBucket) -> Context {
+        Context::new("poll").physical(&self.table).bucket(bucket.bucket)
+    }
+
     fn is_due(&self, now: Instant, max_bytes: usize) -> bool {
         let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
-        !self.in_flight && self.error.is_none() && rested && self.fetched_bytes < max_bytes
+        !self.in_flight && !self.ended && self.error.is_none() && rested && self.fetched_bytes < max_bytes
     }
 
     fn rest(&mut self, now: Instant) {
@@ -410,16 +439,20 @@ mod tests {
     use crate::id::{BucketId, SchemaId, TableId};
     use crate::record::log::{ChangeType, RowsBuilder};
     use crate::row::RowFormat;
-    use crate::types::{DataType, Datum, Field, RowType};
+    use crate::types::{DataType, Datum, Field, RowType, TablePath};
 
     const TIMEOUT: Duration = Duration::from_secs(2);
 
     fn session() -> Session {
-        Session::new(TablePath::new("d", "t"), ScannerOptions::default())
+        Session::new(ScannerOptions::default())
     }
 
     fn bucket(number: i32) -> TableBucket {
         TableBucket::new(TableId(1), BucketId(number))
+    }
+
+    fn table() -> PhysicalTablePath {
+        TablePath::new("d", "t").into()
     }
 
     fn server() -> ServerAddress {
@@ -462,7 +495,7 @@ mod tests {
     #[test]
     fn the_next_fetch_begins_where_the_last_ended() {
         let (mut session, now) = (session(), Instant::now());
-        session.subscribe(bucket(0), None);
+        session.subscribe(bucket(0), table(), None);
         let wanted = ask(&mut session, now);
         assert_eq!(wanted[0].offset, EARLIEST);
         assert!(ask(&mut session, now).is_empty(), "one fetch at a time");
@@ -476,7 +509,7 @@ mod tests {
     fn a_bucket_that_is_behind_does_not_share_a_fetch_with_one_that_waits_for_news() {
         let (mut session, now) = (session(), Instant::now());
         for number in 0..2 {
-            session.subscribe(bucket(number), Some(0));
+            session.subscribe(bucket(number), table(), Some(0));
         }
         let wanted = ask(&mut session, now);
         let more = PbFetchLogRespForBucket {
@@ -498,7 +531,7 @@ mod tests {
     fn records_before_the_start_are_marked_and_batches_before_it_left_out() {
         let (mut session, now) = (session(), Instant::now());
         for (start, expected) in [(2, Some(2)), (3, None)] {
-            session.subscribe(bucket(0), Some(start));
+            session.subscribe(bucket(0), table(), Some(start));
             let wanted = ask(&mut session, now);
             session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
             assert_eq!(session.next_fetched().map(|fetched| fetched.from), expected);
@@ -508,9 +541,9 @@ mod tests {
     #[test]
     fn an_answer_to_a_former_subscription_is_dropped() {
         let (mut session, now) = (session(), Instant::now());
-        session.subscribe(bucket(0), Some(0));
+        session.subscribe(bucket(0), table(), Some(0));
         let former = ask(&mut session, now);
-        session.subscribe(bucket(0), Some(1));
+        session.subscribe(bucket(0), table(), Some(1));
         session.on_answer(&former[0], Some(three_rows()), &server(), now);
         assert!(!session.has_fetched());
         assert_eq!(ask(&mut session, now)[0].offset, 1);
@@ -519,7 +552,7 @@ mod tests {
     #[test]
     fn a_moved_bucket_rests_and_one_out_of_range_fails_every_poll() {
         let (mut session, now) = (session(), Instant::now());
-        session.subscribe(bucket(0), Some(9));
+        session.subscribe(bucket(0), table(), Some(9));
         let wanted = ask(&mut session, now);
         let moved = refusal(ErrorCode::NOT_LEADER_OR_FOLLOWER);
         assert!(
@@ -538,9 +571,23 @@ mod tests {
     }
 
     #[test]
+    fn a_dropped_partition_ends_after_what_was_fetched_of_it() {
+        let (mut session, now) = (session(), Instant::now());
+        let dropped = TableBucket::in_partition(TableId(1), crate::id::PartitionId(3), BucketId(0));
+        session.subscribe(dropped, table(), None);
+        let wanted = ask(&mut session, now);
+        session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
+        session.end(|bucket| *bucket == dropped);
+        assert!(ask(&mut session, now).is_empty());
+        assert_eq!((session.next_wake(), session.next_timeout(TIMEOUT)), (None, None));
+        assert_eq!(session.next_fetched().unwrap().batch.record_count(), 3);
+        assert!(session.error(now + TIMEOUT, TIMEOUT).is_none());
+    }
+
+    #[test]
     fn silence_is_told_once_for_each_span_of_time() {
         let (mut session, now) = (session(), Instant::now());
-        session.subscribe(bucket(0), Some(0));
+        session.subscribe(bucket(0), table(), Some(0));
         let wanted = ask(&mut session, now);
         assert!(session.error(now, TIMEOUT).is_none());
         assert_eq!(session.next_timeout(TIMEOUT), Some(now + TIMEOUT));

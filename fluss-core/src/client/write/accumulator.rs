@@ -11,29 +11,29 @@ use super::batch::{OpenBatch, Stage};
 use super::bucket::{BucketQueue, Followup, Outcome};
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Rows};
+use super::partitions::{Partitions, Slot, Target};
 use crate::client::error::{Context, Error, ErrorKind};
 use crate::client::options::WriterOptions;
 use crate::error::ValueError;
 use crate::id::{TableBucket, WriterId};
 use crate::record::UnsealedBatch;
-use crate::types::{Row, TablePath};
+use crate::types::Row;
 
 /// Which batch of which bucket.
-pub(super) type BatchKey = (TableBucket, u64);
+pub(super) type BatchKey = (Target, u64);
 
 /// Every unacknowledged row of a writer.
 ///
 /// Rows, encodings, answers and the time go in; batches to encode and to send, and the next moment at which something
 /// is due, come out.
 pub(super) struct Accumulator {
-    table: TablePath,
     /// What the writer does, as errors call it.
     operation: &'static str,
     layout: Layout,
     options: WriterOptions,
     /// Room for keys.
     key: Vec<u8>,
-    buckets: BTreeMap<TableBucket, BucketQueue>,
+    buckets: BTreeMap<Target, BucketQueue>,
     /// Bytes of memory taken, but held by no batch yet.
     funds: usize,
     last_id: u64,
@@ -51,10 +51,28 @@ pub(super) enum Pushed {
     NeedsFunds,
 }
 
+/// A batch on its way.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Sent {
+    pub(super) key: BatchKey,
+    /// Where it is sent: the bucket on the server at that time.
+    pub(super) bucket: TableBucket,
+}
+
+/// The way to a bucket.
+pub(super) enum Route {
+    /// Its leader is connected.
+    Open(TableBucket, ServerAddress),
+    /// It has no leader that is connected.
+    Closed(TableBucket),
+    /// It is not known which partition it is of.
+    Unknown,
+}
+
 /// What is sent to one server at once: at most one batch of each bucket.
 pub(super) struct Shipment {
     pub(super) server: ServerAddress,
-    pub(super) batches: Vec<(BatchKey, Bytes)>,
+    pub(super) batches: Vec<(Sent, Bytes)>,
     /// When the first of the batches has to be given up.
     pub(super) deadline: Instant,
 }
@@ -65,19 +83,15 @@ pub(super) struct Obstacles {
     /// Buckets that need a writer id.
     pub(super) writer: bool,
     /// Buckets without a leader that is connected.
-    pub(super) leaders: Vec<TableBucket>,
+    pub(super) leaders: Vec<(Slot, TableBucket)>,
+    /// Partitions that are not found yet.
+    pub(super) partitions: Vec<Slot>,
 }
 
 impl Accumulator {
-    pub(super) fn new(
-        table: TablePath,
-        operation: &'static str,
-        layout: Layout,
-        options: WriterOptions,
-    ) -> Self {
+    pub(super) fn new(operation: &'static str, layout: Layout, options: WriterOptions) -> Self {
         let (key, buckets) = (Vec::new(), BTreeMap::new());
         Self {
-            table,
             operation,
             layout,
             options,
@@ -103,7 +117,7 @@ impl Accumulator {
     /// Adds a row of the table's type, which is checked, all or nothing.
     pub(super) fn push_row(
         &mut self,
-        bucket: TableBucket,
+        target: Target,
         change: Change,
         row: &(impl Row + ?Sized),
         now: Instant,
@@ -111,7 +125,7 @@ impl Accumulator {
         if self.funds == 0 {
             return Ok(Pushed::NeedsFunds);
         }
-        let queue = self.buckets.entry(bucket).or_default();
+        let queue = self.buckets.entry(target).or_default();
         let wake = queue.open.is_none();
         let open = queue
             .open
@@ -141,19 +155,21 @@ impl Accumulator {
     }
 
     /// Whether the open batch of a bucket has room.
-    pub(super) fn is_open(&self, bucket: &TableBucket) -> bool {
-        self.buckets.get(bucket).is_some_and(|queue| queue.open.is_some())
+    pub(super) fn is_open(&self, target: Target) -> bool {
+        self.buckets
+            .get(&target)
+            .is_some_and(|queue| queue.open.is_some())
     }
 
     /// Adds rows, which hold `bytes` of memory, as a batch of their own.
     pub(super) fn push_rows(
         &mut self,
-        bucket: TableBucket,
+        target: Target,
         rows: Rows,
         bytes: usize,
         now: Instant,
     ) -> Arc<Delivery> {
-        let queue = self.buckets.entry(bucket).or_default();
+        let queue = self.buckets.entry(target).or_default();
         queue.close_open(&mut self.last_id);
         let delivery = Arc::new(Delivery::default());
         queue.push(&mut self.last_id, Stage::Raw(rows), bytes, now, delivery.clone());
@@ -194,7 +210,7 @@ impl Accumulator {
     /// that each holds.
     pub(super) fn take_raw(&mut self, now: Instant) -> Vec<(BatchKey, Rows, usize)> {
         let mut raw = Vec::new();
-        for (bucket, queue) in &mut self.buckets {
+        for (target, queue) in &mut self.buckets {
             if queue
                 .open
                 .as_ref()
@@ -206,7 +222,7 @@ impl Accumulator {
                 if matches!(batch.stage, Stage::Raw(_))
                     && let Stage::Raw(rows) = std::mem::replace(&mut batch.stage, Stage::Encoding)
                 {
-                    raw.push(((*bucket, batch.id), rows, batch.bytes));
+                    raw.push(((*target, batch.id), rows, batch.bytes));
                 }
             }
         }
@@ -214,22 +230,22 @@ impl Accumulator {
     }
 
     /// Takes an encoded batch back.
-    pub(super) fn on_encoded(&mut self, (bucket, id): BatchKey, encoded: UnsealedBatch) {
-        let queue = self.buckets.get_mut(&bucket);
+    pub(super) fn on_encoded(&mut self, (target, id): BatchKey, encoded: UnsealedBatch) {
+        let queue = self.buckets.get_mut(&target);
         if let Some(batch) = queue.and_then(|queue| queue.waiting_mut().find(|batch| batch.id == id)) {
             batch.stage = Stage::Encoded(encoded);
         }
     }
 
-    /// Sends due batches on their way, as far as their leaders are known by `leader`.
+    /// Sends due batches on their way, as far as `route` knows the way.
     pub(super) fn drain(
         &mut self,
         now: Instant,
-        leader: impl Fn(&TableBucket) -> Option<ServerAddress>,
+        route: impl Fn(Target) -> Route,
     ) -> (Vec<Shipment>, Obstacles) {
         let mut shipments: Vec<Shipment> = Vec::new();
         let mut obstacles = Obstacles::default();
-        for (bucket, queue) in &mut self.buckets {
+        for (target, queue) in &mut self.buckets {
             if !queue.is_due(now, self.options.max_in_flight) {
                 continue;
             }
@@ -237,9 +253,16 @@ impl Accumulator {
                 obstacles.writer |= !queue.has_in_flight();
                 continue;
             }
-            let Some(server) = leader(bucket) else {
-                obstacles.leaders.push(*bucket);
-                continue;
+            let (bucket, server) = match route(*target) {
+                Route::Open(bucket, server) => (bucket, server),
+                Route::Closed(bucket) => {
+                    obstacles.leaders.push((target.slot, bucket));
+                    continue;
+                }
+                Route::Unknown => {
+                    obstacles.partitions.push(target.slot);
+                    continue;
+                }
             };
             let Some(batch) = queue.send_next(self.options.idempotence) else {
                 continue;
@@ -249,7 +272,10 @@ impl Accumulator {
             };
             let deadline = created + self.options.delivery_timeout;
             let due = Due {
-                key: (*bucket, id),
+                sent: Sent {
+                    key: (*target, id),
+                    bucket,
+                },
                 bytes,
                 deadline,
             };
@@ -269,11 +295,11 @@ impl Accumulator {
     /// Takes note of what came of a batch. Returns the bytes to give back, and whether the leader is to be looked for.
     pub(super) fn on_outcome(
         &mut self,
-        (bucket, id): BatchKey,
+        (target, id): BatchKey,
         outcome: Outcome,
         now: Instant,
     ) -> (usize, bool) {
-        let Some(queue) = self.buckets.get_mut(&bucket) else {
+        let Some(queue) = self.buckets.get_mut(&target) else {
             return (0, false);
         };
         let followup = queue.on_outcome(id, outcome, now, self.options.retries);
@@ -282,12 +308,14 @@ impl Accumulator {
     }
 
     /// Fails what cannot be encoded.
-    pub(super) fn on_unencodable(&mut self, (bucket, id): BatchKey, error: ValueError) -> usize {
-        let error = Context::new(self.operation)
-            .table(&self.table)
-            .bucket(bucket.bucket)
-            .error(error);
-        let Some(queue) = self.buckets.get_mut(&bucket) else {
+    pub(super) fn on_unencodable(
+        &mut self,
+        (target, id): BatchKey,
+        error: ValueError,
+        partitions: &Partitions,
+    ) -> usize {
+        let error = self.context(target, partitions).error(error);
+        let Some(queue) = self.buckets.get_mut(&target) else {
             return 0;
         };
         let followup = queue.on_unencodable(id, error);
@@ -298,19 +326,20 @@ impl Accumulator {
     pub(super) fn expire<'a>(
         &mut self,
         now: Instant,
+        partitions: &Partitions,
         leader: impl Fn(&TableBucket) -> Option<&'a ServerAddress>,
     ) -> usize {
         let timeout = self.options.delivery_timeout;
         let mut followups = Vec::new();
-        for (bucket, queue) in &mut self.buckets {
-            let context = Context::new(self.operation)
-                .table(&self.table)
-                .bucket(bucket.bucket);
+        for (target, queue) in &mut self.buckets {
             followups.extend(queue.expire(now, timeout, |batch| {
-                let mut context = context.clone();
+                let mut context = Context::new(self.operation)
+                    .physical(&partitions.physical(target.slot))
+                    .bucket(target.bucket);
                 let asked = batch.last_error.as_ref().map(Error::context);
                 let asked = asked.and_then(|context| context.server.as_ref());
-                context.server = asked.or_else(|| leader(bucket)).cloned();
+                let leads = || leader(&partitions.bucket(*target)?);
+                context.server = asked.or_else(leads).cloned();
                 context.error(ErrorKind::Timeout {
                     after: timeout,
                     outcome_unknown: batch.attempts > 0,
@@ -318,6 +347,37 @@ impl Accumulator {
             }));
         }
         self.settle(followups)
+    }
+
+    fn context(&self, target: Target, partitions: &Partitions) -> Context {
+        Context::new(self.operation)
+            .physical(&partitions.physical(target.slot))
+            .bucket(target.bucket)
+    }
+
+    /// Fails everything that is to go to a partition, because there is none.
+    pub(super) fn fail(&mut self, slot: Slot, error: &Error) -> usize {
+        let mut released = 0;
+        for queue in self.of(slot) {
+            released += queue.fail_all(error);
+        }
+        self.failure.get_or_insert_with(|| error.clone());
+        released
+    }
+
+    /// Lets everything that was to go to a partition go to the one that takes its place, from the first number on.
+    /// Not while any of it is on its way: then it returns false.
+    pub(super) fn restart(&mut self, slot: Slot) -> bool {
+        if self.of(slot).any(|queue| queue.has_in_flight()) {
+            return false;
+        }
+        self.of(slot).for_each(BucketQueue::restart);
+        true
+    }
+
+    fn of(&mut self, slot: Slot) -> impl Iterator<Item = &mut BucketQueue> {
+        let of_slot = move |(target, _): &(&Target, &mut BucketQueue)| target.slot == slot;
+        self.buckets.iter_mut().filter(of_slot).map(|(_, queue)| queue)
     }
 
     fn settle(&mut self, followups: impl IntoIterator<Item = Followup>) -> usize {
@@ -350,7 +410,11 @@ impl Accumulator {
 
 /// Puts a batch into the first shipment to its server that has room, a new one if there is none.
 fn place(shipments: &mut Vec<Shipment>, server: ServerAddress, room: usize, due: Due) {
-    let Due { key, bytes, deadline } = due;
+    let Due {
+        sent,
+        bytes,
+        deadline,
+    } = due;
     let fits = |shipment: &Shipment| {
         let taken: usize = shipment.batches.iter().map(|(_, batch)| batch.len()).sum();
         shipment.server == server && taken + bytes.len() <= room
@@ -358,18 +422,18 @@ fn place(shipments: &mut Vec<Shipment>, server: ServerAddress, room: usize, due:
     match shipments.iter_mut().find(|shipment| fits(shipment)) {
         Some(shipment) => {
             shipment.deadline = shipment.deadline.min(deadline);
-            shipment.batches.push((key, bytes));
+            shipment.batches.push((sent, bytes));
         }
         None => shipments.push(Shipment {
             server,
-            batches: vec![(key, bytes)],
+            batches: vec![(sent, bytes)],
             deadline,
         }),
     }
 }
 
 struct Due {
-    key: BatchKey,
+    sent: Sent,
     bytes: Bytes,
     deadline: Instant,
 }

@@ -33,9 +33,6 @@ impl AppendWriter {
         if info.has_primary_key() {
             return refuse("the table has a primary key: it takes upserts, not appends");
         }
-        if info.is_partitioned() {
-            return refuse("the table is partitioned, which this writer does not support yet");
-        }
         let writer = Writer::new(connection, info, "append", Layout::log(info), Api::Produce);
         Ok(Self {
             writer: writer.map_err(|error| context().error(error))?,
@@ -84,7 +81,7 @@ impl AppendWriter {
     ///
     /// Dropping the future while it waits for memory leaves out what is not collected by then.
     pub async fn append_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
-        self.writer.push_batch(batch).await
+        self.writer.push_batch(&self.shape, batch).await
     }
 
     /// Sends what is collected, and waits until everything written before this call is acknowledged or has failed.

@@ -232,6 +232,14 @@ impl BucketQueue {
         [lingered, expired, rested].into_iter().flatten().min()
     }
 
+    /// Begins anew in a bucket where nothing of this one is stored.
+    pub(super) fn restart(&mut self) {
+        (self.sequences, self.pause) = (Sequences::default(), None);
+        for batch in &mut self.waiting {
+            (batch.stamp, batch.attempts) = (None, 0);
+        }
+    }
+
     /// Fails everything, the open batch included.
     pub(super) fn fail_all(&mut self, error: &Error) -> usize {
         let open = self.open.take();

@@ -78,10 +78,6 @@ impl Layout {
         }
     }
 
-    pub(super) fn row_type(&self) -> &RowType {
-        &self.row_type
-    }
-
     /// Rows that more rows may join.
     pub(super) fn open(&self) -> Rows {
         match &self.payload {

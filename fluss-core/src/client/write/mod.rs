@@ -7,7 +7,7 @@
 //!             memory ◀── released ───┴─ outcomes ◀─┘
 //! ```
 //!
-//! `accumulator`, `batch`, `router` and `sequences` decide and know neither sockets nor tasks: time is passed in.
+//! `accumulator`, `batch`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is passed in.
 //! `sender` is the task that carries out what they decide. What the kinds of tables differ in is in `layout` (bytes),
 //! `request` (messages) and `shape` (which columns rows are given with).
 
@@ -18,11 +18,11 @@ mod bucket;
 mod handle;
 mod layout;
 mod memory;
+mod partitions;
 mod request;
 mod router;
 mod sender;
 mod sequences;
-
 mod upsert;
 mod writer;
 

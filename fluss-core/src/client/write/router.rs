@@ -4,15 +4,16 @@ use std::collections::BTreeMap;
 
 use arrow::record_batch::RecordBatch;
 
+use super::partitions::{Slot, Target};
 use crate::arrow::ArrowRows;
 use crate::client::options::BucketAssigner;
 use crate::client::shape::Shape;
 use crate::error::ValueError;
-use crate::id::{BucketId, TableBucket};
+use crate::id::BucketId;
 use crate::row::{BucketFunction, KeyEncoder};
 use crate::types::{InvalidDefinition, Row, RowType, TableInfo};
 
-/// Which bucket a row of a table goes to (`rows.md` §6).
+/// Which bucket a row goes to (`rows.md` §6), in its table or partition.
 #[derive(Debug)]
 pub(super) struct Router {
     count: i32,
@@ -27,10 +28,10 @@ enum Way {
         function: BucketFunction,
         key: Vec<u8>,
     },
-    /// The same one until its batch is full, then another.
-    Sticky { current: BucketId },
-    /// The next.
-    RoundRobin { last: u32 },
+    /// In each partition the same one until its batch is full, then another.
+    Sticky(BTreeMap<Slot, BucketId>),
+    /// In each partition the next.
+    RoundRobin(BTreeMap<Slot, BucketId>),
 }
 
 impl Router {
@@ -42,24 +43,22 @@ impl Router {
                 function: info.lake_format().into(),
                 key: Vec::new(),
             },
-            (None, BucketAssigner::Sticky) => Way::Sticky {
-                current: BucketId(fastrand::i32(0..count)),
-            },
-            (None, BucketAssigner::RoundRobin) => Way::RoundRobin {
-                last: fastrand::u32(..),
-            },
+            (None, BucketAssigner::Sticky) => Way::Sticky(BTreeMap::new()),
+            (None, BucketAssigner::RoundRobin) => Way::RoundRobin(BTreeMap::new()),
         };
         Ok(Self { count, way })
     }
 
-    /// The bucket of a row of the table's type, which is checked. `is_open` tells whether rows can join a batch of a
-    /// bucket.
+    /// Where a row goes: one of the table's type, which is checked, in the partition `slot`. `is_open` tells whether
+    /// rows can join a batch.
     pub(super) fn route(
         &mut self,
+        slot: Slot,
         row: &(impl Row + ?Sized),
-        is_open: impl Fn(BucketId) -> bool,
-    ) -> Result<BucketId, ValueError> {
-        match &mut self.way {
+        is_open: impl Fn(Target) -> bool,
+    ) -> Result<Target, ValueError> {
+        let count = self.count;
+        let bucket = match &mut self.way {
             Way::Key {
                 encoder,
                 function,
@@ -67,57 +66,93 @@ impl Router {
             } => {
                 key.clear();
                 encoder.encode(row, key)?;
-                function.bucket(key, self.count)
+                function.bucket(key, count)?
             }
-            Way::Sticky { current } => {
-                if !is_open(*current) {
-                    *current = other(*current, self.count);
+            Way::Sticky(current) => {
+                let current = current.entry(slot).or_insert_with(|| any(count));
+                let bucket = *current;
+                if !is_open(Target { slot, bucket }) {
+                    *current = other(*current, count);
                 }
-                Ok(*current)
+                *current
             }
-            Way::RoundRobin { last } => {
-                *last = last.wrapping_add(1);
-                Ok(BucketId(
-                    ((*last & 0x7FFF_FFFF) % self.count.unsigned_abs()) as i32,
-                ))
+            Way::RoundRobin(last) => {
+                let last = last.entry(slot).or_insert_with(|| any(count));
+                *last = BucketId((last.get() + 1) % count.max(1));
+                *last
             }
-        }
+        };
+        Ok(Target { slot, bucket })
     }
 
-    /// The rows of an Arrow batch, by bucket. Without bucket key the batch goes to one bucket as it is.
+    /// The rows of an Arrow batch, by where they go; `slots` are their partitions. Without bucket key the rows of a
+    /// partition go to one bucket.
     pub(super) fn split(
         &mut self,
         row_type: &RowType,
         batch: RecordBatch,
-    ) -> Result<Vec<(BucketId, RecordBatch)>, ValueError> {
-        if let Way::Sticky { current } = &mut self.way {
-            *current = other(*current, self.count);
-            return Ok(vec![(*current, batch)]);
+        slots: &[Slot],
+    ) -> Result<Vec<(Target, RecordBatch)>, ValueError> {
+        if let (Way::Sticky(_), []) = (&self.way, slots) {
+            return Ok(vec![(self.turn(Slot::WHOLE), batch)]);
         }
+        let mut turns = BTreeMap::new();
+        let is_sticky = matches!(self.way, Way::Sticky(_));
         let rows = ArrowRows::new(batch.clone(), row_type)?;
-        let buckets: Vec<BucketId> = (0..rows.len())
-            .map(|index| self.route(&rows.row(index), |_| true))
+        let targets: Vec<Target> = (0..rows.len())
+            .map(|index| {
+                let slot = slot_of(slots, index);
+                match is_sticky {
+                    true => Ok(*turns.entry(slot).or_insert_with(|| self.turn(slot))),
+                    false => self.route(slot, &rows.row(index), |_| true),
+                }
+            })
             .collect::<Result<_, _>>()?;
-        crate::arrow::split(&batch, &buckets)
+        crate::arrow::split(&batch, &targets)
     }
 
-    /// The positions of rows, by bucket.
+    /// Another sticky bucket.
+    fn turn(&mut self, slot: Slot) -> Target {
+        let count = self.count;
+        let Way::Sticky(current) = &mut self.way else {
+            return Target {
+                slot,
+                bucket: any(count),
+            };
+        };
+        let bucket = current.entry(slot).or_insert_with(|| any(count));
+        *bucket = other(*bucket, count);
+        Target {
+            slot,
+            bucket: *bucket,
+        }
+    }
+
+    /// The positions of rows, by where they go; `slots` are their partitions.
     pub(super) fn pick(
         &mut self,
         rows: &ArrowRows,
         shape: &Shape,
-    ) -> Result<BTreeMap<BucketId, Vec<u32>>, ValueError> {
-        let mut picked: BTreeMap<BucketId, Vec<u32>> = BTreeMap::new();
+        slots: &[Slot],
+    ) -> Result<BTreeMap<Target, Vec<u32>>, ValueError> {
+        let mut picked: BTreeMap<Target, Vec<u32>> = BTreeMap::new();
         for index in 0..rows.len() {
-            let bucket = self.route(&shape.spread(&rows.row(index)), |_| true)?;
-            picked.entry(bucket).or_default().push(index as u32);
+            let row = rows.row(index);
+            let target = self.route(slot_of(slots, index), &shape.spread(&row), |_| true)?;
+            picked.entry(target).or_default().push(index as u32);
         }
         Ok(picked)
     }
+}
 
-    pub(super) fn bucket(info: &TableInfo, bucket: BucketId) -> TableBucket {
-        TableBucket::new(info.id, bucket)
-    }
+/// The partition of a row of a batch: a table without partitions has none for its rows.
+fn slot_of(slots: &[Slot], index: usize) -> Slot {
+    slots.get(index).copied().unwrap_or(Slot::WHOLE)
+}
+
+/// A bucket at random.
+fn any(count: i32) -> BucketId {
+    BucketId(fastrand::i32(0..count.max(1)))
 }
 
 /// A bucket at random that is not this one, if there is any.

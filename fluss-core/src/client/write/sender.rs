@@ -1,6 +1,6 @@
 //! The task that carries out what the accumulator decides.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fluss_rpc::code::ErrorCode;
@@ -10,21 +10,25 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::accumulator::{Accumulator, BatchKey, Obstacles, Shipment};
+use super::accumulator::{Accumulator, BatchKey, Obstacles, Route, Sent, Shipment};
 use super::bucket::Outcome;
 use super::layout::{Layout, Rows};
 use super::memory::Memory;
+use super::partitions::{Partitions, Slot, find};
 use super::request::{Answer, Destination};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::retry;
 use crate::error::ValueError;
-use crate::id::WriterId;
+use crate::id::{PartitionId, TableBucket, WriterId};
 use crate::record::UnsealedBatch;
 use crate::types::{TableInfo, TablePath};
 
 /// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
 const SMALL_BYTES: usize = 32 << 10;
+
+/// How many partitions are looked for at once.
+const MOST_SEEKING: usize = 8;
 
 /// What a writer and its sender share.
 pub(super) struct Shared {
@@ -35,6 +39,8 @@ pub(super) struct Shared {
     pub(super) destination: Destination,
     pub(super) memory: Memory,
     pub(super) accumulator: Mutex<Accumulator>,
+    /// Locked before the accumulator by who needs both.
+    pub(super) partitions: Mutex<Partitions>,
     /// Rings when the sender has something to do.
     pub(super) wake: Notify,
 }
@@ -43,15 +49,20 @@ impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Accumulator> {
         self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
     }
+
+    pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
 }
 
 /// What a task of the sender found.
 enum Event {
     Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
-    Answered(Vec<BatchKey>, ServerAddress, Result<Vec<Answer>, RequestError>),
+    Answered(Vec<Sent>, ServerAddress, Result<Vec<Answer>, RequestError>),
     Connected(ServerAddress),
     Writer(Result<WriterId>),
     Refreshed,
+    Found(Slot, Result<PartitionId>),
 }
 
 /// Sends the batches of one writer, until the writer is closed and everything is settled.
@@ -61,6 +72,10 @@ pub(super) struct Sender {
     tasks: JoinSet<Event>,
     connecting: HashSet<ServerAddress>,
     refreshing: bool,
+    /// Buckets whose leaders are to be looked for.
+    astray: BTreeSet<TableBucket>,
+    /// How many partitions are being looked for.
+    seeking: usize,
     asking_writer: bool,
     /// Before this nobody is asked for a leader or writer again.
     rest: Option<Instant>,
@@ -80,6 +95,8 @@ impl Sender {
             tasks: JoinSet::new(),
             connecting: HashSet::new(),
             refreshing: false,
+            astray: BTreeSet::new(),
+            seeking: 0,
             asking_writer: false,
             rest: None,
             pauses: Box::new(retry::pauses_after_the_first()),
@@ -118,20 +135,35 @@ impl Sender {
     /// Everything that can be done now.
     fn advance(&mut self, now: Instant) {
         let cluster = self.connection.cluster();
-        let released = self.shared.lock().expire(now, |bucket| cluster.leader(bucket));
+        let released = {
+            let partitions = self.shared.partitions();
+            let leader = |bucket: &_| cluster.leader(bucket);
+            self.shared.lock().expire(now, &partitions, leader)
+        };
         self.shared.memory.release(released);
         let raw = self.shared.lock().take_raw(now);
         for (key, rows, bytes) in raw {
             self.encode(key, rows, bytes);
         }
-        let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
-        let (shipments, obstacles) = self.shared.lock().drain(now, |bucket| {
-            cluster.leader(bucket).filter(|server| open(server)).cloned()
-        });
+        let (shipments, obstacles) = self.drain(now);
         for shipment in shipments {
             self.ship(shipment, now);
         }
         self.clear(&obstacles, now);
+    }
+
+    fn drain(&self, now: Instant) -> (Vec<Shipment>, Obstacles) {
+        let cluster = self.connection.cluster();
+        let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
+        let partitions = self.shared.partitions();
+        let route = |target| match partitions.bucket(target) {
+            None => Route::Unknown,
+            Some(bucket) => match cluster.leader(&bucket).filter(|server| open(server)) {
+                Some(server) => Route::Open(bucket, server.clone()),
+                None => Route::Closed(bucket),
+            },
+        };
+        self.shared.lock().drain(now, route)
     }
 
     /// Encodes a small batch at once, and a large one on a thread of its own.
@@ -152,27 +184,25 @@ impl Sender {
         } = shipment;
         let timeout = self.connection.options().request_timeout;
         let timeout = timeout.min(deadline.saturating_duration_since(now));
-        let keys: Vec<BatchKey> = batches.iter().map(|(key, _)| *key).collect();
-        let batches = batches
-            .into_iter()
-            .map(|((bucket, _), records)| (bucket, records));
+        let sent: Vec<Sent> = batches.iter().map(|(sent, _)| *sent).collect();
+        let batches = batches.into_iter().map(|(sent, records)| (sent.bucket, records));
         // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
         match self.connection.servers().open(&server) {
             Some(connection) => {
                 let destination = &self.shared.destination;
                 let answer = destination.send(&connection, batches.collect(), timeout);
                 self.tasks
-                    .spawn(async move { Event::Answered(keys, server, answer.await) });
+                    .spawn(async move { Event::Answered(sent, server, answer.await) });
             }
-            None => self.on_lost(&keys, &server),
+            None => self.on_lost(&sent, &server),
         }
     }
 
     /// A connection that was lost between the look at it and its use: nothing was sent.
-    fn on_lost(&mut self, keys: &[BatchKey], server: &ServerAddress) {
-        for key in keys {
-            let error = self.context(*key, server).error(ErrorKind::NoServer);
-            self.on_outcome(*key, Outcome::Unknown(error));
+    fn on_lost(&mut self, sent: &[Sent], server: &ServerAddress) {
+        for sent in sent {
+            let error = self.context(*sent, server).error(ErrorKind::NoServer);
+            self.on_outcome(*sent, Outcome::Unknown(error));
         }
     }
 
@@ -189,10 +219,61 @@ impl Sender {
                 .spawn(async move { Event::Writer(init_writer(&connection, &context, &path).await) });
         }
         let cluster = self.connection.cluster();
-        for bucket in &obstacles.leaders {
+        for (slot, bucket) in &obstacles.leaders {
+            if cluster.is_gone(bucket) {
+                self.replace(*slot);
+                continue;
+            }
+            self.astray.insert(*bucket);
             match cluster.leader(bucket) {
                 Some(server) => self.connect(server.clone()),
                 None => self.refresh(),
+            }
+        }
+        for slot in &obstacles.partitions {
+            self.shared.partitions().want(*slot);
+        }
+        self.seek();
+    }
+
+    /// Lets the rows of a partition that was dropped go to the one of its name, once none is on its way any more.
+    fn replace(&mut self, slot: Slot) {
+        if self.shared.lock().restart(slot) {
+            let mut partitions = self.shared.partitions();
+            partitions.lost(slot);
+            partitions.want(slot);
+        }
+    }
+
+    /// Looks for partitions that rows wait for, and creates those that are missing.
+    fn seek(&mut self) {
+        while self.seeking < MOST_SEEKING {
+            let Some((slot, name)) = self.shared.partitions().seek() else {
+                return;
+            };
+            self.seeking += 1;
+            let context = self.at(slot);
+            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            let create = connection.options().writer.create_partitions;
+            self.tasks.spawn(async move {
+                let found = find(&connection, &info, &name, create, &context).await;
+                Event::Found(slot, found)
+            });
+        }
+    }
+
+    fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) {
+        self.seeking -= 1;
+        match found {
+            Ok(partition) => self.shared.partitions().found(slot, partition),
+            Err(error) => {
+                self.shared.partitions().lost(slot);
+                if error.is_retriable() {
+                    self.shared.partitions().want(slot);
+                    return self.pause();
+                }
+                let released = self.shared.lock().fail(slot, &error);
+                self.shared.memory.release(released);
             }
         }
     }
@@ -215,8 +296,9 @@ impl Sender {
             self.refreshing = true;
             let (connection, info) = (self.connection.clone(), self.shared.info.clone());
             let generation = connection.cluster().generation();
+            let astray = std::mem::take(&mut self.astray);
             self.tasks.spawn(async move {
-                if let Err(error) = connection.refresh(Some(&info.path), generation).await {
+                if let Err(error) = connection.refresh_buckets(&info.path, &astray, generation).await {
                     tracing::debug!(table = %info.path, %error, "no metadata");
                 }
                 Event::Refreshed
@@ -235,10 +317,13 @@ impl Sender {
         match event {
             Event::Encoded(key, Ok(batch)) => self.shared.lock().on_encoded(key, batch),
             Event::Encoded(key, Err(error)) => {
-                let released = self.shared.lock().on_unencodable(key, error);
+                let released = {
+                    let partitions = self.shared.partitions();
+                    self.shared.lock().on_unencodable(key, error, &partitions)
+                };
                 self.shared.memory.release(released);
             }
-            Event::Answered(keys, server, answer) => self.on_answer(&keys, &server, answer),
+            Event::Answered(sent, server, answer) => self.on_answer(&sent, &server, answer),
             Event::Connected(server) => {
                 self.connecting.remove(&server);
                 if self.connection.servers().open(&server).is_none() {
@@ -251,6 +336,7 @@ impl Sender {
                 self.pause();
             }
             Event::Writer(writer) => self.on_writer(writer),
+            Event::Found(slot, found) => self.on_found(slot, found),
         }
     }
 
@@ -271,7 +357,7 @@ impl Sender {
 
     fn on_answer(
         &mut self,
-        keys: &[BatchKey],
+        sent: &[Sent],
         server: &ServerAddress,
         answer: Result<Vec<Answer>, RequestError>,
     ) {
@@ -279,45 +365,45 @@ impl Sender {
             Ok(answers) => {
                 self.rest = None;
                 self.pauses = Box::new(retry::pauses_after_the_first());
-                for key in keys {
-                    let outcome = self.outcome(*key, server, &answers);
-                    self.on_outcome(*key, outcome);
+                for sent in sent {
+                    let outcome = self.outcome(*sent, server, &answers);
+                    self.on_outcome(*sent, outcome);
                 }
             }
             Err(error) => {
-                for key in keys {
-                    let outcome = self.failure(*key, server, error.clone());
-                    self.on_outcome(*key, outcome);
+                for sent in sent {
+                    let outcome = self.failure(*sent, server, error.clone());
+                    self.on_outcome(*sent, outcome);
                 }
             }
         }
     }
 
-    fn outcome(&self, key: BatchKey, server: &ServerAddress, answers: &[Answer]) -> Outcome {
-        let (bucket, _) = key;
+    fn outcome(&self, sent: Sent, server: &ServerAddress, answers: &[Answer]) -> Outcome {
+        let bucket = sent.bucket;
         let is_its =
             |answer: &&Answer| (answer.partition, answer.bucket) == (bucket.partition, bucket.bucket);
         let Some(answer) = answers.iter().find(is_its) else {
             let what = crate::error::DecodeError::new("answer to a write", "the bucket is missing");
-            return Outcome::Unknown(self.context(key, server).error(what));
+            return Outcome::Unknown(self.context(sent, server).error(what));
         };
         match ErrorCode::of(answer.error_code) {
             Some(code) => {
                 let kind = ErrorKind::server(code, answer.error_message.clone());
-                Outcome::Refused(code, self.context(key, server).error(kind))
+                Outcome::Refused(code, self.context(sent, server).error(kind))
             }
             None => Outcome::Stored(answer.base_offset),
         }
     }
 
-    fn failure(&self, key: BatchKey, server: &ServerAddress, error: RequestError) -> Outcome {
+    fn failure(&self, sent: Sent, server: &ServerAddress, error: RequestError) -> Outcome {
         let code = if let RequestError::Server { code, .. } = &error {
             Some(*code)
         } else {
             None
         };
         let retriable = error.is_retriable();
-        let error = self.context(key, server).error(error);
+        let error = self.context(sent, server).error(error);
         match code {
             Some(code) => Outcome::Refused(code, error),
             None if retriable => Outcome::Unknown(error),
@@ -325,10 +411,11 @@ impl Sender {
         }
     }
 
-    fn on_outcome(&mut self, key: BatchKey, outcome: Outcome) {
-        let (released, refresh) = self.shared.lock().on_outcome(key, outcome, Instant::now());
+    fn on_outcome(&mut self, sent: Sent, outcome: Outcome) {
+        let (released, refresh) = self.shared.lock().on_outcome(sent.key, outcome, Instant::now());
         self.shared.memory.release(released);
         if refresh {
+            self.astray.insert(sent.bucket);
             self.refresh();
         }
     }
@@ -342,8 +429,13 @@ impl Sender {
         Context::new(self.shared.operation).table(&self.shared.info.path)
     }
 
-    fn context(&self, (bucket, _): BatchKey, server: &ServerAddress) -> Context {
-        self.at_table().bucket(bucket.bucket).server(server)
+    fn at(&self, slot: Slot) -> Context {
+        Context::new(self.shared.operation).physical(&self.shared.partitions().physical(slot))
+    }
+
+    fn context(&self, sent: Sent, server: &ServerAddress) -> Context {
+        let (target, _) = sent.key;
+        self.at(target.slot).bucket(target.bucket).server(server)
     }
 }
 

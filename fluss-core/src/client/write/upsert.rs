@@ -67,9 +67,6 @@ impl UpsertBuilder {
         if !info.has_primary_key() {
             return refuse("the table has no primary key: it takes appends, not upserts");
         }
-        if info.is_partitioned() {
-            return refuse("the table is partitioned, which this writer does not support yet");
-        }
         let engine = info.descriptor.properties().get(MERGE_ENGINE);
         if self.overwrite && engine.is_none() {
             return refuse("the table has no merge engine to pass over");

@@ -10,6 +10,7 @@ use super::accumulator::{Accumulator, Pushed};
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Picked, Rows};
 use super::memory::Memory;
+use super::partitions::{Partitions, Slot, Target};
 use super::request::{Api, Destination};
 use super::router::Router;
 use super::sender::{Sender, Shared};
@@ -19,7 +20,6 @@ use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::options::WriterOptions;
 use crate::client::shape::Shape;
 use crate::error::ValueError;
-use crate::id::BucketId;
 use crate::types::{InvalidDefinition, Row, TableInfo};
 
 /// Rows take memory from the writer's budget in pieces of this size.
@@ -47,7 +47,7 @@ impl Writer {
     ) -> Result<Self, InvalidDefinition> {
         let options = connection.options().writer.clone();
         let router = Router::of(info, options.bucket_assigner)?;
-        let accumulator = Accumulator::new(info.path.clone(), operation, layout.clone(), options.clone());
+        let accumulator = Accumulator::new(operation, layout.clone(), options.clone());
         let shared = Arc::new(Shared {
             info: info.clone(),
             operation,
@@ -59,6 +59,7 @@ impl Writer {
             },
             memory: Memory::new(options.buffer_bytes),
             accumulator: Mutex::new(accumulator),
+            partitions: Mutex::new(Partitions::of(info)?),
             wake: tokio::sync::Notify::new(),
         });
         let closing = CancellationToken::new();
@@ -122,32 +123,61 @@ impl Writer {
     }
 
     fn collect(&self, change: Change, row: &(impl Row + ?Sized), now: Instant) -> Result<Pushed> {
-        let mut router = self.router.lock().unwrap_or_else(PoisonError::into_inner);
-        let mut accumulator = self.shared.lock();
-        if let Some(error) = accumulator.ended() {
-            return Err(error.clone());
+        let slot = match self.shared.info.is_partitioned() {
+            true => self.shared.partitions().slot(row),
+            false => Ok(Slot::WHOLE),
+        };
+        let slot = slot.map_err(|error| self.refusal(change, error))?;
+        let pushed = {
+            let mut router = self.router.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut accumulator = self.shared.lock();
+            if let Some(error) = accumulator.ended() {
+                return Err(error.clone());
+            }
+            router
+                .route(slot, row, |candidate| accumulator.is_open(candidate))
+                .and_then(|target| accumulator.push_row(target, change, row, now))
+                .map_err(|error| self.refusal(change, error))?
+        };
+        if matches!(pushed, Pushed::Taken { .. }) {
+            self.want(slot);
         }
-        let bucket = |bucket| Router::bucket(&self.shared.info, bucket);
-        router
-            .route(row, |candidate| accumulator.is_open(&bucket(candidate)))
-            .and_then(|target| accumulator.push_row(bucket(target), change, row, now))
-            .map_err(|error| self.refusal(change, error))
+        Ok(pushed)
+    }
+
+    /// Has a partition looked for that rows wait for.
+    fn want(&self, slot: Slot) {
+        if self.shared.info.is_partitioned() && self.shared.partitions().want(slot) {
+            self.shared.wake.notify_one();
+        }
+    }
+
+    /// The partition of each row; none of a table without partitions.
+    fn slots(&self, rows: &RecordBatch, shape: &Shape) -> Result<Vec<Slot>, ValueError> {
+        if !self.shared.info.is_partitioned() {
+            return Ok(Vec::new());
+        }
+        let rows = ArrowRows::new(rows.clone(), shape.row_type())?;
+        self.shared.partitions().slots(&rows, shape)
     }
 
     /// Collects an Arrow batch to append.
-    pub(super) async fn push_batch(&self, batch: &RecordBatch) -> Result<WriteHandle> {
+    pub(super) async fn push_batch(&self, shape: &Shape, batch: &RecordBatch) -> Result<WriteHandle> {
         let change = Change::Append;
         self.check_open(change)?;
-        let row_type = self.shared.layout.row_type();
-        let batch = crate::arrow::conform(batch, row_type).map_err(|error| self.refusal(change, error))?;
+        let row_type = shape.row_type();
+        let refusal = |error| self.refusal(change, error);
+        let batch = crate::arrow::conform(batch, row_type).map_err(refusal)?;
+        let slots = self.slots(&batch, shape).map_err(refusal)?;
         let mut deliveries = Vec::new();
-        for piece in self.pieces(&batch) {
+        for (start, piece) in self.pieces(&batch) {
+            let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
             let parts = self
-                .route(|router| router.split(row_type, piece))
-                .map_err(|error| self.refusal(change, error))?;
-            for (bucket, part) in parts {
+                .route(|router| router.split(row_type, piece, slots))
+                .map_err(refusal)?;
+            for (target, part) in parts {
                 let bytes = crate::arrow::data_bytes(&part);
-                deliveries.push(self.push_part(change, bucket, Rows::Batch(part), bytes).await?);
+                deliveries.push(self.push_part(change, target, Rows::Batch(part), bytes).await?);
             }
         }
         Ok(WriteHandle::batches(deliveries))
@@ -163,12 +193,14 @@ impl Writer {
         self.check_open(change)?;
         let refusal = |error| self.refusal(change, error);
         let batch = crate::arrow::conform(batch, shape.row_type()).map_err(refusal)?;
+        let slots = self.slots(&batch, shape).map_err(refusal)?;
         let mut deliveries = Vec::new();
-        for piece in self.pieces(&batch) {
+        for (start, piece) in self.pieces(&batch) {
+            let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
             let row_bytes = crate::arrow::data_bytes(&piece) / piece.num_rows().max(1) + 1;
             let rows = Arc::new(ArrowRows::new(piece, shape.row_type()).map_err(refusal)?);
-            let picked = self.route(|router| router.pick(&rows, shape)).map_err(refusal)?;
-            for (bucket, indexes) in picked {
+            let picked = self.route(|router| router.pick(&rows, shape, slots));
+            for (target, indexes) in picked.map_err(refusal)? {
                 let bytes = row_bytes * indexes.len();
                 let (rows, shape) = (rows.clone(), shape.clone());
                 let rows = Rows::Picked(Picked {
@@ -177,7 +209,7 @@ impl Writer {
                     change,
                     indexes,
                 });
-                deliveries.push(self.push_part(change, bucket, rows, bytes).await?);
+                deliveries.push(self.push_part(change, target, rows, bytes).await?);
             }
         }
         Ok(WriteHandle::batches(deliveries))
@@ -186,18 +218,20 @@ impl Writer {
     async fn push_part(
         &self,
         change: Change,
-        bucket: BucketId,
+        target: Target,
         rows: Rows,
         bytes: usize,
     ) -> Result<Arc<Delivery>> {
         let bytes = self.reserve(change, bytes).await?;
-        let bucket = Router::bucket(&self.shared.info, bucket);
-        let mut accumulator = self.shared.lock();
-        if let Some(error) = accumulator.ended().cloned() {
-            self.shared.memory.release(bytes);
-            return Err(error);
-        }
-        let delivery = accumulator.push_rows(bucket, rows, bytes, Instant::now());
+        let delivery = {
+            let mut accumulator = self.shared.lock();
+            if let Some(error) = accumulator.ended().cloned() {
+                self.shared.memory.release(bytes);
+                return Err(error);
+            }
+            accumulator.push_rows(target, rows, bytes, Instant::now())
+        };
+        self.want(target.slot);
         self.shared.wake.notify_one();
         Ok(delivery)
     }
@@ -206,15 +240,15 @@ impl Writer {
         route(&mut self.router.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Slices of a batch of about the size of a log batch.
-    fn pieces(&self, batch: &RecordBatch) -> Vec<RecordBatch> {
+    /// Slices of a batch of about the size of a log batch, and where they begin.
+    fn pieces(&self, batch: &RecordBatch) -> Vec<(usize, RecordBatch)> {
         let rows = batch.num_rows();
         let bytes = crate::arrow::data_bytes(batch).max(1);
         let pieces = bytes.div_ceil(self.options.batch_bytes).clamp(1, rows.max(1));
         let step = rows.div_ceil(pieces).max(1);
         (0..rows)
             .step_by(step)
-            .map(|start| batch.slice(start, step.min(rows - start)))
+            .map(|start| (start, batch.slice(start, step.min(rows - start))))
             .collect()
     }
 

@@ -1,0 +1,291 @@
+//! What a scanner reads.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use fluss_rpc::code::ErrorCode;
+use futures::future::join_all;
+use tokio::time::sleep;
+
+use super::fetcher::Shared;
+use super::scanner::LogScanner;
+use crate::client::Connection;
+use crate::client::admin::OffsetSpec;
+use crate::client::error::{Context, ErrorKind, Result};
+use crate::id::{BucketId, Offset, PartitionId, TableBucket};
+use crate::types::{PartitionName, PhysicalTablePath, TableInfo};
+
+/// Where reading a bucket begins.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub enum StartOffset {
+    /// At the first record that is still there.
+    Earliest,
+    /// After the last record that can be read now.
+    Latest,
+    /// At this record.
+    At(Offset),
+    /// At the first batch stored at or after this time, in milliseconds since the epoch.
+    Timestamp(i64),
+}
+
+impl LogScanner {
+    /// Reads a bucket of a table that is not partitioned. One that is read already is read from the new start on.
+    ///
+    /// # Errors
+    ///
+    /// A partitioned table; a bucket that the table does not have; a start in time that the servers cannot tell.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn subscribe(&self, bucket: BucketId, start: StartOffset) -> Result<()> {
+        let bucket = TableBucket::new(self.table().id, bucket);
+        self.subscribe_buckets(&[(bucket, start)]).await
+    }
+
+    /// Reads every bucket of a partition: either all are subscribed, or none.
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe_buckets`](Self::subscribe_buckets).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn subscribe_partition(&self, partition: PartitionId, start: StartOffset) -> Result<()> {
+        let starts: Vec<_> = buckets_of(self.table(), Some(partition))
+            .map(|bucket| (bucket, start))
+            .collect();
+        self.subscribe_buckets(&starts).await
+    }
+
+    /// Reads these buckets, of the table or of its partitions: either all are subscribed, or none. Those that are read
+    /// already are read from the new start on.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorCode::PARTITION_NOT_EXISTS`] if the table has no such partition. A bucket that the table does not have, or
+    /// that is named without partition though the table has some, or the other way round; a start in time that the
+    /// servers cannot tell.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn subscribe_buckets(&self, starts: &[(TableBucket, StartOffset)]) -> Result<()> {
+        for (bucket, start) in starts {
+            self.check(*bucket, *start)?;
+        }
+        self.check_partitions(starts.iter().map(|(bucket, _)| bucket))
+            .await?;
+        let resolved = starts.iter().map(|(bucket, start)| self.resolve(*bucket, *start));
+        let resolved: Vec<_> = join_all(resolved).await.into_iter().collect::<Result<_>>()?;
+        self.begin(starts.iter().map(|(bucket, _)| *bucket).zip(resolved));
+        Ok(())
+    }
+
+    /// Reads every bucket of the table. Of a partitioned one these are the buckets of all partitions, and those of the
+    /// partitions to come, from their first record on: they are looked for every
+    /// [`partition_discovery`](crate::client::ScannerOptions::partition_discovery).
+    ///
+    /// # Errors
+    ///
+    /// As [`subscribe_buckets`](Self::subscribe_buckets).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn subscribe_all(&self, start: StartOffset) -> Result<()> {
+        if self.table().is_partitioned() {
+            return self.subscribe_partitions(start).await;
+        }
+        let starts: Vec<_> = buckets_of(self.table(), None)
+            .map(|bucket| (bucket, start))
+            .collect();
+        self.subscribe_buckets(&starts).await
+    }
+
+    async fn subscribe_partitions(&self, start: StartOffset) -> Result<()> {
+        if let StartOffset::At(_) = start {
+            let reason = "a partitioned table is read from an offset by partition and bucket only";
+            return Err(self.refuse(None, reason));
+        }
+        let (shared, connection) = (&self.inner.shared, &self.inner.connection);
+        let partitions = partitions(connection, &shared.info).await?;
+        let known: HashSet<PartitionId> = partitions.keys().copied().collect();
+        let buckets: Vec<_> = known
+            .iter()
+            .flat_map(|partition| buckets_of(self.table(), Some(*partition)))
+            .collect();
+        let resolved = join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await;
+        let mut starts = Vec::new();
+        for (bucket, resolved) in buckets.into_iter().zip(resolved) {
+            match resolved {
+                Ok(next) => starts.push((bucket, next)),
+                // It was dropped since it was listed.
+                Err(error) if error.code() == Some(ErrorCode::PARTITION_NOT_EXISTS) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        begin(shared, &partitions, starts);
+        let discovery = tokio::spawn(discover(shared.clone(), connection.clone(), known));
+        self.inner.discover(Some(discovery.abort_handle()));
+        Ok(())
+    }
+
+    /// Reads a bucket of a table that is not partitioned no more. What was fetched of it is dropped. Nothing happens if
+    /// it was not read.
+    pub async fn unsubscribe(&self, bucket: BucketId) {
+        self.unsubscribe_bucket(TableBucket::new(self.table().id, bucket))
+            .await;
+    }
+
+    /// Reads a partition no more, as [`unsubscribe`](Self::unsubscribe) a bucket. It is not discovered again.
+    pub async fn unsubscribe_partition(&self, partition: PartitionId) {
+        self.unsubscribe_all_of(|bucket| bucket.partition == Some(partition))
+            .await;
+    }
+
+    /// Reads a bucket, of the table or of a partition, no more, as [`unsubscribe`](Self::unsubscribe).
+    pub async fn unsubscribe_bucket(&self, bucket: TableBucket) {
+        self.unsubscribe_all_of(|other| *other == bucket).await;
+    }
+
+    async fn unsubscribe_all_of(&self, is_meant: impl Fn(&TableBucket) -> bool) {
+        let mut rest = self.inner.rest.lock().await;
+        rest.take_if(|(bucket, ..)| is_meant(bucket));
+        let mut session = self.inner.shared.lock();
+        let meant: Vec<_> = session
+            .subscribed()
+            .copied()
+            .filter(|bucket| is_meant(bucket))
+            .collect();
+        for bucket in meant {
+            session.unsubscribe(bucket);
+        }
+    }
+
+    fn begin(&self, starts: impl Iterator<Item = (TableBucket, Option<Offset>)>) {
+        let cluster = self.inner.connection.cluster();
+        let mut session = self.inner.shared.lock();
+        for (bucket, next) in starts {
+            session.subscribe(bucket, cluster.physical(&self.table().path, &bucket), next);
+        }
+        self.inner.shared.wake.notify_one();
+    }
+
+    fn refuse(&self, bucket: Option<TableBucket>, reason: impl Into<String>) -> crate::client::Error {
+        let mut context = Context::new("subscribe").table(&self.table().path);
+        context.bucket = bucket.map(|bucket| bucket.bucket);
+        context.error(ErrorKind::InvalidArgument(reason.into()))
+    }
+
+    fn check(&self, bucket: TableBucket, start: StartOffset) -> Result<()> {
+        let info = self.table();
+        let reason = if bucket.table != info.id {
+            format!("the table is number {}, not {}", info.id, bucket.table)
+        } else if bucket.partition.is_some() != info.is_partitioned() {
+            let is = if info.is_partitioned() { "is" } else { "is not" };
+            format!("the table {is} partitioned")
+        } else if !(0..info.bucket_count).contains(&bucket.bucket.get()) {
+            format!("the table has buckets 0 to {}", info.bucket_count - 1)
+        } else if let StartOffset::At(offset @ ..0) = start {
+            format!("offset {offset} is negative")
+        } else {
+            return Ok(());
+        };
+        Err(self.refuse(Some(bucket), reason))
+    }
+
+    /// Learns the names of partitions that were not asked for before.
+    async fn check_partitions(&self, buckets: impl Iterator<Item = &TableBucket> + Clone) -> Result<()> {
+        let (connection, info) = (&self.inner.connection, self.table());
+        let known = connection.cluster();
+        let name = |partition| known.partition_name(partition);
+        let mut partitions = buckets.clone().filter_map(|bucket| bucket.partition);
+        if partitions.all(|partition| name(partition).is_some()) {
+            return Ok(());
+        }
+        let cluster = connection
+            .refresh_buckets(&info.path, buckets.clone(), known.generation())
+            .await?;
+        for partition in buckets.filter_map(|bucket| bucket.partition) {
+            let name = cluster.partition_name(partition);
+            if name.and_then(|name| cluster.partition(info.id, name)) != Some(partition) {
+                let message = format!("there is no partition {partition}");
+                let code = ErrorCode::PARTITION_NOT_EXISTS;
+                let context = Context::new("subscribe").table(&info.path);
+                return Err(context.error(ErrorKind::server(code, Some(message))));
+            }
+        }
+        Ok(())
+    }
+
+    async fn resolve(&self, bucket: TableBucket, start: StartOffset) -> Result<Option<Offset>> {
+        let spec = match start {
+            StartOffset::Earliest => return Ok(None),
+            StartOffset::At(offset) => return Ok(Some(offset)),
+            StartOffset::Latest => OffsetSpec::Latest,
+            StartOffset::Timestamp(timestamp) => OffsetSpec::Timestamp(timestamp),
+        };
+        let admin = self.inner.connection.admin();
+        admin.offset(self.table(), bucket, spec).await.map(Some)
+    }
+}
+
+/// The buckets of a partition, or of a table without partitions.
+fn buckets_of(info: &TableInfo, partition: Option<PartitionId>) -> impl Iterator<Item = TableBucket> + use<> {
+    let table = info.id;
+    (0..info.bucket_count).map(move |bucket| TableBucket {
+        table,
+        partition,
+        bucket: BucketId(bucket),
+    })
+}
+
+/// The partitions of a table, with their names.
+async fn partitions(
+    connection: &Connection,
+    info: &TableInfo,
+) -> Result<HashMap<PartitionId, PartitionName>> {
+    let partitions = connection.admin().list_partitions(&info.path, None).await?;
+    Ok(partitions
+        .iter()
+        .map(|partition| (partition.id, partition.name()))
+        .collect())
+}
+
+fn begin(
+    shared: &Shared,
+    partitions: &HashMap<PartitionId, PartitionName>,
+    starts: impl IntoIterator<Item = (TableBucket, Option<Offset>)>,
+) {
+    let mut session = shared.lock();
+    for (bucket, next) in starts {
+        let name = bucket.partition.and_then(|partition| partitions.get(&partition));
+        let table = PhysicalTablePath {
+            table: shared.info.path.clone(),
+            partition: name.cloned(),
+        };
+        session.subscribe(bucket, table, next);
+    }
+    shared.wake.notify_one();
+}
+
+/// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
+async fn discover(shared: Arc<Shared>, connection: Connection, mut known: HashSet<PartitionId>) {
+    loop {
+        sleep(connection.options().scanner.partition_discovery).await;
+        let partitions = match partitions(&connection, &shared.info).await {
+            Ok(partitions) => partitions,
+            Err(error) => {
+                shared.lock().undiscovered(error);
+                shared.news.notify_waiters();
+                continue;
+            }
+        };
+        let new = partitions.keys().copied().filter(|id| known.insert(*id));
+        let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
+        let starts: Vec<_> = buckets.map(|bucket| (bucket, None)).collect();
+        begin(&shared, &partitions, starts);
+    }
+}
