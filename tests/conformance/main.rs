@@ -5,6 +5,7 @@ mod extremes;
 mod faults;
 mod log_tables;
 mod look_ups;
+mod partitions;
 
 use std::future::Future;
 use std::sync::atomic::{AtomicU32, Ordering};

@@ -237,9 +237,12 @@ impl Connection {
                 return Ok(leader.clone());
             }
             let cluster = self.refresh_buckets(path, [bucket], known.generation()).await?;
-            let missing = || match cluster.is_gone(bucket) {
-                true => ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None),
-                false => ErrorKind::NoLeader(timeout),
+            let missing = || {
+                if cluster.is_gone(bucket) {
+                    ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None)
+                } else {
+                    ErrorKind::NoLeader(timeout)
+                }
             };
             let leader = cluster.leader(bucket).cloned();
             leader.ok_or_else(|| context.clone().error(missing()))

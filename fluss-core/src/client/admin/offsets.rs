@@ -124,9 +124,10 @@ impl Admin {
     /// primary-key table.
     pub async fn row_count(&self, path: &TablePath) -> Result<i64> {
         let info = self.table_info(path).await?;
-        let partitions = match info.is_partitioned() {
-            true => self.list_partitions(path, None).await?,
-            false => Vec::new(),
+        let partitions = if info.is_partitioned() {
+            self.list_partitions(path, None).await?
+        } else {
+            Vec::new()
         };
         let whole = (!info.is_partitioned()).then_some(None);
         let partitions = whole

@@ -102,9 +102,10 @@ impl Router {
         let targets: Vec<Target> = (0..rows.len())
             .map(|index| {
                 let slot = slot_of(slots, index);
-                match is_sticky {
-                    true => Ok(*turns.entry(slot).or_insert_with(|| self.turn(slot))),
-                    false => self.route(slot, &rows.row(index), |_| true),
+                if is_sticky {
+                    Ok(*turns.entry(slot).or_insert_with(|| self.turn(slot)))
+                } else {
+                    self.route(slot, &rows.row(index), |_| true)
                 }
             })
             .collect::<Result<_, _>>()?;

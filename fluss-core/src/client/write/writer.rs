@@ -123,11 +123,7 @@ impl Writer {
     }
 
     fn collect(&self, change: Change, row: &(impl Row + ?Sized), now: Instant) -> Result<Pushed> {
-        let slot = match self.shared.info.is_partitioned() {
-            true => self.shared.partitions().slot(row),
-            false => Ok(Slot::WHOLE),
-        };
-        let slot = slot.map_err(|error| self.refusal(change, error))?;
+        let slot = self.slot(row).map_err(|error| self.refusal(change, error))?;
         let pushed = {
             let mut router = self.router.lock().unwrap_or_else(PoisonError::into_inner);
             let mut accumulator = self.shared.lock();
@@ -149,6 +145,15 @@ impl Writer {
     fn want(&self, slot: Slot) {
         if self.shared.info.is_partitioned() && self.shared.partitions().want(slot) {
             self.shared.wake.notify_one();
+        }
+    }
+
+    /// The partition of a row.
+    fn slot(&self, row: &(impl Row + ?Sized)) -> Result<Slot, ValueError> {
+        if self.shared.info.is_partitioned() {
+            self.shared.partitions().slot(row)
+        } else {
+            Ok(Slot::WHOLE)
         }
     }
 
