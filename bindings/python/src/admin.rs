@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fluss_client as client;
 use fluss_client::ServerRole;
-use fluss_client::id::{BucketId, SchemaId};
-use fluss_client::types::{DatabaseDescriptor, PartitionSpec};
+use fluss_client::id::{BucketId, Offset, SchemaId};
+use fluss_client::types::{DatabaseDescriptor, PartitionName, PartitionSpec};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
@@ -185,10 +185,24 @@ impl Admin {
         let buckets: Vec<_> = buckets.into_iter().map(BucketId).collect();
         self.ask(|admin| async move {
             let offsets = admin.list_offsets(&path.0, &buckets, spec.0).await?;
-            Ok(offsets
-                .into_iter()
-                .map(|(bucket, offset)| (bucket.get(), offset))
-                .collect::<BTreeMap<_, _>>())
+            Ok(by_number(offsets))
+        })
+    }
+
+    fn list_partition_offsets(
+        &self,
+        path: PathArgument,
+        partition: String,
+        buckets: Vec<i32>,
+        spec: OffsetSpec,
+    ) -> Pending {
+        let buckets: Vec<_> = buckets.into_iter().map(BucketId).collect();
+        let partition = PartitionName::from(partition);
+        self.ask(|admin| async move {
+            let offsets = admin
+                .list_partition_offsets(&path.0, &partition, &buckets, spec.0)
+                .await?;
+            Ok(by_number(offsets))
         })
     }
 
@@ -211,6 +225,13 @@ impl Admin {
             Ok(PyList::new(py, nodes.collect::<PyResult<Vec<_>>>()?)?.into_any())
         })
     }
+}
+
+fn by_number(offsets: client::ByBucket<Offset>) -> BTreeMap<i32, Offset> {
+    offsets
+        .into_iter()
+        .map(|(bucket, offset)| (bucket.get(), offset))
+        .collect()
 }
 
 const fn role_name(role: ServerRole) -> &'static str {
@@ -240,11 +261,5 @@ fn partition_info<'py>(
     for (key, value) in &partition.spec.values {
         spec.set_item(key, value)?;
     }
-    let values: Vec<_> = partition
-        .spec
-        .values
-        .iter()
-        .map(|(_, value)| value.as_str())
-        .collect();
-    class.call1((partition.id.get(), values.join("$"), spec))
+    class.call1((partition.id.get(), partition.name().as_str(), spec))
 }

@@ -54,12 +54,14 @@ const ROWS: &[Row] = rows! {
     "writer.max-inflight-requests-per-bucket" => |s, value: number| s.options.writer.max_in_flight = value;
     "writer.retries" => |s, value: number| s.options.writer.retries = value;
     "writer.bucket.no-key-assigner" => |s, value: assigner| s.options.writer.bucket_assigner = value;
+    "writer.dynamic-create-partition.enabled" => |s, value: boolean| s.options.writer.create_partitions = value;
     "scanner.log.fetch.max-bytes" => |s, value: size| s.options.scanner.fetch_max_bytes = value;
     "scanner.log.fetch.max-bytes-for-bucket" => |s, value: size| s.options.scanner.fetch_max_bytes_per_bucket = value;
     "scanner.log.fetch.min-bytes" => |s, value: size| s.options.scanner.fetch_min_bytes = value;
     "scanner.log.fetch.wait-max-time" => |s, value: duration| s.options.scanner.fetch_wait = value;
     "scanner.log.max-poll-records" => |s, value: number| s.options.scanner.max_poll_records = value;
     "scanner.log.check-crc" => |s, value: boolean| s.options.scanner.check_crc = value;
+    "scanner.partition-discovery-interval" => |s, value: duration| s.options.scanner.partition_discovery = value;
     "security.protocol" => |s, value: protocol| s.sasl = value;
     "security.sasl.mechanism" => |s, value: mechanism| s.mechanism = value;
     "security.sasl.username" => |s, value: nonempty| s.username = Some(value);
@@ -89,7 +91,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "writer.buffer.wait-timeout",
     "writer.dynamic-batch-size-min",
     "writer.dynamic-batch-size.enabled",
-    "writer.dynamic-create-partition.enabled",
     "writer.kv-backpressure.max-throttle",
 ];
 

@@ -1,9 +1,10 @@
 //! Scanners of logs.
 
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fluss_client::id::BucketId;
+use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::RowType;
 use fluss_client::{self as client, ScanBatch, StartOffset};
 use pyo3::prelude::*;
@@ -76,6 +77,51 @@ impl LogScanner {
         let scanner = self.open()?;
         Ok(Pending::nothing(async move {
             scanner.unsubscribe(BucketId(bucket)).await;
+            Ok::<_, client::Error>(())
+        }))
+    }
+
+    /// Reads a bucket of a partition, or all of it if none is named.
+    #[pyo3(signature = (partition, bucket, start))]
+    fn subscribe_partition(
+        &self,
+        partition: i64,
+        bucket: Option<i32>,
+        start: StartArgument,
+    ) -> PyResult<Pending> {
+        let Some(bucket) = bucket else {
+            let (scanner, partition) = (self.open()?, PartitionId(partition));
+            let subscribed = async move { scanner.subscribe_partition(partition, start.into()).await };
+            return Ok(Pending::nothing(subscribed));
+        };
+        self.subscribe_partition_buckets(HashMap::from([((partition, bucket), start)]))
+    }
+
+    /// Reads buckets of partitions.
+    fn subscribe_partition_buckets(&self, starts: HashMap<(i64, i32), StartArgument>) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        let table = scanner.table().id;
+        let bucket =
+            |(partition, bucket)| TableBucket::in_partition(table, PartitionId(partition), BucketId(bucket));
+        let starts = starts.into_iter().map(|(key, start)| (bucket(key), start.into()));
+        let starts: Vec<_> = starts.collect();
+        Ok(Pending::nothing(async move {
+            scanner.subscribe_buckets(&starts).await
+        }))
+    }
+
+    /// Reads a bucket of a partition no more, or all of it if none is named.
+    #[pyo3(signature = (partition, bucket))]
+    fn unsubscribe_partition(&self, partition: i64, bucket: Option<i32>) -> PyResult<Pending> {
+        let (scanner, partition) = (self.open()?, PartitionId(partition));
+        Ok(Pending::nothing(async move {
+            match bucket {
+                Some(bucket) => {
+                    let bucket = TableBucket::in_partition(scanner.table().id, partition, BucketId(bucket));
+                    scanner.unsubscribe_bucket(bucket).await;
+                }
+                None => scanner.unsubscribe_partition(partition).await,
+            }
             Ok::<_, client::Error>(())
         }))
     }

@@ -31,6 +31,7 @@ class Configuration:
     client.writer.buffer.memory-size               64 mb       most bytes of rows not yet acknowledged
     client.writer.bucket.no-key-assigner           sticky      sticky or round_robin, without a bucket key
     client.writer.delivery-timeout                 120 s       longest wait for room and for an acknowledgement
+    client.writer.dynamic-create-partition.enabled true        partitions that rows belong to are created
     client.writer.enable-idempotence               true        retries store nothing twice
     client.writer.max-inflight-requests-per-bucket 5           batches of a bucket on their way
     client.writer.request-max-size                 10 mb       most bytes of a write request
@@ -41,6 +42,7 @@ class Configuration:
     client.scanner.log.fetch.min-bytes             1           a server with less waits for more
     client.scanner.log.fetch.wait-max-time         500 ms      how long it waits
     client.scanner.log.max-poll-records            500         most records of a poll
+    client.scanner.partition-discovery-interval    10 s        how often a whole table's new partitions are sought
     client.security.protocol                       PLAINTEXT   PLAINTEXT or SASL
     client.security.sasl.mechanism                 PLAIN       PLAIN
     client.security.sasl.username, …password                   needed with SASL

@@ -143,6 +143,9 @@ class AppendWriter:
 
     Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
     table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
+
+    Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
+    ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
     """
 
     def __init__(self, core: _fluss.AppendWriter) -> None:
@@ -214,6 +217,9 @@ class UpsertWriter:
     Writes are sent in batches, in the background and in their order: see ``client.writer.*`` in
     `fluss.config.Configuration`. A row that its table cannot take raises `fluss.DataError` and is not sent; the writer
     goes on. What an acknowledged write has done is seen by look-ups.
+
+    Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
+    ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
     """
 
     def __init__(self, core: _fluss.UpsertWriter) -> None:
@@ -355,6 +361,7 @@ class LogScanner:
     """Reads the log of a table, bucket by bucket. At the end of a ``with`` block it closes.
 
     Iterating over it gives records one by one, for ever: it waits for those that are yet to come.
+    A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
     """
 
     def __init__(self, core: _fluss.LogScanner) -> None:
@@ -369,12 +376,30 @@ class LogScanner:
         return self._core.subscribe(bucket_id, OffsetSpec.earliest()).wait()
 
     def subscribe_all(self, start_offset: OffsetSpec) -> None:
-        """Reads all buckets of the table from where the `OffsetSpec` says."""
+        """Reads all buckets of the table from where the `OffsetSpec` says.
+
+        Of a partitioned table these are the buckets of all partitions, and those of the partitions to come, from their
+        first record on: they are looked for every ``client.scanner.partition-discovery-interval``.
+        """
         return self._core.subscribe(None, start_offset).wait()
 
     def unsubscribe(self, bucket_id: int) -> None:
         """Reads a bucket no more."""
         return self._core.unsubscribe(bucket_id).wait()
+
+    def subscribe_partition(self, partition_id: int, bucket_id: int | None, start_offset: int | OffsetSpec) -> None:
+        """Reads a bucket of a partition, or with ``None`` the whole partition, from an offset on or from where an
+        `OffsetSpec` says; `fluss.NotFoundError` if the table has no such partition.
+        """
+        return self._core.subscribe_partition(partition_id, bucket_id, start_offset).wait()
+
+    def subscribe_partition_buckets(self, start_offsets: Mapping[tuple[int, int], int | OffsetSpec]) -> None:
+        """Reads buckets of partitions, each given as ``(partition_id, bucket_id)``: all are subscribed, or none."""
+        return self._core.subscribe_partition_buckets(dict(start_offsets)).wait()
+
+    def unsubscribe_partition(self, partition_id: int, bucket_id: int | None = None) -> None:
+        """Reads a bucket of a partition no more, or the whole partition."""
+        return self._core.unsubscribe_partition(partition_id, bucket_id).wait()
 
     def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""

@@ -110,8 +110,18 @@ class Admin:
         """The offset of each of these buckets of a table without partitions."""
         return self._core.list_offsets(table_path, list(bucket_ids), offset_spec).wait()
 
+    def list_partition_offsets(
+        self,
+        table_path: TablePath | str,
+        partition_name: str,
+        bucket_ids: Iterable[int],
+        offset_spec: OffsetSpec,
+    ) -> dict[int, int]:
+        """The offset of each of these buckets of a partition, which is named as `list_partition_infos` names it."""
+        return self._core.list_partition_offsets(table_path, partition_name, list(bucket_ids), offset_spec).wait()
+
     def get_row_count(self, table_path: TablePath | str) -> int:
-        """The number of rows in a table without partitions."""
+        """The number of rows in a table, in all of its partitions."""
         return self._core.get_row_count(table_path).wait()
 
     def get_server_nodes(self) -> list[ServerNode]:
