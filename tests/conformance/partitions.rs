@@ -7,8 +7,7 @@ use std::time::Duration;
 use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::{
-    DataType, Datum, Field, OwnedRow, PartitionName, PartitionSpec, Row, RowType, Schema, TableDescriptor,
-    TablePath,
+    DataType, Datum, OwnedRow, PartitionName, PartitionSpec, Row, Schema, TableDescriptor, TablePath,
 };
 use fluss_client::{AppendWriter, Connection, ErrorCode, LogScanner, OffsetSpec, StartOffset, Table};
 use fluss_cluster::{Cluster, Spec};
@@ -355,7 +354,7 @@ fn a_partition_that_is_dropped_and_created_again_is_written_and_read_as_a_new_on
             writer.flush().await.unwrap();
             let found = read(&scanner, 10).await;
             let ids: Vec<_> = found.values().flatten().copied().collect();
-            assert_eq!(ids, Vec::from_iter(round * 10..round * 10 + 10));
+            assert!(ids.into_iter().eq(round * 10..round * 10 + 10));
             let partition = *found.keys().next().unwrap();
             assert!(found.len() == 1 && seen.insert(partition), "the partition is new");
 
@@ -490,20 +489,12 @@ fn rows_of_a_primary_key_table_find_their_partitions() {
             writer.upsert(&row(id, "b")).await.unwrap();
         }
         writer.delete(&row(0, "a")).await.unwrap();
-        let row_type = RowType::new(
-            table
-                .info()
-                .row_type()
-                .fields()
-                .iter()
-                .cloned()
-                .collect::<Vec<Field>>(),
-        );
-        let mut columns = ColumnsBuilder::new(&row_type, 20);
+        let row_type = table.info().row_type();
+        let mut columns = ColumnsBuilder::new(row_type, 20);
         for id in 20..40 {
             columns.append(&row(id, ["a", "c"][id as usize % 2])).unwrap();
         }
-        let batch = with_schema(&columns.finish().unwrap(), &user_schema(&row_type)).unwrap();
+        let batch = with_schema(&columns.finish().unwrap(), &user_schema(row_type)).unwrap();
         writer.upsert_arrow(&batch).await.unwrap();
         writer.flush().await.unwrap();
         let rows = connection.admin().row_count(&table.info().path).await.unwrap();

@@ -3,7 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use fluss_rpc::net::ServerAddress;
 use tokio::time::Instant;
 
@@ -12,15 +11,13 @@ use super::bucket::{BucketQueue, Followup, Outcome};
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Rows};
 use super::partitions::{Partitions, Slot, Target};
+use super::shipment::{BatchKey, Due, Obstacles, Route, Sent, Shipment, place};
 use crate::client::error::{Context, Error, ErrorKind};
 use crate::client::options::WriterOptions;
 use crate::error::ValueError;
 use crate::id::{TableBucket, WriterId};
 use crate::record::UnsealedBatch;
 use crate::types::Row;
-
-/// Which batch of which bucket.
-pub(super) type BatchKey = (Target, u64);
 
 /// Every unacknowledged row of a writer.
 ///
@@ -49,43 +46,6 @@ pub(super) enum Pushed {
     Taken { handle: WriteHandle, wake: bool },
     /// Memory is needed first.
     NeedsFunds,
-}
-
-/// A batch on its way.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(super) struct Sent {
-    pub(super) key: BatchKey,
-    /// Where it is sent: the bucket on the server at that time.
-    pub(super) bucket: TableBucket,
-}
-
-/// The way to a bucket.
-pub(super) enum Route {
-    /// Its leader is connected.
-    Open(TableBucket, ServerAddress),
-    /// It has no leader that is connected.
-    Closed(TableBucket),
-    /// It is not known which partition it is of.
-    Unknown,
-}
-
-/// What is sent to one server at once: at most one batch of each bucket.
-pub(super) struct Shipment {
-    pub(super) server: ServerAddress,
-    pub(super) batches: Vec<(Sent, Bytes)>,
-    /// When the first of the batches has to be given up.
-    pub(super) deadline: Instant,
-}
-
-/// What stands in the way of due batches.
-#[derive(Default)]
-pub(super) struct Obstacles {
-    /// Buckets that need a writer id.
-    pub(super) writer: bool,
-    /// Buckets without a leader that is connected.
-    pub(super) leaders: Vec<(Slot, TableBucket)>,
-    /// Partitions that are not found yet.
-    pub(super) partitions: Vec<Slot>,
 }
 
 impl Accumulator {
@@ -406,34 +366,4 @@ impl Accumulator {
         let released: usize = self.buckets.values_mut().map(|queue| queue.fail_all(error)).sum();
         released + std::mem::take(&mut self.funds)
     }
-}
-
-/// Puts a batch into the first shipment to its server that has room, a new one if there is none.
-fn place(shipments: &mut Vec<Shipment>, server: ServerAddress, room: usize, due: Due) {
-    let Due {
-        sent,
-        bytes,
-        deadline,
-    } = due;
-    let fits = |shipment: &Shipment| {
-        let taken: usize = shipment.batches.iter().map(|(_, batch)| batch.len()).sum();
-        shipment.server == server && taken + bytes.len() <= room
-    };
-    match shipments.iter_mut().find(|shipment| fits(shipment)) {
-        Some(shipment) => {
-            shipment.deadline = shipment.deadline.min(deadline);
-            shipment.batches.push((sent, bytes));
-        }
-        None => shipments.push(Shipment {
-            server,
-            batches: vec![(sent, bytes)],
-            deadline,
-        }),
-    }
-}
-
-struct Due {
-    sent: Sent,
-    bytes: Bytes,
-    deadline: Instant,
 }

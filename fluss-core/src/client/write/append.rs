@@ -18,6 +18,10 @@ use crate::types::{Row, TableInfo};
 /// collected; it waits only while the writer's memory is used up. Every write has a handle that tells its fate, and
 /// [`flush`](Self::flush) waits for all.
 ///
+/// Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
+/// [`create_partitions`](crate::client::WriterOptions::create_partitions) is off. If one cannot be, that is what the
+/// handles of its rows tell, and of no others.
+///
 /// When the last clone is dropped, what was collected is still sent, as long as the runtime lives;
 /// [`close`](Self::close) waits for it.
 #[derive(Clone)]

@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `accumulator`, `batch`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is passed in.
-//! `sender` is the task that carries out what they decide. What the kinds of tables differ in is in `layout` (bytes),
+//! `sender` is the task that carries out what they decide, and `seek` how it finds and creates partitions. What the kinds of tables differ in is in `layout` (bytes),
 //! `request` (messages) and `shape` (which columns rows are given with).
 
 mod accumulator;
@@ -21,8 +21,10 @@ mod memory;
 mod partitions;
 mod request;
 mod router;
+mod seek;
 mod sender;
 mod sequences;
+mod shipment;
 mod upsert;
 mod writer;
 

@@ -2,18 +2,13 @@
 
 use std::collections::{HashMap, VecDeque};
 
-use fluss_rpc::code::ErrorCode;
-
 use crate::arrow::ArrowRows;
-use crate::client::error::{Context, ErrorKind, Result};
 use crate::client::shape::Shape;
-use crate::client::{Connection, retry};
 use crate::error::ValueError;
 use crate::id::{BucketId, PartitionId, TableBucket, TableId};
 use crate::row::{partition_name, partition_value};
 use crate::types::{
-    InvalidDefinition, PartitionName, PartitionSpec, PhysicalTablePath, Row, RowType, TableInfo, TablePath,
-    check_name,
+    InvalidDefinition, PartitionName, PhysicalTablePath, Row, RowType, TableInfo, TablePath, check_name,
 };
 
 /// A partition as its writer numbers it: 0, 1, 2 and so on. A table without partitions is number 0 itself.
@@ -175,41 +170,6 @@ impl Partitions {
             partition: self.places.get(slot.0).and_then(|place| place.name.clone()),
         }
     }
-}
-
-/// Finds a partition, which is created if it is missing and `create` says so.
-pub(super) async fn find(
-    connection: &Connection,
-    info: &TableInfo,
-    name: &PartitionName,
-    create: bool,
-    context: &Context,
-) -> Result<PartitionId> {
-    if let Some(partition) = connection.cluster().partition(info.id, name) {
-        return Ok(partition);
-    }
-    if let Some(partition) = connection.partition(&info.path, name).await? {
-        return Ok(partition);
-    }
-    if !create {
-        let missing = ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None);
-        return Err(context.clone().error(missing));
-    }
-    let keys = info.descriptor.partition_keys().iter().cloned();
-    let spec = PartitionSpec::new(keys.zip(name.values()));
-    let created = connection.admin().create_partition(&info.path, &spec, true).await;
-    created.map_err(|error| error.within(context.clone()))?;
-    let timeout = connection.options().request_timeout;
-    retry::until(timeout, || async {
-        let partition = connection.partition(&info.path, name).await?;
-        partition.ok_or_else(|| {
-            context.clone().error(ErrorKind::Timeout {
-                after: timeout,
-                outcome_unknown: false,
-            })
-        })
-    })
-    .await
 }
 
 #[cfg(test)]

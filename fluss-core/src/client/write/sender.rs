@@ -10,12 +10,13 @@ use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 
-use super::accumulator::{Accumulator, BatchKey, Obstacles, Route, Sent, Shipment};
+use super::accumulator::Accumulator;
 use super::bucket::Outcome;
 use super::layout::{Layout, Rows};
 use super::memory::Memory;
-use super::partitions::{Partitions, Slot, find};
+use super::partitions::{Partitions, Slot};
 use super::request::{Answer, Destination};
+use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::retry;
@@ -26,9 +27,6 @@ use crate::types::{TableInfo, TablePath};
 
 /// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
 const SMALL_BYTES: usize = 32 << 10;
-
-/// How many partitions are looked for at once.
-const MOST_SEEKING: usize = 8;
 
 /// What a writer and its sender share.
 pub(super) struct Shared {
@@ -56,7 +54,7 @@ impl Shared {
 }
 
 /// What a task of the sender found.
-enum Event {
+pub(super) enum Event {
     Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
     Answered(Vec<Sent>, ServerAddress, Result<Vec<Answer>, RequestError>),
     Connected(ServerAddress),
@@ -67,15 +65,15 @@ enum Event {
 
 /// Sends the batches of one writer, until the writer is closed and everything is settled.
 pub(super) struct Sender {
-    shared: Arc<Shared>,
-    connection: Connection,
-    tasks: JoinSet<Event>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
+    pub(super) tasks: JoinSet<Event>,
     connecting: HashSet<ServerAddress>,
     refreshing: bool,
     /// Buckets whose leaders are to be looked for.
     astray: BTreeSet<TableBucket>,
     /// How many partitions are being looked for.
-    seeking: usize,
+    pub(super) seeking: usize,
     asking_writer: bool,
     /// Before this nobody is asked for a leader or writer again.
     rest: Option<Instant>,
@@ -236,48 +234,6 @@ impl Sender {
         self.seek();
     }
 
-    /// Lets the rows of a partition that was dropped go to the one of its name, once none is on its way any more.
-    fn replace(&mut self, slot: Slot) {
-        if self.shared.lock().restart(slot) {
-            let mut partitions = self.shared.partitions();
-            partitions.lost(slot);
-            partitions.want(slot);
-        }
-    }
-
-    /// Looks for partitions that rows wait for, and creates those that are missing.
-    fn seek(&mut self) {
-        while self.seeking < MOST_SEEKING {
-            let Some((slot, name)) = self.shared.partitions().seek() else {
-                return;
-            };
-            self.seeking += 1;
-            let context = self.at(slot);
-            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
-            let create = connection.options().writer.create_partitions;
-            self.tasks.spawn(async move {
-                let found = find(&connection, &info, &name, create, &context).await;
-                Event::Found(slot, found)
-            });
-        }
-    }
-
-    fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) {
-        self.seeking -= 1;
-        match found {
-            Ok(partition) => self.shared.partitions().found(slot, partition),
-            Err(error) => {
-                self.shared.partitions().lost(slot);
-                if error.is_retriable() {
-                    self.shared.partitions().want(slot);
-                    return self.pause();
-                }
-                let released = self.shared.lock().fail(slot, &error);
-                self.shared.memory.release(released);
-            }
-        }
-    }
-
     fn connect(&mut self, server: ServerAddress) {
         if self.connecting.insert(server.clone()) {
             let connection = self.connection.clone();
@@ -351,7 +307,7 @@ impl Sender {
     }
 
     /// Lets some time pass before the next attempt to find something, the more the longer nothing is written.
-    fn pause(&mut self) {
+    pub(super) fn pause(&mut self) {
         self.rest = self.pauses.next().map(|pause| Instant::now() + pause);
     }
 
@@ -429,7 +385,7 @@ impl Sender {
         Context::new(self.shared.operation).table(&self.shared.info.path)
     }
 
-    fn at(&self, slot: Slot) -> Context {
+    pub(super) fn at(&self, slot: Slot) -> Context {
         Context::new(self.shared.operation).physical(&self.shared.partitions().physical(slot))
     }
 
