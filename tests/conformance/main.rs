@@ -3,6 +3,7 @@
 mod errors;
 mod extremes;
 mod faults;
+mod key_tables;
 mod log_tables;
 mod look_ups;
 mod partitions;
@@ -45,15 +46,24 @@ async fn connect(cluster: &Cluster) -> Connection {
 
 /// Creates a table under a name of its own.
 async fn create(connection: &Connection, schema: Schema, buckets: i32, properties: &[(&str, &str)]) -> Table {
+    create_by(connection, schema, (buckets, &[]), properties).await
+}
+
+/// Creates a table of so many buckets by these columns.
+async fn create_by(
+    connection: &Connection,
+    schema: Schema,
+    (buckets, bucket_key): (i32, &[&str]),
+    properties: &[(&str, &str)],
+) -> Table {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let path = TablePath::new("fluss", format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-    let no_key: [&str; 0] = [];
     let descriptor = properties
         .iter()
         .fold(TableDescriptor::builder(schema), |builder, (key, value)| {
             builder.property(*key, *value)
         })
-        .distributed_by(buckets, no_key)
+        .distributed_by(buckets, bucket_key.iter().copied())
         .build()
         .unwrap();
     connection
