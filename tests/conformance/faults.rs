@@ -1,5 +1,7 @@
 //! Servers that stop and die.
 
+mod keys;
+
 use std::collections::BTreeSet;
 use std::time::Duration;
 

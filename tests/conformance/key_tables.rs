@@ -9,7 +9,7 @@ mod trial;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fluss_client::ErrorKind;
-use fluss_client::types::{DataType, Datum};
+use fluss_client::types::{DataType, Datum, Kind};
 use fluss_cluster::{Cluster, Spec};
 use fluss_tests::arbitrary::{Options, data_type};
 use proptest::strategy::{Strategy, ValueTree};
@@ -53,11 +53,16 @@ fn int(name: &str) -> Column {
     Column::any(name, DataType::int())
 }
 
-/// Columns of any type: `c0`, `c1` and so on.
+/// Columns of any type: `c0`, `c1` and so on. There is no CHAR among them: the server hands the zeros that fill one
+/// up in an INDEXED row on to the changelog.
 fn columns(runner: &mut TestRunner, count: usize) -> Vec<Column> {
+    let options = Options {
+        scalars: |kind| !matches!(kind, Kind::Char(_)),
+        ..Options::default()
+    };
     (0..count)
         .map(|index| {
-            let any = data_type(Options::default()).new_tree(runner).unwrap().current();
+            let any = data_type(options).new_tree(runner).unwrap().current();
             Column::any(&format!("c{index}"), any.with_nullable(true))
         })
         .collect()
@@ -96,10 +101,11 @@ fn rows_are_replaced_updated_in_part_and_deleted() {
             let mut table = columns(&mut runner, 4);
             table.insert(1, Column::any("k0", DataType::string()));
             table.push(Column::any("k1", DataType::big_int()));
+            table.push(Column::tame("char", DataType::char(5).unwrap()));
             let trial = Trial::new(table, ["k1", "k0"], LAST_ROW)
                 .buckets(buckets)
                 .property(KV_FORMAT.0, format)
-                .modes([whole(), part([1, 5, 0, 2]), part([4, 3, 1, 5]), part([5, 1])]);
+                .modes([whole(), part([1, 5, 6, 0, 2]), part([4, 3, 1, 5]), part([5, 1])]);
             trials.push(trial);
         }
     }

@@ -44,7 +44,8 @@ impl Column {
         column
     }
 
-    /// Of values that can be put together many times: integers may overflow, nothing is rounded.
+    /// Of values that can be put together many times: integers may overflow, nothing is rounded. A CHAR has its full
+    /// length.
     pub fn tame(name: &str, data_type: DataType) -> Self {
         let mut column = Self::any(name, data_type);
         let value = match column.data_type.kind() {
@@ -60,6 +61,9 @@ impl Column {
                     .prop_map(move |unscaled| Decimal::new(unscaled, scale).into())
                     .boxed()
             }
+            Kind::Char(length) => vec(proptest::char::range(' ', '~'), *length as usize)
+                .prop_map(|chars| Datum::from(String::from_iter(chars)))
+                .boxed(),
             Kind::String => "[a-zäöü🎉,]{0,3}".prop_map(Datum::from).boxed(),
             _ => return column,
         };
