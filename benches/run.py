@@ -42,6 +42,7 @@ class Operation:
     rows: int
     floor: str | None = None
     reads: bool = False
+    keyed: bool = False
 
 
 OPERATIONS = [
@@ -51,6 +52,11 @@ OPERATIONS = [
     Operation("scan_rows", 1_500_000, reads=True),
     Operation("scan_arrow", 6_000_000, floor="decode", reads=True),
     Operation("scan_projected", 6_000_000, reads=True),
+    Operation("upsert_rows", 300_000, keyed=True),
+    Operation("upsert_arrow", 300_000, keyed=True),
+    Operation("lookup_one", 60, floor="lookup", reads=True, keyed=True),
+    Operation("lookup_1000", 100_000, reads=True, keyed=True),
+    Operation("lookup_many", 50_000, reads=True, keyed=True),
     Operation("connect", 20, floor="round_trip"),
 ]
 FLOORS = [
@@ -58,6 +64,7 @@ FLOORS = [
     Operation("decode", 6_000_000),
     Operation("loopback", 6_000_000),
     Operation("round_trip", 10_000),
+    Operation("lookup", 10_000, reads=True, keyed=True),
 ]
 
 
@@ -121,13 +128,14 @@ class Bench:
         self._connection = fluss.connect(f"fluss://{cluster.bootstrap}")
         self._numbers = itertools.count()
         self._scale = scale
-        self._filled: str | None = None
+        self._filled: dict[str, str] = {}
 
     def measure(self, client: str, operation: Operation) -> Json | None:
         """The result of one job; nothing if the client does not offer the operation."""
-        table = self._table_to_read() if operation.reads else self._new_table()
+        table = self._table_to_read(client, operation) if operation.reads else self._new_table(operation.keyed)
         rows = self._rows(operation)
         job = {"bootstrap": self._bootstrap, "database": DATABASE, "table": table, "batch_rows": 10_000}
+        job["stored"] = self._stored(operation.keyed)
         with (CLIENTS | {"floor": lambda: ours("bench-floors")})[client]() as peer:
             try:
                 peer.ask(op=operation.name, rows=max(1, int(rows * WARM_UP)), **job)
@@ -144,28 +152,38 @@ class Bench:
     def _rows(self, operation: Operation) -> int:
         return max(1, int(operation.rows * self._scale))
 
-    def _new_table(self) -> str:
+    def _new_table(self, keyed: bool) -> str:
         name = f"bench_{next(self._numbers)}"
         schema = fluss.Schema.new_builder()
         for column, data_type in COLUMNS.items():
             schema.column(column, data_type)
+        if keyed:
+            schema.primary_key(["id"])
         descriptor = fluss.TableDescriptor(schema.build(), bucket_count=BUCKETS)
         self._connection.get_admin().create_table(f"{DATABASE}.{name}", descriptor)
         return name
 
-    def _table_to_read(self) -> str:
-        if self._filled is None:
-            self._filled = self._new_table()
-            rows = max(self._rows(operation) for operation in OPERATIONS if operation.reads)
-            job = {"database": DATABASE, "table": self._filled, "rows": rows, "batch_rows": 10_000}
-            with ours() as peer:
-                peer.ask(op="append_arrow", bootstrap=self._bootstrap, **job)
-        return self._filled
+    def _stored(self, keyed: bool) -> int:
+        """How many rows there are in a table that is read."""
+        return max(self._rows(other) for other in OPERATIONS if other.keyed == keyed)
+
+    def _table_to_read(self, client: str, operation: Operation) -> str:
+        """A table that was filled by the client, or by another that puts keys into the same buckets."""
+        by_fluss_rs = operation.keyed and client in ("fluss-rs", "pyfluss")
+        filler = "fluss-rs" if by_fluss_rs else "ours"
+        purpose = f"{filler} {operation.keyed}"
+        if purpose not in self._filled:
+            self._filled[purpose] = table = self._new_table(operation.keyed)
+            job = {"database": DATABASE, "table": table, "rows": self._stored(operation.keyed), "batch_rows": 10_000}
+            with CLIENTS[filler]() as peer:
+                op = "upsert_rows" if operation.keyed else "append_arrow"
+                peer.ask(op=op, bootstrap=self._bootstrap, **job)
+        return self._filled[purpose]
 
     def _check(self, operation: Operation, result: Json) -> None:
         """Every row once: the whole table is read, so the sum of its ids is known."""
         rows = self._rows(operation)
-        whole = operation.reads and rows == max(self._rows(other) for other in OPERATIONS if other.reads)
+        whole = operation.reads and not operation.keyed and rows == self._stored(False)
         if whole and result["sum_id"] != rows * (rows - 1) // 2:
             raise SystemExit(f"{result['client']}: {operation.name} read something else than was written: {result}")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sys
 from pathlib import Path
@@ -13,7 +14,7 @@ import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "peer" / "python"))
 
-from bench_peer import POLL_MS, Calls, Clock, Json, batches, peak_rss_kib, row
+from bench_peer import MANY, POLL_MS, Calls, Clock, Json, batches, keys, peak_rss_kib, row
 
 
 def run(job: Json) -> Json:
@@ -92,6 +93,65 @@ def _scan_batches(job: Json, scan: fluss.TableScan) -> Json:
     return {"rows": rows, "sum_id": total, **clock.stop()}
 
 
+def upsert_rows(job: Json, table: fluss.Table) -> Json:
+    writer = table.new_upsert().create_writer()
+    clock = Clock()
+    for i in range(job["rows"]):
+        writer.upsert(row(i))
+    writer.flush()
+    return {"rows": job["rows"], **clock.stop()}
+
+
+def upsert_arrow(job: Json, table: fluss.Table) -> Json:
+    ready = list(batches(job))
+    writer = table.new_upsert().create_writer()
+    clock = Clock()
+    for batch in ready:
+        writer.upsert_arrow(batch)
+    writer.flush()
+    return {"rows": job["rows"], **clock.stop()}
+
+
+def lookup_one(job: Json, table: fluss.Table) -> Json:
+    lookuper = table.new_lookup().create_lookuper()
+    clock, calls = Clock(), Calls()
+    for key in keys(job):
+        with calls:
+            found = lookuper.lookup([key])
+        assert found is not None, f"key {key} was not found"
+    return {"rows": job["rows"], **clock.stop(), **calls.percentiles()}
+
+
+def lookup_1000(job: Json, table: fluss.Table) -> Json:
+    """On the awaited face: threads do not wait by the thousand."""
+
+    async def main() -> Json:
+        async with fluss.aio.connect(f"fluss://{job['bootstrap']}") as connection:
+            opened = await connection.get_table(table.get_table_path())
+            lookuper = opened.new_lookup().create_lookuper()
+            waiting = list(keys(job))
+
+            async def find() -> None:
+                while waiting:
+                    assert await lookuper.lookup([waiting.pop()]) is not None, "a key was not found"
+
+            clock = Clock()
+            await asyncio.gather(*(find() for _ in range(1000)))
+            return clock.stop()
+
+    return {"rows": job["rows"], **asyncio.run(main())}
+
+
+def lookup_many(job: Json, table: fluss.Table) -> Json:
+    lookuper = table.new_lookup().create_lookuper()
+    wanted = list(keys(job))
+    clock = Clock()
+    for begin in range(0, len(wanted), MANY):
+        found = lookuper.lookup_many(wanted[begin : begin + MANY])
+        assert None not in found, "a key was not found"
+    return {"rows": job["rows"], **clock.stop()}
+
+
 def connect(job: Json) -> Json:
     clock, calls = Clock(), Calls()
     for _ in range(job["rows"]):
@@ -104,7 +164,10 @@ def connect(job: Json) -> Json:
 
 JOBS = {
     function.__name__: function
-    for function in (append_arrow, append_rows, append_one, scan_arrow, scan_rows, scan_projected)
+    for function in (
+        *(append_arrow, append_rows, append_one, scan_arrow, scan_rows, scan_projected),
+        *(upsert_rows, upsert_arrow, lookup_one, lookup_1000, lookup_many),
+    )
 }
 
 

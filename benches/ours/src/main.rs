@@ -10,6 +10,8 @@ use fluss_client::arrow::ArrowRow;
 use fluss_client::types::{Datum, TablePath, Timestamp};
 use fluss_client::{Connection, LogScanner, StartOffset, Table};
 
+mod keyed;
+
 const POLL: Duration = Duration::from_millis(200);
 
 fn main() -> Outcome<()> {
@@ -30,6 +32,11 @@ async fn run(job: &Job) -> Outcome<Measured> {
         "scan_rows" => scan_rows(job, &table).await,
         "scan_arrow" => scan_batches(job, table.scan().log_scanner()?).await,
         "scan_projected" => scan_batches(job, table.scan().project(["id", "value"]).log_scanner()?).await,
+        "upsert_rows" => keyed::upsert_rows(job, &table).await,
+        "upsert_arrow" => keyed::upsert_arrow(job, &table).await,
+        "lookup_one" => keyed::lookup_one(job, &table).await,
+        "lookup_1000" => keyed::lookup_in_flight(job, &table).await,
+        "lookup_many" => keyed::lookup_many(job, &table).await,
         _ => bench_peer::not_offered(job),
     }?;
     connection.close();

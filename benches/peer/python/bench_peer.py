@@ -13,6 +13,8 @@ Json = dict[str, Any]
 FIRST = dt.datetime(2024, 1, 1)
 FIRST_MICROS = 1_704_067_200_000_000
 POLL_MS = 200
+MANY = 10_000
+"""How many keys are looked up at once."""
 
 
 class Clock:
@@ -59,6 +61,11 @@ def batches(job: Json) -> Iterator[pa.RecordBatch]:
             "at": pa.array([FIRST_MICROS + i for i in ids], pa.timestamp("us")),
         }
         yield pa.record_batch(columns)
+
+
+def keys(job: Json) -> Iterator[int]:
+    """The keys that a job looks up: all over the table, of which ``stored`` says the number of rows."""
+    return (index * 7_919 % job["stored"] for index in range(job["rows"]))
 
 
 def peak_rss_kib() -> int:

@@ -26,6 +26,8 @@ pub struct Job {
     pub rows: i64,
     #[serde(default = "default_batch_rows")]
     pub batch_rows: usize,
+    #[serde(default)]
+    pub stored: i64,
 }
 
 fn default_batch_rows() -> usize {

@@ -60,3 +60,11 @@ pub fn batches(job: &Job, schema: &SchemaRef) -> Result<Vec<RecordBatch>, ArrowE
         .map(|begin| batch(begin, job.rows.min(begin + step as i64), schema.clone()))
         .collect()
 }
+
+/// The keys that a job looks up, as many as it has rows: all over the table, of which `stored` says the number.
+pub fn keys(job: &Job) -> impl Iterator<Item = i64> {
+    /// A prime, so that the keys of a table come in no order and none is left out.
+    const STEP: i64 = 7_919;
+    let stored = job.stored.max(1);
+    (0..job.rows).map(move |index| index.wrapping_mul(STEP).rem_euclid(stored))
+}

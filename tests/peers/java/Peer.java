@@ -15,6 +15,8 @@ import java.util.LinkedHashMap;
 import java.util.List;
 import java.util.Map;
 import java.util.concurrent.CompletableFuture;
+import java.util.concurrent.atomic.AtomicInteger;
+import java.util.concurrent.Semaphore;
 import java.util.concurrent.TimeUnit;
 import org.apache.fluss.client.Connection;
 import org.apache.fluss.client.ConnectionFactory;
@@ -405,6 +407,10 @@ public final class Peer {
                 case "append_one" -> appendOne(job, result);
                 case "scan_rows" -> scan(job, result, new int[] {0, 1, 2, 3});
                 case "scan_projected" -> scan(job, result, new int[] {0, 2});
+                case "upsert_rows" -> upsert(job, result);
+                case "lookup_one" -> lookUp(job, result, 1);
+                case "lookup_1000" -> lookUp(job, result, 1_000);
+                case "lookup_many" -> lookUp(job, result, 10_000);
                 case "connect" -> connects(job, result);
                 default -> throw new UnsupportedOperationException("not offered by this client");
             }
@@ -422,6 +428,56 @@ public final class Peer {
                 }
                 writer.flush();
                 clock.stop(result);
+            }
+            result.put("rows", rows);
+        }
+
+        private static void upsert(JsonNode job, Map<String, Object> result) throws Exception {
+            long rows = job.get("rows").asLong();
+            try (Connection connection = Peer.connect(job); Table table = connection.getTable(path(job))) {
+                UpsertWriter writer = table.newUpsert().createWriter();
+                Clock clock = new Clock();
+                for (long i = 0; i < rows; i++) {
+                    writer.upsert(row(i));
+                }
+                writer.flush();
+                clock.stop(result);
+            }
+            result.put("rows", rows);
+        }
+
+        /** So many look-ups wait at the same time, each of which is followed by another. */
+        private static void lookUp(JsonNode job, Map<String, Object> result, int inFlight) throws Exception {
+            int rows = job.get("rows").asInt();
+            long stored = job.get("stored").asLong();
+            long[] nanos = new long[rows];
+            try (Connection connection = Peer.connect(job); Table table = connection.getTable(path(job))) {
+                Lookuper lookuper = table.newLookup().createLookuper();
+                Semaphore free = new Semaphore(inFlight);
+                AtomicInteger missing = new AtomicInteger();
+                Clock clock = new Clock();
+                for (int i = 0; i < rows; i++) {
+                    int index = i;
+                    free.acquire();
+                    long begun = System.nanoTime();
+                    GenericRow key = new GenericRow(1);
+                    key.setField(0, Math.floorMod(i * 7_919L, stored));
+                    lookuper.lookup(key).whenComplete((found, failure) -> {
+                        if (failure != null || found.getSingletonRow() == null) {
+                            missing.incrementAndGet();
+                        }
+                        nanos[index] = System.nanoTime() - begun;
+                        free.release();
+                    });
+                }
+                free.acquire(inFlight);
+                clock.stop(result);
+                if (missing.get() > 0) {
+                    throw new IllegalStateException(missing + " keys were not found");
+                }
+            }
+            if (inFlight == 1) {
+                percentiles(nanos, result);
             }
             result.put("rows", rows);
         }

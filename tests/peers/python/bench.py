@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import sys
 from pathlib import Path
 
@@ -11,7 +12,7 @@ import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benches" / "peer" / "python"))
 
-from bench_peer import POLL_MS, Calls, Clock, Json, batches, peak_rss_kib, row
+from bench_peer import MANY, POLL_MS, Calls, Clock, Json, batches, keys, peak_rss_kib, row
 
 
 async def run(job: Json) -> Json:
@@ -23,7 +24,13 @@ async def run(job: Json) -> Json:
         "scan_arrow": _scan_arrow,
         "scan_rows": _scan_rows,
         "scan_projected": _scan_projected,
+        "upsert_rows": _upsert_rows,
+        "lookup_one": _lookup_one,
+        "lookup_1000": _lookup_in_flight,
+        "lookup_many": _lookup_many,
     }
+    if job["op"] not in (*jobs, "connect"):
+        raise NotImplementedError(f"not offered by this client: {job['op']}")
     if job["op"] == "connect":
         measured = await _connect(job)
     else:
@@ -97,6 +104,52 @@ async def _scan_rows(job: Json, table: fluss.FlussTable) -> Json:
             total += record.row["id"]
             rows += 1
     return {"rows": rows, "sum_id": total, **clock.stop()}
+
+
+async def _upsert_rows(job: Json, table: fluss.FlussTable) -> Json:
+    writer = table.new_upsert().create_writer()
+    clock = Clock()
+    for i in range(job["rows"]):
+        writer.upsert(row(i))
+    await writer.flush()
+    return {"rows": job["rows"], **clock.stop()}
+
+
+async def _find(lookuper: fluss.Lookuper, key: int) -> None:
+    if await lookuper.lookup([key]) is None:
+        raise LookupError(f"key {key} was not found")
+
+
+async def _lookup_one(job: Json, table: fluss.FlussTable) -> Json:
+    lookuper = table.new_lookup().create_lookuper()
+    clock, calls = Clock(), Calls()
+    for key in keys(job):
+        with calls:
+            await _find(lookuper, key)
+    return {"rows": job["rows"], **clock.stop(), **calls.percentiles()}
+
+
+async def _lookup_in_flight(job: Json, table: fluss.FlussTable) -> Json:
+    lookuper = table.new_lookup().create_lookuper()
+    waiting = list(keys(job))
+
+    async def find() -> None:
+        while waiting:
+            await _find(lookuper, waiting.pop())
+
+    clock = Clock()
+    await asyncio.gather(*(find() for _ in range(1000)))
+    return {"rows": job["rows"], **clock.stop()}
+
+
+async def _lookup_many(job: Json, table: fluss.FlussTable) -> Json:
+    """There is no call for many keys: 10,000 look-ups are begun together, and waited for together."""
+    lookuper = table.new_lookup().create_lookuper()
+    wanted = list(keys(job))
+    clock = Clock()
+    for begin in range(0, len(wanted), MANY):
+        await asyncio.gather(*(_find(lookuper, key) for key in wanted[begin : begin + MANY]))
+    return {"rows": job["rows"], **clock.stop()}
 
 
 async def _connect(job: Json) -> Json:

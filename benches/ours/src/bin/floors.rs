@@ -11,9 +11,15 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use bench_peer::rows::{self, column};
 use bench_peer::{Clock, Job, Measured, Outcome};
+use fluss_client::row::{BucketFunction, KeyEncoder};
+use fluss_client::types::{Datum, TablePath};
+use fluss_rpc::proto;
+use prost::Message;
 
 /// How much is written to the loopback socket at once.
 const CHUNK: usize = 1 << 20;
+/// The number of `LOOKUP`.
+const LOOKUP: u16 = 1017;
 /// A row of the table as it lies in Arrow: three columns of 8 bytes, a name of 10 and its offset of 4.
 const ROW_BYTES: i64 = 38;
 
@@ -23,6 +29,7 @@ fn main() -> Outcome<()> {
         "decode" => decode(job),
         "loopback" => loopback(job),
         "round_trip" => round_trip(job),
+        "lookup" => lookup(job).await,
         _ => bench_peer::not_offered(job),
     })
 }
@@ -98,6 +105,54 @@ fn loopback(job: &Job) -> Outcome<Measured> {
 fn list_databases(id: i32) -> [u8; 12] {
     let [a, b, c, d] = id.to_be_bytes();
     [0, 0, 0, 8, 0x03, 0xEB, 0, 0, a, b, c, d]
+}
+
+/// One key in a `LOOKUP` frame over a bare socket to the leader of its bucket, one after the other.
+async fn lookup(job: &Job) -> Outcome<Measured> {
+    let connection = fluss_client::connect(&format!("fluss://{}", job.bootstrap)).await?;
+    let table = connection
+        .table(&TablePath::new(job.database.as_str(), job.table.as_str()))
+        .await?;
+    let info = table.info();
+    let encoder = KeyEncoder::primary_key(info, info.row_type())?;
+    let function = BucketFunction::from(info.lake_format());
+    let requests = rows::keys(job).map(|key| -> Outcome<proto::LookupRequest> {
+        let row = [key.into(), Datum::Null, Datum::Null, Datum::Null];
+        let mut bytes = Vec::new();
+        encoder.encode(&row, &mut bytes)?;
+        Ok(proto::LookupRequest {
+            table_id: info.id.get(),
+            buckets_req: vec![proto::PbLookupReqForBucket {
+                bucket_id: function.bucket(&bytes, info.bucket_count)?.get(),
+                keys: vec![bytes.into()],
+                ..Default::default()
+            }],
+            ..Default::default()
+        })
+    });
+    let requests: Vec<_> = requests.collect::<Result<_, _>>()?;
+    connection.close();
+    let mut socket = TcpStream::connect(job.bootstrap.split(',').next_back().unwrap_or_default())?;
+    socket.set_nodelay(true)?;
+    let (mut taken, mut response) = (Vec::new(), Vec::new());
+    let clock = Clock::start();
+    for (id, request) in (0..).zip(requests) {
+        let begun = Instant::now();
+        let body = request.encode_to_vec();
+        let mut frame = Vec::with_capacity(12 + body.len());
+        frame.extend_from_slice(&u32::try_from(8 + body.len())?.to_be_bytes());
+        frame.extend_from_slice(&LOOKUP.to_be_bytes());
+        frame.extend_from_slice(&1_u16.to_be_bytes());
+        frame.extend_from_slice(&i32::to_be_bytes(id));
+        frame.extend_from_slice(&body);
+        socket.write_all(&frame)?;
+        let mut length = [0; 4];
+        socket.read_exact(&mut length)?;
+        response.resize(u32::from_be_bytes(length) as usize, 0);
+        socket.read_exact(&mut response)?;
+        taken.push(begun.elapsed());
+    }
+    Ok(Measured::new(job.rows, &clock).calls(taken))
 }
 
 /// The smallest request there is, over a bare socket, one after the other.

@@ -7,10 +7,11 @@ use arrow::array::cast::AsArray;
 use arrow::datatypes::Int64Type;
 use bench_peer::rows::{self, column};
 use bench_peer::{Clock, Job, Measured, Outcome};
-use fluss::client::{EARLIEST_OFFSET, FlussConnection, FlussTable};
+use fluss::client::{EARLIEST_OFFSET, FlussConnection, FlussTable, Lookuper};
 use fluss::config::Config;
 use fluss::metadata::TablePath;
 use fluss::row::{ColumnarRow, DataGetters, GenericRow, TimestampNtz};
+use futures::future::try_join_all;
 
 const POLL: Duration = Duration::from_millis(200);
 const CLOSE: Duration = Duration::from_secs(10);
@@ -33,6 +34,10 @@ async fn run(job: &Job) -> Outcome<Measured> {
         "scan_rows" => scan_rows(job, &table).await,
         "scan_arrow" => scan_batches(job, &table, None).await,
         "scan_projected" => scan_batches(job, &table, Some(&[column::ID, column::VALUE])).await,
+        "upsert_rows" => upsert_rows(job, &table).await,
+        "lookup_one" => lookup_one(job, &table).await,
+        "lookup_1000" => lookup_in_flight(job, &table, 1_000).await,
+        "lookup_many" => lookup_in_flight(job, &table, 10_000).await,
         _ => bench_peer::not_offered(job),
     }?;
     connection.close(CLOSE).await?;
@@ -134,6 +139,55 @@ async fn scan_batches(job: &Job, table: &FlussTable<'_>, columns: Option<&[usize
         }
     }
     Ok(Measured::new(rows, &clock).sum_id(sum))
+}
+
+async fn upsert_rows(job: &Job, table: &FlussTable<'_>) -> Outcome<Measured> {
+    let writer = table.new_upsert()?.create_writer()?;
+    let clock = Clock::start();
+    for i in 0..job.rows {
+        drop(writer.upsert(&row(i)?)?);
+    }
+    writer.flush().await?;
+    Ok(Measured::new(job.rows, &clock))
+}
+
+async fn find(lookuper: &mut Lookuper, id: i64) -> Outcome<()> {
+    let mut key = GenericRow::new(1);
+    key.set_field(0, id);
+    match lookuper.lookup(&key).await?.get_single_row()? {
+        Some(_) => Ok(()),
+        None => Err(format!("key {id} was not found").into()),
+    }
+}
+
+async fn lookup_one(job: &Job, table: &FlussTable<'_>) -> Outcome<Measured> {
+    let mut lookuper = table.new_lookup()?.create_lookuper()?;
+    let mut taken = Vec::new();
+    let clock = Clock::start();
+    for key in rows::keys(job) {
+        let begun = Instant::now();
+        find(&mut lookuper, key).await?;
+        taken.push(begun.elapsed());
+    }
+    Ok(Measured::new(job.rows, &clock).calls(taken))
+}
+
+/// So many wait at the same time, each of which is followed by another. A lookuper is used by one at a time.
+async fn lookup_in_flight(job: &Job, table: &FlussTable<'_>, count: usize) -> Outcome<Measured> {
+    let wanted: Vec<i64> = rows::keys(job).collect();
+    let mut lookupers = Vec::new();
+    for keys in wanted.chunks(wanted.len().div_ceil(count).max(1)) {
+        lookupers.push((table.new_lookup()?.create_lookuper()?, keys));
+    }
+    let clock = Clock::start();
+    let found = lookupers.iter_mut().map(async |(lookuper, keys)| {
+        for key in keys.iter() {
+            find(lookuper, *key).await?;
+        }
+        Outcome::Ok(())
+    });
+    try_join_all(found).await?;
+    Ok(Measured::new(job.rows, &clock))
 }
 
 fn from_the_beginning(table: &FlussTable<'_>) -> HashMap<i32, i64> {

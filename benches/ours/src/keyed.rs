@@ -1,0 +1,100 @@
+//! Jobs on primary-key tables.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow::array::{Int64Array, RecordBatch};
+use bench_peer::{Clock, Job, Measured, Outcome, rows};
+use fluss_client::types::Datum;
+use fluss_client::{Lookuper, Table};
+
+use crate::row;
+
+/// How many look-ups wait at the same time.
+const IN_FLIGHT: usize = 1_000;
+/// How many keys one call looks up.
+const KEYS: usize = 10_000;
+
+pub(crate) async fn upsert_rows(job: &Job, table: &Table) -> Outcome<Measured> {
+    let writer = table.upsert_writer()?;
+    let clock = Clock::start();
+    for i in 0..job.rows {
+        writer.upsert(&row(i)).await?;
+    }
+    writer.flush().await?;
+    Ok(Measured::new(job.rows, &clock))
+}
+
+pub(crate) async fn upsert_arrow(job: &Job, table: &Table) -> Outcome<Measured> {
+    let batches = rows::batches(job, &rows::schema())?;
+    let writer = table.upsert_writer()?;
+    let clock = Clock::start();
+    for batch in batches {
+        writer.upsert_arrow(&batch).await?;
+    }
+    writer.flush().await?;
+    Ok(Measured::new(job.rows, &clock))
+}
+
+/// One after the other.
+pub(crate) async fn lookup_one(job: &Job, table: &Table) -> Outcome<Measured> {
+    let lookuper = table.lookup().lookuper()?;
+    let mut taken = Vec::new();
+    let clock = Clock::start();
+    for key in rows::keys(job) {
+        let begun = Instant::now();
+        find(&lookuper, key).await?;
+        taken.push(begun.elapsed());
+    }
+    Ok(Measured::new(job.rows, &clock).calls(taken))
+}
+
+/// From many tasks at the same time.
+pub(crate) async fn lookup_in_flight(job: &Job, table: &Table) -> Outcome<Measured> {
+    let lookuper = table.lookup().lookuper()?;
+    let mut keys: Vec<Vec<i64>> = vec![Vec::new(); IN_FLIGHT];
+    for (task, key) in (0..IN_FLIGHT).cycle().zip(rows::keys(job)) {
+        keys.get_mut(task).into_iter().for_each(|keys| keys.push(key));
+    }
+    let clock = Clock::start();
+    let tasks: Vec<_> = keys
+        .into_iter()
+        .map(|keys| tokio::spawn(find_all(lookuper.clone(), keys)))
+        .collect();
+    for task in tasks {
+        task.await??;
+    }
+    Ok(Measured::new(job.rows, &clock))
+}
+
+/// Many keys in each call, as Arrow.
+pub(crate) async fn lookup_many(job: &Job, table: &Table) -> Outcome<Measured> {
+    let lookuper = table.lookup().lookuper()?;
+    let keys: Vec<i64> = rows::keys(job).collect();
+    let batches = keys.chunks(KEYS).map(|keys| {
+        let column = Arc::new(Int64Array::from(keys.to_vec()));
+        RecordBatch::try_from_iter([("id", column as _)])
+    });
+    let batches: Vec<RecordBatch> = batches.collect::<Result<_, _>>()?;
+    let clock = Clock::start();
+    for keys in &batches {
+        let found = lookuper.lookup_arrow(keys).await?;
+        if found.column(rows::column::ID).null_count() > 0 {
+            return Err("a key was not found".into());
+        }
+    }
+    Ok(Measured::new(job.rows, &clock))
+}
+
+async fn find_all(lookuper: Lookuper, keys: Vec<i64>) -> fluss_client::Result<()> {
+    for key in keys {
+        find(&lookuper, key).await?;
+    }
+    Ok(())
+}
+
+async fn find(lookuper: &Lookuper, key: i64) -> fluss_client::Result<()> {
+    let found = lookuper.lookup(&[Datum::BigInt(key)]).await?;
+    assert!(found.is_some(), "key {key} was not found");
+    Ok(())
+}
