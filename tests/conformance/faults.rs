@@ -7,10 +7,15 @@ use std::time::Duration;
 
 use fluss_client::types::{DataType, Datum, Schema, TableInfo};
 use fluss_client::{AppendWriter, Connection, ErrorKind, LogScanner, StartOffset};
-use fluss_cluster::{Server, Spec};
+use fluss_cluster::{Cluster, Server, Spec};
+use fluss_rpc::net::{self, ServerAddress};
+use fluss_rpc::proto;
 use tokio::time::Instant;
 
-use crate::{PATIENCE, connect, create, options, run, start};
+use crate::{PATIENCE, connect, create, options, run, start_alone};
+
+/// How soon everything goes on when a leader was killed.
+const RECOVERY: Duration = Duration::from_secs(10);
 
 fn numbers() -> Schema {
     Schema::builder()
@@ -49,6 +54,25 @@ impl Found {
     }
 }
 
+/// The server that leads the first bucket of a table.
+async fn leader<'c>(cluster: &'c Cluster, table: &TableInfo) -> &'c Server {
+    let any: ServerAddress = cluster.bootstrap().split(',').next().unwrap().parse().unwrap();
+    let connection = net::Connection::connect(&any, &net::ConnectOptions::default())
+        .await
+        .unwrap();
+    let request = proto::MetadataRequest {
+        table_path: vec![proto::PbTablePath {
+            database_name: table.path.database().to_owned(),
+            table_name: table.path.table().to_owned(),
+        }],
+        ..Default::default()
+    };
+    let answer = connection.request(&request).await.unwrap();
+    let first = &answer.table_metadata[0].bucket_metadata[0];
+    let id = first.leader_id.expect("a bucket has a leader");
+    cluster.tablet_server(u32::try_from(id).unwrap()).unwrap()
+}
+
 /// Appends a row and waits for what becomes of it.
 async fn append(writer: &AppendWriter, id: i64) -> fluss_client::Result<Option<i64>> {
     writer.append(&[Datum::BigInt(id)]).await.unwrap().wait().await
@@ -58,7 +82,7 @@ async fn append(writer: &AppendWriter, id: i64) -> fluss_client::Result<Option<i
 /// scanner say meanwhile, and do afterwards.
 fn a_stopped_server(servers: u16) {
     let spec = Spec::new().tablet_servers(servers.into());
-    let cluster = start(spec.property("zookeeper.client.session-timeout", "60 s"));
+    let cluster = start_alone(spec.property("zookeeper.client.session-timeout", "60 s"));
     run(async {
         let mut options = options(&cluster);
         options.request_timeout = Duration::from_secs(2);
@@ -156,8 +180,7 @@ fn one_stopped_server_of_three_is_told_too() {
 fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_there_once() {
     const ROUNDS: u32 = 10;
     const ROWS: i64 = 2_000;
-    const RECOVERY: Duration = Duration::from_secs(10);
-    let cluster = start(Spec::new().tablet_servers(3));
+    let cluster = start_alone(Spec::new().tablet_servers(3));
     run(async {
         let connection = connect(&cluster).await;
         let table = create(&connection, numbers(), 3, &[]).await;
@@ -166,7 +189,7 @@ fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_th
         scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
         let (mut found, mut acknowledged) = (Found::default(), BTreeSet::new());
         for round in 0..ROUNDS {
-            let server = cluster.tablet_server(round % 3).unwrap();
+            let server = leader(&cluster, table.info()).await;
             let first = i64::from(round) * 2 * ROWS;
             let mut killed = Instant::now();
             for id in first..first + 2 * ROWS {

@@ -10,12 +10,12 @@ use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fluss_client::ErrorKind;
 use fluss_client::types::{DataType, Datum, Kind};
-use fluss_cluster::{Cluster, Spec};
+use fluss_cluster::Spec;
 use fluss_tests::arbitrary::{Options, data_type};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{connect, run, start};
+use crate::{Running, connect, run, start};
 use aggregates::Function;
 use column::Column;
 use model::{Engine, Mode, Rules};
@@ -28,8 +28,8 @@ const ENGINE: &str = "table.merge-engine";
 const VERSION: &str = "table.merge-engine.versioned.ver-column";
 
 /// The cluster of the tests here that run at the same time.
-fn cluster() -> Arc<Cluster> {
-    static CLUSTER: Mutex<Weak<Cluster>> = Mutex::new(Weak::new());
+fn cluster() -> Arc<Running> {
+    static CLUSTER: Mutex<Weak<Running>> = Mutex::new(Weak::new());
     let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
         let cluster = Arc::new(start(Spec::new().tablet_servers(3)));

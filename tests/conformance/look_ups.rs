@@ -5,10 +5,11 @@ use std::time::Duration;
 use fluss_client::types::{DataType, Datum, OwnedRow, Schema, TableDescriptor, TablePath};
 use fluss_client::{Connection, ErrorCode, ErrorKind, Lookuper, Table};
 use fluss_cluster::{Cluster, Server, Spec};
+use futures::poll;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::{PATIENCE, connect, options, run, start};
+use crate::{PATIENCE, connect, options, run, start, start_alone};
 
 const ROWS: i64 = 1_000;
 
@@ -70,7 +71,7 @@ fn cancelled_and_held_up_look_ups_disturb_no_others() {
             let key = [Datum::BigInt(7)];
             let mut held_up: Vec<_> = (0..3).map(|_| Box::pin(lookuper.lookup(&key))).collect();
             for look_up in &mut held_up {
-                assert!(timeout(Duration::ZERO, look_up).await.is_err());
+                assert!(poll!(look_up).is_pending());
             }
             timeout(PATIENCE / 3, look_up_at_once(&lookuper, |_| false))
                 .await
@@ -122,7 +123,7 @@ async fn impatient(cluster: &Cluster) -> Connection {
 
 #[test]
 fn look_ups_go_on_when_a_leader_that_stopped_is_replaced() {
-    let cluster = start(Spec::new().tablet_servers(3));
+    let cluster = start_alone(Spec::new().tablet_servers(3));
     run(async {
         let table = squares(&connect(&cluster).await, 3).await;
         let connection = impatient(&cluster).await;

@@ -9,12 +9,14 @@ mod look_ups;
 mod partitions;
 
 use std::future::Future;
+use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fluss_client::types::{Schema, TableDescriptor, TablePath};
 use fluss_client::{ClientOptions, Connection, Credentials, LogScanner, Table};
 use fluss_cluster::{Cluster, Spec};
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -28,8 +30,40 @@ fn run<T>(test: impl Future<Output = T>) -> T {
         .block_on(test)
 }
 
-fn start(spec: Spec) -> Cluster {
-    Cluster::start(spec).unwrap()
+/// A cluster, and its share of the machine.
+struct Running {
+    cluster: Cluster,
+    _share: SemaphorePermit<'static>,
+}
+
+impl Deref for Running {
+    type Target = Cluster;
+
+    fn deref(&self) -> &Cluster {
+        &self.cluster
+    }
+}
+
+/// Starts a cluster beside those of other tests.
+fn start(spec: Spec) -> Running {
+    start_with(spec, 1)
+}
+
+/// Starts a cluster that has the machine to itself: for tests of what servers that stop and die cost, in seconds.
+fn start_alone(spec: Spec) -> Running {
+    start_with(spec, SHARES)
+}
+
+const SHARES: u32 = 1_000;
+
+fn start_with(spec: Spec, shares: u32) -> Running {
+    static MACHINE: Semaphore = Semaphore::const_new(SHARES as usize);
+    let share = run(MACHINE.acquire_many(shares)).unwrap();
+    let cluster = Cluster::start(spec).unwrap();
+    Running {
+        cluster,
+        _share: share,
+    }
 }
 
 /// The default options for a cluster; as its super user, if it wants to know who comes.
