@@ -32,6 +32,10 @@ BUCKETS = 3
 COLUMNS = {"id": "BIGINT", "name": "STRING", "value": "DOUBLE", "at": "TIMESTAMP(6)"}
 # What a warm-up does of the job that it warms up for.
 WARM_UP = 0.2
+# The rows of the log table that is read.
+LOGGED = 6_000_000
+# The keys of the primary-key table that is read. Each was written twice: three records of the changelog.
+KEYS = 300_000
 
 
 @dataclass(frozen=True)
@@ -50,10 +54,12 @@ OPERATIONS = [
     Operation("append_arrow", 6_000_000, floor="encode"),
     Operation("append_one", 30),
     Operation("scan_rows", 1_500_000, reads=True),
-    Operation("scan_arrow", 6_000_000, floor="decode", reads=True),
-    Operation("scan_projected", 6_000_000, reads=True),
-    Operation("upsert_rows", 300_000, keyed=True),
-    Operation("upsert_arrow", 300_000, keyed=True),
+    Operation("scan_arrow", LOGGED, floor="decode", reads=True),
+    Operation("scan_projected", LOGGED, reads=True),
+    Operation("upsert_rows", KEYS, keyed=True),
+    Operation("upsert_arrow", KEYS, keyed=True),
+    Operation("changelog_rows", 3 * KEYS, reads=True, keyed=True),
+    Operation("changelog_arrow", 3 * KEYS, reads=True, keyed=True),
     Operation("lookup_one", 60, floor="lookup", reads=True, keyed=True),
     Operation("lookup_1000", 100_000, reads=True, keyed=True),
     Operation("lookup_many", 50_000, reads=True, keyed=True),
@@ -133,7 +139,7 @@ class Bench:
     def measure(self, client: str, operation: Operation) -> Json | None:
         """The result of one job; nothing if the client does not offer the operation."""
         table = self._table_to_read(client, operation) if operation.reads else self._new_table(operation.keyed)
-        rows = self._rows(operation)
+        rows = self._scaled(operation.rows)
         job = {"bootstrap": self._bootstrap, "database": DATABASE, "table": table, "batch_rows": 10_000}
         job["stored"] = self._stored(operation.keyed)
         with (CLIENTS | {"floor": lambda: ours("bench-floors")})[client]() as peer:
@@ -149,8 +155,8 @@ class Bench:
             self._connection.get_admin().drop_table(f"{DATABASE}.{table}")
         return result
 
-    def _rows(self, operation: Operation) -> int:
-        return max(1, int(operation.rows * self._scale))
+    def _scaled(self, rows: int) -> int:
+        return max(1, int(rows * self._scale))
 
     def _new_table(self, keyed: bool) -> str:
         name = f"bench_{next(self._numbers)}"
@@ -165,7 +171,7 @@ class Bench:
 
     def _stored(self, keyed: bool) -> int:
         """How many rows there are in a table that is read."""
-        return max(self._rows(other) for other in OPERATIONS if other.keyed == keyed)
+        return self._scaled(KEYS if keyed else LOGGED)
 
     def _table_to_read(self, client: str, operation: Operation) -> str:
         """A table that was filled by the client, or by another that puts keys into the same buckets."""
@@ -176,13 +182,13 @@ class Bench:
             self._filled[purpose] = table = self._new_table(operation.keyed)
             job = {"database": DATABASE, "table": table, "rows": self._stored(operation.keyed), "batch_rows": 10_000}
             with CLIENTS[filler]() as peer:
-                op = "upsert_rows" if operation.keyed else "append_arrow"
-                peer.ask(op=op, bootstrap=self._bootstrap, **job)
+                for op in ("upsert_rows", "upsert_rows") if operation.keyed else ("append_arrow",):
+                    peer.ask(op=op, bootstrap=self._bootstrap, **job)
         return self._filled[purpose]
 
     def _check(self, operation: Operation, result: Json) -> None:
         """Every row once: the whole table is read, so the sum of its ids is known."""
-        rows = self._rows(operation)
+        rows = self._scaled(operation.rows)
         whole = operation.reads and not operation.keyed and rows == self._stored(False)
         if whole and result["sum_id"] != rows * (rows - 1) // 2:
             raise SystemExit(f"{result['client']}: {operation.name} read something else than was written: {result}")

@@ -93,6 +93,23 @@ def _scan_batches(job: Json, scan: fluss.TableScan) -> Json:
     return {"rows": rows, "sum_id": total, **clock.stop()}
 
 
+def changelog_rows(job: Json, table: fluss.Table) -> Json:
+    return scan_rows(job, table)
+
+
+def changelog_arrow(job: Json, table: fluss.Table) -> Json:
+    """Changes with their types, offsets and times as columns."""
+    clock = Clock()
+    scanner = table.new_scan().create_log_scanner()
+    scanner.subscribe_from_beginning()
+    rows = total = 0
+    while rows < job["rows"]:
+        polled = pa.table(scanner.poll_arrow(POLL_MS))
+        rows += polled.num_rows
+        total += pc.sum(polled["id"]).as_py() or 0
+    return {"rows": rows, "sum_id": total, **clock.stop()}
+
+
 def upsert_rows(job: Json, table: fluss.Table) -> Json:
     writer = table.new_upsert().create_writer()
     clock = Clock()
@@ -166,7 +183,8 @@ JOBS = {
     function.__name__: function
     for function in (
         *(append_arrow, append_rows, append_one, scan_arrow, scan_rows, scan_projected),
-        *(upsert_rows, upsert_arrow, lookup_one, lookup_1000, lookup_many),
+        *(changelog_rows, changelog_arrow, upsert_rows, upsert_arrow),
+        *(lookup_one, lookup_1000, lookup_many),
     )
 }
 

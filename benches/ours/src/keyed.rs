@@ -3,12 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow::array::{Int64Array, RecordBatch};
+use arrow::array::{AsArray, Int64Array, RecordBatch};
+use arrow::datatypes::Int64Type;
 use bench_peer::{Clock, Job, Measured, Outcome, rows};
 use fluss_client::types::Datum;
-use fluss_client::{Lookuper, Table};
+use fluss_client::{LogScanner, Lookuper, StartOffset, Table};
 
-use crate::row;
+use crate::{POLL, row};
 
 /// How many look-ups wait at the same time.
 const IN_FLIGHT: usize = 1_000;
@@ -34,6 +35,22 @@ pub(crate) async fn upsert_arrow(job: &Job, table: &Table) -> Outcome<Measured> 
     }
     writer.flush().await?;
     Ok(Measured::new(job.rows, &clock))
+}
+
+/// Changes as Arrow, with their types, offsets and times as columns.
+pub(crate) async fn changelog(job: &Job, scanner: LogScanner) -> Outcome<Measured> {
+    let clock = Clock::start();
+    scanner.subscribe_all(StartOffset::Earliest).await?;
+    let (mut rows, mut sum) = (0, 0);
+    while rows < job.rows {
+        for polled in scanner.poll_arrow(POLL).await? {
+            let changes = polled.changelog()?;
+            let ids = changes.column(rows::column::ID).as_primitive::<Int64Type>();
+            sum += ids.values().iter().sum::<i64>();
+            rows += ids.values().len() as i64;
+        }
+    }
+    Ok(Measured::new(rows, &clock).sum_id(sum))
 }
 
 /// One after the other.

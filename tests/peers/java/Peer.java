@@ -405,7 +405,7 @@ public final class Peer {
             switch (job.get("op").asText()) {
                 case "append_rows" -> append(job, result);
                 case "append_one" -> appendOne(job, result);
-                case "scan_rows" -> scan(job, result, new int[] {0, 1, 2, 3});
+                case "scan_rows", "changelog_rows" -> scan(job, result, new int[] {0, 1, 2, 3});
                 case "scan_projected" -> scan(job, result, new int[] {0, 2});
                 case "upsert_rows" -> upsert(job, result);
                 case "lookup_one" -> lookUp(job, result, 1);
