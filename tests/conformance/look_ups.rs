@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use fluss_client::types::{DataType, Datum, OwnedRow, Schema, TableDescriptor, TablePath};
+use arrow::array::{Array, RecordBatch};
+use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
+use fluss_client::types::{DataType, Datum, OwnedRow, PartitionSpec, Schema, TableDescriptor, TablePath};
 use fluss_client::{Connection, ErrorCode, ErrorKind, Lookuper, Table};
 use fluss_cluster::{Cluster, Server, Spec};
 use futures::poll;
@@ -173,4 +175,142 @@ async fn expect_replacement(lookuper: &Lookuper) {
     for (id, row) in (0..).zip(rows) {
         assert_eq!(row, Some(square(id)));
     }
+}
+
+/// Visits of a page by day and land: partitioned by the land, looked up by day too.
+async fn visits(connection: &Connection) -> Table {
+    let schema = Schema::builder()
+        .column("day", DataType::int())
+        .column("land", DataType::string())
+        .column("page", DataType::string())
+        .column("count", DataType::big_int())
+        .primary_key(["day", "land", "page"])
+        .build()
+        .unwrap();
+    let descriptor = TableDescriptor::builder(schema)
+        .partitioned_by(["land"])
+        .distributed_by(3, ["day"]);
+    let path = TablePath::new("fluss", "visits");
+    let admin = connection.admin();
+    admin
+        .create_table(&path, &descriptor.build().unwrap(), false)
+        .await
+        .unwrap();
+    connection.table(&path).await.unwrap()
+}
+
+fn visit(day: i32, land: &'static str, page: &'static str) -> OwnedRow {
+    vec![
+        Datum::Int(day),
+        land.into(),
+        page.into(),
+        Datum::BigInt(i64::from(day) * 7),
+    ]
+}
+
+#[test]
+fn look_ups_find_rows_in_their_partitions() {
+    let cluster = start(Spec::new());
+    run(async {
+        let connection = connect(&cluster).await;
+        let table = visits(&connection).await;
+        let writer = table.upsert_writer().unwrap();
+        let rows = || {
+            (0..20).flat_map(|day| ["de", "fr"].map(|land| [visit(day, land, "a"), visit(day, land, "b")]))
+        };
+        for row in rows().flatten() {
+            writer.upsert(&row).await.unwrap();
+        }
+        writer.flush().await.unwrap();
+        // A connection that knows of no partition yet.
+        let connection = connect(&cluster).await;
+        let table = connection.table(&table.info().path).await.unwrap();
+
+        let lookuper = table.lookup().lookuper().unwrap();
+        let wanted = || rows().flatten().chain((0..20).map(|day| visit(day, "it", "a")));
+        let keys: Vec<OwnedRow> = wanted().map(|row| row[..3].to_vec()).collect();
+        let expected: Vec<_> = wanted()
+            .map(|row| (row[1] != Datum::from("it")).then_some(row))
+            .collect();
+        assert_eq!(lookuper.lookup_many(&keys).await.unwrap(), expected);
+        for (key, row) in keys.iter().zip(&expected) {
+            assert_eq!(lookuper.lookup(key).await.unwrap(), *row);
+        }
+        let found = lookuper.lookup_arrow(&key_batch(&lookuper, &keys)).await.unwrap();
+        assert_eq!((found.num_rows(), found.column(3).null_count()), (keys.len(), 20));
+
+        for columns in [["land", "day"], ["day", "land"]] {
+            let prefixes = table.lookup().prefix_lookuper(&columns).unwrap();
+            let by = |day: i32, land: &'static str| match columns {
+                ["land", _] => [land.into(), Datum::Int(day)],
+                _ => [Datum::Int(day), land.into()],
+            };
+            let found = prefixes.lookup(&by(7, "fr")).await.unwrap();
+            assert_eq!(found, [visit(7, "fr", "a"), visit(7, "fr", "b")]);
+            assert!(prefixes.lookup(&by(7, "it")).await.unwrap().is_empty());
+            assert!(prefixes.lookup(&by(99, "fr")).await.unwrap().is_empty());
+        }
+        let refused = table.lookup().prefix_lookuper(&["day"]).unwrap_err().to_string();
+        assert!(refused.contains("(land, day), not by (day)"), "{refused}");
+        let refused = table.lookup().insert_if_not_exists().lookuper().unwrap_err();
+        assert!(refused.to_string().contains("partitioned"), "{refused}");
+        let refused = lookuper
+            .lookup(&[Datum::Int(1), Datum::Null, "a".into()])
+            .await
+            .unwrap_err();
+        assert!(refused.to_string().contains("'land'"), "{refused}");
+    });
+}
+
+fn key_batch(lookuper: &Lookuper, keys: &[OwnedRow]) -> RecordBatch {
+    let mut columns = ColumnsBuilder::new(lookuper.key_type(), keys.len());
+    for key in keys {
+        columns.append(key).unwrap();
+    }
+    with_schema(&columns.finish().unwrap(), &user_schema(lookuper.key_type())).unwrap()
+}
+
+#[test]
+fn a_partition_that_is_dropped_has_no_rows_until_there_are_new_ones() {
+    let cluster = start(Spec::new());
+    run(async {
+        let connection = connect(&cluster).await;
+        let table = visits(&connection).await;
+        let writer = table.upsert_writer().unwrap();
+        let lookuper = table.lookup().lookuper().unwrap();
+        let key = |land| [Datum::Int(3), Datum::from(land), Datum::from("a")];
+        for round in 0..3 {
+            for land in ["de", "fr"] {
+                assert_eq!(
+                    lookuper.lookup(&key(land)).await.unwrap().is_some(),
+                    round > 0 && land == "fr"
+                );
+                writer.upsert(&visit(3, land, "a")).await.unwrap();
+            }
+            writer.flush().await.unwrap();
+            for land in ["de", "fr"] {
+                assert_eq!(
+                    lookuper.lookup(&key(land)).await.unwrap(),
+                    Some(visit(3, land, "a"))
+                );
+            }
+            let spec = PartitionSpec::new([("land", "de")]);
+            let admin = connection.admin();
+            admin
+                .drop_partition(&table.info().path, &spec, false)
+                .await
+                .unwrap();
+            let gone = async {
+                // The server takes a moment to drop it.
+                while lookuper.lookup_many(&[key("de"), key("fr")]).await.unwrap()
+                    != [None, Some(visit(3, "fr", "a"))]
+                {
+                    tokio::task::yield_now().await;
+                }
+            };
+            timeout(PATIENCE / 3, gone)
+                .await
+                .expect("it is found out at once");
+        }
+    });
 }

@@ -8,6 +8,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 
 use crate::client::error::{Error, ErrorKind, Result};
 use crate::client::{Connection, retry};
+use crate::id::TableBucket;
 use crate::types::TablePath;
 
 /// The attempts at one call, within its deadline.
@@ -17,7 +18,7 @@ pub(super) struct Attempts<'c> {
     pub(super) deadline: Instant,
     /// Of the metadata that the present attempt goes by.
     pub(super) generation: u64,
-    pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+    pauses: Option<Box<dyn Iterator<Item = Duration> + Send + Sync>>,
 }
 
 impl<'c> Attempts<'c> {
@@ -31,8 +32,8 @@ impl<'c> Attempts<'c> {
         }
     }
 
-    /// Returns the error if nothing can help, and otherwise once it is time to try again.
-    pub(super) async fn after(&mut self, error: Error) -> Result<()> {
+    /// Returns the error if nothing can help, and otherwise once it is time to try again, with these buckets.
+    pub(super) async fn after(&mut self, error: Error, buckets: &[TableBucket]) -> Result<()> {
         let remedy = remedy(&error);
         if remedy == Retry::No {
             return Err(error);
@@ -40,11 +41,11 @@ impl<'c> Attempts<'c> {
         let next = Instant::now() + self.pause();
         if next >= self.deadline {
             if remedy == Retry::RefreshMetadata {
-                self.refresh_for_others();
+                self.refresh_for_others(buckets);
             }
             return Err(error);
         }
-        if remedy == Retry::RefreshMetadata && self.refresh().await.is_gone(&error) {
+        if remedy == Retry::RefreshMetadata && self.refresh(buckets).await.is_gone(&error) {
             return Err(error);
         }
         sleep_until(next).await;
@@ -58,23 +59,23 @@ impl<'c> Attempts<'c> {
         pauses.next().unwrap_or_default()
     }
 
-    fn refresh(&self) -> impl Future<Output = Refreshed> + Send + use<'c> {
-        let refreshed = self.connection.refresh(Some(self.path), self.generation);
-        let refreshed = timeout_at(self.deadline, refreshed);
-        async {
-            match refreshed.await {
-                Ok(Err(error)) if !error.is_retriable() => Refreshed::Refused,
-                // What was not found out now is tried again with the next attempt.
-                _ => Refreshed::Tried,
-            }
+    async fn refresh(&self, buckets: &[TableBucket]) -> Refreshed {
+        let refreshed = self
+            .connection
+            .refresh_buckets(self.path, buckets, self.generation);
+        match timeout_at(self.deadline, refreshed).await {
+            Ok(Err(error)) if !error.is_retriable() => Refreshed::Refused,
+            // What was not found out now is tried again with the next attempt.
+            _ => Refreshed::Tried,
         }
     }
 
     /// The leader has not answered this call. It may lead no more: the calls to come should know.
-    fn refresh_for_others(&self) {
+    fn refresh_for_others(&self, buckets: &[TableBucket]) {
         let (connection, path, generation) = (self.connection.clone(), self.path.clone(), self.generation);
+        let buckets = buckets.to_vec();
         tokio::spawn(async move {
-            if let Err(error) = connection.refresh(Some(&path), generation).await {
+            if let Err(error) = connection.refresh_buckets(&path, &buckets, generation).await {
                 tracing::debug!(table = %path, %error, "no metadata");
             }
         });
@@ -98,6 +99,8 @@ impl Refreshed {
 /// What can be done about an error. One without a code is of a connection or a deadline.
 fn remedy(error: &Error) -> Retry {
     match error.code() {
+        // There may be another of its name.
+        Some(ErrorCode::PARTITION_NOT_EXISTS) => Retry::RefreshMetadata,
         Some(code) => code.retry(),
         None if error.is_retriable() || is_bystander(error) => Retry::RefreshMetadata,
         None => Retry::No,

@@ -1,6 +1,6 @@
 //! Look-ups of one key and of many, each tried again while that can help.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -68,47 +68,77 @@ impl<Q: Query> Engine<Q> {
     }
 
     /// Looks one key up, together with others that are looked up meanwhile.
-    pub(super) async fn one(&self, key: Located, deadline: Instant) -> Result<Q::Found> {
+    pub(super) async fn one(&self, mut key: Located, deadline: Instant) -> Result<Q::Found> {
         let mut attempts = self.attempts(deadline);
         loop {
-            let error = match self.sender.one(key.clone(), &mut attempts).await {
+            let error = match self.try_one(&mut key, &mut attempts).await {
                 Ok(found) => return Ok(found),
                 Err(error) => error,
             };
-            attempts.after(error).await?;
+            attempts.after(error, &[key.bucket]).await?;
         }
     }
 
+    async fn try_one(&self, key: &mut Located, attempts: &mut Attempts<'_>) -> Result<Q::Found> {
+        if !self.sender.place(key, attempts.deadline).await? {
+            return Ok(Q::Found::default());
+        }
+        self.sender.one(key, attempts).await
+    }
+
     /// Looks many keys up at once. What is found is in their order.
-    pub(super) async fn many(&self, keys: &[Located], deadline: Instant) -> Result<Vec<Q::Found>> {
+    pub(super) async fn many(&self, mut keys: Vec<Located>, deadline: Instant) -> Result<Vec<Q::Found>> {
         let mut found: Vec<Option<Q::Found>> = keys.iter().map(|_| None).collect();
         let mut open: Vec<usize> = (0..keys.len()).collect();
         let mut attempts = self.attempts(deadline);
         while !open.is_empty() {
-            let error = match self.requests(keys, &open, &mut attempts).await {
-                Ok(requests) => self.ask_all(keys, &mut found, requests, deadline).await,
-                Err(error) => Some(error),
-            };
+            let error = self.try_many(&mut keys, &mut found, &open, &mut attempts).await;
             open.retain(|index| found.get(*index).is_some_and(Option::is_none));
             if let Some(error) = error {
-                attempts.after(error).await?;
+                let buckets = open.iter().filter_map(|index| keys.get(*index));
+                let buckets: BTreeSet<_> = buckets.map(|key| key.bucket).collect();
+                attempts.after(error, &Vec::from_iter(buckets)).await?;
             }
         }
         Ok(found.into_iter().flatten().collect())
+    }
+
+    /// Fills in what is found of the open keys. Returns an error if there was any.
+    async fn try_many(
+        &self,
+        keys: &mut [Located],
+        found: &mut [Option<Q::Found>],
+        open: &[usize],
+        attempts: &mut Attempts<'_>,
+    ) -> Option<Error> {
+        let missing = match self.sender.place_all(keys, open, attempts.deadline).await {
+            Ok(missing) => missing,
+            Err(error) => return Some(error),
+        };
+        for index in &missing {
+            if let Some(place) = found.get_mut(*index) {
+                *place = Some(Q::Found::default());
+            }
+        }
+        let placed = open.iter().filter(|index| !missing.contains(index));
+        match self.requests(keys, placed, attempts).await {
+            Ok(requests) => self.ask_all(keys, found, requests, attempts.deadline).await,
+            Err(error) => Some(error),
+        }
     }
 
     /// The positions of keys by request: of one server, and not too many.
     async fn requests(
         &self,
         keys: &[Located],
-        open: &[usize],
+        open: impl Iterator<Item = &usize>,
         attempts: &mut Attempts<'_>,
     ) -> Result<Vec<Request>> {
         let limits = self.sender.limits();
         let mut by_bucket: BTreeMap<TableBucket, Vec<usize>> = BTreeMap::new();
         for index in open {
-            if let Some((bucket, _)) = keys.get(*index) {
-                by_bucket.entry(*bucket).or_default().push(*index);
+            if let Some(key) = keys.get(*index) {
+                by_bucket.entry(key.bucket).or_default().push(*index);
             }
         }
         let mut requests: Vec<Request> = Vec::new();
@@ -120,7 +150,7 @@ impl<Q: Query> Engine<Q> {
                 .entry(server.clone())
                 .or_insert_with(|| Request::new(server.clone()));
             for index in indexes {
-                let bytes = keys.get(index).map_or(0, |(_, key)| key.len());
+                let bytes = keys.get(index).map_or(0, |key| key.key.len());
                 let is_full = request.keys >= limits.keys || request.bytes + bytes > limits.bytes;
                 if is_full && request.keys > 0 {
                     requests.push(std::mem::replace(request, Request::new(server.clone())));
@@ -140,7 +170,7 @@ impl<Q: Query> Engine<Q> {
         requests: Vec<Request>,
         deadline: Instant,
     ) -> Option<Error> {
-        let key = |index: &usize| keys.get(*index).map(|(_, key)| key.clone()).unwrap_or_default();
+        let key = |index: &usize| keys.get(*index).map(|key| key.key.clone()).unwrap_or_default();
         let asked = requests.iter().map(|request| {
             let buckets = request.buckets.iter();
             let keys = buckets.map(|(bucket, indexes)| (*bucket, indexes.iter().map(key).collect()));

@@ -7,16 +7,26 @@ use crate::arrow::ArrowRows;
 use crate::client::shape::Shape;
 use crate::error::ValueError;
 use crate::id::TableBucket;
-use crate::row::{BucketFunction, KeyEncoder};
-use crate::types::{InvalidDefinition, Row, RowType, TableInfo};
+use crate::row::{BucketFunction, KeyEncoder, partition_name};
+use crate::types::{InvalidDefinition, PartitionName, Row, RowType, TableInfo};
 
 /// A key and where it is.
-pub(super) type Located = (TableBucket, Bytes);
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Located {
+    /// Its partition by name, in a partitioned table.
+    pub(super) partition: Option<PartitionName>,
+    /// Its bucket. Which partition that is in is found out later, in `places`.
+    pub(super) bucket: TableBucket,
+    /// Its bytes.
+    pub(super) key: Bytes,
+}
 
 /// Finds the buckets of keys.
 #[derive(Debug)]
 pub(super) struct Keys {
     shape: Shape,
+    /// The type of the table's rows, and the positions of its partition keys.
+    partition: (RowType, Vec<usize>),
     key: KeyEncoder,
     bucket: KeyEncoder,
     function: BucketFunction,
@@ -31,19 +41,23 @@ impl Keys {
         Self::new(info, info.schema().primary_key(), key)
     }
 
-    /// The columns of the bucket key, with which primary keys begin.
+    /// The columns of the bucket key, with which primary keys begin, in their order; among them, anywhere, those that
+    /// the table is partitioned by (`behaviour.md` §5.3).
     pub(super) fn prefix<S: AsRef<str>>(info: &TableInfo, columns: &[S]) -> Result<Self, InvalidDefinition> {
         let key = KeyEncoder::prefix(info, info.row_type())?;
-        let expected = info.descriptor.bucket_keys();
-        let given: Vec<&str> = columns.iter().map(AsRef::as_ref).collect();
-        if given != expected {
+        let (partition, bucket) = (info.descriptor.partition_keys(), info.descriptor.bucket_keys());
+        let is_partition = |column: &&String| partition.contains(column);
+        let given: Vec<String> = columns.iter().map(|column| column.as_ref().to_owned()).collect();
+        let rest = given.iter().filter(|column| !is_partition(column));
+        if given.iter().filter(is_partition).count() != partition.len() || !rest.eq(bucket) {
+            let expected: Vec<_> = partition.iter().chain(bucket).map(String::as_str).collect();
             return Err(InvalidDefinition::new(format!(
-                "rows are looked up by the bucket key ({}), not by ({})",
+                "rows are looked up by the partition and bucket keys ({}), not by ({})",
                 expected.join(", "),
                 given.join(", ")
             )));
         }
-        Self::new(info, expected, key)
+        Self::new(info, &given, key)
     }
 
     fn new(info: &TableInfo, columns: &[String], key: KeyEncoder) -> Result<Self, InvalidDefinition> {
@@ -51,6 +65,10 @@ impl Keys {
             .ok_or_else(|| InvalidDefinition::new("the table has no bucket key"))?;
         Ok(Self {
             shape: Shape::named(info.row_type(), columns)?,
+            partition: (
+                info.row_type().clone(),
+                info.schema().indexes_of(info.descriptor.partition_keys())?,
+            ),
             key,
             bucket,
             function: info.lake_format().into(),
@@ -75,7 +93,15 @@ impl Keys {
             bytes.clear();
             self.key.encode(&row, &mut bytes)?;
         }
-        Ok((TableBucket { bucket, ..self.table }, bytes.into()))
+        let (row_type, partition) = &self.partition;
+        let is_partitioned = !partition.is_empty();
+        Ok(Located {
+            partition: is_partitioned
+                .then(|| partition_name(row_type, partition, &row))
+                .transpose()?,
+            bucket: TableBucket { bucket, ..self.table },
+            key: bytes.into(),
+        })
     }
 
     /// The keys in the columns of a batch. Other columns are passed over.

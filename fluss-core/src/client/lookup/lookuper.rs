@@ -39,7 +39,7 @@ impl LookupBuilder {
     ///
     /// # Errors
     ///
-    /// A table without primary key; columns beside the key that take no null, where missing rows are to be inserted.
+    /// A table without primary key; a partitioned table, or columns beside the key that take no null, where missing rows are to be inserted.
     pub fn lookuper(self) -> Result<Lookuper> {
         let info = self.table.shared_info();
         check_table(&info)?;
@@ -61,7 +61,8 @@ impl LookupBuilder {
     }
 
     /// A lookuper of all rows whose primary keys begin with the same values of these columns: those of the table's
-    /// bucket key, which has to be a proper beginning of the primary key.
+    /// bucket key, which has to be a proper beginning of the primary key, and among them those that the table is
+    /// partitioned by.
     ///
     /// # Errors
     ///
@@ -95,13 +96,16 @@ fn check_table(info: &TableInfo) -> Result<()> {
     if !info.has_primary_key() {
         return refuse("the table has no primary key to look rows up by");
     }
-    if info.is_partitioned() {
-        return refuse("the table is partitioned, which look-ups do not support yet");
-    }
     Ok(())
 }
 
 fn check_insert(info: &TableInfo) -> Result<(), InvalidDefinition> {
+    if info.is_partitioned() {
+        // `behaviour.md` §5.2: it would be inserted where nobody looks.
+        return Err(InvalidDefinition::new(
+            "the table is partitioned: servers insert no missing rows there",
+        ));
+    }
     let schema = info.schema();
     let takes_no_null = schema.columns().iter().find(|column| {
         !column.data_type.is_nullable()
@@ -165,7 +169,7 @@ impl Lookuper {
         self.inner.values.schema()
     }
 
-    /// The row of a key, if there is one.
+    /// The row of a key, if there is one. There is none in a partition that does not exist.
     ///
     /// # Errors
     ///
@@ -206,7 +210,7 @@ impl Lookuper {
             .collect::<Result<_, _>>()
             .map_err(|error| self.inner.refusal(error))?;
         let deadline = self.inner.deadline();
-        let values = self.inner.engine.many(&located, deadline).await?;
+        let values = self.inner.engine.many(located, deadline).await?;
         self.inner
             .values
             .prepare(values.iter().flatten(), deadline)
@@ -229,7 +233,7 @@ impl Lookuper {
         let located = self.inner.keys.locate_batch(keys);
         let located = located.map_err(|error| self.inner.refusal(error))?;
         let deadline = self.inner.deadline();
-        let values = self.inner.engine.many(&located, deadline).await?;
+        let values = self.inner.engine.many(located, deadline).await?;
         self.inner
             .values
             .prepare(values.iter().flatten(), deadline)

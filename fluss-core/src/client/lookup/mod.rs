@@ -3,6 +3,7 @@
 //! ```text
 //! lookuper ─▶ engine ─▶ sender ─▶ LOOKUP or PREFIX_LOOKUP to each leader ─▶ values ─▶ rows or columns
 //!               │          └ batcher: alone, or with which others
+//!               │ └ places: which partitions
 //!               └ attempts: again, or not
 //! ```
 //!
@@ -15,6 +16,7 @@ mod batcher;
 mod engine;
 mod keys;
 mod lookuper;
+mod places;
 mod query;
 mod sender;
 mod values;

@@ -53,8 +53,8 @@ pub(super) fn outcome<F>(
 
 /// A kind of look-up.
 pub(super) trait Query: Send + Sync + 'static {
-    /// What is found for a key.
-    type Found: Send + 'static;
+    /// What is found for a key. Nothing is the default.
+    type Found: Default + Send + 'static;
 
     /// The operation, as errors call it.
     const OPERATION: &'static str;

@@ -131,9 +131,8 @@ impl<Q: Query> Sender<Q> {
     }
 
     fn context(&self, bucket: TableBucket) -> Context {
-        Context::new(Q::OPERATION)
-            .table(&self.info.path)
-            .bucket(bucket.bucket)
+        let table = self.connection.cluster().physical(&self.info.path, &bucket);
+        Context::new(Q::OPERATION).physical(&table).bucket(bucket.bucket)
     }
 
     /// The leader of a bucket. The attempt goes by the metadata that names it.
@@ -161,9 +160,10 @@ impl<Q: Query> Sender<Q> {
     /// Looks a key up: by itself if nothing is on its way to the leader, and else together with others.
     pub(super) async fn one(
         self: &Arc<Self>,
-        (bucket, key): Located,
+        Located { bucket, key, .. }: &Located,
         attempts: &mut Attempts<'_>,
     ) -> Result<Q::Found> {
+        let bucket = *bucket;
         let server = &self.leader(bucket, attempts).await?;
         let (answer, waiting) = oneshot::channel();
         let want = Want {
@@ -175,7 +175,7 @@ impl<Q: Query> Sender<Q> {
         match entry {
             Entry::Alone => {
                 let _alone = Alone { sender: self, server };
-                return self.alone(server, bucket, key, attempts.deadline).await;
+                return self.alone(server, bucket, key.clone(), attempts.deadline).await;
             }
             Entry::Lane(want) => self.open_lane(server, want),
             Entry::Waits => {}
