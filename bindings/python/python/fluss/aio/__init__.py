@@ -299,11 +299,16 @@ class TableLookup:
         self._insert_if_not_exists = insert_if_not_exists
 
     def insert_if_not_exists(self) -> "TableLookup":
-        """Inserts a row for a key that has none: None beside the key, but for an auto-increment column."""
+        """Inserts a row for a key that has none: None beside the key, but for an auto-increment column.
+
+        Not in a partitioned table, nor where columns beside the key take no None.
+        """
         return TableLookup(self._core, True)
 
     def lookup_by(self, columns: Iterable[str | int]) -> "TablePrefixLookup":
-        """Looks up all rows whose primary keys begin with the same values of these columns, the table's bucket key."""
+        """Looks up all rows whose primary keys begin with the same values of these columns: the table's bucket key, and
+        among them the columns that it is partitioned by.
+        """
         return TablePrefixLookup(self._core, list(columns))
 
     def create_lookuper(self) -> "Lookuper":
@@ -335,7 +340,7 @@ class Lookuper:
         self._core = core
 
     async def lookup(self, key: Key) -> dict[str, Any] | None:
-        """The row of a key, or None."""
+        """The row of a key, or None; there is none in a partition that does not exist."""
         return await self._core.lookup(key)
 
     async def lookup_many(self, keys: Iterable[Key]) -> list[dict[str, Any] | None]:
