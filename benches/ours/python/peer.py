@@ -14,7 +14,7 @@ import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "peer" / "python"))
 
-from bench_peer import MANY, POLL_MS, Calls, Clock, Json, batches, keys, peak_rss_kib, row
+from bench_peer import MANY, POLL_MS, Calls, Clock, Json, batches, keys, keys_in_time, peak_rss_kib, row
 
 
 def run(job: Json) -> Json:
@@ -132,11 +132,11 @@ def upsert_arrow(job: Json, table: fluss.Table) -> Json:
 def lookup_one(job: Json, table: fluss.Table) -> Json:
     lookuper = table.new_lookup().create_lookuper()
     clock, calls = Clock(), Calls()
-    for key in keys(job):
+    for key in keys_in_time(job, clock):
         with calls:
             found = lookuper.lookup([key])
         assert found is not None, f"key {key} was not found"
-    return {"rows": job["rows"], **clock.stop(), **calls.percentiles()}
+    return {"rows": len(calls), **clock.stop(), **calls.percentiles()}
 
 
 def lookup_1000(job: Json, table: fluss.Table) -> Json:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import itertools
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -23,8 +24,13 @@ class Clock:
     def __init__(self) -> None:
         self._wall, self._cpu = time.perf_counter(), time.process_time()
 
+    @property
+    def seconds(self) -> float:
+        """How long it runs."""
+        return time.perf_counter() - self._wall
+
     def stop(self) -> Json:
-        return {"seconds": time.perf_counter() - self._wall, "cpu_seconds": time.process_time() - self._cpu}
+        return {"seconds": self.seconds, "cpu_seconds": time.process_time() - self._cpu}
 
 
 class Calls:
@@ -38,6 +44,9 @@ class Calls:
 
     def __exit__(self, *_: object) -> None:
         self._taken.append(time.perf_counter() - self._begun)
+
+    def __len__(self) -> int:
+        return len(self._taken)
 
     def percentiles(self) -> Json:
         taken = sorted(self._taken)
@@ -66,6 +75,11 @@ def batches(job: Json) -> Iterator[pa.RecordBatch]:
 def keys(job: Json) -> Iterator[int]:
     """The keys that a job looks up: all over the table, of which ``stored`` says the number of rows."""
     return (index * 7_919 % job["stored"] for index in range(job["rows"]))
+
+
+def keys_in_time(job: Json, clock: Clock) -> Iterator[int]:
+    """The same, until the time of the job is up."""
+    return itertools.takewhile(lambda _: clock.seconds < job["seconds"], keys(job))
 
 
 def peak_rss_kib() -> int:

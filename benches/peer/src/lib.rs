@@ -28,6 +28,12 @@ pub struct Job {
     pub batch_rows: usize,
     #[serde(default)]
     pub stored: i64,
+    #[serde(default = "default_seconds")]
+    pub seconds: f64,
+}
+
+const fn default_seconds() -> f64 {
+    f64::INFINITY
 }
 
 fn default_batch_rows() -> usize {

@@ -2,8 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-/// What Linux counts processor time of a process in, a hundredth of a second.
-const TICK: f64 = 0.01;
+use rustix::time::{ClockId, clock_gettime};
 
 /// Wall clock and the processor time of the whole process.
 #[derive(Debug)]
@@ -28,9 +27,14 @@ impl Clock {
         }
     }
 
+    /// How long it runs.
+    pub fn seconds(&self) -> f64 {
+        self.wall.elapsed().as_secs_f64()
+    }
+
     pub(crate) fn stop(&self) -> Times {
         Times {
-            wall: self.wall.elapsed().as_secs_f64(),
+            wall: self.seconds(),
             cpu: cpu_seconds() - self.cpu,
         }
     }
@@ -52,14 +56,8 @@ pub(crate) fn peak_rss_kib() -> u64 {
         .unwrap_or(0)
 }
 
-/// `utime` and `stime`, the 12th and 13th field after the name of the program.
+/// User and system time of all threads.
 fn cpu_seconds() -> f64 {
-    let stat = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
-    let fields = stat.rsplit_once(") ").map_or("", |(_, fields)| fields);
-    let ticks = fields
-        .split(' ')
-        .skip(11)
-        .take(2)
-        .filter_map(|field| field.parse::<f64>().ok());
-    ticks.sum::<f64>() * TICK
+    let time = clock_gettime(ClockId::ProcessCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec.unsigned_abs() as u32).as_secs_f64()
 }

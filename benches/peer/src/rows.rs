@@ -6,7 +6,7 @@ use arrow::array::{Float64Array, Int64Array, RecordBatch, StringArray, Timestamp
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::error::ArrowError;
 
-use crate::Job;
+use crate::{Clock, Job};
 
 /// 2024-01-01T00:00:00, in microseconds since the epoch.
 pub const FIRST_MICROS: i64 = 1_704_067_200_000_000;
@@ -67,4 +67,9 @@ pub fn keys(job: &Job) -> impl Iterator<Item = i64> {
     const STEP: i64 = 7_919;
     let stored = job.stored.max(1);
     (0..job.rows).map(move |index| index.wrapping_mul(STEP).rem_euclid(stored))
+}
+
+/// The same, until the time of the job is up.
+pub fn keys_in_time(job: &Job, clock: &Clock) -> impl Iterator<Item = i64> {
+    keys(job).take_while(|_| clock.seconds() < job.seconds)
 }

@@ -456,12 +456,14 @@ public final class Peer {
                 Semaphore free = new Semaphore(inFlight);
                 AtomicInteger missing = new AtomicInteger();
                 Clock clock = new Clock();
-                for (int i = 0; i < rows; i++) {
-                    int index = i;
+                double seconds = job.path("seconds").asDouble(Double.POSITIVE_INFINITY);
+                int asked = 0;
+                while (asked < rows && clock.seconds() < seconds) {
+                    int index = asked++;
                     free.acquire();
                     long begun = System.nanoTime();
                     GenericRow key = new GenericRow(1);
-                    key.setField(0, Math.floorMod(i * 7_919L, stored));
+                    key.setField(0, Math.floorMod(index * 7_919L, stored));
                     lookuper.lookup(key).whenComplete((found, failure) -> {
                         if (failure != null || found.getSingletonRow() == null) {
                             missing.incrementAndGet();
@@ -475,11 +477,11 @@ public final class Peer {
                 if (missing.get() > 0) {
                     throw new IllegalStateException(missing + " keys were not found");
                 }
+                result.put("rows", asked);
             }
             if (inFlight == 1) {
-                percentiles(nanos, result);
+                percentiles(Arrays.copyOf(nanos, (int) result.get("rows")), result);
             }
-            result.put("rows", rows);
         }
 
         private static void appendOne(JsonNode job, Map<String, Object> result) throws Exception {
@@ -580,8 +582,13 @@ public final class Peer {
         private final long cpu = PROCESS.getProcessCpuTime();
         private final long wall = System.nanoTime();
 
+        /** How long it runs. */
+        double seconds() {
+            return (System.nanoTime() - wall) / 1e9;
+        }
+
         void stop(Map<String, Object> result) {
-            result.put("seconds", (System.nanoTime() - wall) / 1e9);
+            result.put("seconds", seconds());
             result.put("cpu_seconds", (PROCESS.getProcessCpuTime() - cpu) / 1e9);
         }
     }

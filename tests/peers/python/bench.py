@@ -12,7 +12,7 @@ import fluss
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "benches" / "peer" / "python"))
 
-from bench_peer import MANY, POLL_MS, Calls, Clock, Json, batches, keys, peak_rss_kib, row
+from bench_peer import MANY, POLL_MS, Calls, Clock, Json, batches, keys, keys_in_time, peak_rss_kib, row
 
 
 async def run(job: Json) -> Json:
@@ -125,32 +125,34 @@ async def _find(lookuper: fluss.Lookuper, key: int) -> None:
 async def _lookup_one(job: Json, table: fluss.FlussTable) -> Json:
     lookuper = table.new_lookup().create_lookuper()
     clock, calls = Clock(), Calls()
-    for key in keys(job):
+    for key in keys_in_time(job, clock):
         with calls:
             await _find(lookuper, key)
-    return {"rows": job["rows"], **clock.stop(), **calls.percentiles()}
+    return {"rows": len(calls), **clock.stop(), **calls.percentiles()}
 
 
 async def _lookup_in_flight(job: Json, table: fluss.FlussTable) -> Json:
-    lookuper = table.new_lookup().create_lookuper()
+    """Each waiting look-up has a lookuper of its own: those of one lookuper wait for each other."""
+    lookupers = [table.new_lookup().create_lookuper() for _ in range(1000)]
     waiting = list(keys(job))
 
-    async def find() -> None:
+    async def find(lookuper: fluss.Lookuper) -> None:
         while waiting:
             await _find(lookuper, waiting.pop())
 
     clock = Clock()
-    await asyncio.gather(*(find() for _ in range(1000)))
+    await asyncio.gather(*(find(lookuper) for lookuper in lookupers))
     return {"rows": job["rows"], **clock.stop()}
 
 
 async def _lookup_many(job: Json, table: fluss.FlussTable) -> Json:
     """There is no call for many keys: 10,000 look-ups are begun together, and waited for together."""
-    lookuper = table.new_lookup().create_lookuper()
+    lookupers = [table.new_lookup().create_lookuper() for _ in range(MANY)]
     wanted = list(keys(job))
     clock = Clock()
     for begin in range(0, len(wanted), MANY):
-        await asyncio.gather(*(_find(lookuper, key) for key in wanted[begin : begin + MANY]))
+        pairs = zip(lookupers, wanted[begin : begin + MANY], strict=False)
+        await asyncio.gather(*(_find(lookuper, key) for lookuper, key in pairs))
     return {"rows": job["rows"], **clock.stop()}
 
 

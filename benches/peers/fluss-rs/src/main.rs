@@ -164,12 +164,12 @@ async fn lookup_one(job: &Job, table: &FlussTable<'_>) -> Outcome<Measured> {
     let mut lookuper = table.new_lookup()?.create_lookuper()?;
     let mut taken = Vec::new();
     let clock = Clock::start();
-    for key in rows::keys(job) {
+    for key in rows::keys_in_time(job, &clock) {
         let begun = Instant::now();
         find(&mut lookuper, key).await?;
         taken.push(begun.elapsed());
     }
-    Ok(Measured::new(job.rows, &clock).calls(taken))
+    Ok(Measured::new(taken.len() as i64, &clock).calls(taken))
 }
 
 /// So many wait at the same time, each of which is followed by another. A lookuper is used by one at a time.
