@@ -1,8 +1,12 @@
 //! Random types, and random rows that fit them.
 
-use fluss_core::types::{DataType, Datum, Decimal, Field, Kind, OwnedRow, RowType, Timestamp};
+use fluss_core::types::{
+    DataType, Datum, Decimal, Field, InvalidDefinition, Kind, OwnedRow, RowType, Timestamp,
+};
 use proptest::collection::vec;
 use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::strategy::Union;
 
 /// What random types may be.
 #[derive(Clone, Copy, Debug)]
@@ -76,35 +80,54 @@ fn nullable(options: Options, types: impl Strategy<Value = DataType> + 'static) 
 }
 
 fn scalar_type(options: Options) -> impl Strategy<Value = DataType> + Clone {
-    prop_oneof![
-        prop::sample::select(vec![
-            DataType::boolean(),
-            DataType::tiny_int(),
-            DataType::small_int(),
-            DataType::int(),
-            DataType::big_int(),
-            DataType::float(),
-            DataType::double(),
-            DataType::string(),
-            DataType::bytes(),
-            DataType::date(),
-        ]),
-        prop_oneof![
-            (1..=12_u32).prop_map(DataType::char),
-            (1..=12_u32).prop_map(DataType::binary),
-            (1..=38_u8)
-                .prop_flat_map(|precision| (Just(precision), 0..=precision))
-                .prop_map(|(precision, scale)| DataType::decimal(precision, scale)),
-            (0..=9_u8).prop_map(DataType::time),
-            (0..=9_u8).prop_map(DataType::timestamp),
-            (0..=9_u8).prop_map(DataType::timestamp_ltz),
-        ]
-        .prop_map(Result::unwrap),
+    prop_oneof![select(plain()), Union::new(sized())]
+        .prop_filter("not among the wanted types", move |data_type| {
+            (options.scalars)(data_type.kind())
+        })
+        .boxed()
+}
+
+/// A type of every scalar kind, in any order.
+pub fn every_scalar() -> impl Strategy<Value = Vec<DataType>> {
+    sized().prop_map(|sized| [plain(), sized].concat()).prop_shuffle()
+}
+
+fn plain() -> Vec<DataType> {
+    vec![
+        DataType::boolean(),
+        DataType::tiny_int(),
+        DataType::small_int(),
+        DataType::int(),
+        DataType::big_int(),
+        DataType::float(),
+        DataType::double(),
+        DataType::string(),
+        DataType::bytes(),
+        DataType::date(),
     ]
-    .prop_filter("not among the wanted types", move |data_type| {
-        (options.scalars)(data_type.kind())
-    })
-    .boxed()
+}
+
+/// The types that have a length or a precision.
+fn sized() -> Vec<BoxedStrategy<DataType>> {
+    let decimal = (1..=38_u8)
+        .prop_flat_map(|precision| (Just(precision), 0..=precision))
+        .prop_map(|(precision, scale)| DataType::decimal(precision, scale).unwrap());
+    let precise = |of: fn(u8) -> Result<DataType, InvalidDefinition>| {
+        (0..=9_u8)
+            .prop_map(move |precision| of(precision).unwrap())
+            .boxed()
+    };
+    let long = |of: fn(u32) -> Result<DataType, InvalidDefinition>| {
+        (1..=12_u32).prop_map(move |length| of(length).unwrap()).boxed()
+    };
+    vec![
+        long(DataType::char),
+        long(DataType::binary),
+        decimal.boxed(),
+        precise(DataType::time),
+        precise(DataType::timestamp),
+        precise(DataType::timestamp_ltz),
+    ]
 }
 
 /// A row of this type.
