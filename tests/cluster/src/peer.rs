@@ -34,6 +34,8 @@ impl Peer {
         ]);
         command.args([
             "-Dorg.slf4j.simpleLogger.defaultLogLevel=error",
+            // It complains of every partition that it is about to create.
+            "-Dorg.slf4j.simpleLogger.log.org.apache.fluss.client.write.Sender=off",
             "-cp",
             &class_path,
             "Peer",

@@ -87,9 +87,15 @@ public final class Peer {
         } catch (Exception | Error failure) {
             answer.clear();
             answer.put("ok", false);
-            answer.put("error", failure.toString());
+            answer.put("error", describe(failure));
         }
         return answer;
+    }
+
+    /** A failure and what caused it. */
+    private static String describe(Throwable failure) {
+        String cause = failure.getCause() == null ? "" : ": " + describe(failure.getCause());
+        return failure + cause;
     }
 
     private static Connection connect(JsonNode request) {
