@@ -1,10 +1,12 @@
 //! Primary-key tables hold and tell what a model of them foretells, whatever is written, and however.
 
 mod aggregates;
-mod column;
+pub mod changelog;
+pub mod column;
+pub mod compare;
 mod inserts;
-mod model;
-mod trial;
+pub mod model;
+pub mod trial;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -21,14 +23,14 @@ use column::Column;
 use model::{Engine, Mode, Rules};
 use trial::Trial;
 
-const KV_FORMAT: (&str, [&str; 2]) = ("table.kv.format", ["COMPACTED", "INDEXED"]);
+pub const KV_FORMAT: &str = "table.kv.format";
 const WAL: (&str, &str) = ("table.changelog.image", "WAL");
 const DELETES: &str = "table.delete.behavior";
 const ENGINE: &str = "table.merge-engine";
 const VERSION: &str = "table.merge-engine.versioned.ver-column";
 
 /// The cluster of the tests here that run at the same time.
-fn cluster() -> Arc<Running> {
+pub fn cluster() -> Arc<Running> {
     static CLUSTER: Mutex<Weak<Running>> = Mutex::new(Weak::new());
     let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
     shared.upgrade().unwrap_or_else(|| {
@@ -44,6 +46,7 @@ fn try_all(trials: impl IntoIterator<Item = Trial>, runner: &mut TestRunner) {
     run(async {
         let connection = connect(&cluster).await;
         for trial in trials {
+            println!("{trial}");
             trial.run(&connection, runner).await;
         }
     });
@@ -68,17 +71,17 @@ fn columns(runner: &mut TestRunner, count: usize) -> Vec<Column> {
         .collect()
 }
 
-const LAST_ROW: Rules = Rules {
+pub const LAST_ROW: Rules = Rules {
     engine: Engine::None,
     deletes: true,
     wal: false,
 };
 
-fn whole() -> Mode {
+pub fn whole() -> Mode {
     Mode::default()
 }
 
-fn part(columns: impl IntoIterator<Item = usize>) -> Mode {
+pub fn part(columns: impl IntoIterator<Item = usize>) -> Mode {
     Mode {
         columns: Some(columns.into_iter().collect()),
         overwrite: false,
@@ -96,7 +99,7 @@ fn overwrite() -> Mode {
 fn rows_are_replaced_updated_in_part_and_deleted() {
     let mut runner = TestRunner::deterministic();
     let mut trials = Vec::new();
-    for format in KV_FORMAT.1 {
+    for format in ["COMPACTED", "INDEXED"] {
         for buckets in [1, 3, 7] {
             let mut table = columns(&mut runner, 4);
             table.insert(1, Column::any("k0", DataType::string()));
@@ -104,7 +107,7 @@ fn rows_are_replaced_updated_in_part_and_deleted() {
             table.push(Column::tame("char", DataType::char(5).unwrap()));
             let trial = Trial::new(table, ["k1", "k0"], LAST_ROW)
                 .buckets(buckets)
-                .property(KV_FORMAT.0, format)
+                .property(KV_FORMAT, format)
                 .modes([whole(), part([1, 5, 6, 0, 2]), part([4, 3, 1, 5]), part([5, 1])]);
             trials.push(trial);
         }

@@ -3,6 +3,7 @@
 mod errors;
 mod extremes;
 mod faults;
+mod java;
 mod key_tables;
 mod log_tables;
 mod look_ups;
@@ -13,7 +14,7 @@ use std::ops::Deref;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fluss_client::types::{Schema, TableDescriptor, TablePath};
+use fluss_client::types::{Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
 use fluss_client::{ClientOptions, Connection, Credentials, LogScanner, Table};
 use fluss_cluster::{Cluster, Spec};
 use tokio::sync::{Semaphore, SemaphorePermit};
@@ -90,21 +91,21 @@ async fn create_by(
     (buckets, bucket_key): (i32, &[&str]),
     properties: &[(&str, &str)],
 ) -> Table {
-    static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let path = TablePath::new("fluss", format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
     let descriptor = properties
         .iter()
         .fold(TableDescriptor::builder(schema), |builder, (key, value)| {
             builder.property(*key, *value)
         })
-        .distributed_by(buckets, bucket_key.iter().copied())
-        .build()
-        .unwrap();
-    connection
-        .admin()
-        .create_table(&path, &descriptor, false)
-        .await
-        .unwrap();
+        .distributed_by(buckets, bucket_key.iter().copied());
+    create_described(connection, descriptor).await
+}
+
+async fn create_described(connection: &Connection, descriptor: TableDescriptorBuilder) -> Table {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let path = TablePath::new("fluss", format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
+    let admin = connection.admin();
+    let descriptor = descriptor.build().unwrap();
+    admin.create_table(&path, &descriptor, false).await.unwrap();
     connection.table(&path).await.unwrap()
 }
 

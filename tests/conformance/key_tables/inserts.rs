@@ -7,8 +7,8 @@ use fluss_client::types::{DataType, Datum, OwnedRow};
 use fluss_client::{Connection, Table};
 
 use super::column::Column;
-use super::trial::{Trial, changelog};
-use super::{LAST_ROW, cluster, int};
+use super::trial::Trial;
+use super::{LAST_ROW, changelog, cluster, int};
 use crate::{connect, options, run};
 
 const KEYS: i32 = 40;
@@ -71,8 +71,8 @@ fn a_row_is_inserted_once_however_many_look_for_it() {
             };
             assert_eq!(row[2].is_null(), !THERE.contains(&key), "{row:?}");
         }
-        let changes = changelog(&table, rows.len()).await;
-        let mut changes: Vec<_> = changes.into_values().flatten().collect();
+        let changes = changelog::read(&table, rows.len()).await.into_values().flatten();
+        let mut changes: Vec<_> = changes.map(|change| change.record).collect();
         assert!(
             changes.iter().all(|(change, _)| *change == ChangeType::Insert),
             "{changes:?}"

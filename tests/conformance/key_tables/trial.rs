@@ -1,30 +1,27 @@
 //! A random sequence of writes to a table and to the model of it.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::time::Duration;
+use std::fmt;
 
 use arrow::record_batch::RecordBatch;
-use fluss_client::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
-use fluss_client::record::log::ChangeType;
-use fluss_client::types::{Datum, OwnedRow, Row, RowType, Schema};
-use fluss_client::{Connection, Lookuper, StartOffset, Table, UpsertWriter};
+use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
+use fluss_client::types::{Datum, OwnedRow, RowType, Schema, TableDescriptor};
+use fluss_client::{Connection, Table, UpsertWriter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;
 
+use super::changelog;
 use super::column::Column;
-use super::model::{Mode, Model, Record, Rules};
-use crate::{PATIENCE, create_by};
+use super::compare::{assert_same, check_lookups, mask, sorted};
+use super::model::{Mode, Model, Rules};
+use crate::create_described;
 
 /// So few keys that they are written again and again.
 const KEYS: usize = 8;
-const STEPS: usize = 80;
 /// Steps between two looks at the table.
 const STRIDE: usize = 20;
-/// How long nothing more may come of a changelog that is read to its end.
-const QUIET: Duration = Duration::from_millis(100);
 
 /// A table to try, and how it is written.
 #[derive(Debug)]
@@ -33,19 +30,24 @@ pub struct Trial {
     key: Vec<&'static str>,
     counter: Option<&'static str>,
     bucket_key: Vec<&'static str>,
+    partition_key: Vec<&'static str>,
     properties: Vec<(&'static str, &'static str)>,
     buckets: i32,
     rules: Rules,
     modes: Vec<Mode>,
+    steps: usize,
 }
 
 /// What is done at once by one writer.
 #[derive(Clone, Debug)]
-struct Step {
-    mode: usize,
-    delete: bool,
+pub struct Step {
+    /// The number of the writer.
+    pub mode: usize,
+    pub delete: bool,
+    /// Whether the rows are given as columns.
     arrow: bool,
-    rows: Vec<OwnedRow>,
+    /// Whole rows, whatever of them is written.
+    pub rows: Vec<OwnedRow>,
 }
 
 impl Trial {
@@ -67,11 +69,13 @@ impl Trial {
             key,
             counter: None,
             bucket_key: Vec::new(),
+            partition_key: Vec::new(),
             // Nobody waits for replicas.
             properties: vec![("table.replication.factor", "1")],
             buckets: 3,
             rules,
             modes: vec![Mode::default()],
+            steps: 80,
         }
     }
 
@@ -91,9 +95,15 @@ impl Trial {
         self
     }
 
-    /// A beginning of the key, by which rows are looked up too.
+    /// Part of the key. If it is the beginning, rows are looked up by it too.
     pub fn bucket_key(mut self, columns: impl IntoIterator<Item = &'static str>) -> Self {
         self.bucket_key = columns.into_iter().collect();
+        self
+    }
+
+    /// Part of the key, each of whose values are a partition.
+    pub fn partitioned_by(mut self, columns: impl IntoIterator<Item = &'static str>) -> Self {
+        self.partition_key = columns.into_iter().collect();
         self
     }
 
@@ -103,13 +113,18 @@ impl Trial {
         self
     }
 
+    /// How many times something is written.
+    pub fn steps(mut self, steps: usize) -> Self {
+        self.steps = steps;
+        self
+    }
+
     /// Writes to a new table, and compares what it holds and tells with the model, under way and at the end.
     pub async fn run(&self, connection: &Connection, runner: &mut TestRunner) {
         let table = self.create(connection).await;
-        let mut model = Model::new(table.info().schema(), self.rules.clone());
-        let (keys, steps) = self.steps().new_tree(runner).unwrap().current();
-        let keys: Vec<OwnedRow> = keys.iter().map(|row| model.key(row)).collect();
-        let writers: Vec<_> = self.modes.iter().map(|mode| self.writer(&table, mode)).collect();
+        let mut model = self.model(&table);
+        let (keys, steps) = self.draw(&model, runner);
+        let writers = self.writers(&table);
         let lookuper = table.lookup().lookuper().unwrap();
         let mut last = 0;
         for (number, step) in (1..).zip(&steps) {
@@ -117,7 +132,7 @@ impl Trial {
                 writers[last].flush().await.unwrap();
                 last = step.mode;
             }
-            let mode = &self.modes[step.mode];
+            let mode = self.mode(step);
             step.write(&writers[step.mode], mode, &model).await;
             step.apply(mode, &mut model);
             if number % STRIDE == 0 {
@@ -126,7 +141,7 @@ impl Trial {
                 self.check_prefixes(&table, &keys, &model).await;
             }
         }
-        check_changelog(&table, &model).await;
+        changelog::check(&changelog::read(&table, model.changes().len()).await, &model);
         for writer in &writers {
             writer.close().await.unwrap();
         }
@@ -134,28 +149,50 @@ impl Trial {
 
     /// A table that is empty.
     pub async fn create(&self, connection: &Connection) -> Table {
-        let buckets = (self.buckets, self.bucket_key.as_slice());
-        create_by(connection, self.schema(), buckets, &self.properties).await
+        let descriptor = TableDescriptor::builder(self.schema())
+            .partitioned_by(self.partition_key.iter().copied())
+            .distributed_by(self.buckets, self.bucket_key.iter().copied());
+        let properties = self.properties.iter();
+        let descriptor = properties.fold(descriptor, |descriptor, (key, value)| {
+            descriptor.property(*key, *value)
+        });
+        create_described(connection, descriptor).await
     }
 
-    async fn check_prefixes(&self, table: &Table, keys: &[OwnedRow], model: &Model) {
-        if self.bucket_key.is_empty() {
-            return;
-        }
-        let lookuper = table.lookup().prefix_lookuper(&self.bucket_key).unwrap();
+    /// What is to be in a table that is empty.
+    pub fn model(&self, table: &Table) -> Model {
+        Model::new(table.info().schema(), self.rules.clone())
+    }
+
+    /// The columns that rows are looked up by of which there may be several.
+    pub fn prefix(&self) -> Option<Vec<&'static str>> {
+        let stored = self.key.iter().filter(|name| !self.partition_key.contains(name));
+        let stored: Vec<_> = stored.copied().collect();
+        let is_proper = !self.bucket_key.is_empty() && self.bucket_key.len() < stored.len();
+        let columns = || [self.partition_key.as_slice(), &self.bucket_key].concat();
+        (is_proper && stored.starts_with(&self.bucket_key)).then(columns)
+    }
+
+    /// These values of a key.
+    pub fn part_of(&self, key: &[Datum<'static>], columns: &[&str]) -> OwnedRow {
+        let position = |name: &&str| self.key.iter().position(|column| column == name).unwrap();
+        columns.iter().map(|name| key[position(name)].clone()).collect()
+    }
+
+    /// The rows that have these values in their keys.
+    pub fn having(&self, columns: &[&str], values: &[Datum<'static>], model: &Model) -> Vec<OwnedRow> {
+        let has = |row: &&OwnedRow| self.part_of(&model.key(row), columns) == values;
+        model.rows().filter(has).cloned().collect()
+    }
+
+    pub async fn check_prefixes(&self, table: &Table, keys: &[OwnedRow], model: &Model) {
+        let Some(columns) = self.prefix() else { return };
+        let lookuper = table.lookup().prefix_lookuper(&columns).unwrap();
         for key in keys {
-            let prefix = &key[..self.bucket_key.len()];
-            let begins = |row: &&OwnedRow| model.key(row).starts_with(prefix);
-            let mut expected: Vec<_> = model
-                .rows()
-                .filter(begins)
-                .map(|row| format!("{row:?}"))
-                .collect();
-            let found = lookuper.lookup(prefix).await.unwrap().into_iter();
-            let mut found: Vec<_> = found.map(|row| format!("{:?}", mask(row, model))).collect();
-            expected.sort();
-            found.sort();
-            assert_eq!(found, expected);
+            let prefix = self.part_of(key, &columns);
+            let found = lookuper.lookup(&prefix).await.unwrap().into_iter();
+            let found = found.map(|row| mask(row, model)).collect();
+            assert_same(&sorted(found), &sorted(self.having(&columns, &prefix, model)));
         }
     }
 
@@ -175,8 +212,8 @@ impl Trial {
 
     fn writer(&self, table: &Table, mode: &Mode) -> UpsertWriter {
         let mut builder = table.upsert();
-        if let Some(columns) = &mode.columns {
-            builder = builder.columns(columns.iter().map(|column| &self.columns[*column].name));
+        if let Some(columns) = self.targets(mode) {
+            builder = builder.columns(columns);
         }
         if mode.overwrite {
             builder = builder.overwrite();
@@ -184,13 +221,38 @@ impl Trial {
         builder.writer().unwrap()
     }
 
+    /// The writer of each mode.
+    pub fn writers(&self, table: &Table) -> Vec<UpsertWriter> {
+        self.modes.iter().map(|mode| self.writer(table, mode)).collect()
+    }
+
+    pub fn mode(&self, step: &Step) -> &Mode {
+        &self.modes[step.mode]
+    }
+
+    /// The names of the columns of a partial update.
+    pub fn targets(&self, mode: &Mode) -> Option<Vec<&str>> {
+        let columns = mode.columns.as_ref()?.iter();
+        Some(
+            columns
+                .map(|column| self.columns[*column].name.as_str())
+                .collect(),
+        )
+    }
+
+    /// The keys that are written, and what is done with them.
+    pub fn draw(&self, model: &Model, runner: &mut TestRunner) -> (Vec<OwnedRow>, Vec<Step>) {
+        let (rows, steps) = self.rows_and_steps().new_tree(runner).unwrap().current();
+        (rows.iter().map(|row| model.key(row)).collect(), steps)
+    }
+
     /// Rows with the keys that are written, and what is done with them.
-    fn steps(&self) -> BoxedStrategy<(Vec<OwnedRow>, Vec<Step>)> {
+    fn rows_and_steps(&self) -> BoxedStrategy<(Vec<OwnedRow>, Vec<Step>)> {
         let row: Vec<_> = self.columns.iter().map(|column| column.values.clone()).collect();
         let row = row.boxed();
         let is_key = |column: &Column| self.key.contains(&column.name.as_str());
         let key: Vec<bool> = self.columns.iter().map(is_key).collect();
-        let modes = self.modes.len();
+        let (modes, steps) = (self.modes.len(), self.steps);
         vec(row.clone(), KEYS)
             .prop_flat_map(move |keys| {
                 let key = key.clone();
@@ -213,14 +275,32 @@ impl Trial {
                     arrow,
                     rows,
                 });
-                (Just(keys), vec(step, STEPS))
+                (Just(keys), vec(step, steps))
             })
             .boxed()
     }
 }
 
+impl fmt::Display for Trial {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for column in &self.columns {
+            write!(f, "{} {}, ", column.name, column.data_type)?;
+        }
+        write!(
+            f,
+            "key {:?}, {} buckets by {:?}",
+            self.key, self.buckets, self.bucket_key
+        )?;
+        write!(
+            f,
+            ", partitions by {:?}, {:?}",
+            self.partition_key, self.properties
+        )
+    }
+}
+
 impl Step {
-    async fn write(&self, writer: &UpsertWriter, mode: &Mode, model: &Model) {
+    pub async fn write(&self, writer: &UpsertWriter, mode: &Mode, model: &Model) {
         let rows: Vec<OwnedRow> = self.rows.iter().map(|row| self.given(row, mode, model)).collect();
         match (self.arrow, self.delete) {
             (true, true) => {
@@ -253,7 +333,7 @@ impl Step {
         }
     }
 
-    fn apply(&self, mode: &Mode, model: &mut Model) {
+    pub fn apply(&self, mode: &Mode, model: &mut Model) {
         for row in &self.rows {
             if self.delete {
                 model.delete(mode, &model.key(row));
@@ -265,121 +345,10 @@ impl Step {
 }
 
 /// Rows as columns.
-fn batch(row_type: &RowType, rows: &[OwnedRow]) -> RecordBatch {
+pub fn batch(row_type: &RowType, rows: &[OwnedRow]) -> RecordBatch {
     let mut columns = ColumnsBuilder::new(row_type, rows.len());
     for row in rows {
         columns.append(row).unwrap();
     }
     with_schema(&columns.finish().unwrap(), &user_schema(row_type)).unwrap()
-}
-
-/// Looks all keys up in every way.
-async fn check_lookups(lookuper: &Lookuper, keys: &[OwnedRow], model: &Model) {
-    let expected: Vec<_> = keys.iter().map(|key| model.row(key).cloned()).collect();
-    let masked = |row: Option<OwnedRow>| row.map(|row| mask(row, model));
-    let many = lookuper.lookup_many(keys).await.unwrap();
-    assert_same(&many.into_iter().map(masked).collect::<Vec<_>>(), &expected);
-
-    let mut singly = Vec::new();
-    for key in keys {
-        singly.push(masked(lookuper.lookup(key).await.unwrap()));
-    }
-    assert_same(&singly, &expected);
-
-    let found = lookuper
-        .lookup_arrow(&batch(lookuper.key_type(), keys))
-        .await
-        .unwrap();
-    let fields = lookuper.table().row_type().fields().iter().cloned();
-    let nullable = RowType::new(fields.map(|mut field| {
-        field.data_type = field.data_type.with_nullable(true);
-        field
-    }));
-    let found = ArrowRows::new(found, &nullable).unwrap();
-    let row = |index| {
-        let row = found.row(index).to_owned_row();
-        (!row.iter().all(Datum::is_null)).then_some(row)
-    };
-    let found: Vec<_> = (0..found.len()).map(row).map(masked).collect();
-    assert_same(&found, &expected);
-}
-
-/// A row without what only the server knows.
-fn mask(mut row: OwnedRow, model: &Model) -> OwnedRow {
-    if let Some(counter) = model.counter()
-        && !row[counter].is_null()
-    {
-        row[counter] = Model::COUNTED;
-    }
-    row
-}
-
-fn assert_same<T: std::fmt::Debug>(found: &[T], expected: &[T]) {
-    for (index, pair) in found.iter().zip(expected).enumerate() {
-        let (found, expected) = (format!("{:?}", pair.0), format!("{:?}", pair.1));
-        assert_eq!(found, expected, "number {index}");
-    }
-    assert_eq!(found.len(), expected.len());
-}
-
-/// In each bucket, the changes of its keys in their order.
-async fn check_changelog(table: &Table, model: &Model) {
-    let found = changelog(table, model.changes().len()).await;
-    let mut homes = BTreeMap::new();
-    for (bucket, records) in &found {
-        for (_, row) in records {
-            let home = *homes.entry(format!("{:?}", model.key(row))).or_insert(*bucket);
-            assert_eq!(home, *bucket, "a key has one bucket");
-        }
-    }
-    check_numbers(found.values().flatten(), model);
-    for (bucket, records) in found {
-        let is_here = |(_, row): &&Record| homes.get(&format!("{:?}", model.key(row))) == Some(&bucket);
-        let expected: Vec<_> = model.changes().iter().filter(is_here).cloned().collect();
-        let records: Vec<_> = records
-            .into_iter()
-            .map(|(change, row)| (change, mask(row, model)))
-            .collect();
-        assert_same(&records, &expected);
-    }
-    let is_found = |(_, row): &Record| homes.contains_key(&format!("{:?}", model.key(row)));
-    assert!(model.changes().iter().all(is_found), "a key is missing");
-}
-
-/// A row keeps its number, which no other has.
-fn check_numbers<'r>(records: impl Iterator<Item = &'r Record>, model: &Model) {
-    let Some(counter) = model.counter() else { return };
-    let (mut all, mut current) = (BTreeSet::new(), BTreeMap::new());
-    for (change, row) in records {
-        let (key, number) = (format!("{:?}", model.key(row)), format!("{:?}", row[counter]));
-        if *change == ChangeType::Insert {
-            assert!(all.insert(number.clone()), "{number} is there twice");
-            current.insert(key, number);
-        } else {
-            assert_eq!(current.get(&key), Some(&number));
-        }
-    }
-}
-
-/// The records of all buckets: so many, or as many as there are.
-pub async fn changelog(table: &Table, count: usize) -> BTreeMap<i32, Vec<Record>> {
-    let scanner = table.scan().log_scanner().unwrap();
-    scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
-    let mut found: BTreeMap<i32, Vec<Record>> = BTreeMap::new();
-    let mut ends: BTreeMap<i32, i64> = BTreeMap::new();
-    loop {
-        let read: usize = found.values().map(Vec::len).sum();
-        let patience = if read < count { PATIENCE / 6 } else { QUIET };
-        let records = scanner.poll(patience).await.unwrap();
-        if records.is_empty() {
-            return found;
-        }
-        for (bucket, record) in records.iter() {
-            let bucket = bucket.bucket.get();
-            let end = ends.insert(bucket, record.offset);
-            assert!(end < Some(record.offset), "offsets grow");
-            let record = (record.change_type, record.row.to_owned_row());
-            found.entry(bucket).or_default().push(record);
-        }
-    }
 }
