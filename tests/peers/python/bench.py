@@ -25,7 +25,6 @@ async def run(job: Json) -> Json:
         "scan_rows": _scan_rows,
         "scan_projected": _scan_projected,
         "changelog_rows": _scan_rows,
-        "changelog_arrow": _scan_arrow,
         "upsert_rows": _upsert_rows,
         "lookup_one": _lookup_one,
         "lookup_1000": _lookup_in_flight,

@@ -32,7 +32,7 @@ async fn run(job: &Job) -> Outcome<Measured> {
         "append_arrow" => append_arrow(job, &table).await,
         "append_one" => append_one(job, &table).await,
         "scan_rows" | "changelog_rows" => scan_rows(job, &table).await,
-        "scan_arrow" | "changelog_arrow" => scan_batches(job, &table, None).await,
+        "scan_arrow" => scan_batches(job, &table, None).await,
         "scan_projected" => scan_batches(job, &table, Some(&[column::ID, column::VALUE])).await,
         "upsert_rows" => upsert_rows(job, &table).await,
         "lookup_one" => lookup_one(job, &table).await,
