@@ -39,7 +39,8 @@ impl LookupBuilder {
     ///
     /// # Errors
     ///
-    /// A table without primary key; a partitioned table, or columns beside the key that take no null, where missing rows are to be inserted.
+    /// A table without primary key. Where missing rows are to be inserted: a partitioned table, or one with columns beside
+    /// the key that take no null.
     pub fn lookuper(self) -> Result<Lookuper> {
         let info = self.table.shared_info();
         check_table(&info)?;
