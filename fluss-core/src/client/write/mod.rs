@@ -7,9 +7,10 @@
 //!             memory ◀── released ───┴─ outcomes ◀─┘
 //! ```
 //!
-//! `accumulator`, `batch`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is passed in.
-//! `sender` is the task that carries out what they decide, and `seek` how it finds and creates partitions. What the kinds of tables differ in is in `layout` (bytes),
-//! `request` (messages) and `shape` (which columns rows are given with).
+//! `accumulator`, `batch`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is
+//! passed in. `sender` is the task that carries out what they decide, and `seek` how it finds and creates partitions.
+//! What the kinds of tables differ in is in `layout` (bytes), `request` (messages) and `shape` (which columns rows are
+//! given with).
 
 mod accumulator;
 mod append;
