@@ -12,7 +12,7 @@ use crate::config::{self, Listeners, Properties};
 use crate::error::{Attempt, Error};
 use crate::jars::Jars;
 use crate::ports::{Port, Ports};
-use crate::probe::{Members, members};
+use crate::probe::{Members, has_default_database, members};
 use crate::process::{Group, Process};
 use crate::server::{Role, Server};
 use crate::spec::{ALICE, ROOT, Spec, User};
@@ -112,10 +112,15 @@ impl Cluster {
     /// # Errors
     /// When that does not happen in time, or a process ends by itself.
     pub fn wait_ready(&self, within: Duration) -> Result<(), Error> {
+        self.wait_until(within, Self::disagreement)
+    }
+
+    /// Waits until there is nothing that speaks against it.
+    fn wait_until(&self, within: Duration, objection: impl Fn(&Self) -> Option<String>) -> Result<(), Error> {
         let begun = Instant::now();
         loop {
             self.check_processes()?;
-            let Some(state) = self.disagreement() else {
+            let Some(state) = objection(self) else {
                 return Ok(());
             };
             if begun.elapsed() >= within {
@@ -144,6 +149,15 @@ impl Cluster {
                 Ok(seen) => Some(format!("{} knows {seen:?}", server.role())),
                 Err(error) => Some(format!("{} does not answer ({error})", server.role())),
             })
+    }
+
+    /// The coordinator creates the first database a moment after it answers for the first time.
+    fn no_database(&self) -> Option<String> {
+        match has_default_database(self.coordinator.internal_address(), ANSWER) {
+            Ok(true) => None,
+            Ok(false) => Some("there is no database yet".to_owned()),
+            Err(error) => Some(format!("the coordinator does not answer ({error})")),
+        }
     }
 
     fn running(&self) -> Members {
@@ -218,6 +232,7 @@ impl Launch {
             data: self.data,
         };
         cluster.wait_ready(within)?;
+        cluster.wait_until(within, Cluster::no_database)?;
         Ok(cluster)
     }
 

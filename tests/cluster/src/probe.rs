@@ -1,4 +1,4 @@
-//! `GET_METADATA` over a raw socket: just enough of the protocol to see whom a server knows (`rpc.md` §1).
+//! Two requests over a raw socket: just enough of the protocol to see whom and what a server knows (`rpc.md` §1).
 
 use std::collections::BTreeSet;
 use std::io::{self, Read, Write};
@@ -7,6 +7,8 @@ use std::time::Duration;
 
 /// length 8, api key 1012, version 0, request id 1, no body.
 const GET_METADATA: [u8; 12] = [0, 0, 0, 8, 0x03, 0xf4, 0, 0, 0, 0, 0, 1];
+/// length 15, api key 1004, version 0, request id 1, `database_name` (field 1) "fluss".
+const DATABASE_EXISTS: [u8; 19] = *b"\0\0\0\x0f\x03\xec\0\0\0\0\0\x01\x0a\x05fluss";
 const RESPONSE_HEADER: usize = 5;
 const LARGEST_ANSWER: usize = 1 << 20;
 
@@ -24,13 +26,28 @@ pub struct Members {
 /// # Errors
 /// When the server does not answer, or answers with an error or with something else.
 pub fn members(address: SocketAddr, timeout: Duration) -> io::Result<Members> {
+    let body = ask(address, timeout, &GET_METADATA)?;
+    scan(&body).ok_or_else(malformed)
+}
+
+/// Asks the server at `address` whether the database `fluss` is there.
+pub(crate) fn has_default_database(address: SocketAddr, timeout: Duration) -> io::Result<bool> {
+    let body = ask(address, timeout, &DATABASE_EXISTS)?;
+    match field(&mut body.as_slice()) {
+        Some((1, Value::Number(exists))) => Ok(exists == 1),
+        _ => Err(malformed()),
+    }
+}
+
+/// The body of the answer to a request.
+fn ask(address: SocketAddr, timeout: Duration, request: &[u8]) -> io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect_timeout(&address, timeout)?;
     stream.set_read_timeout(Some(timeout))?;
     stream.set_write_timeout(Some(timeout))?;
-    stream.write_all(&GET_METADATA)?;
-    let answer = read_frame(&mut stream)?;
+    stream.write_all(request)?;
+    let mut answer = read_frame(&mut stream)?;
     match answer.split_at_checked(RESPONSE_HEADER) {
-        Some(([0, ..], body)) => scan(body).ok_or_else(malformed),
+        Some(([0, ..], _)) => Ok(answer.split_off(RESPONSE_HEADER)),
         _ => Err(malformed()),
     }
 }
@@ -48,7 +65,7 @@ fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
 }
 
 fn malformed() -> io::Error {
-    io::Error::new(io::ErrorKind::InvalidData, "not an answer to GET_METADATA")
+    io::Error::new(io::ErrorKind::InvalidData, "not an answer to the request")
 }
 
 /// `MetadataResponse`: 1 = `coordinator_server`, 2 = `tablet_servers`.
