@@ -38,6 +38,18 @@ def target(cluster: Cluster) -> str:
     return f"fluss://{cluster.bootstrap}"
 
 
+@pytest.fixture(scope="session", params=[False, True], ids=["plain", "sasl"])
+def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
+    """How to connect to a cluster of three servers, plain and with a login."""
+    with Cluster(tablet_servers=3, sasl=request.param) as cluster:
+        login = {
+            "security.protocol": "SASL",
+            "security.sasl.username": "root",
+            "security.sasl.password": cluster.users.get("root", ""),
+        }
+        yield {"bootstrap.servers": cluster.bootstrap, **(login if request.param else {})}
+
+
 @pytest.fixture(scope="session")
 def connection(target: str) -> Iterator[fluss.Connection]:
     with fluss.connect(target) as opened:

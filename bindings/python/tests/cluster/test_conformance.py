@@ -4,7 +4,6 @@ Every type with nulls and extremes, in every format and compression, on 1 to 16 
 """
 
 import asyncio
-from collections.abc import Iterator
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -15,7 +14,6 @@ import fluss
 from all_types import VALUES, rows_of_every_type
 from faces import settle
 from fluss.client.admin import OffsetSpec
-from fluss_cluster import Cluster
 
 POLL_MS = 10_000
 LAYOUTS = {
@@ -29,17 +27,6 @@ LAYOUTS = {
 COLUMNS = {"id": "BIGINT NOT NULL", **{f"c{index}": data_type for index, data_type in enumerate(VALUES)}}
 ROWS = [[number, *row] for number, row in enumerate(rows_of_every_type() * 2)]
 _numbers = count()
-
-
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "sasl"])
-def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    with Cluster(tablet_servers=3, sasl=request.param) as cluster:
-        login = {
-            "security.protocol": "SASL",
-            "security.sasl.username": "root",
-            "security.sasl.password": cluster.users.get("root", ""),
-        }
-        yield {"bootstrap.servers": cluster.bootstrap, **(login if request.param else {})}
 
 
 def descriptor(buckets: int, properties: dict[str, str]) -> fluss.TableDescriptor:
