@@ -16,6 +16,9 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster"
 
 from fluss_cluster import Cluster
 
+# What these insist on is explained as in the tests themselves.
+pytest.register_assert_rewrite("key_trial")
+
 # A shell starts what it runs in the background with interrupts ignored, and some of the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
