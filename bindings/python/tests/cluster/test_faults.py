@@ -1,17 +1,19 @@
 """Servers of a real cluster that stop and die, in both faces."""
 
 import asyncio
+import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from itertools import count
 from types import ModuleType
 from typing import Any
 
 import pytest
 
 import fluss
-from faces import settle
-from fluss import aio
+from faces import acknowledged, beside, settle
+from fluss.client import WriteHandle
 from fluss_cluster import Cluster
 
 SERVERS = 3
@@ -19,6 +21,8 @@ DEADLINES = {"client.request-timeout": "2 s", "client.writer.delivery-timeout": 
 PATIENCE_SECONDS = 60.0
 RECOVERY_SECONDS = 10.0
 ROWS = 1_000
+KEYS = range(12)
+LOADS = 30
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +48,7 @@ class Numbers:
         self.path = str(table.get_table_info().table_path)
         self.writer = table.new_append().create_writer()
         self.scanner = table.new_scan().create_log_scanner()
+        self.next = count()
         self.acknowledged: set[int] = set()
         self.read: list[int] = []
 
@@ -57,13 +62,10 @@ class Numbers:
         await settle(numbers.scanner.subscribe_from_beginning())
         return numbers
 
-    async def append(self, number: int) -> None:
-        """Appends a number and waits for its acknowledgement, as the face does it."""
-        handle = self.writer.append([number])
-        if self.face is aio:
-            await handle
-        else:
-            handle.wait()
+    async def append(self) -> None:
+        """Appends the next number and waits for its acknowledgement."""
+        number = next(self.next)
+        await acknowledged(self.face, self.writer.append([number]))
         self.acknowledged.add(number)
 
     async def append_all(self, numbers: range) -> None:
@@ -96,9 +98,9 @@ def address(cluster: Cluster, server: int) -> str:
 
 async def expect_failed_append(numbers: Numbers, server: str) -> None:
     """Appends until a write goes to the stopped server; others may fail too, which wait for their replica on it."""
-    for number in range(100, 200):
+    for _ in range(100):
         try:
-            await numbers.append(number)
+            await numbers.append()
         except fluss.TimeoutError as error:
             assert (error.operation, error.table) == ("append", numbers.path)
             assert error.bucket is not None and error.server, repr(error)
@@ -123,8 +125,7 @@ async def expect_failed_poll(numbers: Numbers, server: str) -> None:
 
 async def stop_a_server(face: ModuleType, cluster: Cluster) -> None:
     numbers = await Numbers.open(face, cluster, DEADLINES)
-    for number in range(10):
-        await numbers.append(number)
+    await works(numbers, 4)
     await numbers.read_all()
     server = address(cluster, 0)
     cluster.stop(0)
@@ -133,7 +134,7 @@ async def stop_a_server(face: ModuleType, cluster: Cluster) -> None:
         await expect_failed_poll(numbers, server)
     finally:
         cluster.cont(0)
-    await works_on(numbers)
+    await works(numbers, 10)
     await numbers.read_all()
     with pytest.raises(fluss.TimeoutError):
         # Told once more, to those who waited for no handle.
@@ -141,16 +142,14 @@ async def stop_a_server(face: ModuleType, cluster: Cluster) -> None:
     await numbers.close()
 
 
-async def works_on(numbers: Numbers) -> None:
-    """Appends until twenty more are acknowledged; the first may still fail of the time that the server was stopped."""
+async def works(numbers: Numbers, more: int) -> None:
+    """Appends until so many more are acknowledged; the first may still fail of a server that was stopped or is new."""
     deadline = time.monotonic() + PATIENCE_SECONDS
-    wanted = len(numbers.acknowledged) + 20
-    number = 1_000
+    wanted = len(numbers.acknowledged) + more
     while len(numbers.acknowledged) < wanted:
-        assert time.monotonic() < deadline, "the writer does not work on"
+        assert time.monotonic() < deadline, "the writer does not work"
         with suppress(fluss.TimeoutError):
-            await numbers.append(number)
-        number += 1
+            await numbers.append()
 
 
 async def kill_a_leader(face: ModuleType, cluster: Cluster, server: int) -> None:
@@ -174,9 +173,166 @@ async def kill_a_leader(face: ModuleType, cluster: Cluster, server: int) -> None
     await numbers.close()
 
 
+class Versions:
+    """A writer and a lookuper of a table of versions by key, and what went through them."""
+
+    def __init__(self, face: ModuleType, connection: Any, table: Any) -> None:
+        self.face = face
+        self.connection = connection
+        self.path = str(table.get_table_info().table_path)
+        self.writer = table.new_upsert().create_writer()
+        self.lookuper = table.new_lookup().create_lookuper()
+        self.sent = dict.fromkeys(KEYS, 0)
+        self.acknowledged = dict.fromkeys(KEYS, 0)
+        self.looks = 0
+
+    @classmethod
+    async def open(cls, face: ModuleType, cluster: Cluster, options: dict[str, str]) -> "Versions":
+        connection = await settle(face.Connection.create({"bootstrap.servers": cluster.bootstrap, **options}))
+        schema = fluss.Schema.new_builder().column("id", "INT").column("v", "BIGINT").primary_key(["id"]).build()
+        path = f"fluss.versions_{face.__name__.replace('.', '_')}"
+        await settle(connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=SERVERS)))
+        return cls(face, connection, await settle(connection.get_table(path)))
+
+    def upsert(self, key: int) -> tuple[int, WriteHandle]:
+        """Writes the next version of a key."""
+        self.sent[key] += 1
+        return self.sent[key], self.writer.upsert([key, self.sent[key]])
+
+    async def upsert_and_wait(self, key: int) -> None:
+        version, handle = self.upsert(key)
+        await acknowledged(self.face, handle)
+        self.acknowledged[key] = max(self.acknowledged[key], version)
+
+    async def upsert_all(self) -> None:
+        """Writes the next version of all keys, and waits for the acknowledgements."""
+        written = {key: self.upsert(key)[0] for key in KEYS}
+        await settle(self.writer.flush())
+        self.acknowledged.update(written)
+
+    async def lookup(self, key: int) -> None:
+        """Looks a key up: what was acknowledged before, or written since, is there."""
+        least = self.acknowledged[key]
+        row = await settle(self.lookuper.lookup(key))
+        version = row["v"] if row else 0
+        assert least <= version <= self.sent[key], f"{version} is not of {least} to {self.sent[key]}"
+        self.looks += 1
+
+    async def check_last(self) -> None:
+        """Looks all keys up at once: each has its last version."""
+        rows = await settle(self.lookuper.lookup_many(KEYS))
+        assert rows == [{"id": key, "v": version} for key, version in self.sent.items()]
+
+    async def keep_looking(self, stop: threading.Event) -> None:
+        """Looks keys up until told to stop. None may fail."""
+        while not stop.is_set():
+            for key in KEYS:
+                await self.lookup(key)
+
+    async def failures(self, call: Callable[[int], Coroutine[Any, Any, None]]) -> list[fluss.TimeoutError]:
+        """What became of doing something for all keys at once."""
+        done = await asyncio.gather(*(beside(self.face, call(key)) for key in KEYS), return_exceptions=True)
+        failed = [error for error in done if isinstance(error, fluss.TimeoutError)]
+        assert len(failed) == len(KEYS) - done.count(None), done
+        return failed
+
+    async def close(self) -> None:
+        await settle(self.writer.close())
+        await settle(self.connection.close())
+
+
+def expect_named(error: fluss.TimeoutError, operation: str, path: str) -> None:
+    assert (error.operation, error.table) == (operation, path), repr(error)
+    assert error.bucket is not None and error.server, repr(error)
+    assert all(str(named) in str(error) for named in (operation, path, error.bucket, error.server)), repr(error)
+
+
+async def stop_a_leader(versions: Versions, cluster: Cluster) -> tuple[int, list[fluss.TimeoutError]]:
+    """Stops a server that leads one of the buckets, and returns what became of look-ups then."""
+    for server in range(SERVERS):
+        cluster.stop(server)
+        if failures := await versions.failures(versions.lookup):
+            return server, failures
+        cluster.cont(server)
+    pytest.fail("every look-up was answered while a server was stopped")
+
+
+async def stop_a_server_of_keys(face: ModuleType, cluster: Cluster) -> None:
+    versions = await Versions.open(face, cluster, DEADLINES)
+    await versions_work(versions)
+    stopped, looks = await stop_a_leader(versions, cluster)
+    try:
+        server = address(cluster, stopped)
+        assert len(looks) < len(KEYS), "the other servers answer"
+        with pytest.raises(fluss.TimeoutError) as many:
+            await settle(versions.lookuper.lookup_many(KEYS))
+        for error in [*looks, many.value]:
+            expect_named(error, "look up", versions.path)
+            assert error.server and server in error.server and not error.outcome_unknown, repr(error)
+        writes = await versions.failures(versions.upsert_and_wait)
+        for error in writes:
+            expect_named(error, "upsert", versions.path)
+        # Others wait for their replicas on the stopped server, or behind such a write, unsent.
+        assert any(error.outcome_unknown for error in writes if error.server and server in error.server), writes
+    finally:
+        cluster.cont(stopped)
+    await versions_work(versions)
+    await versions.close()
+
+
+async def versions_work(versions: Versions) -> None:
+    """Looks up and upserts until all is well; the first may still fail of a server that was stopped or new."""
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    while await versions.failures(versions.lookup) or await versions.failures(versions.upsert_and_wait):
+        assert time.monotonic() < deadline, "the writer and the look-ups do not work"
+    with suppress(fluss.TimeoutError):
+        # Told once more, to those who waited for no handle.
+        await settle(versions.writer.flush())
+    await versions.upsert_all()
+    await versions.check_last()
+
+
+async def kill_a_leader_of_keys(face: ModuleType, cluster: Cluster, server: int) -> None:
+    versions = await Versions.open(face, cluster, {})
+    await versions.upsert_all()
+    stop = threading.Event()
+    looking = [beside(face, versions.keep_looking(stop)) for _ in range(2)]
+    try:
+        cluster.kill(server)
+        killed = time.monotonic()
+        before = versions.looks
+        for _ in range(LOADS):
+            for key in KEYS:
+                versions.upsert(key)
+            await asyncio.sleep(0)
+        await versions.upsert_all()
+        await versions.check_last()
+        while versions.looks < before + 2 * len(KEYS):
+            assert time.monotonic() < killed + PATIENCE_SECONDS, "look-ups do not go on"
+            await asyncio.sleep(0.01)
+        seconds = time.monotonic() - killed
+    finally:
+        stop.set()
+        await asyncio.gather(*looking)
+        cluster.restart(server)
+        cluster.wait_ready()
+    print(f"acknowledged and found {seconds:.1f} s after the kill")
+    assert seconds < RECOVERY_SECONDS
+    await versions.check_last()
+    await versions.close()
+
+
 def test_a_stopped_server_is_told_and_the_same_objects_work_on(face: ModuleType, patient: Cluster) -> None:
     asyncio.run(stop_a_server(face, patient))
 
 
 def test_a_killed_leader_is_replaced_and_every_row_is_there_once(face: ModuleType, quick: Cluster) -> None:
     asyncio.run(kill_a_leader(face, quick, 0))
+
+
+def test_upserts_and_look_ups_tell_of_a_stopped_server_and_work_on(face: ModuleType, patient: Cluster) -> None:
+    asyncio.run(stop_a_server_of_keys(face, patient))
+
+
+def test_a_killed_leader_costs_no_upsert_and_no_look_up(face: ModuleType, quick: Cluster) -> None:
+    asyncio.run(kill_a_leader_of_keys(face, quick, 1))
