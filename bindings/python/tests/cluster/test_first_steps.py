@@ -56,5 +56,7 @@ def test_the_first_steps(conf: Configuration) -> None:
 def test_ways_to_connect(conf: Configuration) -> None:
     with Connection.create(conf) as connection:
         assert isinstance(connection, fluss.Connection)
+    with Connection(Configuration(conf.to_dict())) as connection:
+        assert "fluss" in connection.get_admin().list_databases()
     with fluss.connect(f"fluss://{conf.get('bootstrap.servers')}", conf) as connection:
         assert "fluss" in connection.get_admin().list_databases()
