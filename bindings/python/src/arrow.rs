@@ -1,8 +1,9 @@
 //! Arrow data in and out, by the Arrow `PyCapsule` interface.
 
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch as Batch, StructArray};
+use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
 use fluss_client::ScanBatch;
 use pyo3::exceptions::PyImportError;
@@ -10,8 +11,41 @@ use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
+use pyo3_arrow::input::AnyRecordBatch;
 
+use crate::error::Fault;
 use crate::path::TableBucket;
+
+/// Arrow data that goes in, batch by batch.
+pub(crate) struct Incoming(Box<dyn RecordBatchReader + Send>);
+
+impl<'py> FromPyObject<'_, 'py> for Incoming {
+    type Error = PyErr;
+
+    fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        imported(|| Ok(Self(data.extract::<AnyRecordBatch>()?.into_reader()?)))?
+    }
+}
+
+impl Iterator for Incoming {
+    type Item = Result<Batch, Fault>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        match imported(|| self.0.next()) {
+            Ok(next) => next.map(|batch| batch.map_err(|error| Fault::new("DataError", error.to_string()))),
+            Err(fault) => Some(Err(fault)),
+        }
+    }
+}
+
+/// What an import gives. Arrow 59 panics at a slice of structs within structs, whose offset it counts twice.
+fn imported<T>(import: impl FnOnce() -> T) -> Result<T, Fault> {
+    catch_unwind(AssertUnwindSafe(import)).map_err(|_| {
+        let message = "the Arrow data cannot be taken as it is: a slice of structs within structs has to be copied \
+                       first, with pyarrow by data.take(list(range(len(data))))";
+        Fault::new("DataError", message)
+    })
+}
 
 /// Columns that were read: batches of one schema.
 #[pyclass(frozen, module = "fluss.client")]

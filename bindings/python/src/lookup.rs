@@ -7,9 +7,8 @@ use fluss_client as client;
 use fluss_client::types::OwnedRow;
 use pyo3::prelude::*;
 use pyo3::types::PyList;
-use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::arrow::ArrowTable;
+use crate::arrow::{ArrowTable, Incoming};
 use crate::convert::{RowShape, key_from_python};
 use crate::error::Fault;
 use crate::pending::Pending;
@@ -58,21 +57,19 @@ impl Lookuper {
     }
 
     /// The rows of the keys in Arrow data, in their order.
-    fn lookup_arrow(&self, keys: AnyRecordBatch) -> PyResult<Pending> {
+    fn lookup_arrow(&self, keys: Incoming) -> Pending {
         let lookuper = self.lookuper.clone();
-        let batches = keys.into_reader()?;
         let found = async move {
             let mut found = Vec::new();
-            for keys in batches {
-                let keys = keys.map_err(|error| Fault::new("DataError", error.to_string()))?;
-                found.push(lookuper.lookup_arrow(&keys).await?);
+            for keys in keys {
+                found.push(lookuper.lookup_arrow(&keys?).await?);
             }
             Ok::<_, Fault>(found)
         };
         let schema = self.lookuper.schema();
-        Ok(Pending::new(found, |py, batches: Vec<RecordBatch>| {
+        Pending::new(found, |py, batches: Vec<RecordBatch>| {
             Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
-        }))
+        })
     }
 }
 

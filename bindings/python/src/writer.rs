@@ -4,8 +4,8 @@ use arrow::array::RecordBatch;
 use fluss_client::types::RowType;
 use fluss_client::{self as client, Error};
 use pyo3::prelude::*;
-use pyo3_arrow::input::AnyRecordBatch;
 
+use crate::arrow::Incoming;
 use crate::convert::{key_from_python, row_from_python};
 use crate::error::Fault;
 use crate::pending::{Pending, block_on, seconds};
@@ -36,7 +36,7 @@ impl AppendWriter {
     }
 
     /// Collects the rows of Arrow data, batch by batch.
-    fn append_arrow(&self, data: AnyRecordBatch) -> PyResult<Pending> {
+    fn append_arrow(&self, data: Incoming) -> Pending {
         let writer = self.writer.clone();
         collect_all(data, move |batch| {
             let writer = writer.clone();
@@ -85,7 +85,7 @@ impl UpsertWriter {
     }
 
     /// Collects the rows of Arrow data, batch by batch.
-    fn upsert_arrow(&self, data: AnyRecordBatch) -> PyResult<Pending> {
+    fn upsert_arrow(&self, data: Incoming) -> Pending {
         let writer = self.0.clone();
         collect_all(data, move |batch| {
             let writer = writer.clone();
@@ -94,7 +94,7 @@ impl UpsertWriter {
     }
 
     /// Collects the keys in Arrow data, batch by batch.
-    fn delete_arrow(&self, data: AnyRecordBatch) -> PyResult<Pending> {
+    fn delete_arrow(&self, data: Incoming) -> Pending {
         let writer = self.0.clone();
         collect_all(data, move |batch| {
             let writer = writer.clone();
@@ -130,25 +130,20 @@ where
 }
 
 /// Collects Arrow data, batch by batch; one handle tells the fate of all.
-fn collect_all<F>(
-    data: AnyRecordBatch,
-    collect: impl Fn(RecordBatch) -> F + Send + 'static,
-) -> PyResult<Pending>
+fn collect_all<F>(data: Incoming, collect: impl Fn(RecordBatch) -> F + Send + 'static) -> Pending
 where
     F: Future<Output = client::Result<client::WriteHandle>> + Send,
 {
-    let batches = data.into_reader()?;
     let collected = async move {
         let mut handles = Vec::new();
-        for batch in batches {
-            let batch = batch.map_err(|error| Fault::new("DataError", error.to_string()))?;
-            handles.push(collect(batch).await?);
+        for batch in data {
+            handles.push(collect(batch?).await?);
         }
         Ok::<_, Fault>(handles)
     };
-    Ok(Pending::new(collected, |py, handles| {
+    Pending::new(collected, |py, handles| {
         Ok(Bound::new(py, WriteHandle(handles))?.into_any())
-    }))
+    })
 }
 
 /// A write on its way.

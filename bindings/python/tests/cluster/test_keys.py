@@ -301,3 +301,20 @@ def test_what_is_wrong_is_told_and_the_writer_goes_on(run: Callable[[Body], None
             log_table.new_lookup().create_lookuper()
 
     run(body)
+
+
+def test_a_slice_of_nested_rows_is_refused_and_its_copy_taken(run: Callable[[Body], None]) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, {"id": "INT", "r": "ROW<x INT,y ROW<z STRING>>"}, ["id"])
+        rows = [{"id": number, "r": {"x": number, "y": {"z": str(number)}}} for number in range(3)]
+        schema = pa.schema(table.get_table_info().get_schema())
+        sliced = pa.Table.from_pylist(rows, schema).slice(1)
+        writer = table.new_upsert().create_writer()
+        for data in (sliced, sliced.to_batches()[0]):
+            with pytest.raises(fluss.DataError, match="copied"):
+                await settle(writer.upsert_arrow(data))
+        await settle(writer.upsert_arrow(sliced.take(list(range(len(sliced))))))
+        await settle(writer.close())
+        assert await settle(table.new_lookup().create_lookuper().lookup_many([1, 2])) == rows[1:]
+
+    run(body)
