@@ -122,10 +122,10 @@ class Figures:
     def peak_mib(self) -> float:
         return median(result["peak_rss_kib"] / 1024 for result in self.results)
 
-    def millis(self, percentile: str) -> str:
-        """A percentile of the calls in milliseconds, where calls were timed one by one."""
+    def micros(self, percentile: str) -> str:
+        """A percentile of the calls in microseconds, where calls were timed one by one."""
         key = f"{percentile}_micros"
-        return f"{median(result[key] for result in self.results) / 1e3:.2f}" if key in self.results[0] else ""
+        return f"{median(result[key] for result in self.results):,.0f}" if key in self.results[0] else ""
 
 
 class Bench:
@@ -224,8 +224,8 @@ HEADER = [
     "client",
     "rows/s",
     "CPU µs/row",
-    "p50 ms",
-    "p99 ms",
+    "p50 µs",
+    "p99 µs",
     "peak MiB",
     "rows/s ×",
     "CPU ×",
@@ -249,7 +249,7 @@ def table(figures: dict[str, dict[str, Figures]], operations: list[Operation]) -
 
 
 def line(operation: str, client: str, figure: Figures) -> list[str]:
-    latencies = [figure.millis("p50"), figure.millis("p99")]
+    latencies = [figure.micros("p50"), figure.micros("p99")]
     return [operation, client, f"{figure.rate:,.0f}", f"{figure.cpu_micros:.3f}", *latencies, f"{figure.peak_mib:,.0f}"]
 
 

@@ -27,7 +27,9 @@ pub struct Error {
 #[non_exhaustive]
 pub enum ErrorKind {
     /// The server refused. [`ErrorCode::is_retriable`] tells whether trying again can help.
-    #[error("{message} [{code}]")]
+    ///
+    /// A message of several lines, such as a stack trace, is shown up to the end of its first.
+    #[error("{} [{code}]", message.lines().next().unwrap_or_default())]
     Server {
         /// Why.
         code: ErrorCode,
@@ -304,5 +306,12 @@ mod tests {
         let kind = ErrorKind::server(ErrorCode::TABLE_NOT_EXIST, None);
         assert_eq!(kind.to_string(), "the table does not exist [TABLE_NOT_EXIST (7)]");
         assert!(!kind.is_retriable());
+    }
+
+    #[test]
+    fn a_stack_trace_is_not_shown() {
+        let trace = "it broke\n\tat org.example.A.b(A.java:1)".to_owned();
+        let kind = ErrorKind::server(ErrorCode::UNKNOWN_SERVER_ERROR, Some(trace));
+        assert_eq!(kind.to_string(), "it broke [UNKNOWN_SERVER_ERROR (-1)]");
     }
 }
