@@ -53,17 +53,20 @@ pub(crate) async fn changelog(job: &Job, scanner: LogScanner) -> Outcome<Measure
     Ok(Measured::new(rows, &clock).sum_id(sum))
 }
 
-/// One after the other.
+/// One after the other, in a task, where programs do their work.
 pub(crate) async fn lookup_one(job: &Job, table: &Table) -> Outcome<Measured> {
-    let lookuper = table.lookup().lookuper()?;
-    let mut taken = Vec::new();
-    let clock = Clock::start();
-    for key in rows::keys_in_time(job, &clock) {
-        let begun = Instant::now();
-        find(&lookuper, key).await?;
-        taken.push(begun.elapsed());
-    }
-    Ok(Measured::new(taken.len() as i64, &clock).calls(taken))
+    let (job, lookuper) = (job.clone(), table.lookup().lookuper()?);
+    let looking = async move {
+        let mut taken = Vec::new();
+        let clock = Clock::start();
+        for key in rows::keys_in_time(&job, &clock) {
+            let begun = Instant::now();
+            find(&lookuper, key).await?;
+            taken.push(begun.elapsed());
+        }
+        Ok::<_, fluss_client::Error>(Measured::new(taken.len() as i64, &clock).calls(taken))
+    };
+    Ok(tokio::spawn(looking).await??)
 }
 
 /// From many tasks at the same time.
