@@ -46,8 +46,8 @@ impl OffsetSpec {
     }
 
     #[staticmethod]
-    fn timestamp(millis: i64) -> Self {
-        Self(client::OffsetSpec::Timestamp(millis))
+    fn timestamp(ts: i64) -> Self {
+        Self(client::OffsetSpec::Timestamp(ts))
     }
 
     fn __repr__(&self) -> String {

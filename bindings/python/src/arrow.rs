@@ -142,6 +142,11 @@ impl RecordBatch {
     }
 
     #[getter]
+    fn batch(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+        Self::to_pyarrow(slf)
+    }
+
+    #[getter]
     fn base_offset(&self) -> i64 {
         self.0.base_offset
     }

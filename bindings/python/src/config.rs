@@ -105,6 +105,19 @@ pub(crate) fn check_option(key: &str, value: &str) -> Result<String, Fault> {
     })
 }
 
+/// The milliseconds of a duration's text.
+#[pyfunction]
+pub(crate) fn parse_millis(text: &str) -> Result<u64, Fault> {
+    let millis = duration(text).map_err(fault)?.as_millis();
+    u64::try_from(millis).map_err(|_| fault(format!("'{text}' is too long")))
+}
+
+/// The bytes of a size's text.
+#[pyfunction]
+pub(crate) fn parse_bytes(text: &str) -> Result<usize, Fault> {
+    size(text).map_err(fault)
+}
+
 /// The options that a configuration means.
 pub(crate) fn client_options(pairs: BTreeMap<String, String>) -> Result<ClientOptions, Fault> {
     let mut settings = Settings::new();

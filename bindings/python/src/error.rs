@@ -91,6 +91,12 @@ impl Fault {
     }
 }
 
+/// Whether what a server refused with this code can succeed later.
+#[pyfunction]
+pub(crate) fn is_retriable(error_code: i32) -> bool {
+    ErrorCode::from_number(error_code).is_retriable()
+}
+
 fn errors(py: Python<'_>) -> PyResult<&Bound<'_, PyModule>> {
     static MODULE: PyOnceLock<Py<PyModule>> = PyOnceLock::new();
     MODULE
@@ -135,7 +141,7 @@ impl From<client::Error> for Fault {
             )
             .maybe("server", context.server.as_ref())
             .numbered("bucket", context.bucket.map(BucketId::get))
-            .numbered("code", error.code().map(ErrorCode::number))
+            .numbered("error_code", error.code().map(ErrorCode::number))
             .maybe("name", error.code().map(ErrorCode::name).as_ref());
         let fault = match error.kind() {
             ErrorKind::Value(value) => fault.maybe("column", value.column.as_ref()),

@@ -27,6 +27,9 @@ use pyo3::prelude::*;
 fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
+    module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
+    module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
+    module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
     module.add_class::<admin::Admin>()?;
     module.add_class::<admin::OffsetSpec>()?;
     module.add_class::<arrow::ArrowTable>()?;

@@ -9,7 +9,7 @@ use pyo3::prelude::*;
 use pyo3::types::PyList;
 
 use crate::arrow::{ArrowTable, Incoming};
-use crate::convert::{RowShape, key_from_python};
+use crate::convert::{Maps, RowShape, key_from_python};
 use crate::error::Fault;
 use crate::pending::Pending;
 
@@ -21,8 +21,8 @@ pub(crate) struct Lookuper {
 }
 
 impl Lookuper {
-    pub(crate) fn new(py: Python<'_>, lookuper: client::Lookuper) -> Self {
-        let shape = RowShape::new(py, lookuper.table().row_type().clone());
+    pub(crate) fn new(py: Python<'_>, lookuper: client::Lookuper, maps: Maps) -> Self {
+        let shape = RowShape::new(py, lookuper.table().row_type().clone(), maps);
         Self { lookuper, shape }
     }
 }
@@ -81,8 +81,8 @@ pub(crate) struct PrefixLookuper {
 }
 
 impl PrefixLookuper {
-    pub(crate) fn new(py: Python<'_>, lookuper: client::PrefixLookuper) -> Self {
-        let shape = RowShape::new(py, lookuper.table().row_type().clone());
+    pub(crate) fn new(py: Python<'_>, lookuper: client::PrefixLookuper, maps: Maps) -> Self {
+        let shape = RowShape::new(py, lookuper.table().row_type().clone(), maps);
         Self { lookuper, shape }
     }
 }

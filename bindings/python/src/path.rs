@@ -111,7 +111,10 @@ impl TableBucket {
         let partition = self
             .0
             .partition
-            .map_or_else(String::new, |partition| format!(", partition_id={partition}"));
-        format!("TableBucket({}, {}{partition})", self.0.table, self.0.bucket)
+            .map_or_else(String::new, |partition| format!("partition_id={partition}, "));
+        format!(
+            "TableBucket(table_id={}, {partition}bucket={})",
+            self.0.table, self.0.bucket
+        )
     }
 }

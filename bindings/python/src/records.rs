@@ -26,6 +26,15 @@ impl ScanRecords {
         Self(Arc::new(Polled { records, shape }))
     }
 
+    /// All records, bucket by bucket.
+    fn all<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for (position, records) in self.0.records.buckets().iter().enumerate() {
+            self.append_to(&list, position, records)?;
+        }
+        Ok(list)
+    }
+
     fn append_to(
         &self,
         list: &Bound<'_, PyList>,
@@ -64,6 +73,26 @@ impl ScanRecords {
         Ok(list)
     }
 
+    fn keys(&self) -> Vec<TableBucket> {
+        self.buckets()
+    }
+
+    fn values<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let values = PyList::empty(py);
+        for bucket in self.buckets() {
+            values.append(self.records(py, bucket)?)?;
+        }
+        values.try_iter()
+    }
+
+    fn items<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        let items = PyList::empty(py);
+        for bucket in self.buckets() {
+            items.append((bucket, self.records(py, bucket)?))?;
+        }
+        items.try_iter()
+    }
+
     fn count(&self) -> usize {
         self.0.records.len()
     }
@@ -76,12 +105,19 @@ impl ScanRecords {
         self.0.records.len()
     }
 
-    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
-        let list = PyList::empty(py);
-        for (position, records) in self.0.records.buckets().iter().enumerate() {
-            self.append_to(&list, position, records)?;
+    fn __contains__(&self, bucket: TableBucket) -> bool {
+        self.buckets().contains(&bucket)
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, key: &Bound<'py, PyAny>) -> PyResult<Bound<'py, PyAny>> {
+        match key.extract::<TableBucket>() {
+            Ok(bucket) => Ok(self.records(py, bucket)?.into_any()),
+            Err(_) => self.all(py)?.into_any().get_item(key),
         }
-        list.try_iter()
+    }
+
+    fn __iter__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyIterator>> {
+        self.all(py)?.try_iter()
     }
 
     fn __repr__(&self) -> String {

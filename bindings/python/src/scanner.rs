@@ -5,10 +5,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
-use fluss_client::types::RowType;
 use fluss_client::{self as client, ScanBatch, StartOffset};
 use pyo3::prelude::*;
-use pyo3::types::PyList;
+use pyo3::types::{PyCapsule, PyList};
+use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::admin::OffsetSpec;
 use crate::arrow::{ArrowTable, RecordBatch};
@@ -45,11 +45,11 @@ impl From<StartArgument> for StartOffset {
 }
 
 impl LogScanner {
-    /// `row_type` is that of the columns that are read.
-    pub(crate) fn new(py: Python<'_>, scanner: client::LogScanner, row_type: RowType) -> Self {
+    /// `shape` is that of the columns that are read.
+    pub(crate) fn new(scanner: client::LogScanner, shape: Arc<RowShape>) -> Self {
         Self {
             scanner: Mutex::new(Some(scanner)),
-            shape: RowShape::new(py, row_type),
+            shape,
         }
     }
 
@@ -157,6 +157,11 @@ impl LogScanner {
             }
             Ok(list.into_any())
         }))
+    }
+
+    /// The columns of its batches, as any Arrow library takes them.
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyCapsule>> {
+        Ok(to_schema_pycapsule(py, self.open()?.schema().as_ref())?)
     }
 
     fn close(&self) {

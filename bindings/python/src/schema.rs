@@ -11,9 +11,9 @@ use pyo3_arrow::PySchema;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
-use crate::convert::{RowShape, row_from_python};
+use crate::convert::{Maps, RowShape, row_from_python};
 use crate::error::Fault;
-use crate::types::{DataType, TypeArgument, named_types};
+use crate::types::{DataType, TypeArgument, named_types, short_text};
 
 /// The columns of a table and its primary key.
 #[pyclass(frozen, eq, from_py_object, module = "fluss.metadata")]
@@ -61,7 +61,7 @@ impl Schema {
         self.0
             .columns()
             .iter()
-            .map(|column| column.data_type.to_string())
+            .map(|column| short_text(&column.data_type))
             .collect()
     }
 
@@ -69,7 +69,7 @@ impl Schema {
         self.0
             .columns()
             .iter()
-            .map(|column| (column.name.as_str(), column.data_type.to_string()))
+            .map(|column| (column.name.as_str(), short_text(&column.data_type)))
             .collect()
     }
 
@@ -108,7 +108,7 @@ impl Schema {
         exact: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let row = row_from_python(row, self.0.row_type()).map_err(Fault::from)?;
-        RowShape::new(py, self.0.row_type().clone()).dict(py, &row, exact)
+        RowShape::new(py, self.0.row_type().clone(), Maps::Dict).dict(py, &row, exact)
     }
 
     fn __repr__(&self) -> String {

@@ -5,6 +5,7 @@ use fluss_client::types::RowType;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
+use crate::convert::{Maps, RowShape};
 use crate::descriptor::TableInfo;
 use crate::error::Fault;
 use crate::lookup::{Lookuper, PrefixLookuper};
@@ -41,23 +42,38 @@ impl Table {
         Ok(UpsertWriter::new(upsert.writer().map_err(Fault::from)?))
     }
 
-    fn lookuper(&self, py: Python<'_>, insert_if_not_exists: bool) -> PyResult<Lookuper> {
+    /// With `map_pairs`, MAPs of the rows found come as lists of pairs.
+    #[pyo3(signature = (insert_if_not_exists, map_pairs=false))]
+    fn lookuper(&self, py: Python<'_>, insert_if_not_exists: bool, map_pairs: bool) -> PyResult<Lookuper> {
         let mut lookup = self.0.lookup();
         if insert_if_not_exists {
             lookup = lookup.insert_if_not_exists();
         }
-        Ok(Lookuper::new(py, lookup.lookuper().map_err(Fault::from)?))
+        let lookuper = lookup.lookuper().map_err(Fault::from)?;
+        Ok(Lookuper::new(py, lookuper, Maps::of(map_pairs)))
     }
 
-    fn prefix_lookuper(&self, py: Python<'_>, columns: Vec<ColumnArgument>) -> PyResult<PrefixLookuper> {
+    #[pyo3(signature = (columns, map_pairs=false))]
+    fn prefix_lookuper(
+        &self,
+        py: Python<'_>,
+        columns: Vec<ColumnArgument>,
+        map_pairs: bool,
+    ) -> PyResult<PrefixLookuper> {
         let names = names(columns, self.0.info().row_type())?;
-        let lookuper = self.0.lookup().prefix_lookuper(&names);
-        Ok(PrefixLookuper::new(py, lookuper.map_err(Fault::from)?))
+        let lookuper = self.0.lookup().prefix_lookuper(&names).map_err(Fault::from)?;
+        Ok(PrefixLookuper::new(py, lookuper, Maps::of(map_pairs)))
     }
 
-    /// A scanner of these columns, by name or position; of all if none are named.
-    #[pyo3(signature = (columns))]
-    fn log_scanner(&self, py: Python<'_>, columns: Option<Vec<ColumnArgument>>) -> PyResult<LogScanner> {
+    /// A scanner of these columns, by name or position; of all if none are named. With `map_pairs`, MAPs of its records
+    /// come as lists of pairs.
+    #[pyo3(signature = (columns, map_pairs=false))]
+    fn log_scanner(
+        &self,
+        py: Python<'_>,
+        columns: Option<Vec<ColumnArgument>>,
+        map_pairs: bool,
+    ) -> PyResult<LogScanner> {
         let _guard = runtime()?.enter();
         let all = self.0.info().row_type();
         let mut scan = self.0.scan();
@@ -68,11 +84,8 @@ impl Table {
             row_type = all.project(&indexes);
             scan = scan.project(names);
         }
-        Ok(LogScanner::new(
-            py,
-            scan.log_scanner().map_err(Fault::from)?,
-            row_type,
-        ))
+        let shape = RowShape::new(py, row_type, Maps::of(map_pairs));
+        Ok(LogScanner::new(scan.log_scanner().map_err(Fault::from)?, shape))
     }
 }
 

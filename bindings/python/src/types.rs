@@ -109,3 +109,26 @@ pub(crate) fn named_types(row: &RowType) -> Vec<(String, DataType)> {
         .map(|field| (field.name.clone(), DataType(field.data_type.clone())))
         .collect()
 }
+
+/// The text by which `get_columns` names a type: in small letters, without parameters that are the default, and with
+/// names and types of a row's fields kept apart by a colon.
+pub(crate) fn short_text(data_type: &types::DataType) -> String {
+    let not_null = if data_type.is_nullable() { "" } else { " NOT NULL" };
+    format!("{}{not_null}", short_kind(data_type.kind()))
+}
+
+fn short_kind(kind: &Kind) -> String {
+    match kind {
+        Kind::Array(element) => format!("array<{}>", short_text(element)),
+        Kind::Map(key, value) => format!("map<{},{}>", short_text(key), short_text(value)),
+        Kind::Row(row) => {
+            let field = |field: &Field| format!("{}: {}", field.name, short_text(&field.data_type));
+            let fields: Vec<_> = row.fields().iter().map(field).collect();
+            format!("row<{}>", fields.join(", "))
+        }
+        Kind::Time(0) => "time".to_owned(),
+        Kind::Timestamp(6) => "timestamp".to_owned(),
+        Kind::TimestampLtz(6) => "timestamp_ltz".to_owned(),
+        other => other.to_string().to_lowercase(),
+    }
+}

@@ -70,7 +70,7 @@ def people() -> Schema:
 def test_a_schema_is_built_by_chaining_or_line_by_line() -> None:
     schema = people()
     assert schema.get_column_names() == ["id", "age"]
-    assert schema.get_column_types() == ["STRING NOT NULL", "INT"]
+    assert schema.get_column_types() == ["string NOT NULL", "int"]
     assert schema.get_primary_keys() == ["id"]
     assert schema.get_comment("age") == "in years"
     assert schema == Schema.from_json(schema.to_json())

@@ -1,5 +1,5 @@
 from collections.abc import Generator, Iterable, Iterator
-from typing import Any, Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, final, overload
 
 from fluss._row import Key, Row
 from fluss.metadata import (
@@ -39,12 +39,24 @@ __all__ = [
     "WriteHandle",
     "__version__",
     "check_option",
+    "is_retriable",
+    "parse_bytes",
+    "parse_millis",
 ]
 
 __version__: str
 
 def check_option(key: str, value: str) -> str:
     """Checks a key and its value, and returns the key under which this client knows it."""
+
+def is_retriable(error_code: int) -> bool:
+    """Whether what a server refused with this code can succeed later."""
+
+def parse_bytes(text: str) -> int:
+    """The bytes of a size such as ``64 mb``."""
+
+def parse_millis(text: str) -> int:
+    """The milliseconds of a duration such as ``10 s``."""
 
 @final
 class Pending(Generic[_T]):
@@ -201,10 +213,10 @@ class Schema:
         """The names of the columns."""
 
     def get_column_types(self) -> list[str]:
-        """The types of the columns as text."""
+        """The types of the columns in short, such as ``int NOT NULL`` or ``row<x: int, y: timestamp>``."""
 
     def get_columns(self) -> list[tuple[str, str]]:
-        """Names and types of the columns as text."""
+        """Names and types of the columns in short. See `data_types` for the types themselves."""
 
     @property
     def data_types(self) -> dict[str, DataType]:
@@ -390,7 +402,7 @@ class OffsetSpec:
         """That after the last record."""
 
     @staticmethod
-    def timestamp(millis: int) -> OffsetSpec:
+    def timestamp(ts: int) -> OffsetSpec:
         """That of the first batch stored at or after this time, in milliseconds since 1970."""
 
     def __eq__(self, other: object, /) -> bool: ...
@@ -432,6 +444,10 @@ class RecordBatch:
     @property
     def bucket(self) -> TableBucket:
         """The bucket."""
+
+    @property
+    def batch(self) -> Any:
+        """The same as ``to_pyarrow()``."""
 
     @property
     def base_offset(self) -> int:
@@ -499,13 +515,22 @@ class ScanRecord:
 
 @final
 class ScanRecords:
-    """What one poll returned. Iterating gives all records, bucket by bucket."""
+    """What one poll returned. Iterating gives all records, bucket by bucket; an index gives one, or a bucket's."""
 
     def buckets(self) -> list[TableBucket]:
         """The buckets that there are records of."""
 
     def records(self, bucket: TableBucket) -> list[ScanRecord]:
         """The records of a bucket, in the order of their offsets."""
+
+    def keys(self) -> list[TableBucket]:
+        """The same as ``buckets()``."""
+
+    def values(self) -> Iterator[list[ScanRecord]]:
+        """The records of each bucket."""
+
+    def items(self) -> Iterator[tuple[TableBucket, list[ScanRecord]]]:
+        """The buckets and their records."""
 
     def count(self) -> int:
         """The number of records."""
@@ -515,6 +540,11 @@ class ScanRecords:
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[ScanRecord]: ...
+    def __contains__(self, bucket: TableBucket, /) -> bool: ...
+    @overload
+    def __getitem__(self, key: int, /) -> ScanRecord: ...
+    @overload
+    def __getitem__(self, key: TableBucket | slice, /) -> list[ScanRecord]: ...
 
 @final
 class WriteHandle:
@@ -545,9 +575,9 @@ class Table:
     def info(self) -> TableInfo: ...
     def append_writer(self) -> AppendWriter: ...
     def upsert_writer(self, columns: list[str | int] | None, overwrite: bool) -> UpsertWriter: ...
-    def lookuper(self, insert_if_not_exists: bool) -> Lookuper: ...
-    def prefix_lookuper(self, columns: list[str | int]) -> PrefixLookuper: ...
-    def log_scanner(self, columns: list[str | int] | None) -> LogScanner: ...
+    def lookuper(self, insert_if_not_exists: bool, map_pairs: bool = False) -> Lookuper: ...
+    def prefix_lookuper(self, columns: list[str | int], map_pairs: bool = False) -> PrefixLookuper: ...
+    def log_scanner(self, columns: list[str | int] | None, map_pairs: bool = False) -> LogScanner: ...
 
 @final
 class AppendWriter:
@@ -582,6 +612,7 @@ class LogScanner:
     def subscribe_partition(self, partition: int, bucket: int | None, start: int | OffsetSpec) -> Pending[None]: ...
     def subscribe_partition_buckets(self, starts: dict[tuple[int, int], int | OffsetSpec]) -> Pending[None]: ...
     def unsubscribe_partition(self, partition: int, bucket: int | None) -> Pending[None]: ...
+    def __arrow_c_schema__(self) -> object: ...
     def poll(self, timeout_ms: int) -> Pending[ScanRecords]: ...
     def poll_arrow(self, timeout_ms: int) -> Pending[ArrowTable]: ...
     def poll_record_batch(self, timeout_ms: int) -> Pending[list[RecordBatch]]: ...

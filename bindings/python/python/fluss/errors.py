@@ -15,13 +15,18 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── ArgumentError          an argument that makes no sense here; also a ValueError
     ├── ConfigError            an option that does not exist, or its value; also a ValueError
     ├── SchemaError            a schema, table or name that is not allowed; also a ValueError
-    └── DataError              a value that its column cannot take; also a ValueError
+    ├── DataError              a value that its column cannot take; also a ValueError
+    └── UnsupportedError       what this client cannot do yet; also a NotImplementedError
 
 Arguments of the wrong kind raise ``TypeError`` and ``ValueError`` as everywhere in Python. What an exception came from
 is its ``__cause__``.
 """
 
 import builtins
+from typing import ClassVar
+
+from fluss._codes import ErrorCode
+from fluss._fluss import is_retriable
 
 __all__ = [
     "AlreadyExistsError",
@@ -31,6 +36,7 @@ __all__ = [
     "ConfigError",
     "ConnectionError",
     "DataError",
+    "ErrorCode",
     "FlussError",
     "ForkError",
     "NotFoundError",
@@ -38,6 +44,7 @@ __all__ = [
     "SchemaError",
     "ServerError",
     "TimeoutError",
+    "UnsupportedError",
 ]
 
 
@@ -47,6 +54,7 @@ class FlussError(Exception):
     def __init__(
         self,
         message: str = "",
+        error_code: int = ErrorCode.CLIENT_ERROR,
         *,
         operation: str | None = None,
         database: str | None = None,
@@ -54,8 +62,7 @@ class FlussError(Exception):
         partition: str | None = None,
         bucket: int | None = None,
         server: str | None = None,
-        retriable: bool = False,
-        code: int | None = None,
+        retriable: bool | None = None,
         name: str | None = None,
         column: str | None = None,
         outcome_unknown: bool = False,
@@ -75,16 +82,28 @@ class FlussError(Exception):
         """The bucket of the table."""
         self.server = server
         """The server that was asked."""
-        self.retriable = retriable
+        self.retriable = is_retriable(error_code) if retriable is None else retriable
         """Whether the same call can succeed later."""
-        self.code = code
-        """The number of the server's error."""
+        self.code = None if error_code == ErrorCode.CLIENT_ERROR else error_code
+        """The number of the server's error, one of `ErrorCode`."""
         self.name = name
         """The name of the server's error."""
         self.column = column
         """The column at fault, with a path into nested types."""
         self.outcome_unknown = outcome_unknown
         """Whether a write may have been stored although its acknowledgement did not come."""
+
+    @property
+    def error_code(self) -> int:
+        """The number of the server's error; of another failure, that which comes nearest."""
+        return self._unanswered if self.code is None else self.code
+
+    @property
+    def is_retriable(self) -> bool:
+        """The same as ``retriable``."""
+        return self.retriable
+
+    _unanswered: ClassVar[int] = ErrorCode.CLIENT_ERROR
 
     def __reduce__(self) -> tuple[object, ...]:
         return (type(self), (self.message,), self.__dict__)
@@ -109,9 +128,13 @@ class AuthError(FlussError):
 class ConnectionError(FlussError, builtins.ConnectionError):
     """A server cannot be reached, does not speak the protocol, or the connection to it was lost."""
 
+    _unanswered = ErrorCode.NETWORK_EXCEPTION
+
 
 class TimeoutError(FlussError, builtins.TimeoutError):
     """A deadline has passed. A write may have been stored all the same if ``outcome_unknown``."""
+
+    _unanswered = ErrorCode.REQUEST_TIME_OUT
 
 
 class ProtocolError(FlussError):
@@ -140,3 +163,7 @@ class SchemaError(FlussError, ValueError):
 
 class DataError(FlussError, ValueError):
     """A value that its column, or a row that its table, cannot take. Nothing was sent; the writer stays usable."""
+
+
+class UnsupportedError(FlussError, NotImplementedError):
+    """Something that this client cannot do yet, though others can. The message says what."""

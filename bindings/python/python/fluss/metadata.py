@@ -1,7 +1,7 @@
 """What databases and tables are: schemas, descriptors, paths."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
@@ -38,12 +38,16 @@ class ChangeType(IntEnum):
         return ("+A", "+I", "-U", "+U", "-D")[self]
 
 
-@dataclass
+@dataclass(init=False)
 class DatabaseDescriptor:
     """What a database is to be, and what the server says that it is."""
 
-    comment: str | None = None
-    custom_properties: dict[str, str] = field(default_factory=dict)
+    comment: str | None
+    custom_properties: dict[str, str]
+
+    def __init__(self, comment: str | None = None, custom_properties: Mapping[str, str] | None = None) -> None:
+        self.comment = comment
+        self.custom_properties = dict(custom_properties or {})
 
     def add_custom_property(self, key: str, value: str) -> Self:
         """Sets a property of the user's own."""

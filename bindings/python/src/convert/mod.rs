@@ -7,4 +7,4 @@ mod to_python;
 
 pub(crate) use from_python::{key_from_python, row_from_python};
 pub(crate) use moment::Timestamp;
-pub(crate) use to_python::RowShape;
+pub(crate) use to_python::{Maps, RowShape};

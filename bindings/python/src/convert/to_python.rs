@@ -20,20 +20,47 @@ enum Moments {
     Exact,
 }
 
+/// How maps come out.
+#[derive(Clone, Copy)]
+pub(crate) enum Maps {
+    /// As a dict, where the keys allow it.
+    Dict,
+    /// As a list of pairs.
+    Pairs,
+}
+
+impl Maps {
+    pub(crate) const fn of(pairs: bool) -> Self {
+        if pairs { Self::Pairs } else { Self::Dict }
+    }
+}
+
+/// What the caller wants values to look like.
+#[derive(Clone, Copy)]
+struct Looks {
+    moments: Moments,
+    maps: Maps,
+}
+
 /// The names and types of a row's columns, ready for making dicts.
 pub(crate) struct RowShape {
     row_type: RowType,
     names: Vec<Py<PyString>>,
+    maps: Maps,
 }
 
 impl RowShape {
-    pub(crate) fn new(py: Python<'_>, row_type: RowType) -> Arc<Self> {
+    pub(crate) fn new(py: Python<'_>, row_type: RowType, maps: Maps) -> Arc<Self> {
         let names = row_type
             .fields()
             .iter()
             .map(|field| PyString::intern(py, &field.name).unbind())
             .collect();
-        Arc::new(Self { row_type, names })
+        Arc::new(Self {
+            row_type,
+            names,
+            maps,
+        })
     }
 
     /// The row as a dict. With `exact`, TIMESTAMP and `TIMESTAMP_LTZ` come as [`Timestamp`], DATE as days since
@@ -45,9 +72,13 @@ impl RowShape {
         exact: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
         let moments = if exact { Moments::Exact } else { Moments::Datetime };
+        let looks = Looks {
+            moments,
+            maps: self.maps,
+        };
         let dict = PyDict::new(py);
         for (index, (field, name)) in self.row_type.fields().iter().zip(&self.names).enumerate() {
-            let value = value(py, &row.datum(index), &field.data_type, moments)
+            let value = value(py, &row.datum(index), &field.data_type, looks)
                 .map_err(|error| unreadable(py, error, &field.name, &field.data_type))?;
             dict.set_item(name, value)?;
         }
@@ -71,7 +102,7 @@ fn value<'py>(
     py: Python<'py>,
     datum: &Datum<'_>,
     data_type: &DataType,
-    moments: Moments,
+    looks: Looks,
 ) -> PyResult<Bound<'py, PyAny>> {
     Ok(match (datum, data_type.kind()) {
         (Datum::Null, _) => py.None().into_bound(py),
@@ -85,16 +116,16 @@ fn value<'py>(
         (Datum::String(value), _) => PyString::new(py, value).into_any(),
         (Datum::Bytes(value), _) => PyBytes::new(py, value).into_any(),
         (Datum::Decimal(value), _) => number::decimal_type(py)?.call1((value.to_string(),))?,
-        (Datum::Date(days), _) => match moments {
+        (Datum::Date(days), _) => match looks.moments {
             Moments::Datetime => moment::date_to_python(py, *days)?,
             Moments::Exact => days.into_pyobject(py)?.into_any(),
         },
         (Datum::Time(millis), _) => moment::time_to_python(py, *millis)?,
-        (Datum::Timestamp(value), _) => moment_value(py, *value, false, moments)?,
-        (Datum::TimestampLtz(value), _) => moment_value(py, *value, true, moments)?,
-        (Datum::Array(elements), Kind::Array(element)) => array(py, elements, element, moments)?,
-        (Datum::Map(entries), Kind::Map(key, item)) => map(py, entries, key, item, moments)?,
-        (Datum::Row(fields), Kind::Row(row_type)) => nested(py, fields, row_type, moments)?,
+        (Datum::Timestamp(value), _) => moment_value(py, *value, false, looks.moments)?,
+        (Datum::TimestampLtz(value), _) => moment_value(py, *value, true, looks.moments)?,
+        (Datum::Array(elements), Kind::Array(element)) => array(py, elements, element, looks)?,
+        (Datum::Map(entries), Kind::Map(key, item)) => map(py, entries, key, item, looks)?,
+        (Datum::Row(fields), Kind::Row(row_type)) => nested(py, fields, row_type, looks)?,
         (other, _) => {
             let message = format!("a value of {} in a column of {data_type}", other.kind_name());
             return Err(Fault::new("ProtocolError", message).into());
@@ -118,27 +149,27 @@ fn array<'py>(
     py: Python<'py>,
     elements: &[Datum<'_>],
     element: &DataType,
-    moments: Moments,
+    looks: Looks,
 ) -> PyResult<Bound<'py, PyAny>> {
     let list = PyList::empty(py);
     for datum in elements {
-        list.append(value(py, datum, element, moments)?)?;
+        list.append(value(py, datum, element, looks)?)?;
     }
     Ok(list.into_any())
 }
 
-/// A dict, or a list of pairs if the keys come as lists or dicts, which cannot be keys.
+/// A dict; or a list of pairs if that is wanted, or if the keys come as lists or dicts, which cannot be keys.
 fn map<'py>(
     py: Python<'py>,
     entries: &[(Datum<'_>, Datum<'_>)],
     key: &DataType,
     item: &DataType,
-    moments: Moments,
+    looks: Looks,
 ) -> PyResult<Bound<'py, PyAny>> {
     let pairs = entries
         .iter()
-        .map(|(k, v)| Ok((value(py, k, key, moments)?, value(py, v, item, moments)?)));
-    if key.is_nested() {
+        .map(|(k, v)| Ok((value(py, k, key, looks)?, value(py, v, item, looks)?)));
+    if matches!(looks.maps, Maps::Pairs) || key.is_nested() {
         let list = PyList::empty(py);
         pairs
             .into_iter()
@@ -157,11 +188,11 @@ fn nested<'py>(
     py: Python<'py>,
     fields: &[Datum<'_>],
     row_type: &RowType,
-    moments: Moments,
+    looks: Looks,
 ) -> PyResult<Bound<'py, PyAny>> {
     let dict = PyDict::new(py);
     for (field, datum) in row_type.fields().iter().zip(fields) {
-        dict.set_item(&field.name, value(py, datum, &field.data_type, moments)?)?;
+        dict.set_item(&field.name, value(py, datum, &field.data_type, looks)?)?;
     }
     Ok(dict.into_any())
 }

@@ -135,7 +135,7 @@ def test_arrow_works_awaited(target: str, new_table: NewTable) -> None:
 def test_a_schema_comes_from_arrow_and_goes_there() -> None:
     arrow = pa.schema([pa.field("id", pa.int32(), nullable=False), ("tags", pa.list_(pa.string())), ("d", pa.date32())])
     schema = fluss.Schema(arrow, primary_keys=["id"])
-    assert schema.get_columns() == [("id", "INT NOT NULL"), ("tags", "ARRAY<STRING>"), ("d", "DATE")]
+    assert schema.get_columns() == [("id", "int NOT NULL"), ("tags", "array<string>"), ("d", "date")]
     assert pa.schema(schema).names == arrow.names
     with pytest.raises(fluss.SchemaError, match="u"):
         fluss.Schema(pa.schema([("u", pa.month_day_nano_interval())]))
