@@ -20,12 +20,36 @@
 `fluss.metadata`              schemas, descriptors, paths
 `fluss.types`                 data types, and which Python values they take and give
 `fluss.errors`                exceptions
+`fluss.compat`                the names of pyfluss 1.0, which are here, too
 ============================  ============================================================
 """
 
-from fluss import aio, client, config, errors, metadata, types
-from fluss._fluss import __version__
+from fluss import aio, client, compat, config, errors, metadata, types
+from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords, __version__
 from fluss.client import Connection, connect
+from fluss.compat import (
+    EARLIEST_OFFSET,
+    AppendWriter,
+    BatchScanner,
+    ColumnRef,
+    Config,
+    FlussAdmin,
+    FlussConnection,
+    FlussTable,
+    LakeSnapshot,
+    LogScanner,
+    Lookuper,
+    Predicate,
+    PrefixLookuper,
+    TableAppend,
+    TableLookup,
+    TablePrefixLookup,
+    TableScan,
+    TableUpsert,
+    UpsertWriter,
+    WriteResultHandle,
+    col,
+)
 from fluss.config import Configuration
 from fluss.errors import (
     AlreadyExistsError,
@@ -35,6 +59,7 @@ from fluss.errors import (
     ConfigError,
     ConnectionError,
     DataError,
+    ErrorCode,
     FlussError,
     ForkError,
     NotFoundError,
@@ -42,15 +67,33 @@ from fluss.errors import (
     SchemaError,
     ServerError,
     TimeoutError,
+    UnsupportedError,
 )
-from fluss.metadata import DatabaseDescriptor, Schema, TableBucket, TableDescriptor, TableInfo, TablePath
+from fluss.metadata import (
+    ChangeType,
+    DatabaseDescriptor,
+    DatabaseInfo,
+    PartitionInfo,
+    Schema,
+    ServerNode,
+    TableBucket,
+    TableDescriptor,
+    TableInfo,
+    TablePath,
+)
 from fluss.types import DataType, DataTypes, Timestamp
 
 __all__ = [
+    "EARLIEST_OFFSET",
     "AlreadyExistsError",
+    "AppendWriter",
     "ArgumentError",
     "AuthError",
+    "BatchScanner",
+    "ChangeType",
     "ClosedError",
+    "ColumnRef",
+    "Config",
     "ConfigError",
     "Configuration",
     "Connection",
@@ -59,22 +102,48 @@ __all__ = [
     "DataType",
     "DataTypes",
     "DatabaseDescriptor",
+    "DatabaseInfo",
+    "ErrorCode",
+    "FlussAdmin",
+    "FlussConnection",
     "FlussError",
+    "FlussTable",
     "ForkError",
+    "LakeSnapshot",
+    "LogScanner",
+    "Lookuper",
     "NotFoundError",
+    "OffsetSpec",
+    "PartitionInfo",
+    "Predicate",
+    "PrefixLookuper",
     "ProtocolError",
+    "RecordBatch",
+    "ScanRecord",
+    "ScanRecords",
     "Schema",
     "SchemaError",
     "ServerError",
+    "ServerNode",
+    "TableAppend",
     "TableBucket",
     "TableDescriptor",
     "TableInfo",
+    "TableLookup",
     "TablePath",
+    "TablePrefixLookup",
+    "TableScan",
+    "TableUpsert",
     "TimeoutError",
     "Timestamp",
+    "UnsupportedError",
+    "UpsertWriter",
+    "WriteResultHandle",
     "__version__",
     "aio",
     "client",
+    "col",
+    "compat",
     "config",
     "connect",
     "errors",

@@ -1,7 +1,6 @@
 """Administration of databases, tables and partitions, awaited."""
 
 from collections.abc import Iterable, Mapping
-from typing import final
 
 from fluss import _fluss
 from fluss._fluss import OffsetSpec
@@ -19,7 +18,6 @@ from fluss.metadata import (
 __all__ = ["Admin", "OffsetSpec"]
 
 
-@final
 class Admin:
     """Administers a cluster; had from ``Connection.get_admin()``.
 

@@ -1,0 +1,44 @@
+"""The names of pyfluss 1.0, the client of the Apache Fluss project: a program written for it runs on this package.
+
+The top level `fluss` answers to all of them. They are an awaited face, as `fluss.aio` is, with that client's ways:
+
+- ``append``, ``upsert``, ``delete`` and ``write_arrow`` return at once, subscribing and making a reader do so after a
+  moment, during which the event loop waits; all else is awaited. What a writer has taken is sent in the background, and
+  before its connection closes: writers are not closed.
+- A MAP comes out as a list of pairs. A column that takes nulls may be left out of a dict.
+- Arrow data comes out as pyarrow's, which has to be installed.
+
+What is written obeys `fluss.types`: a value with more digits than its column stores raises `fluss.DataError`. What this
+client cannot do yet raises `fluss.UnsupportedError`: filters, scans with a limit, and snapshots of a lake.
+"""
+
+from fluss.compat.config import Config
+from fluss.compat.connection import FlussAdmin, FlussConnection, FlussTable, LakeSnapshot
+from fluss.compat.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
+from fluss.compat.predicate import ColumnRef, Predicate, col
+from fluss.compat.scan import EARLIEST_OFFSET, BatchScanner, LogScanner, TableScan
+from fluss.compat.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter, WriteResultHandle
+
+__all__ = [
+    "EARLIEST_OFFSET",
+    "AppendWriter",
+    "BatchScanner",
+    "ColumnRef",
+    "Config",
+    "FlussAdmin",
+    "FlussConnection",
+    "FlussTable",
+    "LakeSnapshot",
+    "LogScanner",
+    "Lookuper",
+    "Predicate",
+    "PrefixLookuper",
+    "TableAppend",
+    "TableLookup",
+    "TablePrefixLookup",
+    "TableScan",
+    "TableUpsert",
+    "UpsertWriter",
+    "WriteResultHandle",
+    "col",
+]

@@ -1,0 +1,62 @@
+"""Look-ups by key."""
+
+from collections.abc import Iterable
+from typing import Any, final
+
+from fluss import _fluss
+from fluss._row import Key
+
+__all__ = ["Lookuper", "PrefixLookuper", "TableLookup", "TablePrefixLookup"]
+
+
+@final
+class TableLookup:
+    """A look-up, before it begins."""
+
+    def __init__(self, core: _fluss.Table) -> None:
+        self._core = core
+
+    def create_lookuper(self) -> "Lookuper":
+        """A lookuper of rows by primary key; `fluss.ArgumentError` if the table has none."""
+        return Lookuper(self._core.lookuper(False, map_pairs=True))
+
+    def lookup_by(self, column_names: Iterable[str]) -> "TablePrefixLookup":
+        """Looks up all rows whose primary keys begin with the same values of these columns, the table's bucket key."""
+        return TablePrefixLookup(self._core, list(column_names))
+
+
+@final
+class TablePrefixLookup:
+    """A look-up by the beginning of the primary key, before it begins."""
+
+    def __init__(self, core: _fluss.Table, column_names: list[str | int]) -> None:
+        self._core = core
+        self._column_names = column_names
+
+    def create_lookuper(self) -> "PrefixLookuper":
+        """A lookuper; `fluss.SchemaError` if the columns are not the bucket key, or no beginning of the primary key."""
+        return PrefixLookuper(self._core.prefix_lookuper(self._column_names, map_pairs=True))
+
+
+@final
+class Lookuper:
+    """Looks rows up by their primary key. Tasks may share it: what they look up at the same time is sent together."""
+
+    def __init__(self, core: _fluss.Lookuper) -> None:
+        self._core = core
+
+    async def lookup(self, pk: Key) -> dict[str, Any] | None:
+        """The row of a key (list, tuple or dict), or None."""
+        return await self._core.lookup(pk)
+
+
+@final
+class PrefixLookuper:
+    """Looks up all rows whose primary keys begin with the same values. Tasks may share it."""
+
+    def __init__(self, core: _fluss.PrefixLookuper) -> None:
+        self._core = core
+
+    async def lookup(self, prefix: Key) -> list[dict[str, Any]]:
+        """The rows of a prefix (list, tuple or dict), in the order of their encoded keys."""
+        return await self._core.lookup(prefix)
