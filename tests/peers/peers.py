@@ -20,7 +20,10 @@ sys.path.insert(0, str(HERE.parent / "cluster" / "python"))
 
 from fluss_cluster import java_class_path  # noqa: E402
 
-__all__ = ["Peer", "PeerError", "fluss_rs", "java", "pyfluss"]
+__all__ = ["TOUR", "Peer", "PeerError", "fluss_rs", "java", "pyfluss", "pyfluss_on_ours", "pyfluss_python"]
+
+TOUR = HERE / "python" / "tour.py"
+"""A program that does all that pyfluss can do, to be compared."""
 
 
 class PeerError(Exception):
@@ -68,7 +71,17 @@ def java(mode: str = "serve") -> Peer:
 
 def pyfluss(mode: str = "serve") -> Peer:
     """The published Python client, in an environment of its own."""
-    return Peer([str(_environment() / "bin" / "python"), str(HERE / "python" / "peer.py"), mode])
+    return Peer([str(pyfluss_python()), str(HERE / "python" / "peer.py"), mode])
+
+
+def pyfluss_on_ours(mode: str = "serve") -> Peer:
+    """The same program on our package, which this interpreter has to have."""
+    return Peer([sys.executable, str(HERE / "python" / "peer.py"), mode])
+
+
+def pyfluss_python() -> Path:
+    """An interpreter that has the published Python client."""
+    return _environment() / "bin" / "python"
 
 
 def fluss_rs(profile: str = "dev") -> Peer:

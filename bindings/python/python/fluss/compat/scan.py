@@ -1,6 +1,5 @@
 """Scanners."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterable, Mapping
 from typing import Any, final
 
@@ -154,17 +153,7 @@ class LogScanner:
 
     async def to_arrow(self) -> Any:
         """The subscribed buckets up to their ends as they are now, as a ``pyarrow.Table``."""
-        reading: list[BoundedRead] = []
-
-        def read() -> Any:
-            reading.append(self._read_to_end())
-            return reading[0].reader(schema_of(self._core)).read_all()
-
-        try:
-            return await asyncio.to_thread(read)
-        finally:
-            for read_to_end in reading:
-                read_to_end.stop()
+        return await self._read_to_end().table(schema_of(self._core))
 
     async def to_pandas(self) -> Any:
         """The subscribed buckets up to their ends as they are now, as a ``pandas.DataFrame``."""

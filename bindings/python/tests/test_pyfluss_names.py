@@ -1,0 +1,133 @@
+"""The top level has every public name of pyfluss 1.0, with the same parameters; `record_pyfluss.py` recorded them."""
+
+import inspect
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fluss
+
+RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("pyfluss.json").read_text())
+CLASSES: dict[str, dict[str, Any]] = RECORDED["classes"]
+OF_INSTANCES = {"FlussError": vars(fluss.FlussError("what"))}
+"""Attributes that only instances have."""
+
+
+def takes(function: Any, wanted: list[str], *, bound: bool = False) -> str | None:
+    """What is wrong if a call with the wanted parameters, given any way that they allow, does not fit."""
+    found = list(inspect.signature(function).parameters.values())[bound:]
+    by_name = {parameter.name: parameter for parameter in found}
+    positional = wanted[: wanted.index("*")] if "*" in wanted else wanted
+    for index, name in enumerate(positional):
+        if index >= len(found) or found[index].name != name.removesuffix("="):
+            return f"parameter {index} is not '{name}': {found}"
+    for name in wanted:
+        parameter = by_name.get(name.removesuffix("="))
+        if name != "*" and (parameter is None or (name.endswith("=") and parameter.default is parameter.empty)):
+            return f"'{name}' is missing, or cannot be left out: {found}"
+    known = {name.removesuffix("=") for name in wanted}
+    more = [p for p in found if p.name not in known and p.default is p.empty and p.kind is not p.VAR_KEYWORD]
+    return f"more is needed: {more}" if more else None
+
+
+def has(name: str, attribute: str) -> bool:
+    kind = getattr(fluss, name)
+    fields = getattr(kind, "__dataclass_fields__", {})
+    return hasattr(kind, attribute) or attribute in fields or attribute in OF_INSTANCES.get(name, {})
+
+
+def test_every_name_is_exported() -> None:
+    names = {*RECORDED["constants"], *RECORDED["functions"], *CLASSES}
+    assert names <= set(fluss.__all__)
+    assert fluss.EARLIEST_OFFSET == -2
+
+
+def test_functions_take_the_same_parameters() -> None:
+    for name, parameters in RECORDED["functions"].items():
+        assert takes(getattr(fluss, name), parameters) is None
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_classes_are_made_with_the_same_parameters(name: str) -> None:
+    if (parameters := CLASSES[name].get("constructor")) is not None:
+        assert takes(getattr(fluss, name), parameters) is None
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_methods_take_the_same_parameters_and_are_awaited_or_not(name: str) -> None:
+    kind = getattr(fluss, name)
+    for method, parameters in CLASSES[name].get("methods", {}).items():
+        function = getattr(kind, method)
+        static = isinstance(inspect.getattr_static(kind, method), staticmethod)
+        wrong = takes(function, parameters, bound=not static)
+        assert wrong is None, f"{name}.{method}: {wrong}"
+        awaited = method in CLASSES[name].get("awaited", [])
+        assert inspect.iscoroutinefunction(function) == awaited, f"{name}.{method}"
+        # What is compiled is documented in its stubs.
+        assert inspect.getdoc(function) or not inspect.isfunction(function), f"{name}.{method}"
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_attributes_and_protocols_are_there(name: str) -> None:
+    kind, recorded = getattr(fluss, name), CLASSES[name]
+    for constant, value in recorded.get("constants", {}).items():
+        assert getattr(kind, constant) == value, f"{name}.{constant}"
+    for attribute in [*recorded.get("properties", []), *recorded.get("protocols", [])]:
+        assert has(name, attribute), f"{name}.{attribute}"
+    for attribute in recorded.get("settable", []):
+        assert hasattr(inspect.getattr_static(kind, attribute), "__set__"), f"{name}.{attribute}"
+
+
+def test_options_are_attributes() -> None:
+    config = fluss.Config({"bootstrap.servers": "a:1", "writer.batch-timeout-ms": "5", "connect-timeout": "700"})
+    assert (config.bootstrap_servers, config.writer_batch_timeout_ms, config.connect_timeout_ms) == ("a:1", 5, 700)
+    config.writer_batch_size, config.writer_acks, config.writer_enable_idempotence = 1 << 20, "1", False
+    assert config.to_dict() == {
+        "bootstrap.servers": "a:1",
+        "client.writer.batch-timeout": "5 ms",
+        "client.connect-timeout": "700 ms",
+        "client.writer.batch-size": "1048576",
+        "client.writer.acks": "1",
+        "client.writer.enable-idempotence": "false",
+    }
+    assert config.writer_enable_idempotence is False and config.writer_retries == 2**31 - 1
+    with pytest.raises(fluss.FlussError, match="none of all, 1, 0"):
+        config.writer_acks = "7"
+
+
+@pytest.mark.parametrize("name", CLASSES["Config"]["settable"])
+def test_every_option_can_be_set_to_what_it_is_and_changed(name: str) -> None:
+    config = fluss.Config()
+    before = getattr(config, name)
+    config_value: dict[type, Any] = {int: 77, bool: not before}
+    changed = config_value.get(type(before), before or "text")
+    setattr(config, name, changed)
+    assert getattr(config, name) == changed and type(getattr(config, name)) is type(before)
+
+
+def test_errors_are_told_apart_by_their_number() -> None:
+    error = fluss.FlussError("no leader", fluss.ErrorCode.NOT_LEADER_OR_FOLLOWER)
+    assert (error.message, error.error_code, error.code, error.is_retriable) == ("no leader", 12, 12, True)
+    client = fluss.FlussError("what")
+    assert (client.error_code, client.code, client.is_retriable) == (fluss.ErrorCode.CLIENT_ERROR, None, False)
+    assert fluss.ConnectionError("gone").error_code == fluss.ErrorCode.NETWORK_EXCEPTION
+
+
+def test_conditions_are_built_but_neither_true_nor_false() -> None:
+    condition = (fluss.col("id") >= 200) & fluss.col("name").starts_with("high") | fluss.col("id").is_in([1, 2])
+    assert repr(condition) == "Predicate(((id >= 200 AND name STARTS WITH 'high') OR id IN (1, 2)))"
+    with pytest.raises(TypeError, match="neither true nor false"):
+        bool(condition)
+    with pytest.raises(TypeError, match="compare it"):
+        bool(fluss.col("id"))
+    with pytest.raises(TypeError, match="no column is compared to"):
+        fluss.col("id").equal(object())
+
+
+def test_types_are_named_in_short() -> None:
+    builder = fluss.Schema.new_builder().column("t", "TIMESTAMP(6)").column("u", "TIMESTAMP_LTZ(3) NOT NULL")
+    builder.column("r", "ROW<x INT NOT NULL,y ARRAY<TIME>>").column("m", "MAP<STRING,DECIMAL(5,2)>")
+    names = ["timestamp", "timestamp_ltz(3) NOT NULL", "row<x: int NOT NULL, y: array<time>>"]
+    assert builder.build().get_column_types() == [*names, "map<string NOT NULL,decimal(5,2)>"]
