@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 import fluss
+from fluss.compat.rows import filler
 
 RECORDED: dict[str, Any] = json.loads(Path(__file__).with_name("pyfluss.json").read_text())
 CLASSES: dict[str, dict[str, Any]] = RECORDED["classes"]
@@ -131,3 +132,35 @@ def test_types_are_named_in_short() -> None:
     builder.column("r", "ROW<x INT NOT NULL,y ARRAY<TIME>>").column("m", "MAP<STRING,DECIMAL(5,2)>")
     names = ["timestamp", "timestamp_ltz(3) NOT NULL", "row<x: int NOT NULL, y: array<time>>"]
     assert builder.build().get_column_types() == [*names, "map<string NOT NULL,decimal(5,2)>"]
+
+
+NESTED = {
+    "id": "INT",
+    "r": "ROW<x INT,y ROW<z INT,w INT>>",
+    "many": "ARRAY<ROW<x INT,y INT>>",
+    "m": "MAP<INT,ROW<x INT>>",
+}
+
+
+@pytest.mark.parametrize(
+    ("row", "filled"),
+    [
+        ({"id": 1}, {"id": 1, "r": None, "many": None, "m": None}),
+        ({"r": {"y": {"w": 3}}}, {"id": None, "r": {"x": None, "y": {"z": None, "w": 3}}, "many": None, "m": None}),
+        (
+            [1, {}, [{"y": 2}, None], {7: {}}],
+            [1, {"x": None, "y": None}, [{"x": None, "y": 2}, None], [(7, {"x": None})]],
+        ),
+        ((1, [2, {}], None, [(7, {})]), [1, [2, {"z": None, "w": None}], None, [(7, {"x": None})]]),
+        ([1, 2, 3, [4]], [1, 2, 3, [4]]),
+        ({"other": 1}, {"other": 1, "id": None, "r": None, "many": None, "m": None}),
+        ([1], [1]),
+        ("text", "text"),
+    ],
+)
+def test_what_rows_leave_out_is_none(row: Any, filled: Any) -> None:
+    builder = fluss.Schema.new_builder()
+    for name, data_type in NESTED.items():
+        builder.column(name, data_type)
+    given = repr(row)
+    assert filler(builder.build(), list(NESTED))(row) == filled and repr(row) == given

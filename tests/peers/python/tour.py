@@ -145,7 +145,7 @@ async def appends(tour: Tour) -> None:
     writer = table.new_append().create_writer()
     await writer.append(event(0)).wait()
     writer.append(list(event(1).values()))
-    writer.append({"id": 2, "name": "only these"})
+    writer.append({"id": 2, "name": "only these", "nested": {"x": 5}})
     writer.append((3, *[None] * 10))
     await tour.refused("a bad value", lambda: writer.append({"id": "text"}))
     await tour.refused("a short row", lambda: writer.append([1]))
@@ -262,6 +262,7 @@ async def keys(tour: Tour) -> None:
     await tour.refused("a key too short", lambda: lookuper.lookup(["eu"]))
     await tour.refused("no key", lambda: table.new_upsert().partial_update_by_name(["balance"]).create_writer())
     await tour.refused("changelog as batches", lambda: table.new_scan().create_record_batch_log_scanner())
+    await tour.refused("no such position", lambda: table.new_upsert().partial_update_by_index([0, 9]).create_writer())
     await tour.refused("an append writer", lambda: table.new_append().create_writer())
 
 

@@ -5,7 +5,7 @@ The top level `fluss` answers to all of them. They are an awaited face, as `flus
 - ``append``, ``upsert``, ``delete`` and ``write_arrow`` return at once, subscribing and making a reader do so after a
   moment, during which the event loop waits; all else is awaited. What a writer has taken is sent in the background, and
   before its connection closes: writers are not closed.
-- A MAP comes out as a list of pairs. A column that takes nulls may be left out of a dict.
+- A MAP comes out as a list of pairs. A column that takes nulls may be left out of a dict, and so may a field of a ROW.
 - Arrow data comes out as pyarrow's, which has to be installed.
 
 What is written obeys `fluss.types`: a value with more digits than its column stores raises `fluss.DataError`. What this

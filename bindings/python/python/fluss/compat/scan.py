@@ -8,6 +8,7 @@ from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords
 from fluss.compat._arrow import pyarrow, schema_of
 from fluss.compat.bounded import BoundedRead
 from fluss.compat.predicate import Predicate
+from fluss.compat.rows import names_at
 from fluss.errors import ArgumentError, UnsupportedError
 from fluss.metadata import TableBucket
 
@@ -31,7 +32,7 @@ class TableScan:
 
     def project(self, indices: Iterable[int]) -> "TableScan":
         """Reads only the columns at these positions, in this order."""
-        self._columns = list(indices)
+        self._columns = [*names_at(self._core.info().get_schema(), indices)]
         return self
 
     def project_by_name(self, names: Iterable[str]) -> "TableScan":

@@ -8,11 +8,12 @@ from fluss import _fluss
 from fluss._fluss import Schema, WriteHandle
 from fluss._row import Key, Row
 from fluss.compat._arrow import pyarrow, schema_of
+from fluss.compat.rows import filler, names_at
 
 __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter", "WriteResultHandle", "Writers"]
 
 _Core = TypeVar("_Core", _fluss.AppendWriter, _fluss.UpsertWriter)
-_Columns = tuple[str | int, ...]
+_Columns = tuple[str, ...]
 
 
 class Writers:
@@ -29,7 +30,7 @@ class Writers:
 
     def upsert(self, table: _fluss.Table, columns: _Columns | None) -> _fluss.UpsertWriter:
         """The writer that upserts these columns of a table, or whole rows."""
-        names = None if columns is None else list(columns)
+        names: list[str | int] | None = None if columns is None else [*columns]
         return self._of(table, columns, lambda: table.upsert_writer(names, False))
 
     def take(self) -> list[_fluss.AppendWriter | _fluss.UpsertWriter]:
@@ -81,11 +82,11 @@ class AppendWriter:
     def __init__(self, core: _fluss.AppendWriter, schema: Schema) -> None:
         self._core = core
         self._schema = schema
-        self._columns = schema.get_column_names()
+        self._fill = filler(schema, schema.get_column_names())
 
     def append(self, row: Row) -> WriteResultHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer. While that is full the event loop waits."""
-        return WriteResultHandle(self._core.append(_whole(row, self._columns)))
+        return WriteResultHandle(self._core.append(self._fill(row)))
 
     def write_arrow(self, table: object) -> None:
         """Puts the rows of a pyarrow Table, or of any other Arrow data, into the buffer. Columns are found by name."""
@@ -130,14 +131,16 @@ class TableUpsert:
 
     def partial_update_by_index(self, column_indices: Iterable[int]) -> "TableUpsert":
         """Writes only the columns at these positions, the primary key among them."""
-        return TableUpsert(self._core, self._writers, tuple(column_indices))
+        columns = names_at(self._core.info().get_schema(), column_indices)
+        return TableUpsert(self._core, self._writers, tuple(columns))
 
     def create_writer(self) -> "UpsertWriter":
         """A writer; `fluss.ArgumentError` if the table has no primary key, `fluss.SchemaError` for columns that no
         partial update can have.
         """
         writer = self._writers.upsert(self._core, self._columns)
-        return UpsertWriter(writer, _given(self._core.info().get_schema(), self._columns))
+        schema = self._core.info().get_schema()
+        return UpsertWriter(writer, filler(schema, _given(schema, self._columns)))
 
 
 @final
@@ -146,13 +149,13 @@ class UpsertWriter:
     ``async with`` block it flushes.
     """
 
-    def __init__(self, core: _fluss.UpsertWriter, columns: list[str]) -> None:
+    def __init__(self, core: _fluss.UpsertWriter, fill: Callable[[Row], Row]) -> None:
         self._core = core
-        self._columns = columns
+        self._fill = fill
 
     def upsert(self, row: Row) -> WriteResultHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer. While that is full the event loop waits."""
-        return WriteResultHandle(self._core.upsert(_whole(row, self._columns)))
+        return WriteResultHandle(self._core.upsert(self._fill(row)))
 
     def delete(self, pk: Key) -> WriteResultHandle:
         """Puts a key into the buffer, whose row is to be deleted: the primary key's values."""
@@ -176,13 +179,5 @@ class UpsertWriter:
 
 def _given(schema: Schema, columns: _Columns | None) -> list[str]:
     """The names of the columns that rows are given with."""
-    names = schema.get_column_names()
-    if columns is None:
-        counted = schema.get_auto_increment_columns()
-        return [name for name in names if name not in counted]
-    return [names[column] if isinstance(column, int) else column for column in columns]
-
-
-def _whole(row: Row, columns: list[str]) -> Row:
-    """The row, with None for each column that a dict leaves out."""
-    return {**dict.fromkeys(columns), **row} if isinstance(row, dict) and len(row) < len(columns) else row
+    counted = schema.get_auto_increment_columns()
+    return [name for name in schema.get_column_names() if name not in counted] if columns is None else [*columns]
