@@ -5,6 +5,7 @@
 
 mod admin;
 mod arrow;
+mod awaited;
 mod config;
 mod connection;
 mod convert;
@@ -26,6 +27,11 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
+    let at_exit = wrap_pyfunction!(awaited::end_deliveries, module)?;
+    module
+        .py()
+        .import("atexit")?
+        .call_method1("register", (at_exit,))?;
     module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;

@@ -10,6 +10,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::time::{Instant, timeout_at};
 
+use crate::awaited;
 use crate::error::{self, Fault};
 use crate::runtime::runtime;
 
@@ -17,8 +18,8 @@ use crate::runtime::runtime;
 const TICK: Duration = Duration::from_millis(20);
 
 /// Turns an outcome into a Python object; called with the interpreter attached.
-type Finish = Box<dyn for<'py> FnOnce(Python<'py>) -> PyResult<Py<PyAny>> + Send>;
-type Task = Pin<Box<dyn Future<Output = Result<Finish, Fault>> + Send>>;
+pub(crate) type Finish = Box<dyn for<'py> FnOnce(Python<'py>) -> PyResult<Py<PyAny>> + Send>;
+pub(crate) type Task = Pin<Box<dyn Future<Output = Result<Finish, Fault>> + Send>>;
 
 /// An operation of the client. Nothing happens until it is waited for or awaited, once.
 ///
@@ -65,23 +66,7 @@ impl Pending {
     }
 
     pub(crate) fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        runtime()?;
-        let task = self.take()?;
-        pyo3_async_runtimes::tokio::future_into_py(py, async move { Ok(Outcome(task.await?)) })?
-            .call_method0(intern!(py, "__await__"))
-    }
-}
-
-/// An outcome that becomes an object where asyncio takes it over.
-struct Outcome(Finish);
-
-impl<'py> IntoPyObject<'py> for Outcome {
-    type Target = PyAny;
-    type Output = Bound<'py, PyAny>;
-    type Error = PyErr;
-
-    fn into_pyobject(self, py: Python<'py>) -> PyResult<Self::Output> {
-        (self.0)(py).map(|object| object.into_bound(py))
+        awaited::future(py, self.take()?)?.call_method0(intern!(py, "__await__"))
     }
 }
 

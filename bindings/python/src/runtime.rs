@@ -3,7 +3,7 @@
 use std::sync::OnceLock;
 
 use pyo3::PyResult;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use crate::error;
 
@@ -14,8 +14,22 @@ static HOME: OnceLock<u32> = OnceLock::new();
 pub(crate) fn runtime() -> PyResult<&'static Runtime> {
     let process = std::process::id();
     if *HOME.get_or_init(|| process) == process {
-        Ok(pyo3_async_runtimes::tokio::get_runtime())
+        started()
     } else {
         Err(error::forked())
     }
+}
+
+/// Whether the runtime was used, in this process.
+pub(crate) fn is_here() -> bool {
+    HOME.get() == Some(&std::process::id())
+}
+
+fn started() -> PyResult<&'static Runtime> {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    if let Some(runtime) = RUNTIME.get() {
+        return Ok(runtime);
+    }
+    let runtime = Builder::new_multi_thread().enable_all().build()?;
+    Ok(RUNTIME.get_or_init(|| runtime))
 }

@@ -4,6 +4,8 @@ import asyncio
 import os
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -127,3 +129,36 @@ def test_a_forked_child_is_told_so(silent: str) -> None:
         finally:
             os._exit(1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+
+EXIT = """
+import asyncio, sys, time
+import fluss
+from fluss import aio
+
+class Late:
+    def __del__(self, sleep=time.sleep):
+        sleep(0.6)  # the interpreter is still ending when the call below comes back
+
+sys.late = Late()
+
+class Slow(asyncio.SelectorEventLoop):
+    def call_soon_threadsafe(self, *args, **options):
+        handle = super().call_soon_threadsafe(*args, **options)
+        time.sleep(0.3)
+        return handle
+
+async def main():
+    try:
+        await aio.connect("fluss://127.0.0.1:1")
+    except fluss.ConnectionError:
+        print("refused")
+
+with asyncio.Runner(loop_factory=Slow) as runner:
+    runner.run(main())
+"""
+
+
+def test_a_program_can_end_while_its_last_outcome_is_still_being_handed_over() -> None:
+    done = subprocess.run([sys.executable, "-c", EXIT], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "refused\n"), done.stderr
