@@ -41,10 +41,7 @@ impl Connection {
 
     fn close(&self) -> Pending {
         let connection = self.0.clone();
-        Pending::nothing(async move {
-            connection.close();
-            Ok::<_, client::Error>(())
-        })
+        Pending::nothing(async move { connection.shut_down().await })
     }
 
     fn __repr__(&self) -> String {

@@ -30,17 +30,19 @@ impl Lookuper {
 #[pymethods]
 impl Lookuper {
     /// The row of a key, or nothing.
-    fn lookup(&self, key: &Bound<'_, PyAny>) -> PyResult<Pending> {
+    #[pyo3(signature = (key, *, exact=false))]
+    fn lookup(&self, key: &Bound<'_, PyAny>, exact: bool) -> PyResult<Pending> {
         let key = key_from_python(key, self.lookuper.key_type(), None).map_err(Fault::from)?;
         let (lookuper, shape) = (self.lookuper.clone(), self.shape.clone());
         let found = async move { lookuper.lookup(&key).await };
         Ok(Pending::new(found, move |py, row: Option<OwnedRow>| {
-            shown(py, &shape, row.as_ref())
+            shown(py, &shape, row.as_ref(), exact)
         }))
     }
 
     /// The rows of many keys, in their order.
-    fn lookup_many(&self, keys: &Bound<'_, PyAny>) -> PyResult<Pending> {
+    #[pyo3(signature = (keys, *, exact=false))]
+    fn lookup_many(&self, keys: &Bound<'_, PyAny>, exact: bool) -> PyResult<Pending> {
         let key = |key: PyResult<Bound<'_, PyAny>>| {
             Ok(key_from_python(&key?, self.lookuper.key_type(), None).map_err(Fault::from)?)
         };
@@ -50,7 +52,7 @@ impl Lookuper {
         Ok(Pending::new(found, move |py, rows: Vec<Option<OwnedRow>>| {
             let list = PyList::empty(py);
             for row in &rows {
-                list.append(shown(py, &shape, row.as_ref())?)?;
+                list.append(shown(py, &shape, row.as_ref(), exact)?)?;
             }
             Ok(list.into_any())
         }))
@@ -90,14 +92,15 @@ impl PrefixLookuper {
 #[pymethods]
 impl PrefixLookuper {
     /// The rows of a prefix.
-    fn lookup(&self, prefix: &Bound<'_, PyAny>) -> PyResult<Pending> {
+    #[pyo3(signature = (prefix, *, exact=false))]
+    fn lookup(&self, prefix: &Bound<'_, PyAny>, exact: bool) -> PyResult<Pending> {
         let prefix = key_from_python(prefix, self.lookuper.key_type(), None).map_err(Fault::from)?;
         let (lookuper, shape) = (self.lookuper.clone(), self.shape.clone());
         let found = async move { lookuper.lookup(&prefix).await };
         Ok(Pending::new(found, move |py, rows: Vec<OwnedRow>| {
             let list = PyList::empty(py);
             for row in &rows {
-                list.append(shape.dict(py, row, false)?)?;
+                list.append(shape.dict(py, row, exact)?)?;
             }
             Ok(list.into_any())
         }))
@@ -105,9 +108,14 @@ impl PrefixLookuper {
 }
 
 /// A row as a dict, or None.
-fn shown<'py>(py: Python<'py>, shape: &RowShape, row: Option<&OwnedRow>) -> PyResult<Bound<'py, PyAny>> {
+fn shown<'py>(
+    py: Python<'py>,
+    shape: &RowShape,
+    row: Option<&OwnedRow>,
+    exact: bool,
+) -> PyResult<Bound<'py, PyAny>> {
     match row {
-        Some(row) => Ok(shape.dict(py, row, false)?.into_any()),
+        Some(row) => Ok(shape.dict(py, row, exact)?.into_any()),
         None => Ok(py.None().into_bound(py)),
     }
 }

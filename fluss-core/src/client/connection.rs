@@ -10,6 +10,7 @@ use super::error::{Context, ErrorKind, Result};
 use super::metadata::{Cluster, Metadata};
 use super::options::ClientOptions;
 use super::servers::Servers;
+use super::write::OpenWriters;
 use super::{Admin, Table, retry, wire};
 use crate::id::{PartitionId, TableBucket};
 use crate::types::{PartitionName, TableInfo, TablePath};
@@ -27,6 +28,7 @@ struct Shared {
     options: ClientOptions,
     servers: Arc<Servers>,
     metadata: Metadata,
+    writers: OpenWriters,
     closed: AtomicBool,
 }
 
@@ -51,6 +53,7 @@ impl Connection {
             options,
             servers,
             metadata,
+            writers: OpenWriters::default(),
             closed: AtomicBool::new(false),
         };
         let connection = Self {
@@ -90,8 +93,23 @@ impl Connection {
         Ok(Table::new(self.clone(), Arc::new(info)))
     }
 
-    /// Closes the connection to every server. Writers and scanners made from it fail from now on; those that hold
-    /// unsent rows should be closed first.
+    /// Waits until everything that was written is acknowledged or has failed, and closes the connection.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a write that was still on its way. The connection is closed all the same.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the connection open.
+    pub async fn shut_down(&self) -> Result<()> {
+        let flushed = self.shared.writers.flush().await;
+        self.close();
+        flushed
+    }
+
+    /// Closes the connection to every server at once. Writers and scanners made from it fail from now on, with what is
+    /// still unsent: see [`shut_down`](Self::shut_down).
     pub fn close(&self) {
         self.shared.closed.store(true, Ordering::Release);
         self.shared.servers.close();
@@ -104,6 +122,10 @@ impl Connection {
 
     pub(crate) fn servers(&self) -> &Servers {
         &self.shared.servers
+    }
+
+    pub(crate) fn writers(&self) -> &OpenWriters {
+        &self.shared.writers
     }
 
     pub(crate) fn cluster(&self) -> Arc<Cluster> {

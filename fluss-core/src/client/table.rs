@@ -5,6 +5,7 @@ use super::error::Result;
 use super::lookup::LookupBuilder;
 use super::scan::ScanBuilder;
 use super::write::{AppendWriter, UpsertBuilder, UpsertWriter};
+use crate::id::TableBucket;
 use crate::types::TableInfo;
 
 /// A table, as it stood when it was asked for. Clones share it.
@@ -64,5 +65,19 @@ impl Table {
     /// The connection that the table was had from.
     pub const fn connection(&self) -> &Connection {
         &self.connection
+    }
+}
+
+/// Says why a bucket cannot be one of a table, nor of its partitions.
+pub(crate) fn check_bucket(info: &TableInfo, bucket: TableBucket) -> Result<(), String> {
+    if bucket.table != info.id {
+        Err(format!("the table is number {}, not {}", info.id, bucket.table))
+    } else if bucket.partition.is_some() != info.is_partitioned() {
+        let is = if info.is_partitioned() { "is" } else { "is not" };
+        Err(format!("the table {is} partitioned"))
+    } else if !(0..info.bucket_count).contains(&bucket.bucket.get()) {
+        Err(format!("the table has buckets 0 to {}", info.bucket_count - 1))
+    } else {
+        Ok(())
     }
 }

@@ -553,6 +553,8 @@ class WriteHandle:
     def wait(self, timeout: float | None = None) -> int | None:
         """Blocks until the write is acknowledged, at most ``timeout`` seconds.
 
+        It is sent with those that come within ``client.writer.batch-timeout``, or at once by the writer's ``flush``.
+
         Returns the offset of the row in its bucket, where the server told it; None for Arrow data. Raises what the
         write failed of; a `fluss.TimeoutError` says with ``outcome_unknown`` whether it may be stored all the same.
         """
@@ -597,13 +599,13 @@ class UpsertWriter:
 
 @final
 class Lookuper:
-    def lookup(self, key: Key) -> Pending[dict[str, Any] | None]: ...
-    def lookup_many(self, keys: Iterable[Key]) -> Pending[list[dict[str, Any] | None]]: ...
+    def lookup(self, key: Key, *, exact: bool = False) -> Pending[dict[str, Any] | None]: ...
+    def lookup_many(self, keys: Iterable[Key], *, exact: bool = False) -> Pending[list[dict[str, Any] | None]]: ...
     def lookup_arrow(self, keys: object) -> Pending[ArrowTable]: ...
 
 @final
 class PrefixLookuper:
-    def lookup(self, prefix: Key) -> Pending[list[dict[str, Any]]]: ...
+    def lookup(self, prefix: Key, *, exact: bool = False) -> Pending[list[dict[str, Any]]]: ...
 
 @final
 class LogScanner:

@@ -58,6 +58,8 @@ def test_a_table_is_what_its_descriptor_said(connection: fluss.Connection) -> No
     assert connection.get_table(path).get_table_info().table_id == info.table_id
     assert "described" in admin.list_tables("fluss")
     assert admin.list_offsets(path, range(3), OffsetSpec.latest()) == {0: 0, 1: 0, 2: 0}
+    with pytest.raises(fluss.ArgumentError, match="bucket 3: the table has buckets 0 to 2"):
+        admin.list_offsets(path, [0, 3], OffsetSpec.latest())
     assert admin.get_row_count(path) == 0
     admin.drop_table(path)
     assert not admin.table_exists(path)

@@ -11,6 +11,7 @@ import pytest
 import fluss
 from all_types import VALUES, rows_of_every_type
 from faces import settle
+from fluss.types import Timestamp
 
 pa = pytest.importorskip("pyarrow")
 
@@ -194,6 +195,46 @@ def test_keys_are_of_every_type(run: Callable[[Body], None]) -> None:
             await settle(writer.close())
             found = await settle(table.new_lookup().create_lookuper().lookup_many([*keys, (3, values[0])]))
             assert [row and row["v"] for row in found] == [*range(len(keys)), None], data_type
+
+    run(body)
+
+
+def test_closing_a_connection_sends_what_its_writers_have(
+    run: Callable[[Body], None], face: ModuleType, target: str
+) -> None:
+    async def body(connection: Any) -> None:
+        path = (await create(connection, NAMES, ["id"])).get_table_path()
+        for kept in (True, False):
+            writing = await settle(face.connect(target))
+            writer = (await settle(writing.get_table(path))).new_upsert().create_writer()
+            for number in range(50):
+                writer.upsert([number, str(kept), 1])
+            if not kept:
+                del writer
+            await settle(writing.close())
+            found = await settle((await settle(connection.get_table(path))).new_lookup().create_lookuper().lookup([49]))
+            assert found == {"id": 49, "name": str(kept), "age": 1}
+        with pytest.raises(fluss.ClosedError):
+            await settle(writing.get_table(path))
+
+    run(body)
+
+
+def test_moments_are_looked_up_exactly(run: Callable[[Body], None]) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, {"id": "INT", "sub": "INT", "t": "TIMESTAMP(6)"}, ["id", "sub"], 1, ["id"])
+        writer = table.new_upsert().create_writer()
+        moment = Timestamp(-62_167_219_200_001, 7_000)
+        writer.upsert([1, 2, moment])
+        await settle(writer.close())
+        row = {"id": 1, "sub": 2, "t": moment}
+        lookuper = table.new_lookup().create_lookuper()
+        assert await settle(lookuper.lookup([1, 2], exact=True)) == row
+        assert await settle(lookuper.lookup_many([[1, 2]], exact=True)) == [row]
+        with pytest.raises(fluss.DataError, match="exact=True"):
+            await settle(lookuper.lookup([1, 2]))
+        prefixes = table.new_lookup().lookup_by(["id"]).create_lookuper()
+        assert await settle(prefixes.lookup([1], exact=True)) == [row]
 
     run(body)
 

@@ -6,6 +6,7 @@ use futures::future::try_join_all;
 
 use super::{Admin, ByBucket};
 use crate::client::error::{Context, ErrorKind, Result};
+use crate::client::table::check_bucket;
 use crate::error::DecodeError;
 use crate::id::{BucketId, Offset, PartitionId, TableBucket};
 use crate::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
@@ -71,14 +72,18 @@ impl Admin {
         buckets: &[BucketId],
         spec: OffsetSpec,
     ) -> Result<ByBucket<Offset>> {
-        let offsets = buckets.iter().map(|bucket| {
-            let bucket = TableBucket {
-                table: info.id,
-                partition,
-                bucket: *bucket,
-            };
-            self.offset(info, bucket, spec)
+        let of_table = buckets.iter().map(|bucket| TableBucket {
+            table: info.id,
+            partition,
+            bucket: *bucket,
         });
+        for bucket in of_table.clone() {
+            check_bucket(info, bucket).map_err(|reason| {
+                let context = self.context("list offsets of", info, bucket);
+                context.error(ErrorKind::InvalidArgument(reason))
+            })?;
+        }
+        let offsets = of_table.map(|bucket| self.offset(info, bucket, spec));
         let offsets = try_join_all(offsets).await?;
         Ok(buckets.iter().copied().zip(offsets).collect())
     }

@@ -12,6 +12,7 @@ use super::scanner::LogScanner;
 use crate::client::Connection;
 use crate::client::admin::OffsetSpec;
 use crate::client::error::{Context, ErrorKind, Result};
+use crate::client::table::check_bucket;
 use crate::id::{BucketId, Offset, PartitionId, TableBucket};
 use crate::types::{PartitionName, PhysicalTablePath, TableInfo};
 
@@ -180,20 +181,11 @@ impl LogScanner {
     }
 
     fn check(&self, bucket: TableBucket, start: StartOffset) -> Result<()> {
-        let info = self.table();
-        let reason = if bucket.table != info.id {
-            format!("the table is number {}, not {}", info.id, bucket.table)
-        } else if bucket.partition.is_some() != info.is_partitioned() {
-            let is = if info.is_partitioned() { "is" } else { "is not" };
-            format!("the table {is} partitioned")
-        } else if !(0..info.bucket_count).contains(&bucket.bucket.get()) {
-            format!("the table has buckets 0 to {}", info.bucket_count - 1)
-        } else if let StartOffset::At(offset @ ..0) = start {
-            format!("offset {offset} is negative")
-        } else {
-            return Ok(());
-        };
-        Err(self.refuse(Some(bucket), reason))
+        check_bucket(self.table(), bucket).map_err(|reason| self.refuse(Some(bucket), reason))?;
+        if let StartOffset::At(offset @ ..0) = start {
+            return Err(self.refuse(Some(bucket), format!("offset {offset} is negative")));
+        }
+        Ok(())
     }
 
     /// Learns the names of partitions that were not asked for before.

@@ -19,6 +19,7 @@ mod bucket;
 mod handle;
 mod layout;
 mod memory;
+mod open;
 mod partitions;
 mod request;
 mod router;
@@ -31,4 +32,5 @@ mod writer;
 
 pub use append::AppendWriter;
 pub use handle::WriteHandle;
+pub(crate) use open::OpenWriters;
 pub use upsert::{UpsertBuilder, UpsertWriter};

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 
 use super::accumulator::Accumulator;
 use super::bucket::Outcome;
+use super::handle::Delivery;
 use super::layout::{Layout, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
@@ -50,6 +51,13 @@ impl Shared {
 
     pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has everything sent that was collected. Returns whatever is on its way.
+    pub(super) fn send_open(&self) -> Vec<Arc<Delivery>> {
+        let deliveries = self.lock().close_open();
+        self.wake.notify_one();
+        deliveries
     }
 }
 

@@ -62,6 +62,7 @@ impl Writer {
             partitions: Mutex::new(Partitions::of(info)?),
             wake: tokio::sync::Notify::new(),
         });
+        connection.writers().add(&shared);
         let closing = CancellationToken::new();
         // The task ends by itself: once the writer is closed or dropped, and everything is settled or expired.
         tokio::spawn(Sender::new(shared.clone(), connection.clone(), closing.clone()).run());
@@ -276,9 +277,7 @@ impl Writer {
 
     /// Sends what is collected, and waits until everything written before is acknowledged or has failed.
     pub(super) async fn flush(&self) -> Result<()> {
-        let deliveries = self.shared.lock().close_open();
-        self.shared.wake.notify_one();
-        for delivery in deliveries {
+        for delivery in self.shared.send_open() {
             // What failed is told below, whoever waited for it.
             drop(delivery.wait().await);
         }

@@ -90,7 +90,10 @@ class Connection:
         return Table(await self._core.table(table_path))
 
     async def close(self) -> None:
-        """Closes the connection. What was had from it raises `fluss.ClosedError` from now on."""
+        """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.
+
+        Raises the first failure of a write that was still on its way; the connection is closed all the same.
+        """
         return await self._core.close()
 
     async def __aenter__(self) -> Self:
@@ -339,13 +342,16 @@ class Lookuper:
     def __init__(self, core: _fluss.Lookuper) -> None:
         self._core = core
 
-    async def lookup(self, key: Key) -> dict[str, Any] | None:
-        """The row of a key, or None; there is none in a partition that does not exist."""
-        return await self._core.lookup(key)
+    async def lookup(self, key: Key, *, exact: bool = False) -> dict[str, Any] | None:
+        """The row of a key, or None; there is none in a partition that does not exist.
 
-    async def lookup_many(self, keys: Iterable[Key]) -> list[dict[str, Any] | None]:
+        With ``exact``, moments come as of `fluss.client.ScanRecord.get_row`.
+        """
+        return await self._core.lookup(key, exact=exact)
+
+    async def lookup_many(self, keys: Iterable[Key], *, exact: bool = False) -> list[dict[str, Any] | None]:
         """The rows of many keys, in their order, with None for those that are not there."""
-        return await self._core.lookup_many(keys)
+        return await self._core.lookup_many(keys, exact=exact)
 
     async def lookup_arrow(self, keys: object) -> ArrowTable:
         """The rows of the keys in Arrow data, in their order, as one table of all columns.
@@ -362,9 +368,9 @@ class PrefixLookuper:
     def __init__(self, core: _fluss.PrefixLookuper) -> None:
         self._core = core
 
-    async def lookup(self, prefix: Key) -> list[dict[str, Any]]:
+    async def lookup(self, prefix: Key, *, exact: bool = False) -> list[dict[str, Any]]:
         """The rows of a prefix, in the order of their encoded keys."""
-        return await self._core.lookup(prefix)
+        return await self._core.lookup(prefix, exact=exact)
 
 
 @final
