@@ -5,6 +5,7 @@ use pyo3::exceptions::PyValueError;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
+use pyo3::types::PyBytes;
 
 use super::from_python::{Result, mismatch, object};
 use super::number::shown;
@@ -254,23 +255,26 @@ pub(super) fn moment_to_python(
     utc: bool,
 ) -> PyResult<Bound<'_, PyAny>> {
     let calendar = Calendar::of(py)?;
-    let CivilTime {
-        date,
-        hour,
-        minute,
-        second,
-        nanos,
-    } = moment.into();
+    let civil = CivilTime::from(moment);
+    let datetime = calendar.datetime.bind(py);
     let zone = utc.then(|| calendar.utc.bind(py));
-    let parts = (
-        date.year,
-        date.month,
-        date.day,
-        hour,
-        minute,
-        second,
-        nanos / 1_000,
-        zone,
-    );
-    calendar.datetime.bind(py).call1(parts)
+    match (pickled(&civil), zone) {
+        (Some(state), None) => datetime.call1((PyBytes::new(py, &state),)),
+        (Some(state), Some(zone)) => datetime.call1((PyBytes::new(py, &state), zone)),
+        // Python says what is wrong with such a year.
+        (None, _) => datetime.call1((civil.date.year, civil.date.month, civil.date.day)),
+    }
+}
+
+/// What a `datetime.datetime` is pickled as, from which it is made more quickly than from seven numbers.
+fn pickled(civil: &CivilTime) -> Option<[u8; 10]> {
+    let CivilDate { year, month, day } = civil.date;
+    if !(1..=9_999).contains(&year) {
+        return None;
+    }
+    let [y1, y0] = (year as u16).to_be_bytes();
+    let [_, u2, u1, u0] = (civil.nanos / 1_000).to_be_bytes();
+    let [month, day, hour, minute, second] =
+        [month, day, civil.hour, civil.minute, civil.second].map(|part| part as u8);
+    Some([y1, y0, month, day, hour, minute, second, u2, u1, u0])
 }
