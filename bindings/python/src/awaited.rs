@@ -1,7 +1,8 @@
 //! Operations awaited on asyncio.
 //!
-//! An operation is a task of the runtime. Its outcome is handed to the event loop, which makes it a Python object and
-//! settles the future that is awaited; a future that is done, because it was cancelled, aborts its task.
+//! An operation is a task of the runtime. Its outcome is handed to the event loop, with others that are there by then; the
+//! loop makes it a Python object and settles the future that is awaited. A future that is done, because it was cancelled,
+//! aborts its task.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -12,7 +13,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use tokio::task::{AbortHandle, spawn_blocking};
 
-use crate::error::{self, Fault};
+use crate::error::Fault;
 use crate::pending::{Finish, Task};
 use crate::runtime::{self, runtime};
 
@@ -21,7 +22,8 @@ const EXIT_PATIENCE: Duration = Duration::from_secs(2);
 
 static DELIVERIES: Deliveries = Deliveries {
     state: Mutex::new(State {
-        active: 0,
+        waiting: Vec::new(),
+        active: false,
         ended: false,
     }),
     changed: Condvar::new(),
@@ -34,53 +36,69 @@ pub(crate) fn future(py: Python<'_>, task: Task) -> PyResult<Bound<'_, PyAny>> {
         .import(intern!(py, "asyncio"))?
         .call_method0(intern!(py, "get_running_loop"))?;
     let future = event_loop.call_method0(intern!(py, "create_future"))?;
-    let (awaiting_loop, awaited) = (event_loop.unbind(), future.clone().unbind());
+    let (event_loop, awaited) = (event_loop.unbind(), future.clone().unbind());
     let spawned = runtime.spawn(async move {
-        let outcome = AssertUnwindSafe(task).catch_unwind().await;
-        let outcome = outcome.unwrap_or_else(|_| Err(Fault::new("FlussError", "the client failed: a panic")));
-        // Waiting for the interpreter must not hold up the runtime's threads.
-        spawn_blocking(move || deliver(&awaiting_loop, &awaited, outcome));
+        let result = AssertUnwindSafe(task).catch_unwind().await;
+        let result = result.unwrap_or_else(|_| Err(Fault::new("FlussError", "the client failed: a panic")));
+        DELIVERIES.add(Outcome {
+            event_loop,
+            future: awaited,
+            result,
+        });
     });
     future.call_method1(intern!(py, "add_done_callback"), (Abort(spawned.abort_handle()),))?;
     Ok(future)
 }
 
-/// Hands an outcome to the event loop. A loop that was closed has nobody left who awaits.
-fn deliver(event_loop: &Py<PyAny>, future: &Py<PyAny>, outcome: Result<Finish, Fault>) {
-    let Some(_delivery) = DELIVERIES.begin() else {
-        return;
-    };
-    Python::attach(|py| {
-        let settle = Settle(Mutex::new(Some(outcome)));
-        let settled = event_loop
-            .bind(py)
-            .call_method1(intern!(py, "call_soon_threadsafe"), (settle, future.bind(py)));
-        if let Err(error) = settled {
-            tracing::debug!(%error, "an outcome came too late for its event loop");
-        }
-    });
+/// What an operation has come to, and who awaits it.
+struct Outcome {
+    event_loop: Py<PyAny>,
+    future: Py<PyAny>,
+    result: Result<Finish, Fault>,
 }
 
-/// Settles a future, on its event loop.
+/// Hands outcomes to their event loops, all of a loop in one call. A loop that was closed has nobody left who awaits.
+fn hand_over(py: Python<'_>, mut outcomes: Vec<Outcome>) {
+    while let Some(event_loop) = outcomes.first().map(|first| first.event_loop.clone_ref(py)) {
+        let (its, others) = outcomes
+            .into_iter()
+            .partition(|outcome| outcome.event_loop.is(&event_loop));
+        outcomes = others;
+        let called = event_loop.call_method1(
+            py,
+            intern!(py, "call_soon_threadsafe"),
+            (Settle(Mutex::new(its)),),
+        );
+        if let Err(error) = called {
+            tracing::debug!(%error, "outcomes came too late for their event loop");
+        }
+    }
+}
+
+/// Settles futures, on their event loop.
 #[pyclass(frozen)]
-struct Settle(Mutex<Option<Result<Finish, Fault>>>);
+struct Settle(Mutex<Vec<Outcome>>);
 
 #[pymethods]
 impl Settle {
-    fn __call__(&self, py: Python<'_>, future: &Bound<'_, PyAny>) -> PyResult<()> {
-        let outcome = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
-        let Some(outcome) = outcome else {
-            return Err(error::defect("an outcome was handed over twice"));
-        };
-        if future.call_method0(intern!(py, "done"))?.is_truthy()? {
-            return Ok(());
-        }
-        match outcome.map_err(PyErr::from).and_then(|finish| finish(py)) {
-            Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
-            Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
-        };
-        Ok(())
+    fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let outcomes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let settled = outcomes.into_iter().map(|outcome| settle(py, outcome));
+        // Each is settled, whatever becomes of another.
+        settled.fold(Ok(()), PyResult::and)
     }
+}
+
+fn settle(py: Python<'_>, outcome: Outcome) -> PyResult<()> {
+    let future = outcome.future.bind(py);
+    if future.call_method0(intern!(py, "done"))?.is_truthy()? {
+        return Ok(());
+    }
+    match outcome.result.map_err(PyErr::from).and_then(|finish| finish(py)) {
+        Ok(value) => future.call_method1(intern!(py, "set_result"), (value,))?,
+        Err(error) => future.call_method1(intern!(py, "set_exception"), (error,))?,
+    };
+    Ok(())
 }
 
 /// Aborts a task once its future is done.
@@ -94,35 +112,50 @@ impl Abort {
     }
 }
 
-/// The threads that are about to call the interpreter.
+/// Outcomes on their way to the interpreter, and the thread that takes them there.
 ///
-/// One that waits for the interpreter while it exits would be ended in the middle of Rust code, which aborts the process.
+/// What comes while it waits for the interpreter goes with it. A thread that waits while the interpreter exits would be
+/// ended in the middle of Rust code, which aborts the process: the exit waits for it.
 struct Deliveries {
     state: Mutex<State>,
     changed: Condvar,
 }
 
 struct State {
-    active: usize,
+    waiting: Vec<Outcome>,
+    /// Whether there is a thread that takes them.
+    active: bool,
     ended: bool,
 }
-
-/// As long as it lives, the interpreter does not exit.
-struct Delivery(&'static Deliveries);
 
 impl Deliveries {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Nothing once the interpreter exits.
-    fn begin(&'static self) -> Option<Delivery> {
+    fn add(&'static self, outcome: Outcome) {
         let mut state = self.lock();
         if state.ended {
-            return None;
+            return;
         }
-        state.active += 1;
-        Some(Delivery(self))
+        state.waiting.push(outcome);
+        if !std::mem::replace(&mut state.active, true) {
+            // Waiting for the interpreter must not hold up the runtime's threads.
+            spawn_blocking(|| self.deliver());
+        }
+    }
+
+    fn deliver(&self) {
+        loop {
+            // The interpreter may be busy: whatever waits by then is taken.
+            Python::attach(|py| hand_over(py, std::mem::take(&mut self.lock().waiting)));
+            let mut state = self.lock();
+            if state.waiting.is_empty() {
+                state.active = false;
+                self.changed.notify_all();
+                return;
+            }
+        }
     }
 
     fn end(&self) {
@@ -130,15 +163,8 @@ impl Deliveries {
         state.ended = true;
         drop(
             self.changed
-                .wait_timeout_while(state, EXIT_PATIENCE, |state| state.active > 0),
+                .wait_timeout_while(state, EXIT_PATIENCE, |state| state.active),
         );
-    }
-}
-
-impl Drop for Delivery {
-    fn drop(&mut self) {
-        self.0.lock().active -= 1;
-        self.0.changed.notify_all();
     }
 }
 
