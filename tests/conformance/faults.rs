@@ -54,12 +54,11 @@ impl Found {
     }
 }
 
-/// The server that leads the first bucket of a table.
-async fn leader<'c>(cluster: &'c Cluster, table: &TableInfo) -> &'c Server {
+/// The leaders of a table's buckets, asked for until each bucket has one.
+async fn leaders(cluster: &Cluster, table: &TableInfo) -> BTreeSet<u32> {
     let any: ServerAddress = cluster.bootstrap().split(',').next().unwrap().parse().unwrap();
-    let connection = net::Connection::connect(&any, &net::ConnectOptions::default())
-        .await
-        .unwrap();
+    let options = net::ConnectOptions::default();
+    let connection = net::Connection::connect(&any, &options).await.unwrap();
     let request = proto::MetadataRequest {
         table_path: vec![proto::PbTablePath {
             database_name: table.path.database().to_owned(),
@@ -67,10 +66,33 @@ async fn leader<'c>(cluster: &'c Cluster, table: &TableInfo) -> &'c Server {
         }],
         ..Default::default()
     };
-    let answer = connection.request(&request).await.unwrap();
-    let first = &answer.table_metadata[0].bucket_metadata[0];
-    let id = first.leader_id.expect("a bucket has a leader");
-    cluster.tablet_server(u32::try_from(id).unwrap()).unwrap()
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        assert!(Instant::now() < deadline, "a bucket has no leader");
+        let answer = connection.request(&request).await.unwrap();
+        let buckets = &answer.table_metadata[0].bucket_metadata;
+        let leaders = buckets.iter().map(|bucket| u32::try_from(bucket.leader_id?).ok());
+        if let Some(leaders) = leaders.collect() {
+            return leaders;
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Which servers were killed, in that order.
+#[derive(Default)]
+struct Killed(Vec<u32>);
+
+impl Killed {
+    /// The leader that has had the most time to catch up since it was killed itself. A bucket whose replicas are killed
+    /// before they have caught up has nobody left to lead it.
+    async fn next<'c>(&mut self, cluster: &'c Cluster, table: &TableInfo) -> &'c Server {
+        let last_killed = |id: &u32| self.0.iter().rposition(|killed| killed == id);
+        let leaders = leaders(cluster, table).await;
+        let id = leaders.into_iter().min_by_key(last_killed).expect("a leader");
+        self.0.push(id);
+        cluster.tablet_server(id).unwrap()
+    }
 }
 
 /// Appends a row and waits for what becomes of it.
@@ -188,8 +210,9 @@ fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_th
         let scanner = table.scan().log_scanner().unwrap();
         scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
         let (mut found, mut acknowledged) = (Found::default(), BTreeSet::new());
+        let mut killed_before = Killed::default();
         for round in 0..ROUNDS {
-            let server = leader(&cluster, table.info()).await;
+            let server = killed_before.next(&cluster, table.info()).await;
             let first = i64::from(round) * 2 * ROWS;
             let mut killed = Instant::now();
             for id in first..first + 2 * ROWS {

@@ -21,6 +21,8 @@ pub(crate) struct Cluster {
     tablets: HashMap<ServerId, ServerAddress>,
     tables: HashMap<TablePath, TableId>,
     leaders: HashMap<TableBucket, ServerId>,
+    /// Where the leader of each bucket was when it was last known.
+    last_leaders: HashMap<TableBucket, ServerAddress>,
     /// Of each partitioned table the partitions that were asked for.
     partitions: HashMap<TableId, HashMap<PartitionName, PartitionId>>,
     names: HashMap<PartitionId, PartitionName>,
@@ -44,6 +46,11 @@ impl Cluster {
     /// Where the leader of a bucket is, if it has one that is alive.
     pub(crate) fn leader(&self, bucket: &TableBucket) -> Option<&ServerAddress> {
         self.tablets.get(self.leaders.get(bucket)?)
+    }
+
+    /// Where the leader of a bucket is, or was when it was last known: for telling whom somebody waited for.
+    pub(crate) fn last_leader(&self, bucket: &TableBucket) -> Option<&ServerAddress> {
+        self.leader(bucket).or_else(|| self.last_leaders.get(bucket))
     }
 
     /// The partition of this name, if it was asked for before.
@@ -85,8 +92,9 @@ impl Cluster {
         next.gone.extend(gone);
         let is_left = |id: &PartitionId| !gone.contains(id);
         next.names.retain(|id, _| is_left(id));
-        next.leaders
-            .retain(|bucket, _| bucket.partition.as_ref().is_none_or(is_left));
+        let is_of_those = |bucket: &TableBucket| bucket.partition.as_ref().is_none_or(is_left);
+        next.leaders.retain(|bucket, _| is_of_those(bucket));
+        next.last_leaders.retain(|bucket, _| is_of_those(bucket));
         for partitions in next.partitions.values_mut() {
             partitions.retain(|_, id| is_left(id));
         }
@@ -106,6 +114,9 @@ impl Cluster {
         for partition in &response.partition_metadata {
             next.put_partition(partition);
         }
+        let leaders = next.leaders.iter();
+        let known = leaders.filter_map(|(bucket, id)| Some((*bucket, next.tablets.get(id)?.clone())));
+        next.last_leaders.extend(known);
         next
     }
 
@@ -129,6 +140,7 @@ impl Cluster {
         let path = TablePath::new(&table.table_path.database_name, &table.table_path.table_name);
         if let Some(former) = self.tables.insert(path, id).filter(|former| *former != id) {
             self.leaders.retain(|bucket, _| bucket.table != former);
+            self.last_leaders.retain(|bucket, _| bucket.table != former);
             self.partitions.remove(&former);
         }
         self.put_buckets(&table.bucket_metadata, |bucket| TableBucket::new(id, bucket));

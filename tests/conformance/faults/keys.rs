@@ -10,7 +10,7 @@ use fluss_cluster::{Server, Spec};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use super::{RECOVERY, leader};
+use super::{Killed, RECOVERY};
 use crate::{PATIENCE, connect, create, options, run, start_alone};
 
 const KEYS: i32 = 60;
@@ -142,8 +142,9 @@ fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row() {
         for _ in 0..4 {
             looking.spawn(versions.clone().keep_looking(stop.clone()));
         }
+        let mut killed_before = Killed::default();
         for round in 0..ROUNDS {
-            let server = leader(&cluster, table.info()).await;
+            let server = killed_before.next(&cluster, table.info()).await;
             server.kill().unwrap();
             let killed = Instant::now();
             for key in (0..versions.known.len())

@@ -143,7 +143,7 @@ impl Sender {
         let cluster = self.connection.cluster();
         let released = {
             let partitions = self.shared.partitions();
-            let leader = |bucket: &_| cluster.leader(bucket);
+            let leader = |bucket: &_| cluster.last_leader(bucket);
             self.shared.lock().expire(now, &partitions, leader)
         };
         self.shared.memory.release(released);
