@@ -1,0 +1,1 @@
+//! Databases, tables, schemas, partitions and rights.

@@ -1,0 +1,61 @@
+//! All access to files. A disk can be a directory, memory, or one of a test's that fails, runs full and forgets.
+//!
+//! Paths are relative to the root of the disk. Nothing is durable before it was synced: the contents of a file by
+//! [`File::sync`], the names in a directory by [`Disk::sync_dir`].
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+/// A place for files.
+pub trait Disk: fmt::Debug + Send + Sync {
+    /// Opens a file to read and write it, and creates it if it is not there.
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+
+    /// The names in a directory, in no order; none if it does not exist.
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
+
+    /// Creates a directory and those above it.
+    fn create_dir(&self, directory: &Path) -> io::Result<()>;
+
+    /// Gives a file another name, in place of the file that had it before.
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
+
+    /// Removes a file. It can be read on by those who have it open.
+    fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes a directory and all that is in it; one that does not exist is fine.
+    fn remove_dir(&self, directory: &Path) -> io::Result<()>;
+
+    /// Makes the names in a directory durable.
+    fn sync_dir(&self, directory: &Path) -> io::Result<()>;
+
+    /// Where a path is in the file system, for libraries that access files on their own; nothing if it is not there.
+    fn real_path(&self, path: &Path) -> Option<PathBuf>;
+}
+
+/// An open file. Offsets and lengths are in bytes.
+pub trait File: fmt::Debug + Send + Sync {
+    /// The length.
+    fn len(&self) -> io::Result<u64>;
+
+    /// Whether there is nothing in it.
+    fn is_empty(&self) -> io::Result<bool> {
+        self.len().map(|len| len == 0)
+    }
+
+    /// Up to `len` bytes from `at` on: fewer if the file ends before. Memory gives what it has without a copy.
+    fn read_at(&self, at: u64, len: usize) -> io::Result<Bytes>;
+
+    /// Writes all of `bytes` at `at`, at most at the end of the file. What a failed write has left behind is not defined.
+    fn write_at(&self, at: u64, bytes: Bytes) -> io::Result<()>;
+
+    /// Cuts or extends the file with zeros.
+    fn set_len(&self, len: u64) -> io::Result<()>;
+
+    /// Makes the contents durable.
+    fn sync(&self) -> io::Result<()>;
+}

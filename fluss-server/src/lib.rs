@@ -1,0 +1,21 @@
+//! The embedded node: one process that serves Apache Fluss tables out of a directory, or out of memory.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`disk`] | all access to files |
+//! | `log` | the log of a bucket: segments, indexes, recovery, idempotent writers |
+//! | `kv` | the state of a bucket of a primary-key table: an index over its changelog |
+//! | `catalog` | databases, tables, schemas, partitions, rights; and what may be created |
+//! | [`clock`] | the time |
+//!
+//! Everything but the part that serves connections is free of tasks and sockets.
+
+pub mod clock;
+pub mod disk;
+
+mod catalog;
+mod error;
+mod kv;
+mod log;
+
+pub use error::{Failure, OpenError};
