@@ -1,4 +1,4 @@
-//! Connections of a client, on tokio.
+//! Connections on tokio: those of a client, and the two halves that a server's are made of.
 //!
 //! ```text
 //! send ──▶ Outbox ──(inline when idle, else the writer task)──▶ socket
@@ -14,16 +14,21 @@ pub mod backoff;
 mod connection;
 mod error;
 mod handshake;
+mod inbox;
 mod link;
 mod options;
 mod outbox;
 mod pending;
+mod transport;
 
 pub use self::address::{InvalidAddress, ServerAddress};
 pub use self::backoff::Backoff;
 pub use self::connection::Connection;
 pub use self::error::{ConnectError, Disconnect, RequestError};
+pub use self::inbox::Inbox;
 pub use self::options::ConnectOptions;
+pub use self::outbox::Outbox;
+pub use self::transport::{Dialing, Stream, Transport};
 pub use crate::sasl::{Credentials, Mechanism};
 
 #[cfg(test)]

@@ -49,6 +49,7 @@ impl Servers {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             credentials: options.credentials.clone(),
+            transport: options.transport.clone(),
             ..ConnectOptions::default()
         };
         Self {

@@ -42,7 +42,7 @@ impl Drop for Inner {
 }
 
 impl Connection {
-    /// Connects by TCP, asks for the versions, checks the role of the server, and authenticates if there are
+    /// Connects by the options' transport or by TCP, asks for the versions, checks the role of the server, and authenticates if there are
     /// credentials, all of it within `connect_timeout`.
     ///
     /// # Cancellation
@@ -54,6 +54,11 @@ impl Connection {
                 server: server.clone(),
                 source: Arc::new(error),
             };
+            if let Some(transport) = &options.transport {
+                let stream = transport.dial(server).await.map_err(unreachable)?;
+                let (reader, writer) = tokio::io::split(stream);
+                return Self::open(Box::new(reader), Box::new(writer), server, options).await;
+            }
             let (reader, writer) = tcp(server).await.map_err(unreachable)?.into_split();
             Self::open(Box::new(reader), Box::new(writer), server, options).await
         };

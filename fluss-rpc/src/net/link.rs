@@ -2,17 +2,18 @@
 
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use prost::Message;
-use tokio::io::{AsyncRead, AsyncReadExt};
+use tokio::io::AsyncRead;
 use tokio::sync::watch;
 use tracing::debug;
 
+use super::inbox::Inbox;
 use super::outbox::{Outbox, Writer};
 use super::pending::{Pending, Registered};
 use super::{ConnectOptions, Disconnect, RequestError, ServerAddress};
 use crate::api::Request;
-use crate::frame::{self, FrameDecoder, FrameError, LENGTH_BYTES};
+use crate::frame::{self, FrameError, LENGTH_BYTES};
 use crate::header::{RequestHeader, ResponseHeader};
 use crate::proto::ErrorResponse;
 
@@ -47,8 +48,7 @@ impl Link {
         tokio::spawn(run_writer(link.clone()));
         tokio::spawn(run_reader(
             link.clone(),
-            reader,
-            FrameDecoder::new(options.max_response_bytes),
+            Inbox::new(reader, options.max_response_bytes),
         ));
         link
     }
@@ -161,56 +161,39 @@ async fn run_writer(link: Arc<Link>) {
     }
 }
 
-async fn run_reader(link: Arc<Link>, reader: Reader, decoder: FrameDecoder) {
+async fn run_reader(link: Arc<Link>, inbox: Inbox<Reader>) {
     let guard = CloseOnDrop(link);
     tokio::select! {
-        reason = read(&guard.0, reader, decoder) => guard.0.close(&reason),
+        reason = read(&guard.0, inbox) => guard.0.close(&reason),
         () = guard.0.closed() => {}
     }
 }
 
 /// Reads and dispatches frames until the stream ends or fails.
-async fn read(link: &Link, mut reader: Reader, decoder: FrameDecoder) -> Disconnect {
-    let mut buf = BytesMut::new();
+async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
     loop {
-        let frame = read_frame(&mut reader, &decoder, &mut buf).await;
-        if let Err(Disconnect::Frame(error)) = &frame {
-            blame(link, &mut reader, &mut buf, error).await;
-        }
-        if let Err(reason) = frame.and_then(|frame| link.dispatch(frame)) {
+        let frame = match inbox.next().await {
+            Ok(Some(frame)) => frame,
+            Ok(None) => return Disconnect::ClosedByServer,
+            Err(reason) => {
+                if let Disconnect::Frame(error) = &reason {
+                    blame(link, &mut inbox, error).await;
+                }
+                return reason;
+            }
+        };
+        if let Err(reason) = link.dispatch(frame) {
             return reason;
         }
     }
 }
 
-async fn read_frame(
-    reader: &mut Reader,
-    decoder: &FrameDecoder,
-    buf: &mut BytesMut,
-) -> Result<Bytes, Disconnect> {
-    loop {
-        if let Some(frame) = decoder.decode(buf)? {
-            return Ok(frame);
-        }
-        decoder.reserve(buf)?;
-        if reader.read_buf(buf).await? == 0 {
-            return Err(if buf.is_empty() {
-                Disconnect::ClosedByServer
-            } else {
-                Disconnect::Cut
-            });
-        }
-    }
-}
-
 /// Tells the request whose response is too large that this is so: the others have only lost their connection.
-async fn blame(link: &Link, reader: &mut Reader, buf: &mut BytesMut, error: &FrameError) {
-    while buf.len() < RESPONSE_HEAD_BYTES {
-        if !matches!(reader.read_buf(buf).await, Ok(1..)) {
-            return;
-        }
-    }
-    let mut head = buf.split_to(RESPONSE_HEAD_BYTES).split_off(LENGTH_BYTES).freeze();
+async fn blame(link: &Link, inbox: &mut Inbox<Reader>, error: &FrameError) {
+    let Some(mut head) = inbox.head(RESPONSE_HEAD_BYTES).await else {
+        return;
+    };
+    drop(head.split_to(LENGTH_BYTES));
     if let Ok(ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id }) =
         ResponseHeader::decode(&mut head)
     {

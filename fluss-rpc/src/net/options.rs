@@ -1,7 +1,9 @@
 //! What a connection is opened with.
 
+use std::sync::Arc;
 use std::time::Duration;
 
+use super::Transport;
 use crate::api::ServerRole;
 use crate::frame::DEFAULT_MAX_REQUEST_BYTES;
 use crate::sasl::Credentials;
@@ -23,6 +25,8 @@ pub struct ConnectOptions {
     pub expected_role: Option<ServerRole>,
     /// With these the client authenticates; without, it does not.
     pub credentials: Option<Credentials>,
+    /// How the server is reached; `None` for TCP.
+    pub transport: Option<Arc<dyn Transport>>,
     /// The name of the client software, told to the server.
     pub software_name: String,
     /// The version of the client software, told to the server.
@@ -38,6 +42,7 @@ impl Default for ConnectOptions {
             max_response_bytes: 128 << 20,
             expected_role: None,
             credentials: None,
+            transport: None,
             software_name: "fluss-client".to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
+use tokio::sync::Notify;
 
 use crate::frame::Segments;
 
@@ -20,8 +21,10 @@ const SLICES: usize = 64;
 ///
 /// Writing never waits while the lock is held: whoever holds it writes what the socket takes at once, and leaves
 /// the rest to the writer task, which joins all that has gathered in vectored writes.
-pub(super) struct Outbox {
+pub struct Outbox {
     state: Mutex<State>,
+    /// Told whenever nothing is queued any more.
+    drained: Notify,
 }
 
 struct State {
@@ -35,7 +38,8 @@ struct State {
 }
 
 impl Outbox {
-    pub(super) fn new(writer: Writer) -> Self {
+    /// An empty outbox in front of a socket.
+    pub fn new(writer: Box<dyn AsyncWrite + Send + Unpin>) -> Self {
         let state = State {
             writer: Some(writer),
             queue: Segments::default(),
@@ -44,12 +48,17 @@ impl Outbox {
         };
         Self {
             state: Mutex::new(state),
+            drained: Notify::new(),
         }
     }
 
     /// Queues a frame. If nothing is queued before it and it is `urgent`, it is written right here as far as the
     /// socket takes it, which saves a single request the way over the writer task.
-    pub(super) fn send(&self, frame: Segments, urgent: bool) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// What the socket says. The stream cannot be used any more.
+    pub fn send(&self, frame: Segments, urgent: bool) -> io::Result<()> {
         let mut state = self.lock();
         if state.writer.is_none() {
             return Ok(());
@@ -68,7 +77,11 @@ impl Outbox {
     }
 
     /// Writes what is queued until the outbox is closed; this is the writer task.
-    pub(super) async fn run(&self) -> io::Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// What the socket says. The stream cannot be used any more.
+    pub async fn run(&self) -> io::Result<()> {
         poll_fn(|cx| self.poll_run(cx)).await
     }
 
@@ -79,16 +92,29 @@ impl Outbox {
         }
         state.waker = Some(cx.waker().clone());
         ready!(state.poll_drain(cx))?;
+        self.drained.notify_waiters();
         Poll::Pending
     }
 
+    /// Waits until less than so many bytes are queued, or the outbox is closed.
+    pub async fn has_room(&self, bytes: usize) {
+        loop {
+            let drained = self.drained.notified();
+            if self.lock().queue.remaining() < bytes {
+                return;
+            }
+            drained.await;
+        }
+    }
+
     /// Gives the write half up, with what is still queued.
-    pub(super) fn close(&self) {
+    pub fn close(&self) {
         let mut state = self.lock();
         let writer = state.writer.take();
         state.queue = Segments::default();
         state.wake();
         drop(state);
+        self.drained.notify_waiters();
         drop(writer);
     }
 

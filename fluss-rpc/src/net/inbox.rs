@@ -1,0 +1,66 @@
+//! The read half of a connection.
+
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt};
+
+use super::Disconnect;
+use crate::frame::FrameDecoder;
+
+/// Frames that come from a socket, in order.
+#[derive(Debug)]
+pub struct Inbox<R> {
+    reader: R,
+    decoder: FrameDecoder,
+    buf: BytesMut,
+}
+
+impl<R: AsyncRead + Unpin> Inbox<R> {
+    /// Refuses frames that have more than `max_bytes`, length field included.
+    pub fn new(reader: R, max_bytes: usize) -> Self {
+        Self {
+            reader,
+            decoder: FrameDecoder::new(max_bytes),
+            buf: BytesMut::new(),
+        }
+    }
+
+    /// The next frame, without its length field; nothing when the other side has closed the stream behind a frame.
+    ///
+    /// # Errors
+    ///
+    /// A frame that is too large, or a stream that fails or ends inside a frame. Nothing can be read any more.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next(&mut self) -> Result<Option<Bytes>, Disconnect> {
+        loop {
+            if let Some(frame) = self.decoder.decode(&mut self.buf)? {
+                return Ok(Some(frame));
+            }
+            self.decoder.reserve(&mut self.buf)?;
+            if self.reader.read_buf(&mut self.buf).await? == 0 {
+                return if self.buf.is_empty() {
+                    Ok(None)
+                } else {
+                    Err(Disconnect::Cut)
+                };
+            }
+        }
+    }
+
+    /// Whether nothing of a further frame has arrived yet.
+    pub fn is_drained(&self) -> bool {
+        self.buf.is_empty()
+    }
+
+    /// The first bytes of a frame that cannot be read as a whole; nothing if the stream ends before.
+    pub(super) async fn head(&mut self, bytes: usize) -> Option<Bytes> {
+        while self.buf.len() < bytes {
+            if !matches!(self.reader.read_buf(&mut self.buf).await, Ok(1..)) {
+                return None;
+            }
+        }
+        Some(self.buf.split_to(bytes).freeze())
+    }
+}
