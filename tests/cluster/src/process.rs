@@ -11,7 +11,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use rustix::process::{Pid, Signal, kill_process, kill_process_group};
+use rustix::io::retry_on_intr;
+use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use crate::error::{Attempt, Error};
 use crate::programs::{java_tool, not_started, tail};
@@ -116,14 +117,22 @@ impl Process {
         self.end(&mut self.now())
     }
 
-    /// SIGSTOP: connections stay open and nobody answers.
+    /// SIGSTOP: connections stay open and nobody answers. Returns when every thread has stopped.
     pub(crate) fn stop(&self) -> Result<(), Error> {
-        self.signal(Signal::STOP, Phase::Stopped)
+        let mut now = self.now();
+        self.signal(&mut now, Signal::STOP, Phase::Stopped)?;
+        let process = WaitId::Pid(Pid::from_child(&now.child));
+        // The status stays, so that one who stops it twice does not wait for a second one.
+        let stopped = WaitIdOptions::STOPPED | WaitIdOptions::NOWAIT;
+        retry_on_intr(|| waitid(process.clone(), stopped))
+            .map_err(Into::into)
+            .attempt(|| format!("wait until {} has stopped", self.name))?;
+        Ok(())
     }
 
     /// SIGCONT.
     pub(crate) fn resume(&self) -> Result<(), Error> {
-        self.signal(Signal::CONT, Phase::Running)
+        self.signal(&mut self.now(), Signal::CONT, Phase::Running)
     }
 
     /// Kills what still runs and starts it again.
@@ -173,8 +182,7 @@ impl Process {
         Ok(())
     }
 
-    fn signal(&self, signal: Signal, phase: Phase) -> Result<(), Error> {
-        let mut now = self.now();
+    fn signal(&self, now: &mut Incarnation, signal: Signal, phase: Phase) -> Result<(), Error> {
         if now.phase == Phase::Dead {
             return Err(Error::NotRunning {
                 name: self.name.clone(),

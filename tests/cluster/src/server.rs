@@ -76,7 +76,7 @@ impl Server {
         self.process.kill()
     }
 
-    /// Freezes it (SIGSTOP): its connections stay open and nobody answers.
+    /// Freezes it (SIGSTOP): its connections stay open and nobody answers. Returns when that is so.
     pub fn stop(&self) -> Result<(), Error> {
         self.process.stop()
     }
