@@ -119,6 +119,10 @@ class Cluster:
         """Waits until every running server names exactly the running servers."""
         self._tell(f"ready {seconds}")
 
+    def wait_in_sync(self, table_id: int, seconds: int = 60) -> list[int]:
+        """Waits until every replica of a table without partitions is in sync; returns the leaders of its buckets."""
+        return self._tell(f"in-sync {table_id} {seconds}")
+
     def close(self) -> None:
         """Ends the cluster and removes its data. May be called again."""
         if self._process.stdin and not self._process.stdin.closed:

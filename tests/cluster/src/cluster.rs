@@ -14,8 +14,10 @@ use crate::jars::Jars;
 use crate::ports::{Port, Ports};
 use crate::probe::{Members, has_default_database, members};
 use crate::process::{Group, Process};
+use crate::replicas::leaders_in_sync;
 use crate::server::{Role, Server};
 use crate::spec::{ALICE, ROOT, Spec, User};
+use crate::zookeeper::Session;
 
 const ZOOKEEPER: &str =
     "org.apache.fluss.shaded.zookeeper3.org.apache.zookeeper.server.quorum.QuorumPeerMain";
@@ -36,7 +38,7 @@ pub struct Cluster {
     zookeeper: Process,
     sasl: bool,
     _group: Group,
-    _zookeeper_port: Port,
+    zookeeper_port: Port,
     data: TempDir,
 }
 
@@ -112,16 +114,34 @@ impl Cluster {
     /// # Errors
     /// When that does not happen in time, or a process ends by itself.
     pub fn wait_ready(&self, within: Duration) -> Result<(), Error> {
-        self.wait_until(within, Self::disagreement)
+        self.wait_until(within, Self::agreement)
     }
 
-    /// Waits until there is nothing that speaks against it.
-    fn wait_until(&self, within: Duration, objection: impl Fn(&Self) -> Option<String>) -> Result<(), Error> {
+    /// Waits until every replica of every bucket of a table without partitions is in sync, and returns the leaders of the
+    /// buckets, by the buckets' numbers. If any one server is killed now, another can take its place.
+    ///
+    /// A server that was killed counts as in sync until the others have noticed: see [`wait_ready`](Self::wait_ready).
+    ///
+    /// # Errors
+    /// When that does not happen in time, or a process ends by itself.
+    pub fn wait_in_sync(&self, table_id: i64, within: Duration) -> Result<Vec<u32>, Error> {
+        let mut zookeeper = Session::open(self.zookeeper_port.address(), ANSWER)
+            .attempt(|| "read what ZooKeeper keeps".to_owned())?;
+        self.wait_until(within, |_| leaders_in_sync(&mut zookeeper, table_id))
+    }
+
+    /// Waits until `look` finds something instead of what is still missing.
+    fn wait_until<T>(
+        &self,
+        within: Duration,
+        mut look: impl FnMut(&Self) -> Result<T, String>,
+    ) -> Result<T, Error> {
         let begun = Instant::now();
         loop {
             self.check_processes()?;
-            let Some(state) = objection(self) else {
-                return Ok(());
+            let state = match look(self) {
+                Ok(found) => return Ok(found),
+                Err(state) => state,
             };
             if begun.elapsed() >= within {
                 return Err(Error::NotReady {
@@ -134,29 +154,29 @@ impl Cluster {
         }
     }
 
-    /// The first running server that does not see the cluster as it is, and how it sees it.
-    fn disagreement(&self) -> Option<String> {
+    /// Every running server sees the cluster as it is; else the first that does not, and how it sees it.
+    fn agreement(&self) -> Result<(), String> {
         let expected = self.running();
         self.servers()
             .filter(|server| server.is_running())
-            .find_map(|server| match members(server.internal_address(), ANSWER) {
+            .try_for_each(|server| match members(server.internal_address(), ANSWER) {
                 Ok(seen)
                     if seen.tablet_servers == expected.tablet_servers
                         && seen.coordinator >= expected.coordinator =>
                 {
-                    None
+                    Ok(())
                 }
-                Ok(seen) => Some(format!("{} knows {seen:?}", server.role())),
-                Err(error) => Some(format!("{} does not answer ({error})", server.role())),
+                Ok(seen) => Err(format!("{} knows {seen:?}", server.role())),
+                Err(error) => Err(format!("{} does not answer ({error})", server.role())),
             })
     }
 
     /// The coordinator creates the first database a moment after it answers for the first time.
-    fn no_database(&self) -> Option<String> {
+    fn default_database(&self) -> Result<(), String> {
         match has_default_database(self.coordinator.internal_address(), ANSWER) {
-            Ok(true) => None,
-            Ok(false) => Some("there is no database yet".to_owned()),
-            Err(error) => Some(format!("the coordinator does not answer ({error})")),
+            Ok(true) => Ok(()),
+            Ok(false) => Err("there is no database yet".to_owned()),
+            Err(error) => Err(format!("the coordinator does not answer ({error})")),
         }
     }
 
@@ -228,11 +248,11 @@ impl Launch {
             zookeeper,
             sasl: self.spec.sasl,
             _group: self.group,
-            _zookeeper_port: zookeeper_port,
+            zookeeper_port,
             data: self.data,
         };
         cluster.wait_ready(within)?;
-        cluster.wait_until(within, Cluster::no_database)?;
+        cluster.wait_until(within, Cluster::default_database)?;
         Ok(cluster)
     }
 

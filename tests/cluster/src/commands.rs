@@ -1,7 +1,8 @@
 //! What the program obeys while its cluster runs, one command a line.
 //!
 //! `kill`, `stop`, `cont` and `restart`, each with `cs` (the coordinator) or `ts ID` (a tablet server); `ready SECONDS`
-//! waits until the running servers agree on who is running; `describe` repeats the first line; `quit` ends the cluster.
+//! waits until the running servers agree on who is running; `in-sync TABLE_ID SECONDS` waits until every replica of a table
+//! is in sync, and answers with the leaders of its buckets; `describe` repeats the first line; `quit` ends the cluster.
 
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use serde_json::{Value, json};
 pub(crate) enum Command {
     Act(Action, Role),
     Ready(Duration),
+    InSync(i64, Duration),
     Describe,
     Quit,
 }
@@ -33,10 +35,12 @@ impl Command {
         let command = match words.as_slice() {
             ["quit"] => Some(Self::Quit),
             ["describe"] => Some(Self::Describe),
-            ["ready", seconds] => seconds
+            ["ready", within] => seconds(within).map(Self::Ready),
+            ["in-sync", table, within] => table
                 .parse()
                 .ok()
-                .map(|seconds| Self::Ready(Duration::from_secs(seconds))),
+                .zip(seconds(within))
+                .map(|(table, within)| Self::InSync(table, within)),
             [action, "cs"] => Action::named(action).map(|action| Self::Act(action, Role::Coordinator)),
             [action, "ts", id] => Action::named(action)
                 .zip(id.parse().ok())
@@ -55,10 +59,15 @@ impl Command {
                 Ok(describe(server))
             }
             Self::Ready(within) => cluster.wait_ready(*within).map(|()| Value::Null),
+            Self::InSync(table, within) => cluster.wait_in_sync(*table, *within).map(Value::from),
             Self::Describe => Ok(description(cluster)),
             Self::Quit => Ok(Value::Null),
         }
     }
+}
+
+fn seconds(word: &str) -> Option<Duration> {
+    word.parse().ok().map(Duration::from_secs)
 }
 
 impl Action {
@@ -132,6 +141,11 @@ mod tests {
             Command::parse("ready 30"),
             Ok(Command::Ready(Duration::from_secs(30)))
         );
+        assert_eq!(
+            Command::parse("in-sync 7 30"),
+            Ok(Command::InSync(7, Duration::from_secs(30)))
+        );
+        assert!(Command::parse("in-sync 7").is_err());
         assert!(Command::parse("kill").is_err());
         assert!(Command::parse("kill ts one").is_err());
     }

@@ -18,8 +18,8 @@
 //! # }
 //! ```
 //!
-//! The crate knows nothing of the clients that it serves: it asks for metadata with frames of its own, so that a broken
-//! client cannot break the fixture.
+//! The crate knows nothing of the clients that it serves: it asks servers and ZooKeeper with frames of its own, so that
+//! a broken client cannot break the fixture.
 
 mod cluster;
 mod config;
@@ -30,8 +30,10 @@ mod ports;
 mod probe;
 mod process;
 mod programs;
+mod replicas;
 mod server;
 mod spec;
+mod zookeeper;
 
 pub use cluster::Cluster;
 pub use error::Error;

@@ -52,7 +52,7 @@ fn ask(address: SocketAddr, timeout: Duration, request: &[u8]) -> io::Result<Vec
     }
 }
 
-fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
+pub(crate) fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     let mut length = [0; 4];
     stream.read_exact(&mut length)?;
     let length = u32::from_be_bytes(length) as usize;
@@ -64,7 +64,7 @@ fn read_frame(stream: &mut TcpStream) -> io::Result<Vec<u8>> {
     Ok(frame)
 }
 
-fn malformed() -> io::Error {
+pub(crate) fn malformed() -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, "not an answer to the request")
 }
 

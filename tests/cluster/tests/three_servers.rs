@@ -20,6 +20,8 @@ fn the_others_notice_a_frozen_and_a_killed_server() {
         .expect("the second")
         .stop()
         .expect("stopped");
+    let again = cluster.tablet_server(1).expect("the second").stop();
+    again.expect("stopped as it was");
     cluster.wait_ready(SOON).expect("noticed");
     assert_eq!(known(), [0, 2].into());
 
@@ -44,4 +46,10 @@ fn the_others_notice_a_frozen_and_a_killed_server() {
     cluster.wait_ready(SOON).expect("complete");
     assert_eq!(known(), [0, 1, 2].into());
     assert!(cluster.tablet_server(3).is_err());
+
+    let error = cluster.wait_in_sync(7, Duration::ZERO).expect_err("no table");
+    assert!(
+        error.to_string().contains("no /fluss/tabletservers/tables/7"),
+        "{error}"
+    );
 }
