@@ -8,12 +8,12 @@ use std::time::Duration;
 use fluss_client::types::{DataType, Datum, Schema, TableInfo};
 use fluss_client::{AppendWriter, Connection, ErrorKind, LogScanner, StartOffset};
 use fluss_cluster::{Cluster, Server, Spec};
-use fluss_rpc::net::{self, ServerAddress};
-use fluss_rpc::proto;
 use tokio::time::Instant;
 
 use crate::{PATIENCE, connect, create, options, run, start_alone};
 
+/// How many leaders are killed in a row.
+const ROUNDS: usize = 10;
 /// How soon everything goes on when a leader was killed.
 const RECOVERY: Duration = Duration::from_secs(10);
 
@@ -54,63 +54,16 @@ impl Found {
     }
 }
 
-/// The leaders of a table's buckets, asked for until each bucket has one, other than a server that was killed. Nothing
-/// if that does not happen in time.
-async fn leaders(
-    cluster: &Cluster,
-    table: &TableInfo,
-    killed: Option<u32>,
-    patience: Duration,
-) -> Option<BTreeSet<u32>> {
-    let any: ServerAddress = cluster.bootstrap().split(',').next().unwrap().parse().unwrap();
-    let options = net::ConnectOptions::default();
-    let connection = net::Connection::connect(&any, &options).await.unwrap();
-    let request = proto::MetadataRequest {
-        table_path: vec![proto::PbTablePath {
-            database_name: table.path.database().to_owned(),
-            table_name: table.path.table().to_owned(),
-        }],
-        ..Default::default()
-    };
-    let deadline = Instant::now() + patience;
-    while Instant::now() < deadline {
-        let answer = connection.request(&request).await.unwrap();
-        let buckets = &answer.table_metadata[0].bucket_metadata;
-        let leader = |id: i32| u32::try_from(id).ok().filter(|id| Some(*id) != killed);
-        let leaders: Option<_> = buckets.iter().map(|bucket| leader(bucket.leader_id?)).collect();
-        if leaders.is_some() {
-            return leaders;
-        }
-        tokio::task::yield_now().await;
-    }
-    None
+/// The leader of a bucket, another one in each round if others lead, once every bucket has replicas to take its place.
+fn leader<'c>(cluster: &'c Cluster, table: &TableInfo, round: usize) -> &'c Server {
+    let leaders = cluster.wait_in_sync(table.id.get(), PATIENCE).unwrap();
+    cluster.tablet_server(leaders[round % leaders.len()]).unwrap()
 }
 
-/// Which servers were killed, in that order.
-#[derive(Default)]
-struct Killed(Vec<u32>);
-
-impl Killed {
-    /// The leader that has had the most time to catch up since it was killed itself.
-    async fn next<'c>(&mut self, cluster: &'c Cluster, table: &TableInfo) -> &'c Server {
-        let last_killed = |id: &u32| self.0.iter().rposition(|killed| killed == id);
-        let leaders = leaders(cluster, table, None, PATIENCE).await.unwrap();
-        let id = leaders.into_iter().min_by_key(last_killed).expect("a leader");
-        self.0.push(id);
-        cluster.tablet_server(id).unwrap()
-    }
-
-    /// Waits until others lead in place of the server that was killed last. Where none of them has caught up, nobody can:
-    /// then it is started again, and this kill says nothing of the client.
-    async fn is_replaced(&self, cluster: &Cluster, table: &TableInfo) -> bool {
-        let killed = self.0.last().copied();
-        let replaced = leaders(cluster, table, killed, RECOVERY).await.is_some();
-        if !replaced {
-            cluster.tablet_server(killed.unwrap()).unwrap().restart().unwrap();
-            cluster.wait_ready(PATIENCE).unwrap();
-        }
-        replaced
-    }
+/// Starts a server again and waits until the others have seen it.
+fn restart(cluster: &Cluster, server: &Server) {
+    server.restart().unwrap();
+    cluster.wait_ready(PATIENCE).unwrap();
 }
 
 /// Appends a row and waits for what becomes of it.
@@ -128,7 +81,6 @@ fn a_stopped_server(servers: u16) {
         options.request_timeout = Duration::from_secs(2);
         options.writer.delivery_timeout = Duration::from_secs(2);
         let connection = Connection::open(options).await.unwrap();
-        // Each server leads a bucket.
         let table = create(&connection, numbers(), servers.into(), &[]).await;
         let writer = table.append_writer().unwrap();
         let scanner = table.scan().log_scanner().unwrap();
@@ -140,7 +92,7 @@ fn a_stopped_server(servers: u16) {
         }
         found.read_all(&scanner, &acknowledged).await;
 
-        let server = cluster.tablet_server(0).unwrap();
+        let server = leader(&cluster, table.info(), 0);
         server.stop().unwrap();
         expect_failed_append(&writer, table.info(), server).await;
         expect_failed_poll(&scanner, server).await;
@@ -218,8 +170,7 @@ fn one_stopped_server_of_three_is_told_too() {
 
 #[test]
 fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_there_once() {
-    const ROUNDS: u32 = 10;
-    const ROWS: i64 = 2_000;
+    const ROWS: usize = 2_000;
     let cluster = start_alone(Spec::new().tablet_servers(3));
     run(async {
         let connection = connect(&cluster).await;
@@ -228,35 +179,27 @@ fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_th
         let scanner = table.scan().log_scanner().unwrap();
         scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
         let (mut found, mut acknowledged) = (Found::default(), BTreeSet::new());
-        let mut killed_before = Killed::default();
-        let (mut round, mut recovered) = (0, 0);
-        while recovered < ROUNDS {
-            assert!(round < 2 * ROUNDS, "the cluster replaces no leaders");
-            let server = killed_before.next(&cluster, table.info()).await;
-            let first = i64::from(round) * 2 * ROWS;
-            let mut killed = Instant::now();
-            for id in first..first + 2 * ROWS {
-                if id == first + ROWS {
-                    server.kill().unwrap();
-                    killed = Instant::now();
-                }
+        let mut ids = 0..;
+        for round in 0..ROUNDS {
+            let server = leader(&cluster, table.info(), round);
+            for id in ids.by_ref().take(ROWS) {
                 writer.append(&[Datum::BigInt(id)]).await.unwrap();
                 acknowledged.insert(id);
             }
-            let replaced = killed_before.is_replaced(&cluster, table.info()).await;
+            server.kill().unwrap();
+            let killed = Instant::now();
+            for id in ids.by_ref().take(ROWS) {
+                writer.append(&[Datum::BigInt(id)]).await.unwrap();
+                acknowledged.insert(id);
+            }
             writer.flush().await.unwrap();
             let written = killed.elapsed();
             found.read_all(&scanner, &acknowledged).await;
             let read = killed.elapsed();
             println!("kill {round}: acknowledged after {written:.1?}, read after {read:.1?}");
-            round += 1;
-            if replaced {
-                recovered += 1;
-                assert!(read < RECOVERY, "writer and scanner go on within {RECOVERY:?}");
-                server.restart().unwrap();
-                cluster.wait_ready(PATIENCE).unwrap();
-            }
+            assert!(read < RECOVERY, "writer and scanner go on within {RECOVERY:?}");
+            restart(&cluster, server);
         }
-        assert_eq!(i64::try_from(found.count).unwrap(), i64::from(round) * 2 * ROWS);
+        assert_eq!(found.count, 2 * ROWS * ROUNDS);
     });
 }
