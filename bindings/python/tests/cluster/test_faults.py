@@ -46,6 +46,7 @@ class Numbers:
         self.face = face
         self.connection = connection
         self.path = str(table.get_table_info().table_path)
+        self.table_id = table.get_table_info().table_id
         self.writer = table.new_append().create_writer()
         self.scanner = table.new_scan().create_log_scanner()
         self.next = count()
@@ -152,9 +153,10 @@ async def works(numbers: Numbers, more: int) -> None:
             await numbers.append()
 
 
-async def kill_a_leader(face: ModuleType, cluster: Cluster, server: int) -> None:
+async def kill_a_leader(face: ModuleType, cluster: Cluster) -> None:
     numbers = await Numbers.open(face, cluster, {})
     await numbers.append_all(range(ROWS))
+    server = cluster.wait_in_sync(numbers.table_id)[0]
     for number in range(ROWS, 2 * ROWS):
         numbers.writer.append([number])
     cluster.kill(server)
@@ -180,6 +182,7 @@ class Versions:
         self.face = face
         self.connection = connection
         self.path = str(table.get_table_info().table_path)
+        self.table_id = table.get_table_info().table_id
         self.writer = table.new_upsert().create_writer()
         self.lookuper = table.new_lookup().create_lookuper()
         self.sent = dict.fromkeys(KEYS, 0)
@@ -292,9 +295,10 @@ async def versions_work(versions: Versions) -> None:
     await versions.check_last()
 
 
-async def kill_a_leader_of_keys(face: ModuleType, cluster: Cluster, server: int) -> None:
+async def kill_a_leader_of_keys(face: ModuleType, cluster: Cluster) -> None:
     versions = await Versions.open(face, cluster, {})
     await versions.upsert_all()
+    server = cluster.wait_in_sync(versions.table_id)[0]
     stop = threading.Event()
     looking = [beside(face, versions.keep_looking(stop)) for _ in range(2)]
     try:
@@ -327,7 +331,7 @@ def test_a_stopped_server_is_told_and_the_same_objects_work_on(face: ModuleType,
 
 
 def test_a_killed_leader_is_replaced_and_every_row_is_there_once(face: ModuleType, quick: Cluster) -> None:
-    asyncio.run(kill_a_leader(face, quick, 0))
+    asyncio.run(kill_a_leader(face, quick))
 
 
 def test_upserts_and_look_ups_tell_of_a_stopped_server_and_work_on(face: ModuleType, patient: Cluster) -> None:
@@ -335,4 +339,4 @@ def test_upserts_and_look_ups_tell_of_a_stopped_server_and_work_on(face: ModuleT
 
 
 def test_a_killed_leader_costs_no_upsert_and_no_look_up(face: ModuleType, quick: Cluster) -> None:
-    asyncio.run(kill_a_leader_of_keys(face, quick, 1))
+    asyncio.run(kill_a_leader_of_keys(face, quick))
