@@ -2,15 +2,23 @@
 
 use std::collections::{HashMap, HashSet};
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::time::sleep;
 
 use super::error::{Context, Error, ErrorKind, Result};
 use super::servers::Servers;
 use crate::id::{BucketId, PartitionId, ServerId, TableBucket, TableId};
 use crate::types::{PartitionName, PhysicalTablePath, TablePath};
+
+/// How long a server may take before another is asked too: far longer than one that lives needs, far shorter than the
+/// deadlines of those who wait.
+const SILENCE: Duration = Duration::from_secs(1);
 
 /// What is known of the cluster. A snapshot, never changed: the next one replaces it.
 #[derive(Clone, Debug, Default)]
@@ -276,30 +284,37 @@ impl Metadata {
         *cluster = Arc::new(next(&cluster));
     }
 
-    /// Asks the tablet servers in random order and then the bootstrap servers, until one answers.
+    /// Asks the tablet servers in random order and then the bootstrap servers, until one answers: the next when one fails,
+    /// or is silent for [`SILENCE`].
     async fn ask(
         &self,
         request: &proto::MetadataRequest,
         table: Option<&TablePath>,
     ) -> Result<proto::MetadataResponse> {
+        let candidates = self.candidates();
+        let mut next = candidates.iter();
+        let mut asked = FuturesUnordered::new();
+        let mut last = Context::new("find servers").error(ErrorKind::NoServer);
+        loop {
+            asked.extend(next.next().map(|server| self.ask_one(request, table, server)));
+            tokio::select! {
+                answer = asked.next() => match answer {
+                    Some(Err(error)) if error.is_retriable() => last = error,
+                    Some(answer) => return answer,
+                    None => return Err(last),
+                },
+                () = sleep(SILENCE), if next.len() > 0 => {}
+            }
+        }
+    }
+
+    fn candidates(&self) -> Vec<ServerAddress> {
         let known = self.cluster();
         let mut candidates: Vec<_> = known.tablets.values().cloned().collect();
         fastrand::shuffle(&mut candidates);
-        candidates.extend(
-            self.bootstrap
-                .iter()
-                .filter(|server| !known.tablets.values().any(|t| t == *server))
-                .cloned(),
-        );
-        let mut last = Context::new("find servers").error(ErrorKind::NoServer);
-        for server in &candidates {
-            match self.ask_one(request, table, server).await {
-                Ok(response) => return Ok(response),
-                Err(error) if error.is_retriable() => last = error,
-                Err(error) => return Err(error),
-            }
-        }
-        Err(last)
+        let is_new = |server: &&ServerAddress| !known.tablets.values().any(|tablet| tablet == *server);
+        candidates.extend(self.bootstrap.iter().filter(is_new).cloned());
+        candidates
     }
 
     async fn ask_one(
@@ -333,90 +348,4 @@ fn is_gone(error: &Error) -> bool {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn node(id: i32, port: i32) -> proto::PbServerNode {
-        proto::PbServerNode {
-            node_id: id,
-            host: "h".to_owned(),
-            port,
-            ..Default::default()
-        }
-    }
-
-    fn response(table_id: i64, leader: Option<i32>) -> proto::MetadataResponse {
-        proto::MetadataResponse {
-            coordinator_server: Some(node(0, 1)),
-            tablet_servers: vec![node(0, 10), node(1, 11), node(2, 70_000)],
-            table_metadata: vec![proto::PbTableMetadata {
-                table_path: proto::PbTablePath {
-                    database_name: "d".to_owned(),
-                    table_name: "t".to_owned(),
-                },
-                table_id,
-                bucket_metadata: vec![proto::PbBucketMetadata {
-                    leader_id: leader,
-                    ..Default::default()
-                }],
-                ..Default::default()
-            }],
-            partition_metadata: Vec::new(),
-        }
-    }
-
-    #[test]
-    fn a_leader_is_known_while_it_is_alive() {
-        let bucket = TableBucket::new(TableId(7), BucketId(0));
-        let cluster = Cluster::default().merged(&response(7, Some(1)));
-        assert_eq!(cluster.leader(&bucket).unwrap().port, 11);
-        assert_eq!(cluster.generation(), 1);
-        assert_eq!(cluster.merged(&response(7, None)).leader(&bucket), None);
-        assert_eq!(cluster.merged(&response(7, Some(9))).leader(&bucket), None);
-    }
-
-    #[test]
-    fn a_table_created_again_forgets_the_buckets_of_the_former() {
-        let cluster = Cluster::default()
-            .merged(&response(7, Some(1)))
-            .merged(&response(8, Some(0)));
-        assert_eq!(cluster.tables.get(&TablePath::new("d", "t")), Some(&TableId(8)));
-        assert_eq!(cluster.leader(&TableBucket::new(TableId(7), BucketId(0))), None);
-    }
-
-    #[test]
-    fn a_dropped_partition_is_forgotten_and_one_created_again_has_another_id() {
-        let (table, name) = (TableId(7), PartitionName::from("p".to_owned()));
-        let partition = |id| proto::MetadataResponse {
-            partition_metadata: vec![proto::PbPartitionMetadata {
-                table_id: table.get(),
-                partition_name: name.to_string(),
-                partition_id: id,
-                bucket_metadata: vec![proto::PbBucketMetadata {
-                    leader_id: Some(1),
-                    ..Default::default()
-                }],
-            }],
-            ..response(7, None)
-        };
-        let bucket = |id| TableBucket::in_partition(table, PartitionId(id), BucketId(0));
-        let cluster = Cluster::default().merged(&partition(3));
-        assert_eq!(cluster.partition(table, &name), Some(PartitionId(3)));
-        assert!(cluster.leader(&bucket(3)).is_some() && !cluster.covers(&[PartitionId(4)]));
-        let dropped = cluster.without(&[PartitionId(3)]);
-        assert!(dropped.is_gone(&bucket(3)) && dropped.covers(&[PartitionId(3)]));
-        assert_eq!(
-            (dropped.partition(table, &name), dropped.leader(&bucket(3))),
-            (None, None)
-        );
-        let again = dropped.merged(&partition(4));
-        assert_eq!(again.partition(table, &name), Some(PartitionId(4)));
-        assert!(again.is_gone(&bucket(3)) && !again.is_gone(&bucket(4)));
-    }
-
-    #[test]
-    fn an_impossible_port_is_no_server() {
-        let cluster = Cluster::default().merged(&response(7, Some(2)));
-        assert_eq!(cluster.tablets().len(), 2);
-    }
-}
+mod tests;

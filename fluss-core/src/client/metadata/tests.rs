@@ -1,0 +1,167 @@
+use bytes::{Buf, BytesMut};
+use fluss_rpc::api::{ApiKey, Request};
+use fluss_rpc::frame::{DEFAULT_MAX_REQUEST_BYTES, FrameDecoder, encode};
+use fluss_rpc::header::{RequestHeader, ResponseHeader};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+
+use super::super::options::ClientOptions;
+use super::*;
+
+fn node(id: i32, port: i32) -> proto::PbServerNode {
+    proto::PbServerNode {
+        node_id: id,
+        host: "h".to_owned(),
+        port,
+        ..Default::default()
+    }
+}
+
+fn response(table_id: i64, leader: Option<i32>) -> proto::MetadataResponse {
+    proto::MetadataResponse {
+        coordinator_server: Some(node(0, 1)),
+        tablet_servers: vec![node(0, 10), node(1, 11), node(2, 70_000)],
+        table_metadata: vec![proto::PbTableMetadata {
+            table_path: proto::PbTablePath {
+                database_name: "d".to_owned(),
+                table_name: "t".to_owned(),
+            },
+            table_id,
+            bucket_metadata: vec![proto::PbBucketMetadata {
+                leader_id: leader,
+                ..Default::default()
+            }],
+            ..Default::default()
+        }],
+        partition_metadata: Vec::new(),
+    }
+}
+
+#[test]
+fn a_leader_is_known_while_it_is_alive() {
+    let bucket = TableBucket::new(TableId(7), BucketId(0));
+    let cluster = Cluster::default().merged(&response(7, Some(1)));
+    assert_eq!(cluster.leader(&bucket).unwrap().port, 11);
+    assert_eq!(cluster.generation(), 1);
+    assert_eq!(cluster.merged(&response(7, None)).leader(&bucket), None);
+    assert_eq!(cluster.merged(&response(7, Some(9))).leader(&bucket), None);
+}
+
+#[test]
+fn a_table_created_again_forgets_the_buckets_of_the_former() {
+    let cluster = Cluster::default()
+        .merged(&response(7, Some(1)))
+        .merged(&response(8, Some(0)));
+    assert_eq!(cluster.tables.get(&TablePath::new("d", "t")), Some(&TableId(8)));
+    assert_eq!(cluster.leader(&TableBucket::new(TableId(7), BucketId(0))), None);
+}
+
+#[test]
+fn a_dropped_partition_is_forgotten_and_one_created_again_has_another_id() {
+    let (table, name) = (TableId(7), PartitionName::from("p".to_owned()));
+    let partition = |id| proto::MetadataResponse {
+        partition_metadata: vec![proto::PbPartitionMetadata {
+            table_id: table.get(),
+            partition_name: name.to_string(),
+            partition_id: id,
+            bucket_metadata: vec![proto::PbBucketMetadata {
+                leader_id: Some(1),
+                ..Default::default()
+            }],
+        }],
+        ..response(7, None)
+    };
+    let bucket = |id| TableBucket::in_partition(table, PartitionId(id), BucketId(0));
+    let cluster = Cluster::default().merged(&partition(3));
+    assert_eq!(cluster.partition(table, &name), Some(PartitionId(3)));
+    assert!(cluster.leader(&bucket(3)).is_some() && !cluster.covers(&[PartitionId(4)]));
+    let dropped = cluster.without(&[PartitionId(3)]);
+    assert!(dropped.is_gone(&bucket(3)) && dropped.covers(&[PartitionId(3)]));
+    assert_eq!(
+        (dropped.partition(table, &name), dropped.leader(&bucket(3))),
+        (None, None)
+    );
+    let again = dropped.merged(&partition(4));
+    assert_eq!(again.partition(table, &name), Some(PartitionId(4)));
+    assert!(again.is_gone(&bucket(3)) && !again.is_gone(&bucket(4)));
+}
+
+#[test]
+fn an_impossible_port_is_no_server() {
+    let cluster = Cluster::default().merged(&response(7, Some(2)));
+    assert_eq!(cluster.tablets().len(), 2);
+}
+
+async fn listen() -> (TcpListener, ServerAddress) {
+    let listener = TcpListener::bind(("127.0.0.1", 0)).await.unwrap();
+    let address = listener.local_addr().unwrap().to_string().parse().unwrap();
+    (listener, address)
+}
+
+/// Takes the next request.
+async fn receive(stream: &mut TcpStream, buf: &mut BytesMut) -> RequestHeader {
+    loop {
+        let decoder = FrameDecoder::new(DEFAULT_MAX_REQUEST_BYTES);
+        if let Some(mut frame) = decoder.decode(buf).unwrap() {
+            return RequestHeader::decode(&mut frame).unwrap();
+        }
+        assert_ne!(stream.read_buf(buf).await.unwrap(), 0, "the client hung up");
+    }
+}
+
+/// Answers the next request, which must be of this kind.
+async fn answer<R: Request>(stream: &mut TcpStream, buf: &mut BytesMut, message: &R::Response) {
+    let header = receive(stream, buf).await;
+    assert_eq!(header.api_key, R::API.number());
+    let request_id = header.request_id;
+    let success = ResponseHeader::Success { request_id };
+    let mut frame = encode(&success, message, DEFAULT_MAX_REQUEST_BYTES).unwrap();
+    let bytes = frame.copy_to_bytes(frame.remaining());
+    stream.write_all(&bytes).await.unwrap();
+}
+
+/// Serves one client that asks for metadata once.
+async fn serve(listener: TcpListener) {
+    let mut stream = listener.accept().await.unwrap().0;
+    let mut buf = BytesMut::new();
+    let versions = proto::ApiVersionsResponse {
+        api_versions: vec![proto::PbApiVersion {
+            api_key: ApiKey::GetMetadata.number().into(),
+            min_version: 0,
+            max_version: 0,
+        }],
+        ..Default::default()
+    };
+    answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions).await;
+    answer::<proto::MetadataRequest>(&mut stream, &mut buf, &response(7, Some(1))).await;
+}
+
+/// Metadata that begins with these servers, in this order, and is very patient with each.
+fn metadata<const N: usize>(bootstrap: [&ServerAddress; N]) -> Metadata {
+    let bootstrap: Vec<_> = bootstrap.into_iter().cloned().collect();
+    let mut options = ClientOptions::new(bootstrap.clone());
+    options.connect_timeout = Duration::from_secs(600);
+    Metadata::new(Arc::new(Servers::new(&options)), bootstrap)
+}
+
+#[tokio::test]
+async fn a_silent_server_is_not_waited_for_while_another_answers() {
+    let (_silent, silent_address) = listen().await;
+    let (listener, address) = listen().await;
+    let metadata = metadata([&silent_address, &address]);
+    let known = async { tokio::join!(metadata.refresh(None, &[], 0), serve(listener)).0 };
+    let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+    let known = known.expect("the second is asked").unwrap();
+    assert_eq!(known.tablets().len(), 2);
+}
+
+#[tokio::test]
+async fn when_no_server_can_be_asked_the_last_failure_is_told() {
+    let (first, first_address) = listen().await;
+    let (last, last_address) = listen().await;
+    drop((first, last));
+    let metadata = metadata([&first_address, &last_address]);
+    let error = metadata.refresh(None, &[], 0).await.unwrap_err();
+    assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error}");
+    assert_eq!(error.context().server.as_ref(), Some(&last_address));
+}
