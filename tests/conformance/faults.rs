@@ -71,6 +71,21 @@ async fn append(writer: &AppendWriter, id: i64) -> fluss_client::Result<Option<i
     writer.append(&[Datum::BigInt(id)]).await.unwrap().wait().await
 }
 
+/// Appends from this number on until ten more are acknowledged; the first may fail, of a server that was stopped or is new.
+async fn work(writer: &AppendWriter, first: i64, acknowledged: &mut BTreeSet<i64>) {
+    let deadline = Instant::now() + PATIENCE;
+    let wanted = acknowledged.len() + 10;
+    for id in first.. {
+        if acknowledged.len() == wanted {
+            return;
+        }
+        assert!(Instant::now() < deadline, "the writer works");
+        if append(writer, id).await.is_ok() {
+            acknowledged.insert(id);
+        }
+    }
+}
+
 /// Stops a server for longer than the calls' deadlines and shorter than its session, and looks at what writer and
 /// scanner say meanwhile, and do afterwards.
 fn a_stopped_server(servers: u16) {
@@ -86,10 +101,7 @@ fn a_stopped_server(servers: u16) {
         let scanner = table.scan().log_scanner().unwrap();
         scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
         let (mut found, mut acknowledged) = (Found::default(), BTreeSet::new());
-        for id in 0..10 {
-            append(&writer, id).await.unwrap();
-            acknowledged.insert(id);
-        }
+        work(&writer, 0, &mut acknowledged).await;
         found.read_all(&scanner, &acknowledged).await;
 
         let server = leader(&cluster, table.info(), 0);
@@ -98,16 +110,7 @@ fn a_stopped_server(servers: u16) {
         expect_failed_poll(&scanner, server).await;
 
         server.resume().unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        for id in 1_000.. {
-            assert!(Instant::now() < deadline, "the writer works on");
-            if append(&writer, id).await.is_ok() {
-                acknowledged.insert(id);
-            }
-            if acknowledged.len() == 30 {
-                break;
-            }
-        }
+        work(&writer, 1_000, &mut acknowledged).await;
         found.read_all(&scanner, &acknowledged).await;
     });
 }

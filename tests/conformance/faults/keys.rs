@@ -78,15 +78,16 @@ impl Versions {
     }
 
     /// Writes the next version of all keys, and waits for the acknowledgements.
-    async fn upsert_all(&self) {
+    async fn upsert_all(&self) -> Result<(), Error> {
         let mut handles = Vec::new();
         for key in 0..self.known.len() {
             handles.push((key, self.upsert(key).await));
         }
-        self.writer.flush().await.unwrap();
+        self.writer.flush().await?;
         for (key, (version, _)) in handles {
             self.known[key].acknowledged.fetch_max(version, Ordering::SeqCst);
         }
+        Ok(())
     }
 
     /// Looks a key up: what was acknowledged before, or written since, is there.
@@ -116,6 +117,15 @@ impl Versions {
         }
     }
 
+    /// Looks up and writes until nothing fails; at first it may, of a server that was stopped or is new.
+    async fn work(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while !look_up_all(self).await.is_empty() || self.upsert_all().await.is_err() {
+            assert!(Instant::now() < deadline, "writer and look-ups work");
+        }
+        self.check_last().await;
+    }
+
     /// Looks keys up until told to stop, and returns how often. None may fail.
     async fn keep_looking(self, stop: Arc<AtomicBool>) -> usize {
         let mut count = 0;
@@ -135,7 +145,7 @@ fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row() {
         let connection = connect(&cluster).await;
         let table = create(&connection, versions(), 3, &[]).await;
         let versions = Versions::new(&table);
-        versions.upsert_all().await;
+        versions.upsert_all().await.unwrap();
         let stop = Arc::new(AtomicBool::new(false));
         let mut looking = JoinSet::new();
         for _ in 0..4 {
@@ -151,7 +161,7 @@ fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row() {
             {
                 versions.upsert(key).await;
             }
-            versions.upsert_all().await;
+            versions.upsert_all().await.unwrap();
             versions.check_last().await;
             let recovered = killed.elapsed();
             println!("kill {round}: all is written and found after {recovered:.1?}");
@@ -209,8 +219,7 @@ fn look_ups_and_upserts_tell_of_a_stopped_server_and_work_on_once_it_does() {
         let connection = impatient(&cluster).await;
         let table = create(&connection, versions(), 3, &[]).await;
         let versions = Versions::new(&table);
-        versions.upsert_all().await;
-        assert!(look_up_all(&versions).await.is_empty());
+        versions.work().await;
 
         let server = leader(&cluster, table.info(), 0);
         server.stop().unwrap();
@@ -240,12 +249,6 @@ fn look_ups_and_upserts_tell_of_a_stopped_server_and_work_on_once_it_does() {
         assert!(told, "no upsert failed at the stopped server");
 
         server.resume().unwrap();
-        let deadline = Instant::now() + PATIENCE;
-        while !look_up_all(&versions).await.is_empty() {
-            assert!(Instant::now() < deadline, "look-ups work on");
-        }
-        drop(versions.writer.flush().await);
-        versions.upsert_all().await;
-        versions.check_last().await;
+        versions.work().await;
     });
 }
