@@ -66,6 +66,18 @@ impl TableDescriptor {
         &self.custom_properties
     }
 
+    /// Another schema for the same table.
+    #[must_use]
+    pub fn with_schema(mut self, schema: Schema) -> Self {
+        self.schema = schema;
+        self
+    }
+
+    /// Goes on from this descriptor.
+    pub const fn into_builder(self) -> TableDescriptorBuilder {
+        TableDescriptorBuilder { descriptor: self }
+    }
+
     fn validate(&self) -> Result<(), InvalidDefinition> {
         self.schema.indexes_of(&self.partition_keys)?;
         let primary_key = self.schema.primary_key();
@@ -140,6 +152,20 @@ impl TableDescriptorBuilder {
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.descriptor.properties.insert(key.into(), value.into());
+        self
+    }
+
+    /// Goes back to the default of a `table.*` property.
+    #[must_use]
+    pub fn without_property(mut self, key: &str) -> Self {
+        self.descriptor.properties.remove(key);
+        self
+    }
+
+    /// Removes a property of the user's own.
+    #[must_use]
+    pub fn without_custom_property(mut self, key: &str) -> Self {
+        self.descriptor.custom_properties.remove(key);
         self
     }
 

@@ -252,6 +252,11 @@ impl TryFrom<SchemaDocument> for Schema {
         } else {
             highest_id(&columns)
         };
+        if let [_, _, ..] = document.auto_increment_column[..] {
+            return Err(InvalidDefinition::new(
+                "schema JSON: more than one auto-increment column",
+            ));
+        }
         let highest = document.highest_field_id.unwrap_or(highest).max(highest);
         let auto_increment = document.auto_increment_column.into_iter().next();
         Self::from_parts(columns, document.primary_key, auto_increment, highest)

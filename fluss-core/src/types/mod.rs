@@ -18,9 +18,7 @@ pub use data_type::{DataType, Field, Kind, RowType};
 pub use datum::{Datum, OwnedRow, Row};
 pub use decimal::Decimal;
 pub use descriptor::{DatabaseDescriptor, TableDescriptor, TableDescriptorBuilder, TableInfo};
-#[cfg(feature = "client")]
-pub(crate) use path::check_name;
-pub use path::{PartitionName, PartitionSpec, PhysicalTablePath, TablePath};
+pub use path::{PartitionName, PartitionSpec, PhysicalTablePath, TablePath, check_name};
 pub use property::{Compression, KvFormat, LakeFormat, LogFormat, TableProperties, ZstdLevel};
 pub use schema::{AggregateFunction, Column, Schema, SchemaBuilder};
 pub use time::Timestamp;

@@ -6,8 +6,9 @@ use super::InvalidDefinition;
 /// The longest database, table or partition value (`descriptors.md` §7).
 const MAX_NAME_LENGTH: usize = 200;
 
-/// Checks a database, table or partition value against the protocol's naming rules (`descriptors.md` §7).
-pub(crate) fn check_name(what: &str, name: &str) -> Result<(), InvalidDefinition> {
+/// Checks the name of a database, a table or a producer, or a partition value, against the protocol's naming rules
+/// (`descriptors.md` §7). `what` says which of them it is.
+pub fn check_name(what: &str, name: &str) -> Result<(), InvalidDefinition> {
     let reason = if name.is_empty() {
         "it is empty".to_owned()
     } else if name == "." || name == ".." {

@@ -138,6 +138,32 @@ impl Schema {
         }
     }
 
+    /// The next version of the schema: with a column more, at the end. The column and its nested fields get the
+    /// identities after the highest one (`descriptors.md` §3.1).
+    ///
+    /// # Errors
+    /// The name is taken or reserved.
+    pub fn with_column(&self, mut column: Column) -> Result<Self, InvalidDefinition> {
+        let mut next = self.highest_field_id + 1;
+        assign_id(&mut column, &mut next);
+        let columns = self.columns.iter().cloned().chain([column]).collect();
+        Self::from_parts(
+            columns,
+            self.primary_key.clone(),
+            self.auto_increment.clone(),
+            next - 1,
+        )
+    }
+
+    /// The same schema without the aggregate functions that `keep` refuses.
+    #[must_use]
+    pub fn retain_aggregates(mut self, keep: impl Fn(&AggregateFunction) -> bool) -> Self {
+        for column in &mut self.columns {
+            column.aggregate.take_if(|function| !keep(function));
+        }
+        self
+    }
+
     /// The columns in order.
     pub fn columns(&self) -> &[Column] {
         &self.columns
@@ -268,11 +294,15 @@ impl SchemaBuilder {
 pub(super) fn assign_ids(columns: &mut [Column]) -> i32 {
     let mut next = 0;
     for column in columns {
-        column.id = next;
-        next += 1;
-        assign_nested_ids(&mut column.data_type, &mut next);
+        assign_id(column, &mut next);
     }
     next - 1
+}
+
+fn assign_id(column: &mut Column, next: &mut i32) {
+    column.id = *next;
+    *next += 1;
+    assign_nested_ids(&mut column.data_type, next);
 }
 
 fn assign_nested_ids(data_type: &mut DataType, next: &mut i32) {
@@ -308,6 +338,24 @@ mod tests {
         let ids: Vec<_> = schema.columns().iter().map(|column| column.id).collect();
         assert_eq!(ids, [0, 1, 5]);
         assert_eq!(schema.highest_field_id(), 5);
+    }
+
+    #[test]
+    fn an_added_column_takes_the_identities_after_the_highest() {
+        let schema = Schema::builder()
+            .column("r", "ROW<x INT>".parse().unwrap())
+            .build()
+            .unwrap();
+        let added = |name: &str| Column {
+            name: name.to_owned(),
+            data_type: "ARRAY<ROW<y INT>>".parse().unwrap(),
+            comment: None,
+            aggregate: None,
+            id: -1,
+        };
+        let next = schema.with_column(added("s")).unwrap();
+        assert_eq!((next.columns()[1].id, next.highest_field_id()), (2, 3));
+        assert!(next.with_column(added("r")).is_err());
     }
 
     #[test]
