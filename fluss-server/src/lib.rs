@@ -12,6 +12,7 @@
 
 pub mod clock;
 pub mod disk;
+pub mod security;
 
 mod catalog;
 mod error;

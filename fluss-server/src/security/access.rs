@@ -1,0 +1,153 @@
+//! Who asks, and whether they may (`behaviour.md` §8.6).
+
+use std::collections::BTreeSet;
+use std::fmt;
+
+use fluss_rpc::code::ErrorCode;
+use serde::{Deserialize, Serialize};
+
+use super::acl::{Acls, Operation, Resource};
+use crate::Failure;
+
+/// Somebody who has, or has not, rights.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
+pub struct Principal {
+    /// `User`, or `*` with the name `*`.
+    pub kind: String,
+    /// The name.
+    pub name: String,
+}
+
+impl Principal {
+    /// A principal of a type.
+    pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
+        Self {
+            kind: kind.into(),
+            name: name.into(),
+        }
+    }
+
+    /// A user.
+    pub fn user(name: impl Into<String>) -> Self {
+        Self::new("User", name)
+    }
+
+    /// Who has not said who they are, where nobody has to (`rpc.md` §5.2).
+    pub fn anonymous() -> Self {
+        Self::user("ANONYMOUS")
+    }
+
+    /// Reads `User:root;User:alice`; nothing if a part has no type or no name.
+    pub fn parse_list(text: &str) -> Option<Vec<Self>> {
+        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
+        parts
+            .map(|part| match part.split_once(':') {
+                Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Some(Self::new(kind, name)),
+                _ => None,
+            })
+            .collect()
+    }
+}
+
+impl fmt::Display for Principal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.name)
+    }
+}
+
+/// Who sends a request, from where.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Caller {
+    /// Who they proved to be.
+    pub principal: Principal,
+    /// The IP address.
+    pub host: String,
+    /// Whether they are this very process, which may do everything.
+    pub is_internal: bool,
+}
+
+impl Caller {
+    /// Somebody at the other end of a connection.
+    pub fn new(principal: Principal, host: impl Into<String>) -> Self {
+        Self {
+            principal,
+            host: host.into(),
+            is_internal: false,
+        }
+    }
+
+    /// The process that the node is in.
+    pub fn internal() -> Self {
+        Self {
+            principal: Principal::anonymous(),
+            host: String::new(),
+            is_internal: true,
+        }
+    }
+}
+
+/// Whether rights are asked for at all, and who needs none.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum Access {
+    /// Everybody may do everything.
+    #[default]
+    Open,
+    /// Only what was allowed may be done.
+    Controlled {
+        /// These may do everything.
+        super_users: BTreeSet<Principal>,
+    },
+}
+
+impl Access {
+    /// Whether rights are asked for.
+    pub const fn is_controlled(&self) -> bool {
+        matches!(self, Self::Controlled { .. })
+    }
+
+    /// Whether a caller may do something to a resource.
+    pub fn allows(&self, acls: &Acls, caller: &Caller, operation: Operation, resource: &Resource) -> bool {
+        match self {
+            Self::Open => true,
+            Self::Controlled { super_users } => {
+                caller.is_internal
+                    || super_users.contains(&caller.principal)
+                    || acls.allow(caller, operation, resource)
+            }
+        }
+    }
+
+    /// Refuses what a caller may not do.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_EXCEPTION`.
+    pub fn check(
+        &self,
+        acls: &Acls,
+        caller: &Caller,
+        operation: Operation,
+        resource: &Resource,
+    ) -> Result<(), Failure> {
+        if self.allows(acls, caller, operation, resource) {
+            return Ok(());
+        }
+        Err(Failure::new(
+            ErrorCode::AUTHORIZATION_EXCEPTION,
+            format!("{} may not {operation} {resource}", caller.principal),
+        ))
+    }
+}
+
+impl fmt::Display for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::All => "do everything to",
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Create => "create in",
+            Self::Drop => "drop",
+            Self::Alter => "alter",
+            Self::Describe => "describe",
+        })
+    }
+}
