@@ -5,16 +5,16 @@
 //! | [`disk`] | all access to files |
 //! | `log` | the log of a bucket: segments, indexes, recovery, idempotent writers |
 //! | `kv` | the state of a bucket of a primary-key table: an index over its changelog |
-//! | `catalog` | databases, tables, schemas, partitions, rights; and what may be created |
+//! | [`catalog`] | databases, tables, schemas, partitions, rights; and what may be created |
 //! | [`clock`] | the time |
 //!
 //! Everything but the part that serves connections is free of tasks and sockets.
 
+pub mod catalog;
 pub mod clock;
 pub mod disk;
 pub mod security;
 
-mod catalog;
 mod error;
 mod kv;
 mod log;

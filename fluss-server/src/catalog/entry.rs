@@ -1,0 +1,175 @@
+//! What the catalog holds, entry by entry.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fluss_core::id::{PartitionId, SchemaId, TableId};
+use fluss_core::types::{
+    DatabaseDescriptor, InvalidDefinition, PartitionName, PartitionSpec, Schema, TableDescriptor, TableInfo,
+    TablePath, TableProperties,
+};
+
+use super::settings::Settings;
+
+/// A database.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Database {
+    /// What its owner says about it.
+    pub descriptor: DatabaseDescriptor,
+    /// When it was created, in milliseconds since the epoch.
+    pub created_ms: i64,
+    /// When it was last altered, in milliseconds since the epoch.
+    pub modified_ms: i64,
+}
+
+/// A table, with all its schemas and partitions.
+#[derive(Clone, Debug)]
+pub struct TableEntry {
+    info: TableInfo,
+    settings: Settings,
+    json: Bytes,
+    schemas: BTreeMap<SchemaId, Arc<Schema>>,
+    partitions: BTreeMap<PartitionName, Partition>,
+    names: HashMap<PartitionId, PartitionName>,
+}
+
+/// A partition of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Partition {
+    /// The identity, never used again.
+    pub id: PartitionId,
+    /// When it was created, in milliseconds since the epoch.
+    pub created_ms: i64,
+}
+
+/// The parts that a table is made of; all else follows from them.
+pub(super) struct TableParts {
+    pub(super) id: TableId,
+    pub(super) path: TablePath,
+    /// With the latest schema.
+    pub(super) descriptor: TableDescriptor,
+    /// By identity, without the latest.
+    pub(super) older: BTreeMap<SchemaId, Arc<Schema>>,
+    pub(super) schema_id: SchemaId,
+    pub(super) created_ms: i64,
+    pub(super) modified_ms: i64,
+    pub(super) partitions: BTreeMap<PartitionName, Partition>,
+}
+
+impl TableEntry {
+    pub(super) fn new(parts: TableParts) -> Result<Self, InvalidDefinition> {
+        let TableParts {
+            descriptor,
+            older: mut schemas,
+            schema_id,
+            partitions,
+            ..
+        } = parts;
+        let properties = TableProperties::parse(descriptor.properties())?;
+        schemas.insert(schema_id, Arc::new(descriptor.schema().clone()));
+        Ok(Self {
+            settings: Settings::read(descriptor.properties(), descriptor.partition_keys()),
+            json: descriptor.to_json().into(),
+            info: TableInfo {
+                path: parts.path,
+                id: parts.id,
+                schema_id,
+                bucket_count: descriptor.bucket_count().unwrap_or(1),
+                descriptor,
+                properties,
+                created_time: parts.created_ms,
+                modified_time: parts.modified_ms,
+            },
+            schemas,
+            names: partitions
+                .iter()
+                .map(|(name, partition)| (partition.id, name.clone()))
+                .collect(),
+            partitions,
+        })
+    }
+
+    /// The parts again, to make another version of the table.
+    pub(super) fn to_parts(&self) -> TableParts {
+        let mut older = self.schemas.clone();
+        older.remove(&self.info.schema_id);
+        TableParts {
+            id: self.info.id,
+            path: self.info.path.clone(),
+            descriptor: self.info.descriptor.clone(),
+            older,
+            schema_id: self.info.schema_id,
+            created_ms: self.info.created_time,
+            modified_ms: self.info.modified_time,
+            partitions: self.partitions.clone(),
+        }
+    }
+
+    /// The table as its users see it.
+    pub const fn info(&self) -> &TableInfo {
+        &self.info
+    }
+
+    /// The identity.
+    pub const fn id(&self) -> TableId {
+        self.info.id
+    }
+
+    /// The properties that the node obeys.
+    pub const fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// The descriptor with the latest schema and all that was filled in, as JSON (`descriptors.md` §2).
+    pub const fn json(&self) -> &Bytes {
+        &self.json
+    }
+
+    /// The schema of this identity.
+    pub fn schema(&self, id: SchemaId) -> Option<&Arc<Schema>> {
+        self.schemas.get(&id)
+    }
+
+    /// All schemas by identity, the latest last.
+    pub const fn schemas(&self) -> &BTreeMap<SchemaId, Arc<Schema>> {
+        &self.schemas
+    }
+
+    /// The partition of this name.
+    pub fn partition(&self, name: &PartitionName) -> Option<Partition> {
+        self.partitions.get(name).copied()
+    }
+
+    /// The name of the partition of this identity.
+    pub fn partition_name(&self, id: PartitionId) -> Option<&PartitionName> {
+        self.names.get(&id)
+    }
+
+    /// All partitions by name.
+    pub const fn partitions(&self) -> &BTreeMap<PartitionName, Partition> {
+        &self.partitions
+    }
+
+    /// The partition keys with their values in a partition of this name.
+    pub fn partition_spec(&self, name: &PartitionName) -> PartitionSpec {
+        PartitionSpec::new(
+            self.info
+                .descriptor
+                .partition_keys()
+                .iter()
+                .zip(name.values())
+                .map(|(key, value)| (key.as_str(), value)),
+        )
+    }
+
+    /// Whether the identities of a request mean a bucket: the partition is given exactly if the table is partitioned,
+    /// and both exist. A table look-up apart, this is all that a data request asks of the catalog.
+    pub fn has_bucket(&self, partition: Option<PartitionId>, bucket: i32) -> bool {
+        let partition_fits = match partition {
+            Some(id) => self.names.contains_key(&id),
+            None => !self.info.is_partitioned(),
+        };
+        partition_fits && (0..self.info.bucket_count).contains(&bucket)
+    }
+}

@@ -1,0 +1,170 @@
+//! The `table.*` properties: which there are, what their values look like, which can be altered (`descriptors.md` §8).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use super::invalid_config;
+use crate::Failure;
+
+/// What a property's value looks like.
+enum Value {
+    Boolean,
+    Int,
+    Long,
+    Duration,
+    Text,
+    OneOf(&'static [&'static str]),
+}
+
+struct Property {
+    key: &'static str,
+    value: Value,
+    alterable: bool,
+}
+
+const fn fixed(key: &'static str, value: Value) -> Property {
+    Property {
+        key,
+        value,
+        alterable: false,
+    }
+}
+
+const fn alterable(key: &'static str, value: Value) -> Property {
+    Property {
+        key,
+        value,
+        alterable: true,
+    }
+}
+
+/// The properties of 0.9.1.
+const PROPERTIES: &[Property] = &[
+    fixed("table.replication.factor", Value::Int),
+    fixed(
+        "table.log.format",
+        Value::OneOf(&["ARROW", "INDEXED", "COMPACTED"]),
+    ),
+    fixed(
+        "table.log.arrow.compression.type",
+        Value::OneOf(&["NONE", "LZ4_FRAME", "ZSTD"]),
+    ),
+    fixed("table.log.arrow.compression.zstd.level", Value::Int),
+    fixed("table.kv.format", Value::OneOf(&["COMPACTED", "INDEXED"])),
+    fixed("table.kv.format-version", Value::Int),
+    fixed("table.auto-partition.enabled", Value::Boolean),
+    fixed("table.auto-partition.key", Value::Text),
+    fixed(
+        "table.auto-partition.time-unit",
+        Value::OneOf(&["HOUR", "DAY", "MONTH", "QUARTER", "YEAR"]),
+    ),
+    fixed("table.auto-partition.time-zone", Value::Text),
+    fixed("table.auto-partition.num-precreate", Value::Int),
+    fixed("table.auto-partition.num-retention", Value::Int),
+    fixed("table.log.ttl", Value::Duration),
+    alterable("table.log.tiered.local-segments", Value::Int),
+    alterable("table.datalake.enabled", Value::Boolean),
+    fixed(
+        "table.datalake.format",
+        Value::OneOf(&["PAIMON", "ICEBERG", "LANCE"]),
+    ),
+    alterable("table.datalake.freshness", Value::Duration),
+    fixed("table.datalake.auto-compaction", Value::Boolean),
+    fixed("table.datalake.auto-expire-snapshot", Value::Boolean),
+    fixed(
+        "table.merge-engine",
+        Value::OneOf(&["FIRST_ROW", "VERSIONED", "AGGREGATION"]),
+    ),
+    fixed("table.merge-engine.versioned.ver-column", Value::Text),
+    fixed(
+        "table.delete.behavior",
+        Value::OneOf(&["ALLOW", "IGNORE", "DISABLE"]),
+    ),
+    fixed("table.auto-increment.cache-size", Value::Long),
+    fixed("table.changelog.image", Value::OneOf(&["FULL", "WAL"])),
+];
+
+fn property(key: &str) -> Option<&'static Property> {
+    PROPERTIES.iter().find(|property| property.key == key)
+}
+
+/// Whether `ALTER_TABLE` may change the property.
+pub(super) fn is_alterable(key: &str) -> bool {
+    property(key).is_some_and(|property| property.alterable)
+}
+
+/// Checks that every property is known and its value can be read.
+pub(super) fn check_all(properties: &BTreeMap<String, String>) -> Result<(), Failure> {
+    properties.iter().try_for_each(|(key, value)| check(key, value))
+}
+
+fn check(key: &str, value: &str) -> Result<(), Failure> {
+    let property =
+        property(key).ok_or_else(|| invalid_config(format!("'{key}' is no property of a table")))?;
+    let expected = match property.value {
+        Value::Boolean => boolean(value).is_none().then(|| "true or false".to_owned()),
+        Value::Int => value.parse::<i32>().is_err().then(|| "an integer".to_owned()),
+        Value::Long => value.parse::<i64>().is_err().then(|| "an integer".to_owned()),
+        Value::Duration => parse_duration(value)
+            .is_none()
+            .then(|| "a duration such as '7 d'".to_owned()),
+        Value::OneOf(words) => {
+            let known = words.iter().any(|word| word.eq_ignore_ascii_case(value));
+            (!known).then(|| format!("one of {}", words.join(", ")))
+        }
+        Value::Text => None,
+    };
+    match expected {
+        Some(expected) => Err(invalid_config(format!(
+            "property '{key}': '{value}' is not {expected}"
+        ))),
+        None => Ok(()),
+    }
+}
+
+fn boolean(text: &str) -> Option<bool> {
+    if text.eq_ignore_ascii_case("true") {
+        Some(true)
+    } else if text.eq_ignore_ascii_case("false") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+/// Whether the property is there and true.
+pub(in crate::catalog) fn is_true(properties: &BTreeMap<String, String>, key: &str) -> bool {
+    properties.get(key).and_then(|text| boolean(text)) == Some(true)
+}
+
+/// Units of a duration, in nanoseconds.
+const UNITS: &[(&[&str], u64)] = &[
+    (&["d", "day", "days"], 86_400_000_000_000),
+    (&["h", "hour", "hours"], 3_600_000_000_000),
+    (&["m", "min", "minute", "minutes"], 60_000_000_000),
+    (&["s", "sec", "secs", "second", "seconds"], 1_000_000_000),
+    (
+        &["ms", "milli", "millis", "millisecond", "milliseconds"],
+        1_000_000,
+    ),
+    (
+        &["µs", "us", "micro", "micros", "microsecond", "microseconds"],
+        1_000,
+    ),
+    (&["ns", "nano", "nanos", "nanosecond", "nanoseconds"], 1),
+];
+
+/// Reads digits and a unit, with or without a space between: `7d`, `1 day`, `0ms`.
+pub(in crate::catalog) fn parse_duration(text: &str) -> Option<Duration> {
+    let text = text.trim();
+    let digits = text.find(|c: char| !c.is_ascii_digit())?;
+    let (number, label) = text.split_at_checked(digits)?;
+    let label = label.trim().to_ascii_lowercase();
+    let (_, nanos) = UNITS
+        .iter()
+        .find(|(labels, _)| labels.contains(&label.as_str()))?;
+    let number: u64 = number.parse().ok()?;
+    let nanos = u128::from(number) * u128::from(*nanos);
+    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
+    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
+}

@@ -1,0 +1,163 @@
+//! The properties of a table that the node itself obeys (`descriptors.md` §8).
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use fluss_core::row::AutoPartitionUnit;
+
+use super::auto::TimeZone;
+use super::rules::{is_true, parse_duration};
+
+/// What happens to a row that meets one of the same key (`behaviour.md` §3.4).
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub enum MergeEngine {
+    /// The new row wins.
+    #[default]
+    LastRow,
+    /// The old row stays.
+    FirstRow,
+    /// The row with the higher version wins, the new one of two that are equal.
+    Versioned {
+        /// The column that holds the version.
+        column: String,
+    },
+    /// Columns are merged one by one, each with its function.
+    Aggregation,
+}
+
+/// What a delete does.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum DeleteBehavior {
+    /// It deletes.
+    #[default]
+    Allow,
+    /// Nothing.
+    Ignore,
+    /// It fails, and its batch with it.
+    Disable,
+}
+
+/// What a changelog says of an update.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum ChangelogImage {
+    /// The row before and the row after.
+    #[default]
+    Full,
+    /// The row after.
+    Wal,
+}
+
+/// Partitions that come and go with the clock (`descriptors.md` §6.1).
+#[derive(Clone, Debug)]
+pub struct AutoPartition {
+    /// The position of the time key among the partition keys.
+    pub key: usize,
+    /// How long a partition lasts.
+    pub unit: AutoPartitionUnit,
+    /// On whose clock.
+    pub zone: TimeZone,
+    /// Partitions to have from the current one on, it included.
+    pub ahead: i32,
+    /// Past partitions to keep; nothing for all of them.
+    pub keep: Option<i32>,
+}
+
+/// The properties of a table that the node itself obeys.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// `table.merge-engine`.
+    pub merge_engine: MergeEngine,
+    /// `table.delete.behavior`.
+    pub delete: DeleteBehavior,
+    /// `table.changelog.image`.
+    pub changelog: ChangelogImage,
+    /// `table.log.ttl`; nothing for a log that is kept for ever.
+    pub log_ttl: Option<Duration>,
+    /// `table.auto-increment.cache-size`: the values that a bucket reserves at a time, at least 1.
+    pub auto_increment_cache: i64,
+    /// `table.auto-partition.*`, if enabled.
+    pub auto_partition: Option<AutoPartition>,
+}
+
+const WEEK: Duration = Duration::from_secs(7 * 86_400);
+
+impl Settings {
+    /// Reads the settings. Values were checked when the table was created; one that is not understood reads as the
+    /// default.
+    pub fn read(properties: &BTreeMap<String, String>, partition_keys: &[String]) -> Self {
+        let properties = Properties(properties);
+        Self {
+            merge_engine: merge_engine(&properties),
+            delete: match properties.keyword("table.delete.behavior").as_str() {
+                "IGNORE" => DeleteBehavior::Ignore,
+                "DISABLE" => DeleteBehavior::Disable,
+                _ => DeleteBehavior::Allow,
+            },
+            changelog: match properties.keyword("table.changelog.image").as_str() {
+                "WAL" => ChangelogImage::Wal,
+                _ => ChangelogImage::Full,
+            },
+            log_ttl: Some(properties.duration("table.log.ttl").unwrap_or(WEEK)).filter(|ttl| !ttl.is_zero()),
+            auto_increment_cache: properties
+                .number("table.auto-increment.cache-size", 100_000)
+                .max(1),
+            auto_partition: auto_partition(&properties, partition_keys),
+        }
+    }
+}
+
+struct Properties<'a>(&'a BTreeMap<String, String>);
+
+impl Properties<'_> {
+    fn text(&self, key: &str) -> Option<&str> {
+        self.0.get(key).map(String::as_str)
+    }
+
+    fn keyword(&self, key: &str) -> String {
+        self.text(key).unwrap_or_default().to_ascii_uppercase()
+    }
+
+    fn number<T: std::str::FromStr>(&self, key: &str, default: T) -> T {
+        self.text(key)
+            .and_then(|text| text.parse().ok())
+            .unwrap_or(default)
+    }
+
+    fn duration(&self, key: &str) -> Option<Duration> {
+        self.text(key).and_then(parse_duration)
+    }
+}
+
+fn merge_engine(properties: &Properties<'_>) -> MergeEngine {
+    match properties.keyword("table.merge-engine").as_str() {
+        "FIRST_ROW" => MergeEngine::FirstRow,
+        "AGGREGATION" => MergeEngine::Aggregation,
+        "VERSIONED" => MergeEngine::Versioned {
+            column: properties
+                .text("table.merge-engine.versioned.ver-column")
+                .unwrap_or_default()
+                .to_owned(),
+        },
+        _ => MergeEngine::LastRow,
+    }
+}
+
+fn auto_partition(properties: &Properties<'_>, keys: &[String]) -> Option<AutoPartition> {
+    if keys.is_empty() || !is_true(properties.0, "table.auto-partition.enabled") {
+        return None;
+    }
+    let named = properties.text("table.auto-partition.key");
+    let keep = properties.number("table.auto-partition.num-retention", 7);
+    Some(AutoPartition {
+        key: keys
+            .iter()
+            .position(|key| Some(key.as_str()) == named)
+            .unwrap_or(0),
+        unit: properties.number("table.auto-partition.time-unit", AutoPartitionUnit::Day),
+        zone: properties
+            .text("table.auto-partition.time-zone")
+            .map_or_else(TimeZone::of_the_machine, TimeZone::named),
+        ahead: properties.number("table.auto-partition.num-precreate", 2),
+        keep: (keep >= 0).then_some(keep),
+    })
+}
