@@ -14,6 +14,7 @@ pub mod catalog;
 pub mod clock;
 pub mod disk;
 pub mod security;
+pub mod serve;
 
 mod error;
 mod kv;

@@ -1,0 +1,124 @@
+//! `GET_METADATA` (`behaviour.md` §1.3): one node, which is the coordinator and leads every bucket.
+
+use fluss_core::id::PartitionId;
+use fluss_core::types::{PartitionName, TablePath};
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::proto;
+
+use super::convert::{path, pb_path};
+use super::{Context, NODE_ID};
+use crate::Failure;
+use crate::catalog::{TableEntry, View};
+use crate::security::{Operation, Resource};
+
+/// The epoch of every leader: there never is another.
+const EPOCH: i32 = 0;
+
+/// `GET_METADATA`. Tables that the caller may not see are left out.
+///
+/// # Errors
+/// `TABLE_NOT_EXIST` and `PARTITION_NOT_EXISTS`, for the whole request.
+pub fn get_metadata(
+    context: &Context<'_>,
+    request: proto::MetadataRequest,
+) -> Result<proto::MetadataResponse, Failure> {
+    let view = context.view();
+    let sees = |path: &TablePath| context.allows(Operation::Describe, &Resource::table(path));
+    let mut response = proto::MetadataResponse {
+        coordinator_server: Some(server(context)),
+        tablet_servers: vec![server(context)],
+        ..proto::MetadataResponse::default()
+    };
+    for path in request.table_path.iter().map(path).filter(|path| sees(path)) {
+        response
+            .table_metadata
+            .push(table_metadata(view.table_by_path(&path)?));
+    }
+    for partition in request.partitions_path {
+        let path = TablePath::new(partition.database_name, partition.table_name);
+        if sees(&path) {
+            let name = PartitionName::from(partition.partition_name.unwrap_or_default());
+            response
+                .partition_metadata
+                .push(partition_by_name(&view, &path, &name)?);
+        }
+    }
+    for id in request.partitions_id.into_iter().map(PartitionId) {
+        let (table, name) = view
+            .partition(id)
+            .ok_or_else(|| missing(format!("partition {id} does not exist")))?;
+        if sees(&table.info().path) {
+            response
+                .partition_metadata
+                .push(partition_metadata(table, name, id));
+        }
+    }
+    Ok(response)
+}
+
+fn server(context: &Context<'_>) -> proto::PbServerNode {
+    proto::PbServerNode {
+        node_id: NODE_ID,
+        host: context.address.host.clone(),
+        port: context.address.port.into(),
+        listeners: None,
+        rack: None,
+    }
+}
+
+fn table_metadata(table: &TableEntry) -> proto::PbTableMetadata {
+    let info = table.info();
+    proto::PbTableMetadata {
+        table_path: pb_path(&info.path),
+        table_id: info.id.get(),
+        schema_id: info.schema_id.get().into(),
+        table_json: table.json().clone(),
+        bucket_metadata: if info.is_partitioned() {
+            Vec::new()
+        } else {
+            buckets(table)
+        },
+        created_time: info.created_time,
+        modified_time: info.modified_time,
+        remote_data_dir: None,
+    }
+}
+
+fn partition_by_name(
+    view: &View,
+    path: &TablePath,
+    name: &PartitionName,
+) -> Result<proto::PbPartitionMetadata, Failure> {
+    let table = view.table_by_path(path)?;
+    let partition = table.partition(name);
+    let partition =
+        partition.ok_or_else(|| missing(format!("partition '{name}' of table '{path}' does not exist")))?;
+    Ok(partition_metadata(table, name, partition.id))
+}
+
+fn partition_metadata(
+    table: &TableEntry,
+    name: &PartitionName,
+    id: PartitionId,
+) -> proto::PbPartitionMetadata {
+    proto::PbPartitionMetadata {
+        table_id: table.id().get(),
+        partition_name: name.as_str().to_owned(),
+        partition_id: id.get(),
+        bucket_metadata: buckets(table),
+    }
+}
+
+fn buckets(table: &TableEntry) -> Vec<proto::PbBucketMetadata> {
+    let bucket = |bucket_id| proto::PbBucketMetadata {
+        bucket_id,
+        leader_id: Some(NODE_ID),
+        replica_id: vec![NODE_ID],
+        leader_epoch: Some(EPOCH),
+    };
+    (0..table.info().bucket_count).map(bucket).collect()
+}
+
+fn missing(reason: String) -> Failure {
+    Failure::new(ErrorCode::PARTITION_NOT_EXISTS, reason)
+}

@@ -1,0 +1,170 @@
+//! The handlers of everything that is not about rows: one function for each API, from the request to the response.
+//!
+//! Each checks the caller's rights first (`behaviour.md` §8.6). Those that change something block on the disk.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers are alike: each takes its request whole"
+)]
+
+mod configs;
+mod convert;
+mod databases;
+mod metadata;
+mod partitions;
+mod producers;
+mod rights;
+mod snapshots;
+mod tables;
+mod writers;
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::sync::Arc;
+
+use fluss_core::types::TablePath;
+use fluss_rpc::api::ApiKey;
+
+pub use self::configs::{alter_cluster_configs, describe_cluster_configs};
+pub use self::databases::{
+    create_database, database_exists, drop_database, get_database_info, list_databases,
+};
+pub use self::metadata::get_metadata;
+pub use self::partitions::{create_partition, drop_partition, list_partition_infos};
+pub use self::producers::{delete_producer_offsets, get_producer_offsets, register_producer_offsets};
+pub use self::rights::{create_acls, drop_acls, list_acls};
+pub use self::snapshots::{
+    get_file_system_security_token, get_kv_snapshot_metadata, get_lake_snapshot, get_latest_kv_snapshots,
+};
+pub use self::tables::{
+    alter_table, create_table, drop_table, get_table_info, get_table_schema, list_tables, table_exists,
+};
+pub use self::writers::init_writer;
+
+use crate::Failure;
+use crate::catalog::{Catalog, Gone, TableEntry, View};
+use crate::clock::Clock;
+use crate::security::{Access, Caller, Operation, Resource};
+
+/// The APIs that have a handler here, and may be listed. What is replication's own (tags, rebalance, leases) is not
+/// among them.
+pub const SERVED: &[ApiKey] = &[
+    ApiKey::CreateDatabase,
+    ApiKey::DropDatabase,
+    ApiKey::ListDatabases,
+    ApiKey::DatabaseExists,
+    ApiKey::CreateTable,
+    ApiKey::DropTable,
+    ApiKey::GetTableInfo,
+    ApiKey::ListTables,
+    ApiKey::ListPartitionInfos,
+    ApiKey::TableExists,
+    ApiKey::GetTableSchema,
+    ApiKey::GetMetadata,
+    ApiKey::GetLatestKvSnapshots,
+    ApiKey::GetKvSnapshotMetadata,
+    ApiKey::GetFileSystemSecurityToken,
+    ApiKey::InitWriter,
+    ApiKey::GetLakeSnapshot,
+    ApiKey::GetDatabaseInfo,
+    ApiKey::CreatePartition,
+    ApiKey::DropPartition,
+    ApiKey::CreateAcls,
+    ApiKey::ListAcls,
+    ApiKey::DropAcls,
+    ApiKey::AlterTable,
+    ApiKey::DescribeClusterConfigs,
+    ApiKey::AlterClusterConfigs,
+    ApiKey::RegisterProducerOffsets,
+    ApiKey::GetProducerOffsets,
+    ApiKey::DeleteProducerOffsets,
+];
+
+/// The number of the one node, as a server and as the leader of every bucket.
+pub const NODE_ID: i32 = 0;
+
+/// What is told that data can go.
+pub trait Remove: fmt::Debug + Send + Sync {
+    /// The catalog has forgotten these, durably. Files may be removed at any time later, also by the next process: what
+    /// is on the disk and not in the catalog is never served.
+    fn remove(&self, gone: &[Gone]);
+}
+
+/// Where clients reach the node.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Address {
+    /// The host, as clients know it.
+    pub host: String,
+    /// The port.
+    pub port: u16,
+}
+
+/// What all requests share.
+#[derive(Debug)]
+pub struct Node {
+    /// What there is.
+    pub catalog: Arc<Catalog>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// Whether rights are asked for.
+    pub access: Access,
+    /// What is told that data can go.
+    pub remove: Arc<dyn Remove>,
+    /// The settings that the node was started with, as `DESCRIBE_CLUSTER_CONFIGS` shows them; no secrets.
+    pub configs: BTreeMap<String, String>,
+}
+
+/// What one request brings: the node, who asks, and where they reached it.
+#[derive(Clone, Copy, Debug)]
+pub struct Context<'a> {
+    /// The node.
+    pub node: &'a Node,
+    /// Who asks.
+    pub caller: &'a Caller,
+    /// The address of the listener that the request came by.
+    pub address: &'a Address,
+}
+
+impl Context<'_> {
+    fn now_ms(&self) -> i64 {
+        self.node.clock.now_ms()
+    }
+
+    fn view(&self) -> Arc<View> {
+        self.node.catalog.view()
+    }
+
+    /// Whether the caller may do something to a resource.
+    pub fn allows(&self, operation: Operation, resource: &Resource) -> bool {
+        self.node
+            .access
+            .allows(self.view().acls(), self.caller, operation, resource)
+    }
+
+    /// Refuses what the caller may not do to a resource.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_EXCEPTION`.
+    pub fn check(&self, operation: Operation, resource: &Resource) -> Result<(), Failure> {
+        if !self.node.access.is_controlled() {
+            return Ok(());
+        }
+        self.node
+            .access
+            .check(self.view().acls(), self.caller, operation, resource)
+    }
+
+    /// Refuses what the caller may not do to a table.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_EXCEPTION`.
+    pub fn check_table(&self, operation: Operation, path: &TablePath) -> Result<(), Failure> {
+        self.check(operation, &Resource::table(path))
+    }
+
+    /// The table of a path, if the caller may see it.
+    fn described(&self, path: &TablePath) -> Result<Arc<TableEntry>, Failure> {
+        self.check_table(Operation::Describe, path)?;
+        self.node.catalog.table_by_path(path)
+    }
+}
