@@ -26,7 +26,7 @@ pub struct Database {
 /// A table, with all its schemas and partitions.
 #[derive(Clone, Debug)]
 pub struct TableEntry {
-    info: TableInfo,
+    info: Arc<TableInfo>,
     settings: Settings,
     json: Bytes,
     schemas: BTreeMap<SchemaId, Arc<Schema>>,
@@ -71,7 +71,7 @@ impl TableEntry {
         Ok(Self {
             settings: Settings::read(descriptor.properties(), descriptor.partition_keys()),
             json: descriptor.to_json().into(),
-            info: TableInfo {
+            info: Arc::new(TableInfo {
                 path: parts.path,
                 id: parts.id,
                 schema_id,
@@ -80,7 +80,7 @@ impl TableEntry {
                 properties,
                 created_time: parts.created_ms,
                 modified_time: parts.modified_ms,
-            },
+            }),
             schemas,
             names: partitions
                 .iter()
@@ -107,12 +107,12 @@ impl TableEntry {
     }
 
     /// The table as its users see it.
-    pub const fn info(&self) -> &TableInfo {
+    pub const fn info(&self) -> &Arc<TableInfo> {
         &self.info
     }
 
     /// The identity.
-    pub const fn id(&self) -> TableId {
+    pub fn id(&self) -> TableId {
         self.info.id
     }
 

@@ -16,6 +16,8 @@ mod rules;
 mod settings;
 mod store;
 mod tables;
+#[cfg(test)]
+pub(crate) mod tests;
 mod view;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
@@ -29,7 +31,7 @@ use self::counters::Given;
 pub use self::entry::{Database, Partition, TableEntry};
 pub use self::producers::ProducerOffsets;
 pub use self::rules::{Limits, NewColumn, PropertyChange, check_table};
-pub use self::settings::{AutoPartition, ChangelogImage, DeleteBehavior, MergeEngine, Settings};
+pub use self::settings::{AutoPartition, Settings};
 use self::store::Store;
 pub use self::tables::Alteration;
 pub use self::view::View;

@@ -1,4 +1,4 @@
-//! The properties of a table that the node itself obeys (`descriptors.md` §8).
+//! The properties of a table that the node obeys beside those of its rows (`descriptors.md` §8).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,45 +7,6 @@ use fluss_core::row::AutoPartitionUnit;
 
 use super::auto::TimeZone;
 use super::rules::{is_true, parse_duration};
-
-/// What happens to a row that meets one of the same key (`behaviour.md` §3.4).
-#[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub enum MergeEngine {
-    /// The new row wins.
-    #[default]
-    LastRow,
-    /// The old row stays.
-    FirstRow,
-    /// The row with the higher version wins, the new one of two that are equal.
-    Versioned {
-        /// The column that holds the version.
-        column: String,
-    },
-    /// Columns are merged one by one, each with its function.
-    Aggregation,
-}
-
-/// What a delete does.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum DeleteBehavior {
-    /// It deletes.
-    #[default]
-    Allow,
-    /// Nothing.
-    Ignore,
-    /// It fails, and its batch with it.
-    Disable,
-}
-
-/// What a changelog says of an update.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub enum ChangelogImage {
-    /// The row before and the row after.
-    #[default]
-    Full,
-    /// The row after.
-    Wal,
-}
 
 /// Partitions that come and go with the clock (`descriptors.md` §6.1).
 #[derive(Clone, Debug)]
@@ -62,15 +23,9 @@ pub struct AutoPartition {
     pub keep: Option<i32>,
 }
 
-/// The properties of a table that the node itself obeys.
+/// The properties of a table that the node obeys beside those of its rows.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `table.merge-engine`.
-    pub merge_engine: MergeEngine,
-    /// `table.delete.behavior`.
-    pub delete: DeleteBehavior,
-    /// `table.changelog.image`.
-    pub changelog: ChangelogImage,
     /// `table.log.ttl`; nothing for a log that is kept for ever.
     pub log_ttl: Option<Duration>,
     /// `table.auto-increment.cache-size`: the values that a bucket reserves at a time, at least 1.
@@ -87,16 +42,6 @@ impl Settings {
     pub fn read(properties: &BTreeMap<String, String>, partition_keys: &[String]) -> Self {
         let properties = Properties(properties);
         Self {
-            merge_engine: merge_engine(&properties),
-            delete: match properties.keyword("table.delete.behavior").as_str() {
-                "IGNORE" => DeleteBehavior::Ignore,
-                "DISABLE" => DeleteBehavior::Disable,
-                _ => DeleteBehavior::Allow,
-            },
-            changelog: match properties.keyword("table.changelog.image").as_str() {
-                "WAL" => ChangelogImage::Wal,
-                _ => ChangelogImage::Full,
-            },
             log_ttl: Some(properties.duration("table.log.ttl").unwrap_or(WEEK)).filter(|ttl| !ttl.is_zero()),
             auto_increment_cache: properties
                 .number("table.auto-increment.cache-size", 100_000)
@@ -113,10 +58,6 @@ impl Properties<'_> {
         self.0.get(key).map(String::as_str)
     }
 
-    fn keyword(&self, key: &str) -> String {
-        self.text(key).unwrap_or_default().to_ascii_uppercase()
-    }
-
     fn number<T: std::str::FromStr>(&self, key: &str, default: T) -> T {
         self.text(key)
             .and_then(|text| text.parse().ok())
@@ -125,20 +66,6 @@ impl Properties<'_> {
 
     fn duration(&self, key: &str) -> Option<Duration> {
         self.text(key).and_then(parse_duration)
-    }
-}
-
-fn merge_engine(properties: &Properties<'_>) -> MergeEngine {
-    match properties.keyword("table.merge-engine").as_str() {
-        "FIRST_ROW" => MergeEngine::FirstRow,
-        "AGGREGATION" => MergeEngine::Aggregation,
-        "VERSIONED" => MergeEngine::Versioned {
-            column: properties
-                .text("table.merge-engine.versioned.ver-column")
-                .unwrap_or_default()
-                .to_owned(),
-        },
-        _ => MergeEngine::LastRow,
     }
 }
 

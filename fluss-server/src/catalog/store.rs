@@ -64,18 +64,18 @@ impl Store {
     pub(super) fn write(&self, json: &[u8]) -> io::Result<()> {
         let file = self.disk.open(Path::new(NEW_NAME))?;
         file.set_len(0)?;
-        file.write_at(0, wrap(json))?;
+        file.write_at(0, wrap(FORMAT, json))?;
         file.sync()?;
         self.disk.rename(Path::new(NEW_NAME), Path::new(NAME))?;
         self.disk.sync_dir(Path::new(ROOT))
     }
 }
 
-fn wrap(json: &[u8]) -> Bytes {
+pub(super) fn wrap(format: u32, json: &[u8]) -> Bytes {
     let mut bytes = BytesMut::with_capacity(HEADER + json.len());
     bytes.put_slice(MAGIC);
-    bytes.put_u32_le(FORMAT);
-    bytes.put_u32_le(checksum(FORMAT, json));
+    bytes.put_u32_le(format);
+    bytes.put_u32_le(checksum(format, json));
     bytes.put_u64_le(json.len() as u64);
     bytes.put_slice(json);
     bytes.freeze()

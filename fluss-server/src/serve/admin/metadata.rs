@@ -1,5 +1,7 @@
 //! `GET_METADATA` (`behaviour.md` §1.3): one node, which is the coordinator and leads every bucket.
 
+use std::collections::BTreeSet;
+
 use fluss_core::id::PartitionId;
 use fluss_core::types::{PartitionName, TablePath};
 use fluss_rpc::code::ErrorCode;
@@ -29,21 +31,21 @@ pub fn get_metadata(
         tablet_servers: vec![server(context)],
         ..proto::MetadataResponse::default()
     };
-    for path in request.table_path.iter().map(path).filter(|path| sees(path)) {
+    // What is named twice is told once: the answer is never larger than the catalog.
+    let tables: BTreeSet<_> = request.table_path.iter().map(path).collect();
+    for path in tables.into_iter().filter(sees) {
         response
             .table_metadata
             .push(table_metadata(view.table_by_path(&path)?));
     }
-    for partition in request.partitions_path {
-        let path = TablePath::new(partition.database_name, partition.table_name);
-        if sees(&path) {
-            let name = PartitionName::from(partition.partition_name.unwrap_or_default());
-            response
-                .partition_metadata
-                .push(partition_by_name(&view, &path, &name)?);
-        }
+    let partitions: BTreeSet<_> = request.partitions_path.into_iter().map(physical_path).collect();
+    for (path, name) in partitions.iter().filter(|(path, _)| sees(path)) {
+        response
+            .partition_metadata
+            .push(partition_by_name(&view, path, name)?);
     }
-    for id in request.partitions_id.into_iter().map(PartitionId) {
+    let partitions: BTreeSet<_> = request.partitions_id.into_iter().map(PartitionId).collect();
+    for id in partitions {
         let (table, name) = view
             .partition(id)
             .ok_or_else(|| missing(format!("partition {id} does not exist")))?;
@@ -54,6 +56,11 @@ pub fn get_metadata(
         }
     }
     Ok(response)
+}
+
+fn physical_path(path: proto::PbPhysicalTablePath) -> (TablePath, PartitionName) {
+    let name = path.partition_name.unwrap_or_default();
+    (TablePath::new(path.database_name, path.table_name), name.into())
 }
 
 fn server(context: &Context<'_>) -> proto::PbServerNode {

@@ -1,0 +1,50 @@
+mod changes;
+pub(crate) mod disk;
+mod durability;
+mod partitions;
+
+use std::sync::Arc;
+
+use fluss_core::types::{DataType, Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
+
+use super::*;
+use disk::TestDisk;
+
+/// 2026-11-20T09:00 in UTC.
+pub(crate) const NOW: i64 = 1_795_165_200_000;
+
+pub(crate) fn open(disk: &Arc<TestDisk>) -> Catalog {
+    Catalog::open(Arc::clone(disk) as Arc<dyn Disk>, Limits::default(), NOW).unwrap()
+}
+
+pub(crate) fn catalog() -> Catalog {
+    open(&Arc::default())
+}
+
+pub(crate) fn path(table: &str) -> TablePath {
+    TablePath::new("fluss", table)
+}
+
+/// A log table with the columns `a`, and `p` and `q`, which are partition keys if they are named.
+pub(crate) fn table(partition_keys: &[&str]) -> TableDescriptorBuilder {
+    let schema = Schema::builder()
+        .column("a", DataType::int())
+        .column("p", DataType::string())
+        .column("q", DataType::string());
+    TableDescriptor::builder(schema.build().unwrap()).partitioned_by(partition_keys.iter().copied())
+}
+
+pub(crate) fn json(builder: TableDescriptorBuilder) -> Vec<u8> {
+    builder.build().unwrap().to_json()
+}
+
+pub(crate) fn create(catalog: &Catalog, name: &str, builder: TableDescriptorBuilder) -> Arc<TableEntry> {
+    catalog
+        .create_table(&path(name), &json(builder), false, NOW)
+        .unwrap();
+    catalog.table_by_path(&path(name)).unwrap()
+}
+
+fn code<T: std::fmt::Debug>(result: Result<T, Failure>) -> i32 {
+    result.unwrap_err().code.number()
+}

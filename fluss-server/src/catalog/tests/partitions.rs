@@ -1,0 +1,141 @@
+use fluss_core::types::{PartitionName, PartitionSpec};
+
+use super::*;
+
+fn spec(pairs: &[(&str, &str)]) -> PartitionSpec {
+    PartitionSpec::new(pairs.iter().copied())
+}
+
+fn names(table: &TableEntry) -> Vec<&str> {
+    table.partitions().keys().map(PartitionName::as_str).collect()
+}
+
+#[test]
+fn partitions_come_and_go() {
+    let catalog = catalog();
+    create(&catalog, "t", table(&["p", "q"]));
+    let full = spec(&[("q", "b"), ("p", "a")]);
+    catalog.create_partition(&path("t"), &full, false, NOW).unwrap();
+    assert_eq!(code(catalog.create_partition(&path("t"), &full, false, NOW)), 42);
+    catalog.create_partition(&path("t"), &full, true, NOW).unwrap();
+    let entry = catalog.table_by_path(&path("t")).unwrap();
+    assert_eq!(names(&entry), ["a$b"]);
+    let id = entry.partitions().values().next().unwrap().id;
+    let (found, name) = catalog.partition(id).unwrap();
+    assert_eq!((found.id(), name.as_str()), (entry.id(), "a$b"));
+
+    let gone = catalog.drop_partition(&path("t"), &full, false).unwrap();
+    assert_eq!(gone, [Gone::Partition(entry.id(), id)]);
+    assert!(catalog.partition(id).is_none());
+    assert_eq!(code(catalog.drop_partition(&path("t"), &full, false)), 36);
+    assert_eq!(catalog.drop_partition(&path("t"), &full, true).unwrap(), []);
+    catalog.create_partition(&path("t"), &full, false, NOW).unwrap();
+    assert!(catalog.partition(id).is_none(), "an identity is not used again");
+}
+
+#[test]
+fn specifications_are_checked() {
+    let catalog = catalog();
+    create(&catalog, "plain", table(&[]));
+    create(&catalog, "t", table(&["p", "q"]));
+    let create = |table: &str, pairs| catalog.create_partition(&path(table), &spec(pairs), true, NOW);
+    assert_eq!(code(create("none", &[("p", "a"), ("q", "b")])), 7);
+    assert_eq!(code(create("plain", &[("p", "a")])), 37);
+    for pairs in [
+        &[][..],
+        &[("p", "a")],
+        &[("p", "a"), ("x", "b")],
+        &[("p", "a"), ("p", "b")],
+        &[("p", "a"), ("q", "b"), ("q", "b")],
+        &[("p", ""), ("q", "b")],
+        &[("p", ".."), ("q", "b")],
+        &[("p", "a/b"), ("q", "b")],
+        &[("p", "a$b"), ("q", "b")],
+        &[("p", "__a"), ("q", "b")],
+    ] {
+        assert_eq!(code(create("t", pairs)), 43, "{pairs:?}");
+    }
+    create("t", &[("p", "-a"), ("q", &"x".repeat(200))]).unwrap();
+    let drop = |table: &str, pairs| catalog.drop_partition(&path(table), &spec(pairs), true);
+    assert_eq!(code(drop("none", &[])), 7);
+    assert_eq!(code(drop("plain", &[])), 37);
+    assert_eq!(code(drop("t", &[("p", "a")])), 43);
+}
+
+#[test]
+fn partitions_are_listed_by_some_of_their_values() {
+    let catalog = catalog();
+    create(&catalog, "plain", table(&[]));
+    create(&catalog, "t", table(&["p", "q"]));
+    for (p, q) in [("1", "a"), ("1", "b"), ("2", "a")] {
+        catalog
+            .create_partition(&path("t"), &spec(&[("p", p), ("q", q)]), false, NOW)
+            .unwrap();
+    }
+    let list = |filter: Option<&[(&str, &str)]>| {
+        let filter = filter.map(spec);
+        let found = catalog.list_partitions(&path("t"), filter.as_ref());
+        found.map(|found| found.into_iter().map(|(_, id)| id.get()).collect::<Vec<_>>())
+    };
+    assert_eq!(list(None).unwrap(), [0, 1, 2]);
+    assert_eq!(list(Some(&[("p", "1")])).unwrap(), [0, 1]);
+    assert_eq!(list(Some(&[("q", "a")])).unwrap(), [0, 2]);
+    assert_eq!(list(Some(&[("q", "a"), ("p", "2")])).unwrap(), [2]);
+    assert_eq!(list(Some(&[("q", "c")])).unwrap(), [] as [i64; 0]);
+    assert_eq!(code(list(Some(&[("x", "a")]))), -1);
+    assert_eq!(code(catalog.list_partitions(&path("plain"), None)), 37);
+    assert_eq!(code(catalog.list_partitions(&path("none"), None)), 7);
+}
+
+#[test]
+fn there_is_room_for_so_many() {
+    let limits = Limits {
+        max_partitions: 3,
+        max_buckets: 4,
+        ..Limits::default()
+    };
+    let catalog = Catalog::open(Arc::<TestDisk>::default(), limits, NOW).unwrap();
+    create(&catalog, "narrow", table(&["p"]));
+    create(&catalog, "wide", table(&["p"]).distributed_by(2, ["a"]));
+    let create_all = |table: &str| -> Vec<i32> {
+        let values = ["a", "b", "c", "d"].map(|value| spec(&[("p", value)]));
+        let results = values
+            .iter()
+            .map(|spec| catalog.create_partition(&path(table), spec, false, NOW));
+        results
+            .map(|result| result.err().map_or(0, |failure| failure.code.number()))
+            .collect()
+    };
+    assert_eq!(create_all("narrow"), [0, 0, 0, 45]);
+    assert_eq!(create_all("wide"), [0, 0, 49, 49]);
+    let ahead = table(&["p"])
+        .property("table.auto-partition.enabled", "true")
+        .property("table.auto-partition.num-precreate", "9");
+    assert_eq!(names(&create(&catalog, "ahead", ahead)).len(), 3);
+}
+
+#[test]
+fn the_clock_makes_and_drops_partitions() {
+    let catalog = catalog();
+    let auto = table(&["p"])
+        .property("table.auto-partition.enabled", "true")
+        .property("table.auto-partition.time-zone", "UTC")
+        .property("table.auto-partition.num-retention", "1");
+    let entry = create(&catalog, "t", auto);
+    assert_eq!(names(&entry), ["20261120", "20261121"]);
+    catalog
+        .create_partition(&path("t"), &spec(&[("p", "junk")]), false, NOW)
+        .unwrap();
+    assert_eq!(catalog.auto_partition(NOW).unwrap(), []);
+
+    let first = entry
+        .partition(&PartitionName::from("20261120".to_owned()))
+        .unwrap()
+        .id;
+    let day = 86_400_000;
+    assert_eq!(catalog.auto_partition(NOW + day).unwrap(), []);
+    let gone = catalog.auto_partition(NOW + 2 * day).unwrap();
+    assert_eq!(gone, [Gone::Partition(entry.id(), first)]);
+    let entry = catalog.table_by_path(&path("t")).unwrap();
+    assert_eq!(names(&entry), ["20261121", "20261122", "20261123", "junk"]);
+}
