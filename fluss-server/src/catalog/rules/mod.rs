@@ -6,6 +6,8 @@ mod engine;
 mod names;
 mod partitioning;
 mod properties;
+#[cfg(test)]
+mod tests;
 
 pub use alter::{NewColumn, PropertyChange};
 pub(super) use alter::{added_columns, changed_properties};

@@ -31,19 +31,13 @@ fn changes() -> Vec<Change> {
             catalog.create_database("db", descriptor, false, NOW).unwrap();
         },
         |catalog| {
-            drop(create(
-                catalog,
-                "t",
-                table(&[]).comment("a \"table\"").custom_property("k", "ü"),
-            ))
+            let described = table(&[]).comment("a \"table\"").custom_property("k", "ü");
+            create(catalog, "t", described);
         },
         |catalog| drop(create(catalog, "p", table(&["p", "q"]))),
         |catalog| {
-            drop(create(
-                catalog,
-                "auto",
-                table(&["p"]).property("table.auto-partition.enabled", "true"),
-            ))
+            let auto = table(&["p"]).property("table.auto-partition.enabled", "true");
+            create(catalog, "auto", auto);
         },
         |catalog| {
             let column = NewColumn {
@@ -77,10 +71,10 @@ fn changes() -> Vec<Change> {
         |catalog| {
             catalog
                 .change_configs(vec![("key".to_owned(), Some("value".to_owned()))])
-                .unwrap()
+                .unwrap();
         },
         |catalog| assert_eq!(catalog.next_writer_id().unwrap().get(), 0),
-        |catalog| drop(catalog.reserve_ids(TableId(0), 5).unwrap()),
+        |catalog| assert_eq!(catalog.reserve_ids(TableId(0), 5).unwrap(), 1..6),
         |catalog| drop(catalog.auto_partition(NOW + 86_400_000).unwrap()),
         |catalog| {
             let spec = PartitionSpec::new([("q", "2"), ("p", "1")]);
@@ -175,7 +169,7 @@ fn a_change_that_cannot_be_written_does_not_happen() {
 
 #[test]
 fn what_a_crash_left_aside_is_no_catalog() {
-    let disk = TestDisk::with("catalog.new", &[7; 100_000]);
+    let disk = TestDisk::with("catalog.new", &vec![7; 100_000]);
     let catalog = open(&disk);
     create(&catalog, "t", table(&[]));
     assert!(open(&disk).table_by_path(&path("t")).is_ok());
