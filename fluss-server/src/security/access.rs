@@ -151,3 +151,48 @@ impl fmt::Display for Operation {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn super_users_and_the_process_itself_need_no_entries() {
+        let super_users = Principal::parse_list("User:root; Group:admins;").unwrap();
+        let access = Access::Controlled {
+            super_users: super_users.into_iter().collect(),
+        };
+        let asks = |access: &Access, caller: &Caller| {
+            access.allows(&Acls::default(), caller, Operation::Drop, &Resource::cluster())
+        };
+        let user = |name| Caller::new(Principal::user(name), "10.0.0.1");
+        assert!(asks(&access, &user("root")) && asks(&access, &Caller::internal()));
+        assert!(!asks(&access, &user("admins")) && !asks(&access, &user("ANONYMOUS")));
+        assert!(asks(&Access::Open, &user("anybody")));
+    }
+
+    #[test]
+    fn a_refusal_says_who_may_not_do_what() {
+        let access = Access::Controlled {
+            super_users: BTreeSet::new(),
+        };
+        let caller = Caller::new(Principal::user("alice"), "10.0.0.1");
+        let refusal = access.check(
+            &Acls::default(),
+            &caller,
+            Operation::Create,
+            &Resource::database("db"),
+        );
+        let refusal = refusal.unwrap_err();
+        assert_eq!(refusal.code, ErrorCode::AUTHORIZATION_EXCEPTION);
+        assert_eq!(refusal.message, "User:alice may not create in database 'db'");
+    }
+
+    #[test]
+    fn lists_of_principals_have_types() {
+        for bad in ["root", "User:", ":root", "User:a;b"] {
+            assert_eq!(Principal::parse_list(bad), None, "{bad}");
+        }
+        assert_eq!(Principal::parse_list(""), Some(Vec::new()));
+    }
+}

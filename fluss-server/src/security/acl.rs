@@ -267,3 +267,208 @@ impl Extend<Acl> for Acls {
         self.0.extend(entries);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn acl(resource: Resource, user: &str, operation: Operation) -> Acl {
+        Acl {
+            resource,
+            principal: Principal::user(user),
+            host: WILDCARD.to_owned(),
+            operation,
+        }
+    }
+
+    fn table() -> Resource {
+        Resource::table(&TablePath::new("db", "t"))
+    }
+
+    fn all_of(kind: ResourceKind) -> Resource {
+        Resource {
+            kind,
+            name: WILDCARD.to_owned(),
+        }
+    }
+
+    fn allowed(given: &Acl, operation: Operation, resource: &Resource) -> bool {
+        let caller = Caller::new(Principal::user("alice"), "10.0.0.1");
+        Acls::from_iter([given.clone()]).allow(&caller, operation, resource)
+    }
+
+    const ALL: [Operation; 7] = [
+        Operation::All,
+        Operation::Read,
+        Operation::Write,
+        Operation::Create,
+        Operation::Drop,
+        Operation::Alter,
+        Operation::Describe,
+    ];
+
+    #[test]
+    fn an_operation_covers_itself_and_what_it_implies() {
+        for given in ALL {
+            for wanted in ALL {
+                let expected = given == Operation::All || given == wanted || wanted == Operation::Describe;
+                let found = allowed(&acl(table(), "alice", given), wanted, &table());
+                assert_eq!(found, expected, "{given:?} for {wanted:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn rights_reach_inwards_only() {
+        let database = Resource::database("db");
+        let resources = [Resource::cluster(), database.clone(), table()];
+        for (depth, given) in resources.iter().enumerate() {
+            for (wanted_depth, wanted) in resources.iter().enumerate() {
+                let found = allowed(
+                    &acl(given.clone(), "alice", Operation::Read),
+                    Operation::Read,
+                    wanted,
+                );
+                assert_eq!(found, depth <= wanted_depth, "{given} for {wanted}");
+            }
+        }
+        for (given, expected) in [
+            (Resource::database("d"), false),
+            (Resource::database("db2"), false),
+            (Resource::table(&TablePath::new("db", "t2")), false),
+            (all_of(ResourceKind::Table), true),
+            (all_of(ResourceKind::Database), true),
+        ] {
+            assert_eq!(
+                allowed(
+                    &acl(given.clone(), "alice", Operation::Read),
+                    Operation::Read,
+                    &table()
+                ),
+                expected,
+                "{given}"
+            );
+        }
+        let tables = acl(all_of(ResourceKind::Table), "alice", Operation::Read);
+        assert!(!allowed(&tables, Operation::Read, &database));
+    }
+
+    #[test]
+    fn rights_are_somebodys_from_somewhere() {
+        let given = acl(table(), "alice", Operation::Read);
+        for (principal, host, expected) in [
+            (Principal::user("alice"), "*", true),
+            (Principal::user("alice"), "10.0.0.1", true),
+            (Principal::user("alice"), "10.0.0.2", false),
+            (Principal::user("bob"), "*", false),
+            (Principal::new("Group", "alice"), "*", false),
+            (Principal::new("*", "*"), "*", true),
+            (Principal::user("*"), "*", false),
+        ] {
+            let given = Acl {
+                principal,
+                host: host.to_owned(),
+                ..given.clone()
+            };
+            assert_eq!(allowed(&given, Operation::Read, &table()), expected, "{given:?}");
+        }
+    }
+
+    #[test]
+    fn filters_find_by_what_they_name() {
+        let given = acl(table(), "alice", Operation::Read);
+        let any = AclFilter::default();
+        for (filter, expected) in [
+            (any.clone(), true),
+            (
+                AclFilter {
+                    kind: Some(ResourceKind::Table),
+                    ..any.clone()
+                },
+                true,
+            ),
+            (
+                AclFilter {
+                    kind: Some(ResourceKind::Database),
+                    ..any.clone()
+                },
+                false,
+            ),
+            (
+                AclFilter {
+                    name: Some("other".to_owned()),
+                    ..any.clone()
+                },
+                true,
+            ),
+            (
+                AclFilter {
+                    kind: Some(ResourceKind::Table),
+                    name: Some("other".to_owned()),
+                    ..any.clone()
+                },
+                false,
+            ),
+            (
+                AclFilter {
+                    principal: Some(Principal::user("alice")),
+                    ..any.clone()
+                },
+                true,
+            ),
+            (
+                AclFilter {
+                    principal: Some(Principal::new("*", "*")),
+                    ..any.clone()
+                },
+                false,
+            ),
+            (
+                AclFilter {
+                    host: Some("*".to_owned()),
+                    ..any.clone()
+                },
+                true,
+            ),
+            (
+                AclFilter {
+                    host: Some("10.0.0.1".to_owned()),
+                    ..any.clone()
+                },
+                false,
+            ),
+            (
+                AclFilter {
+                    operation: Some(Operation::Read),
+                    ..any.clone()
+                },
+                true,
+            ),
+            (
+                AclFilter {
+                    operation: Some(Operation::All),
+                    ..any
+                },
+                false,
+            ),
+        ] {
+            assert_eq!(filter.matches(&given), expected, "{filter:?}");
+            let mut acls = Acls::from_iter([given.clone()]);
+            assert_eq!(acls.remove(&filter).len(), usize::from(expected));
+            assert_eq!(acls.is_empty(), expected);
+        }
+    }
+
+    #[test]
+    fn numbers_are_those_of_the_wire() {
+        for operation in ALL {
+            assert_eq!(Operation::from_number(operation.number()), Some(operation));
+        }
+        assert_eq!(
+            (Operation::from_number(1), Operation::from_number(9)),
+            (None, None)
+        );
+        assert_eq!(ResourceKind::from_number(4), Some(ResourceKind::Table));
+        assert_eq!(ResourceKind::from_number(1), None);
+    }
+}

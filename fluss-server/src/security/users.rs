@@ -152,3 +152,138 @@ fn check_name(name: &str) -> Result<(), String> {
         None => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use argon2::Params;
+
+    use super::*;
+
+    /// A line at the lowest cost there is.
+    fn cheap(name: &str, password: &str) -> String {
+        let params = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
+        let argon2 = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params);
+        let salt = SaltString::from_b64("c2FsdHNhbHQ").unwrap();
+        format!(
+            "{name}:{}",
+            argon2.hash_password(password.as_bytes(), &salt).unwrap()
+        )
+    }
+
+    fn token(username: &str, password: &str) -> PlainToken {
+        PlainToken {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    #[test]
+    fn a_user_has_one_password() {
+        let file = format!(
+            "# who may connect\n\n{}\r\n  {}  \n",
+            cheap("alice", "a:b#c"),
+            cheap("jürgen", "ö")
+        );
+        let users = Users::parse(&file).unwrap();
+        assert_eq!(
+            users.verify(&token("alice", "a:b#c")).unwrap(),
+            Principal::user("alice")
+        );
+        assert_eq!(
+            users.verify(&token("jürgen", "ö")).unwrap(),
+            Principal::user("jürgen")
+        );
+        let refusals = [("alice", "ö"), ("alice", ""), ("bob", "a:b#c"), ("", "")]
+            .map(|(name, password)| users.verify(&token(name, password)).unwrap_err());
+        assert!(
+            refusals.iter().all(|refusal| *refusal == refusals[0]),
+            "{refusals:?}"
+        );
+        assert_eq!(refusals[0].code, ErrorCode::AUTHENTICATE_EXCEPTION);
+        assert!(Users::parse("").unwrap().verify(&token("alice", "a")).is_err());
+    }
+
+    #[test]
+    fn an_unknown_user_costs_what_a_known_one_does() {
+        let users = Users::parse(&cheap("alice", "secret")).unwrap();
+        let decoy = users.decoy.clone().unwrap();
+        assert_eq!(
+            decoy.password_hash().params,
+            users.hashes["alice"].password_hash().params
+        );
+        assert!(
+            users.verify(&token("bob", "secret")).is_err(),
+            "a decoy that fits lets nobody in"
+        );
+    }
+
+    #[test]
+    fn a_line_made_for_a_user_lets_that_user_in() {
+        let line = user_line("alice", "secret").unwrap();
+        assert!(
+            line.starts_with("alice:$argon2id$v=19$m=19456,t=2,p=1$"),
+            "{line}"
+        );
+        assert_ne!(
+            line,
+            user_line("alice", "secret").unwrap(),
+            "every line has a salt of its own"
+        );
+        let users = Users::parse(&line).unwrap();
+        assert!(users.verify(&token("alice", "secret")).is_ok());
+        for (name, password) in [
+            ("", "a"),
+            ("a:b", "a"),
+            (" a", "a"),
+            ("#a", "a"),
+            ("a\nb", "a"),
+            ("a", ""),
+            ("a", "\0"),
+        ] {
+            assert!(user_line(name, password).is_err(), "{name:?} {password:?}");
+        }
+    }
+
+    #[test]
+    fn faults_name_their_line() {
+        let good = cheap("alice", "secret");
+        let other = good.replace("argon2id", "argon2i");
+        for (line, reason) in [
+            ("alice", "'user:hash' expected"),
+            (":x", "'' is no name of a user"),
+            (
+                "alice:secret",
+                "the hash of user 'alice': password hash string missing field",
+            ),
+            (&other, "the hash of user 'alice' is argon2i, not argon2id"),
+            (
+                "alice:$argon2id$v=19$m=8,t=1,p=1",
+                "the hash of user 'alice' is not complete",
+            ),
+            (
+                "alice:$argon2id$v=19$m=1,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0",
+                "the hash of user 'alice': ",
+            ),
+        ] {
+            let error = Users::parse(&format!("# comment\n\n{line}"))
+                .unwrap_err()
+                .to_string();
+            assert!(
+                error.starts_with(&format!("line 3 of the users file: {reason}")),
+                "{error}"
+            );
+        }
+        let twice = Users::parse(&format!("{good}\n{good}")).unwrap_err();
+        assert_eq!(
+            twice.to_string(),
+            "line 2 of the users file: user 'alice' is there twice"
+        );
+        assert!(Users::load(Path::new("/does/not/exist")).is_err());
+    }
+
+    #[test]
+    fn hashes_are_not_printed() {
+        let users = Users::parse(&cheap("alice", "secret")).unwrap();
+        assert_eq!(format!("{users:?}"), r#"{"alice"}"#);
+    }
+}
