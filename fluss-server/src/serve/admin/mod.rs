@@ -16,6 +16,8 @@ mod producers;
 mod rights;
 mod snapshots;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod writers;
 
 use std::collections::BTreeMap;
