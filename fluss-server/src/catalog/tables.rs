@@ -8,7 +8,9 @@ use fluss_core::types::{TableDescriptor, TablePath};
 use fluss_rpc::code::ErrorCode;
 
 use super::entry::{TableEntry, TableParts};
-use super::rules::{NewColumn, PropertyChange, added_columns, changed_properties, check_table, define};
+use super::rules::{
+    NewColumn, PropertyChange, added_columns, changed_properties, check_size, check_table, define,
+};
 use super::{Catalog, Gone, Outcome, View, partitions};
 use crate::Failure;
 
@@ -124,7 +126,10 @@ fn create(
 
 /// The entry of checked parts.
 pub(super) fn entry(parts: TableParts) -> Result<TableEntry, Failure> {
-    TableEntry::new(parts).map_err(|error| Failure::new(ErrorCode::INVALID_TABLE, error.to_string()))
+    let entry =
+        TableEntry::new(parts).map_err(|error| Failure::new(ErrorCode::INVALID_TABLE, error.to_string()))?;
+    check_size(entry.json())?;
+    Ok(entry)
 }
 
 fn add_columns(parts: &mut TableParts, columns: &[NewColumn]) -> Result<(), Failure> {

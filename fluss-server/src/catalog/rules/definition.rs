@@ -41,6 +41,20 @@ impl Default for Limits {
     }
 }
 
+/// The largest definition of a table, in bytes of JSON: about what a real cluster can store.
+const LARGEST_DEFINITION: usize = 1 << 20;
+
+/// Refuses a definition that is too large.
+pub(in crate::catalog) fn check_size(json: &[u8]) -> Result<(), Failure> {
+    if json.len() <= LARGEST_DEFINITION {
+        return Ok(());
+    }
+    Err(invalid_table(format!(
+        "the definition has {} bytes; {LARGEST_DEFINITION} are allowed",
+        json.len()
+    )))
+}
+
 /// A definition that is being filled in.
 pub(super) struct Draft {
     pub(super) descriptor: TableDescriptor,
@@ -89,6 +103,7 @@ impl Draft {
 /// Reads a table descriptor, checks it, and fills in what it leaves open. What is not about the descriptor itself
 /// (names, rights, whether the table is there) is for others.
 pub(in crate::catalog) fn define(json: &[u8], limits: &Limits) -> Result<TableDescriptor, Failure> {
+    check_size(json)?;
     let descriptor = TableDescriptor::from_json(json).map_err(invalid_definition)?;
     check_structure(&descriptor)?;
     check_allowed(&descriptor, limits)?;

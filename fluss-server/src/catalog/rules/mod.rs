@@ -12,7 +12,7 @@ mod tests;
 pub use alter::{NewColumn, PropertyChange};
 pub(super) use alter::{added_columns, changed_properties};
 pub use definition::Limits;
-pub(super) use definition::define;
+pub(super) use definition::{check_size, define};
 pub use names::check_table;
 pub(super) use names::{check_database, check_producer};
 pub(super) use partitioning::{in_key_order, partition_name};

@@ -154,6 +154,17 @@ fn alterations_obey_the_rules() {
 }
 
 #[test]
+fn a_definition_stays_within_its_bounds() {
+    let catalog = catalog();
+    let large = "x".repeat(600_000);
+    create(&catalog, "t", table(&[]).comment(&large));
+    let more = set("owner", &large);
+    assert_eq!(code(catalog.alter_table(&path("t"), &more, false, NOW)), 15);
+    let json = json(table(&[]).comment(&large).custom_property("owner", &large));
+    assert_eq!(code(catalog.create_table(&path("u"), &json, false, NOW)), 15);
+}
+
+#[test]
 fn added_columns_make_the_next_schema() {
     let catalog = catalog();
     create(&catalog, "t", table(&[]));
