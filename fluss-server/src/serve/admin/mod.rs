@@ -138,9 +138,7 @@ impl Context<'_> {
 
     /// Whether the caller may do something to a resource.
     pub fn allows(&self, operation: Operation, resource: &Resource) -> bool {
-        self.node
-            .access
-            .allows(self.view().acls(), self.caller, operation, resource)
+        self.check(operation, resource).is_ok()
     }
 
     /// Refuses what the caller may not do to a resource.
@@ -151,9 +149,10 @@ impl Context<'_> {
         if !self.node.access.is_controlled() {
             return Ok(());
         }
+        let view = self.view();
         self.node
             .access
-            .check(self.view().acls(), self.caller, operation, resource)
+            .check(view.acls(), self.caller, operation, resource)
     }
 
     /// Refuses what the caller may not do to a table.
