@@ -379,6 +379,37 @@ fn what_is_left_open_is_filled_in() {
     }
 }
 
+/// A request and what a 0.9.1 server has made of it (`descriptors.md` §2).
+#[test]
+fn a_definition_is_stored_as_a_real_server_stores_it() {
+    let request = br#"{"version":1,"schema":{"version":1,"columns":[{"name":"id","data_type":{"type":"INTEGER"},"id":0},
+        {"name":"b","data_type":{"type":"STRING"},"id":1,"comment":"the b"}],"primary_key":["id"],"highest_field_id":1},
+        "partition_key":[],"properties":{},"custom_properties":{}}"#;
+    let stored = json!({
+        "version": 1,
+        "schema": {
+            "version": 1,
+            "columns": [
+                {"name": "id", "data_type": {"type": "INTEGER", "nullable": false}, "id": 0},
+                {"name": "b", "data_type": {"type": "STRING"}, "comment": "the b", "id": 1},
+            ],
+            "primary_key": ["id"],
+            "highest_field_id": 1,
+        },
+        "partition_key": [],
+        "bucket_key": ["id"],
+        "bucket_count": 3,
+        "properties": {"table.replication.factor": "1", "table.kv.format-version": "2"},
+        "custom_properties": {},
+    });
+    let limits = Limits {
+        default_buckets: 3,
+        ..Limits::default()
+    };
+    let made = define(request, &limits).unwrap().to_json();
+    assert_eq!(serde_json::from_slice::<Value>(&made).unwrap(), stored);
+}
+
 #[test]
 fn one_node_keeps_one_replica() {
     let stored = defined(&log(json!({"table.replication.factor": "3"}))).unwrap();
