@@ -104,16 +104,21 @@ pub struct Appended {
     pub next_offset: Offset,
 }
 
-impl Append {
-    /// Gives batches, received from a writer, their place in the log. The checksums stay right: what is filled in is
-    /// before the bytes that they cover. It is filled in in place if nothing else refers to the bytes, or else in a
-    /// copy.
+/// Batches as they were received from a writer: whole, and checked against their checksums.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Received {
+    bytes: Bytes,
+    headers: Vec<LogBatchHeader>,
+}
+
+impl Received {
+    /// Checks batches.
     ///
     /// # Errors
     ///
     /// A batch that is cut, malformed, or does not match its checksum, or whose last offset is not that of its last
-    /// record. Then none is appended.
-    pub fn place(self, bytes: Bytes, generation: Generation) -> Result<Appended, LogError> {
+    /// record.
+    pub fn check(bytes: Bytes, generation: Generation) -> Result<Self, LogError> {
         let mut headers = Vec::new();
         let mut at = 0;
         for batch in WholeBatches::new(bytes.clone(), generation) {
@@ -122,20 +127,43 @@ impl Append {
             at += header.size;
             headers.push(header);
         }
-        let mut bytes = bytes
+        Ok(Self { bytes, headers })
+    }
+
+    /// The headers, one for each batch.
+    pub fn headers(&self) -> &[LogBatchHeader] {
+        &self.headers
+    }
+
+    /// Gives the batches their place in the log. The checksums stay right: what is filled in is before the bytes that
+    /// they cover. It is filled in in place if nothing else refers to the bytes, or else in a copy.
+    pub fn place(self, append: &Append) -> Appended {
+        let mut bytes = self
+            .bytes
             .try_into_mut()
             .unwrap_or_else(|shared| BytesMut::from(&*shared));
-        let (mut rest, mut next_offset) = (&mut *bytes, self.next_offset);
-        for header in headers {
+        let (mut rest, mut next_offset) = (&mut *bytes, append.next_offset);
+        for header in self.headers {
             let (batch, behind) = rest.split_at_mut(header.size.min(rest.len()));
-            self.fill_in(batch, next_offset, &header);
+            append.fill_in(batch, next_offset, &header);
             next_offset = next_offset.saturating_add(i64::from(header.last_offset_delta) + 1);
             rest = behind;
         }
-        Ok(Appended {
+        Appended {
             bytes: bytes.freeze(),
             next_offset,
-        })
+        }
+    }
+}
+
+impl Append {
+    /// Gives batches, received from a writer, their place in the log: [`Received::check`] and [`Received::place`].
+    ///
+    /// # Errors
+    ///
+    /// Those of [`Received::check`]. Then none is appended.
+    pub fn place(self, bytes: Bytes, generation: Generation) -> Result<Appended, LogError> {
+        Received::check(bytes, generation).map(|received| received.place(&self))
     }
 
     fn fill_in(&self, batch: &mut [u8], base_offset: Offset, header: &LogBatchHeader) {

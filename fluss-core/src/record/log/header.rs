@@ -25,6 +25,13 @@ pub enum Generation {
     V1_0,
 }
 
+impl Generation {
+    /// Whether this generation has batches of a magic number (`records.md` §1.1).
+    pub fn knows(self, magic: u8) -> bool {
+        Layout::of(magic, self).is_ok()
+    }
+}
+
 /// What a record did to its key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ChangeType {

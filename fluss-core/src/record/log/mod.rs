@@ -10,7 +10,7 @@ mod message;
 mod project;
 mod rows;
 
-pub use append::{Append, Appended, LogError, WholeBatches};
+pub use append::{Append, Appended, LogError, Received, WholeBatches};
 pub use batch::{LogBatch, LogBatches};
 pub use decode::decode_arrow;
 pub use encode::{empty_batch, encode_arrow};
