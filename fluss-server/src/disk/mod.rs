@@ -3,6 +3,11 @@
 //! Paths are relative to the root of the disk. Nothing is durable before it was synced: the contents of a file by
 //! [`File::sync`], the names in a directory by [`Disk::sync_dir`].
 
+mod chunks;
+mod directory;
+pub mod faulty;
+mod memory;
+
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -10,10 +15,16 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub use directory::DirectoryDisk;
+pub use memory::MemoryDisk;
+
 /// A place for files.
 pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file to read and write it, and creates it if it is not there.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+
+    /// Opens a file that has to be there.
+    fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
     /// The names in a directory, in no order; none if it does not exist.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
@@ -30,8 +41,14 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Removes a directory and all that is in it; one that does not exist is fine.
     fn remove_dir(&self, directory: &Path) -> io::Result<()>;
 
-    /// Makes the names in a directory durable.
+    /// Makes the names in a directory durable. Its own name is one of the directory above it.
     fn sync_dir(&self, directory: &Path) -> io::Result<()>;
+
+    /// Whether the files are in memory: then what is read is what was written, without a checksum to tell, and nothing
+    /// is gained by a sync.
+    fn is_memory(&self) -> bool {
+        false
+    }
 
     /// Where a path is in the file system, for libraries that access files on their own; nothing if it is not there.
     fn real_path(&self, path: &Path) -> Option<PathBuf>;

@@ -100,6 +100,8 @@ pub struct Append {
 pub struct Appended {
     /// The batches, end to end.
     pub bytes: Bytes,
+    /// Their headers.
+    pub headers: Vec<LogBatchHeader>,
     /// The offset behind them: the new end of the log.
     pub next_offset: Offset,
 }
@@ -138,19 +140,22 @@ impl Received {
     /// Gives the batches their place in the log. The checksums stay right: what is filled in is before the bytes that
     /// they cover. It is filled in in place if nothing else refers to the bytes, or else in a copy.
     pub fn place(self, append: &Append) -> Appended {
-        let mut bytes = self
-            .bytes
+        let Self { bytes, mut headers } = self;
+        let mut bytes = bytes
             .try_into_mut()
             .unwrap_or_else(|shared| BytesMut::from(&*shared));
         let (mut rest, mut next_offset) = (&mut *bytes, append.next_offset);
-        for header in self.headers {
+        for header in &mut headers {
             let (batch, behind) = rest.split_at_mut(header.size.min(rest.len()));
-            append.fill_in(batch, next_offset, &header);
-            next_offset = next_offset.saturating_add(i64::from(header.last_offset_delta) + 1);
+            header.base_offset = next_offset;
+            header.commit_timestamp = append.commit_timestamp;
+            append.fill_in(batch, header);
+            next_offset = header.next_offset();
             rest = behind;
         }
         Appended {
             bytes: bytes.freeze(),
+            headers,
             next_offset,
         }
     }
@@ -166,9 +171,9 @@ impl Append {
         Received::check(bytes, generation).map(|received| received.place(&self))
     }
 
-    fn fill_in(&self, batch: &mut [u8], base_offset: Offset, header: &LogBatchHeader) {
-        patch(batch, 0, &base_offset.to_le_bytes());
-        patch(batch, COMMIT_TIMESTAMP_AT, &self.commit_timestamp.to_le_bytes());
+    fn fill_in(&self, batch: &mut [u8], header: &LogBatchHeader) {
+        patch(batch, 0, &header.base_offset.to_le_bytes());
+        patch(batch, COMMIT_TIMESTAMP_AT, &header.commit_timestamp.to_le_bytes());
         if header.has_leader_epoch {
             let epoch = self.leader_epoch.map_or(-1, LeaderEpoch::get);
             patch(batch, EPOCH_AT, &epoch.to_le_bytes());

@@ -41,9 +41,7 @@ impl LogBatch {
 
     /// The offset of the record behind the batch. A batch without records takes one offset too.
     pub const fn next_offset(&self) -> Offset {
-        self.header
-            .base_offset
-            .saturating_add(self.header.last_offset_delta as i64 + 1)
+        self.header.next_offset()
     }
 
     /// When the leader stored the batch, in milliseconds since the epoch.

@@ -117,6 +117,11 @@ pub struct LogBatchHeader {
 }
 
 impl LogBatchHeader {
+    /// The offset of the record behind the batch. A batch without records takes one offset too.
+    pub const fn next_offset(&self) -> Offset {
+        self.base_offset.saturating_add(self.last_offset_delta as i64 + 1)
+    }
+
     /// Reads the header off the front of `bytes`, which may end behind it.
     pub(super) fn decode(bytes: &[u8], size: usize, generation: Generation) -> Result<Self, DecodeError> {
         let mut reader = Reader { rest: bytes };

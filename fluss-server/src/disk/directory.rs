@@ -1,0 +1,164 @@
+use std::fs;
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use bytes::Bytes;
+use rustix::buffer::spare_capacity;
+use rustix::fs::{FlockOperation, flock};
+
+use super::{Disk, File};
+use crate::error::OpenError;
+
+/// The file whose lock says that a directory is in use.
+const LOCK: &str = "lock";
+
+/// A directory of the file system, which this process has for itself.
+#[derive(Debug)]
+pub struct DirectoryDisk {
+    root: PathBuf,
+    /// Holds the lock for as long as it is open.
+    _lock: fs::File,
+}
+
+impl DirectoryDisk {
+    /// Takes a directory, which is created if it is not there. It is given back when the disk is dropped, or its
+    /// process ends.
+    ///
+    /// # Errors
+    ///
+    /// [`OpenError::InUse`] if another process has it, or another disk of this one; [`OpenError::Io`].
+    pub fn open(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        let root = root.into();
+        let lock = fs::create_dir_all(&root)
+            .and_then(|()| read_write().create(true).open(root.join(LOCK)))
+            .map_err(|source| OpenError::Io {
+                path: root.join(LOCK),
+                source,
+            })?;
+        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
+            Ok(()) => Ok(Self { root, _lock: lock }),
+            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { directory: root }),
+            Err(error) => Err(OpenError::Io {
+                path: root.join(LOCK),
+                source: error.into(),
+            }),
+        }
+    }
+
+    fn path(&self, path: &Path) -> PathBuf {
+        self.root.join(path)
+    }
+}
+
+fn read_write() -> fs::OpenOptions {
+    let mut options = fs::OpenOptions::new();
+    options.read(true).write(true);
+    options
+}
+
+impl Disk for DirectoryDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = read_write().create(true).truncate(false).open(self.path(path))?;
+        Ok(Arc::new(DirectoryFile(file)))
+    }
+
+    fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let file = read_write().open(self.path(path))?;
+        Ok(Arc::new(DirectoryFile(file)))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let entries = match fs::read_dir(self.path(directory)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries?,
+        };
+        // A name that is no text is none of the node's.
+        let names = entries.filter_map(|entry| {
+            entry
+                .map(|entry| entry.file_name().into_string().ok())
+                .transpose()
+        });
+        names.collect()
+    }
+
+    fn create_dir(&self, directory: &Path) -> io::Result<()> {
+        fs::create_dir_all(self.path(directory))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::rename(self.path(from), self.path(to))
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        fs::remove_file(self.path(path))
+    }
+
+    fn remove_dir(&self, directory: &Path) -> io::Result<()> {
+        match fs::remove_dir_all(self.path(directory)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            removed => removed,
+        }
+    }
+
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        fs::File::open(self.path(directory))?.sync_all()
+    }
+
+    fn real_path(&self, path: &Path) -> Option<PathBuf> {
+        Some(self.path(path))
+    }
+}
+
+#[derive(Debug)]
+struct DirectoryFile(fs::File);
+
+impl File for DirectoryFile {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.0.metadata()?.len())
+    }
+
+    fn read_at(&self, at: u64, len: usize) -> io::Result<Bytes> {
+        // Room for no more than there is: `len` may be a guess, or come out of a file that is damaged.
+        let there = usize::try_from(self.len()?.saturating_sub(at)).unwrap_or(usize::MAX);
+        let mut bytes = Vec::with_capacity(len.min(there));
+        while bytes.len() < bytes.capacity().min(len) {
+            let next = at + bytes.len() as u64;
+            match rustix::io::pread(&self.0, spare_capacity(&mut bytes), next) {
+                Ok(0) => break,
+                Ok(_) | Err(rustix::io::Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        bytes.truncate(len);
+        Ok(bytes.into())
+    }
+
+    fn write_at(&self, at: u64, bytes: Bytes) -> io::Result<()> {
+        self.0.write_all_at(&bytes, at)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.0.set_len(len)
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.0.sync_data()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_directory_is_taken_once() {
+        let root = tempfile::tempdir().unwrap();
+        let disk = DirectoryDisk::open(root.path().join("new/node")).unwrap();
+        let again = DirectoryDisk::open(root.path().join("new/node"));
+        assert!(matches!(again, Err(OpenError::InUse { .. })));
+        drop(disk);
+        DirectoryDisk::open(root.path().join("new/node")).unwrap();
+    }
+}

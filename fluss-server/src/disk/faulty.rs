@@ -1,0 +1,451 @@
+//! A disk for tests: it fails, runs full, and forgets at a power cut what was not synced.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+
+use super::memory::not_found;
+use super::{Disk, File};
+
+/// A disk in memory with the faults of a real one. What it does by chance follows from a seed.
+#[derive(Clone, Debug)]
+pub struct FaultyDisk(Arc<Mutex<State>>);
+
+#[derive(Debug)]
+struct State {
+    dice: fastrand::Rng,
+    directories: BTreeMap<PathBuf, Directory>,
+    files: Vec<Contents>,
+    /// How many power cuts there were: what was opened before the last one is of no use.
+    cuts: usize,
+    writes: Option<usize>,
+    room: Option<u64>,
+    syncs_fail: bool,
+}
+
+/// What a name in a directory stands for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Node {
+    Directory,
+    File(usize),
+}
+
+/// The names of a directory: as they were synced, and after each change since.
+#[derive(Debug)]
+struct Directory(Vec<BTreeMap<String, Node>>);
+
+/// A file: as it was synced, the changes since, and what they have made of it.
+#[derive(Debug, Default)]
+struct Contents {
+    synced: Vec<u8>,
+    changes: Vec<Change>,
+    live: Vec<u8>,
+}
+
+#[derive(Clone, Debug)]
+enum Change {
+    Write(usize, Bytes),
+    SetLen(usize),
+}
+
+impl FaultyDisk {
+    /// A disk without files and, so far, without faults.
+    pub fn new(seed: u64) -> Self {
+        Self(Arc::new(Mutex::new(State {
+            dice: fastrand::Rng::with_seed(seed),
+            directories: BTreeMap::from([(PathBuf::new(), Directory::default())]),
+            files: Vec::new(),
+            cuts: 0,
+            writes: None,
+            room: None,
+            syncs_fail: false,
+        })))
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets so many writes succeed; the one after them stops half-way, and later ones succeed again.
+    pub fn fail_write_after(&self, writes: usize) {
+        self.state().writes = Some(writes);
+    }
+
+    /// Lets files grow by so many bytes in all, or, with `None`, as they like.
+    pub fn set_room(&self, bytes: Option<u64>) {
+        self.state().room = bytes;
+    }
+
+    /// Lets every sync fail from now on, or no longer.
+    pub fn fail_syncs(&self, fail: bool) {
+        self.state().syncs_fail = fail;
+    }
+
+    /// The machine goes down and comes back: what was not synced may be there, in part, or not at all, and what was
+    /// open is of no use any more.
+    pub fn cut_power(&self) {
+        self.state().cut_power();
+    }
+
+    /// All files, in order.
+    pub fn paths(&self) -> Vec<PathBuf> {
+        let state = self.state();
+        let directories = state.directories.iter();
+        let files = directories.flat_map(|(path, directory)| {
+            let files = directory
+                .live()
+                .iter()
+                .filter(|(_, node)| **node != Node::Directory);
+            files.map(|(name, _)| path.join(name))
+        });
+        files.collect()
+    }
+
+    /// Another disk with the same files, all of them synced.
+    #[must_use]
+    pub fn copy(&self) -> Self {
+        let copy = Self::new(0);
+        let state = self.state();
+        {
+            let mut copied = copy.state();
+            copied.directories = state
+                .directories
+                .iter()
+                .map(|(path, directory)| (path.clone(), Directory(vec![directory.live().clone()])))
+                .collect();
+            copied.files = state
+                .files
+                .iter()
+                .map(|file| Contents::new(file.live.clone()))
+                .collect();
+        }
+        copy
+    }
+
+    /// Changes the contents of a file behind everybody's back.
+    pub fn alter(&self, path: &Path, change: impl FnOnce(&mut Vec<u8>)) {
+        let mut state = self.state();
+        if let Some(Node::File(file)) = state.node(path)
+            && let Some(contents) = state.files.get_mut(file)
+        {
+            change(&mut contents.live);
+            *contents = Contents::new(std::mem::take(&mut contents.live));
+        }
+    }
+}
+
+impl Directory {
+    fn live(&self) -> &BTreeMap<String, Node> {
+        static NONE: BTreeMap<String, Node> = BTreeMap::new();
+        self.0.last().unwrap_or(&NONE)
+    }
+
+    fn put(&mut self, name: String, node: Node) {
+        self.change(|names| {
+            names.insert(name, node);
+        });
+    }
+
+    fn forget(&mut self, name: &str) {
+        self.change(|names| {
+            names.remove(name);
+        });
+    }
+
+    fn change(&mut self, change: impl FnOnce(&mut BTreeMap<String, Node>)) {
+        let mut names = self.live().clone();
+        change(&mut names);
+        self.0.push(names);
+    }
+}
+
+impl Default for Directory {
+    fn default() -> Self {
+        Self(vec![BTreeMap::new()])
+    }
+}
+
+impl Contents {
+    fn new(live: Vec<u8>) -> Self {
+        Self {
+            synced: live.clone(),
+            changes: Vec::new(),
+            live,
+        }
+    }
+
+    fn change(&mut self, change: Change) {
+        change.apply(&mut self.live);
+        self.changes.push(change);
+    }
+
+    fn sync(&mut self) {
+        *self = Self::new(std::mem::take(&mut self.live));
+    }
+
+    /// Some of the changes, in order, are there; the last of them in part; and now and then one left a hole.
+    fn cut_power(&mut self, dice: &mut fastrand::Rng) {
+        let mut contents = std::mem::take(&mut self.synced);
+        let kept = dice.usize(..=self.changes.len());
+        let hole = dice.bool().then(|| dice.usize(..=2 * self.changes.len()));
+        for (number, change) in self.changes.iter().take(kept).enumerate() {
+            let change = match change {
+                Change::Write(at, bytes) if hole == Some(number) => {
+                    Change::Write(*at, vec![0; bytes.len()].into())
+                }
+                change => change.clone(),
+            };
+            change.apply(&mut contents);
+        }
+        if let Some(Change::Write(at, bytes)) = self.changes.get(kept) {
+            let torn = bytes.slice(..dice.usize(..=bytes.len()));
+            Change::Write(*at, torn).apply(&mut contents);
+        }
+        *self = Self::new(contents);
+    }
+}
+
+impl Change {
+    fn apply(&self, contents: &mut Vec<u8>) {
+        match self {
+            Self::SetLen(len) => contents.resize(*len, 0),
+            Self::Write(at, bytes) => {
+                let end = at + bytes.len();
+                contents.resize(contents.len().max(end), 0);
+                if let Some(place) = contents.get_mut(*at..end) {
+                    place.copy_from_slice(bytes);
+                }
+            }
+        }
+    }
+}
+
+impl State {
+    fn cut_power(&mut self) {
+        self.cuts += 1;
+        self.room = None;
+        self.writes = None;
+        for contents in &mut self.files {
+            contents.cut_power(&mut self.dice);
+        }
+        for directory in self.directories.values_mut() {
+            let names = directory.0.swap_remove(self.dice.usize(..directory.0.len()));
+            directory.0 = vec![names];
+        }
+        // Those above come first: what is in a directory without a name is gone with it.
+        for path in self.directories.keys().cloned().collect::<Vec<_>>() {
+            if !path.as_os_str().is_empty() && self.node(&path) != Some(Node::Directory) {
+                self.directories.remove(&path);
+            }
+        }
+    }
+
+    fn directory(&mut self, path: &Path) -> io::Result<&mut Directory> {
+        self.directories.get_mut(path).ok_or_else(|| not_found(path))
+    }
+
+    /// The directory that a path is in, and its name there.
+    fn place(&mut self, path: &Path) -> io::Result<(&mut Directory, String)> {
+        let name = path.file_name().and_then(|name| name.to_str());
+        let name = name.ok_or_else(|| not_found(path))?.to_owned();
+        let directory = self.directory(path.parent().unwrap_or(Path::new("")))?;
+        Ok((directory, name))
+    }
+
+    fn node(&mut self, path: &Path) -> Option<Node> {
+        let (directory, name) = self.place(path).ok()?;
+        directory.live().get(&name).copied()
+    }
+
+    /// How much of a write gets through, and what is wrong if that is not all of it.
+    fn admit(&mut self, growth: u64, len: usize) -> (usize, Option<io::Error>) {
+        let fails = self.writes == Some(0);
+        self.writes = self.writes.filter(|_| !fails).map(|writes| writes - 1);
+        let full = self.room.is_some_and(|room| room < growth);
+        if fails || full {
+            let kind = if full {
+                io::ErrorKind::StorageFull
+            } else {
+                io::ErrorKind::Other
+            };
+            let room = self.room.unwrap_or(u64::MAX);
+            let fits = len - growth.saturating_sub(room).min(len as u64) as usize;
+            let written = self.dice.usize(..=fits.min(len.saturating_sub(1)));
+            return (written, Some(io::Error::new(kind, "the test's disk")));
+        }
+        (len, None)
+    }
+}
+
+impl Disk for FaultyDisk {
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let mut state = self.state();
+        if state.node(path).is_none() {
+            let file = Node::File(state.files.len());
+            let (directory, name) = state.place(path)?;
+            directory.put(name, file);
+            state.files.push(Contents::default());
+        }
+        drop(state);
+        self.open_existing(path)
+    }
+
+    fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        let mut state = self.state();
+        let Some(Node::File(file)) = state.node(path) else {
+            return Err(not_found(path));
+        };
+        Ok(Arc::new(FaultyFile {
+            disk: self.clone(),
+            file,
+            cuts: state.cuts,
+        }))
+    }
+
+    fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
+        let state = self.state();
+        let names = state.directories.get(directory).map(Directory::live);
+        Ok(names.into_iter().flat_map(BTreeMap::keys).cloned().collect())
+    }
+
+    fn create_dir(&self, directory: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let above: Vec<_> = directory.ancestors().collect();
+        for path in above.into_iter().rev() {
+            if !state.directories.contains_key(path) {
+                let (above, name) = state.place(path)?;
+                above.put(name, Node::Directory);
+                state.directories.insert(path.to_owned(), Directory::default());
+            }
+        }
+        Ok(())
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        let node = state.node(from).ok_or_else(|| not_found(from))?;
+        let (directory, old) = state.place(from)?;
+        if from.parent() == to.parent() {
+            // At once, as a file system does it.
+            let new = to
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default()
+                .to_owned();
+            directory.change(|names| {
+                names.remove(&old);
+                names.insert(new, node);
+            });
+            return Ok(());
+        }
+        directory.forget(&old);
+        let (directory, new) = state.place(to)?;
+        directory.put(new, node);
+        Ok(())
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        state.node(path).ok_or_else(|| not_found(path))?;
+        let (directory, name) = state.place(path)?;
+        directory.forget(&name);
+        Ok(())
+    }
+
+    fn remove_dir(&self, directory: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if state.node(directory).is_some() {
+            let (above, name) = state.place(directory)?;
+            above.forget(&name);
+            state.directories.retain(|path, _| !path.starts_with(directory));
+        }
+        Ok(())
+    }
+
+    fn sync_dir(&self, directory: &Path) -> io::Result<()> {
+        let mut state = self.state();
+        if state.syncs_fail {
+            return Err(io::Error::other("the test's disk"));
+        }
+        let directory = state.directory(directory)?;
+        directory.0 = vec![directory.live().clone()];
+        Ok(())
+    }
+
+    fn real_path(&self, _path: &Path) -> Option<PathBuf> {
+        None
+    }
+}
+
+#[derive(Debug)]
+struct FaultyFile {
+    disk: FaultyDisk,
+    file: usize,
+    cuts: usize,
+}
+
+impl FaultyFile {
+    fn with<T>(&self, act: impl FnOnce(&mut State, &mut Contents) -> io::Result<T>) -> io::Result<T> {
+        let mut state = self.disk.state();
+        if state.cuts != self.cuts {
+            return Err(io::Error::other("opened before the power cut"));
+        }
+        let contents = state.files.get_mut(self.file).map(std::mem::take);
+        let mut contents = contents.unwrap_or_default();
+        let done = act(&mut state, &mut contents);
+        if let Some(place) = state.files.get_mut(self.file) {
+            *place = contents;
+        }
+        done
+    }
+}
+
+impl File for FaultyFile {
+    fn len(&self) -> io::Result<u64> {
+        self.with(|_, contents| Ok(contents.live.len() as u64))
+    }
+
+    fn read_at(&self, at: u64, len: usize) -> io::Result<Bytes> {
+        self.with(|_, contents| {
+            let from = contents.live.len().min(at as usize);
+            let to = contents.live.len().min(from.saturating_add(len));
+            Ok(Bytes::copy_from_slice(
+                contents.live.get(from..to).unwrap_or_default(),
+            ))
+        })
+    }
+
+    fn write_at(&self, at: u64, bytes: Bytes) -> io::Result<()> {
+        self.with(|state, contents| {
+            let before = contents.live.len() as u64;
+            let growth = (at + bytes.len() as u64).saturating_sub(before);
+            let (written, error) = state.admit(growth, bytes.len());
+            contents.change(Change::Write(at as usize, bytes.slice(..written)));
+            let grown = (contents.live.len() as u64).saturating_sub(before);
+            state.room = state.room.map(|room| room.saturating_sub(grown));
+            error.map_or(Ok(()), Err)
+        })
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.with(|state, contents| {
+            let freed = (contents.live.len() as u64).saturating_sub(len);
+            state.room = state.room.map(|room| room.saturating_add(freed));
+            contents.change(Change::SetLen(len as usize));
+            Ok(())
+        })
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        self.with(|state, contents| {
+            if state.syncs_fail {
+                return Err(io::Error::other("the test's disk"));
+            }
+            contents.sync();
+            Ok(())
+        })
+    }
+}
