@@ -3,7 +3,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`disk`] | all access to files |
-//! | `log` | the log of a bucket: segments, indexes, recovery, idempotent writers |
+//! | [`log`] | the log of a bucket: segments, indexes, recovery, idempotent writers |
 //! | `kv` | the state of a bucket of a primary-key table: an index over its changelog |
 //! | [`catalog`] | databases, tables, schemas, partitions, rights; and what may be created |
 //! | [`clock`] | the time |
@@ -18,6 +18,6 @@ pub mod serve;
 
 mod error;
 mod kv;
-mod log;
+pub mod log;
 
 pub use error::{Failure, OpenError};

@@ -1,0 +1,173 @@
+use std::io;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use fluss_core::record::log::{Append, Generation, LogError, Received};
+use fluss_rpc::code::ErrorCode;
+
+use super::segment::Segment;
+use super::{BucketLog, Span, storage};
+use crate::disk::File;
+use crate::error::Failure;
+
+/// Where the magic number of a batch is.
+const MAGIC_AT: usize = 12;
+
+/// How often writers are forgotten: every 10 minutes (`behaviour.md` §2.2).
+const WRITERS_EXPIRE_EVERY_MS: i64 = 10 * 60 * 1000;
+
+/// What became of an append.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Appended {
+    /// It is stored.
+    Stored(Span),
+    /// One of its batches was stored already, here, so that nothing was appended.
+    Duplicate(Span),
+    /// There was no whole batch in it.
+    Nothing,
+}
+
+impl BucketLog {
+    /// Appends batches as a writer has sent them, all or none: they get the next offsets and their commit timestamp,
+    /// the time or that of the batch before if it is later (`behaviour.md` §2.1). Nothing of it is durable before a
+    /// [`Sync`](super::Sync).
+    ///
+    /// The bytes are changed in place and kept if nothing else refers to them, or else copied.
+    ///
+    /// # Errors
+    ///
+    /// - `UNKNOWN_SERVER_ERROR`: a magic number that is not known
+    /// - `CORRUPT_RECORD`: a batch does not match its checksum or is malformed, or the last is cut short
+    /// - `OUT_OF_ORDER_SEQUENCE`: a batch is not its writer's next
+    /// - `LOG_STORAGE_EXCEPTION`: they cannot be written
+    ///
+    /// The log is as it was then, and goes on, unless a sync has failed ([`Sync::run`](super::Sync::run)).
+    pub fn append(&mut self, batches: Bytes, now_ms: i64) -> Result<Appended, Failure> {
+        self.check_usable()?;
+        let Some(received) = receive(batches)? else {
+            return Ok(Appended::Nothing);
+        };
+        if let Some(stored) = self.writers.check_all(received.headers(), now_ms)? {
+            return Ok(Appended::Duplicate(stored));
+        }
+        let base_offset = self.end_offset();
+        let placed = received.place(&Append {
+            next_offset: base_offset,
+            commit_timestamp: self.max_timestamp().map_or(now_ms, |newest| newest.max(now_ms)),
+            leader_epoch: None,
+        });
+        self.write(placed.bytes)?;
+        for header in &placed.headers {
+            self.active.note(header);
+            self.writers.note(header);
+        }
+        self.expire_writers(now_ms);
+        Ok(Appended::Stored(Span {
+            base_offset,
+            next_offset: placed.next_offset,
+        }))
+    }
+
+    fn check_usable(&mut self) -> Result<(), Failure> {
+        if self.durable.has_failed() {
+            return Err(storage(&self.directory, &io::Error::other("a sync has failed")));
+        }
+        Ok(())
+    }
+
+    /// Writes behind the last batch.
+    fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+        let len = bytes.len() as u64;
+        let full = self.active.size.saturating_add(len) > self.options.segment_bytes;
+        if full && !self.active.is_empty() {
+            self.roll().map_err(|error| storage(&self.directory, &error))?;
+        }
+        let written = self.remove_remains().and_then(|()| {
+            let file = self.open_active()?;
+            self.has_remains = true;
+            file.write_at(self.active.size, bytes)
+        });
+        if let Err(error) = written {
+            let path = self.active.path(&self.directory);
+            // If even this fails it is tried again before the next write.
+            if let Err(error) = self.remove_remains() {
+                tracing::warn!(path = %path.display(), %error, "a failed write was not cut off");
+            }
+            return Err(storage(&path, &error));
+        }
+        self.has_remains = false;
+        self.since_checkpoint += len;
+        Ok(())
+    }
+
+    /// Cuts off what a failed write has left: parts of it could look like batches.
+    fn remove_remains(&mut self) -> io::Result<()> {
+        if self.has_remains {
+            self.open_active()?.set_len(self.active.size)?;
+            self.has_remains = false;
+        }
+        Ok(())
+    }
+
+    /// The file of the active segment, created if need be.
+    fn open_active(&mut self) -> io::Result<Arc<dyn File>> {
+        if let Some(file) = &self.file {
+            return Ok(Arc::clone(file));
+        }
+        if self.active.is_empty() {
+            self.disk.create_dir(&self.directory)?;
+        }
+        let file = self.disk.open(&self.active.path(&self.directory))?;
+        self.file = Some(Arc::clone(&file));
+        Ok(file)
+    }
+
+    /// Begins a new segment.
+    pub(super) fn roll(&mut self) -> io::Result<()> {
+        self.remove_remains()?;
+        let next = Segment::new(self.active.end, self.active.max_timestamp);
+        let file = self.disk.open(&next.path(&self.directory))?;
+        if !self.disk.is_memory() {
+            self.active.write_index(&*self.disk, &self.directory);
+        }
+        self.sealed.push(std::mem::replace(&mut self.active, next));
+        self.file = Some(file);
+        Ok(())
+    }
+
+    fn expire_writers(&mut self, now_ms: i64) {
+        if now_ms.saturating_sub(self.writers_expired_ms) >= WRITERS_EXPIRE_EVERY_MS {
+            self.writers.expire(now_ms);
+            self.writers_expired_ms = now_ms;
+        }
+    }
+}
+
+/// Checks what a writer has sent; nothing if there is no whole batch in it.
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "only bytes that nobody else has are changed in place"
+)]
+fn receive(batches: Bytes) -> Result<Option<Received>, Failure> {
+    match Received::check(batches.clone(), Generation::V0_9) {
+        Ok(received) if received.headers().is_empty() => Ok(None),
+        Ok(received) => Ok(Some(received)),
+        Err(LogError::Torn { at: 0, .. }) => Ok(None),
+        Err(error) => Err(refusal(&batches, &error)),
+    }
+}
+
+fn refusal(batches: &Bytes, error: &LogError) -> Failure {
+    let magic = batches.get(error.good_bytes() + MAGIC_AT).copied();
+    match (error, magic) {
+        (LogError::Malformed { .. }, Some(magic)) if !Generation::V0_9.knows(magic) => Failure::new(
+            ErrorCode::UNKNOWN_SERVER_ERROR,
+            format!("a batch with magic {magic}"),
+        ),
+        (LogError::Malformed { source, .. }, _) => {
+            Failure::new(ErrorCode::CORRUPT_RECORD, format!("{error}: {source}"))
+        }
+        _ => Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()),
+    }
+}

@@ -1,0 +1,306 @@
+//! What is known of a log after a start: from its checkpoint and its indexes, and by reading what is behind.
+//!
+//! A crash of the process leaves the last batches of the last segment cut short, or nothing amiss. After a power cut
+//! anything that was not synced may be missing: then the log ends where the first batch is missing. Everything else
+//! is damage.
+
+use std::io;
+use std::path::Path;
+
+use bytes::Bytes;
+
+use fluss_core::DecodeError;
+use fluss_core::id::Offset;
+use fluss_core::record::log::{Generation, LogBatches};
+
+use super::checkpoint::{self, Checkpoint};
+use super::index::Entry;
+use super::segment::{self, Segment, index_path, log_path};
+use super::walk::{Obstacle, Walk};
+use super::writers::Writers;
+use super::{Damage, LogOptions};
+use crate::disk::Disk;
+
+/// Where the magic number of a batch is, and the least that a batch has.
+const MAGIC_AT: usize = 12;
+const SMALLEST_BATCH: usize = 48;
+/// A batch further on than this is none: so wrong candidates are told without their checksum.
+const FARTHEST: Offset = 1 << 40;
+
+/// A log as it was found.
+pub(super) struct Recovered {
+    /// All segments in order; none if nothing was written yet.
+    pub(super) segments: Vec<Segment>,
+    pub(super) writers: Writers,
+    /// The offset of the checkpoint.
+    pub(super) checkpoint: Option<Offset>,
+    pub(super) damage: Vec<Damage>,
+}
+
+pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -> io::Result<Recovered> {
+    let names = disk.list(directory)?;
+    checkpoint::remove_unfinished(disk, directory, &names)?;
+    let writers = Writers::new(options.writer_expiration);
+    let bases = segment::bases(&names);
+    let newest_first = checkpoint::offsets(&names).into_iter().rev();
+    let mut usable = newest_first.filter_map(|offset| Checkpoint::read(disk, directory, offset, &writers));
+    let checkpoint = usable.next();
+    let mut recovery = Recovery {
+        disk,
+        directory,
+        after_power_cut: options.after_power_cut,
+        found: Recovered {
+            segments: Vec::new(),
+            writers,
+            checkpoint: checkpoint.as_ref().map(Checkpoint::offset),
+            damage: Vec::new(),
+        },
+    };
+    recovery.segments(&bases, checkpoint)?;
+    Ok(recovery.found)
+}
+
+struct Recovery<'a> {
+    disk: &'a dyn Disk,
+    directory: &'a Path,
+    after_power_cut: bool,
+    found: Recovered,
+}
+
+/// Whether there can be more behind a segment.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Tail {
+    GoesOn,
+    WasCut,
+}
+
+impl Recovery<'_> {
+    fn segments(&mut self, bases: &[Offset], checkpoint: Option<Checkpoint>) -> io::Result<()> {
+        let Some(Checkpoint { segment, writers }) = checkpoint else {
+            return self.tail(bases);
+        };
+        let (before, rest) = bases.split_at(bases.partition_point(|base| *base < segment.base));
+        let ends = before.iter().copied().skip(1).chain([segment.base]);
+        for (base, end) in before.iter().copied().zip(ends) {
+            let sealed = self.sealed(base, end)?;
+            self.found.segments.push(sealed);
+        }
+        self.found.writers = writers;
+        self.resume(segment, rest)
+    }
+
+    /// A segment before the checkpoint: what its index says, if that is good.
+    fn sealed(&mut self, base: Offset, end: Offset) -> io::Result<Segment> {
+        let known = Segment::read_index(self.disk, self.directory, base);
+        if let Some(known) = known.filter(|known| known.end == end) {
+            return Ok(known);
+        }
+        let mut segment = Segment::new(base, self.max_timestamp());
+        // The checkpoint has the writers as they were after these batches.
+        let writers = self.found.writers.clone();
+        self.read_durable(&mut segment)?;
+        self.found.writers = writers;
+        self.close_gap(&mut segment, end);
+        segment.write_index(self.disk, self.directory);
+        Ok(segment)
+    }
+
+    /// The segment of the checkpoint, and what was written behind it.
+    fn resume(&mut self, mut segment: Segment, rest: &[Offset]) -> io::Result<()> {
+        let there = rest.first() == Some(&segment.base);
+        let behind = rest.get(usize::from(there)..).unwrap_or_default();
+        if !there && (segment.is_empty() || behind.first() == Some(&segment.end)) {
+            // It has expired; or there has never been one.
+            if behind.is_empty() {
+                self.found.segments.push(segment);
+            }
+            return self.tail(behind);
+        }
+        let len = if there { self.len(segment.base)? } else { 0 };
+        if len < segment.size {
+            let lost = DecodeError::truncated("log", segment.size as usize, len as usize);
+            self.damage(&segment, len, lost);
+            let next = Segment::new(segment.end, segment.max_timestamp);
+            self.found.segments.push(segment);
+            if behind.is_empty() {
+                self.found.segments.push(next);
+            }
+            return self.tail(behind);
+        }
+        let tail = self.read(&mut segment, behind.is_empty())?;
+        self.push(segment, tail, behind)
+    }
+
+    /// The segments that have to be read.
+    fn tail(&mut self, bases: &[Offset]) -> io::Result<()> {
+        let Some((base, behind)) = bases.split_first() else {
+            return Ok(());
+        };
+        let mut segment = Segment::new(*base, self.max_timestamp());
+        let tail = self.read(&mut segment, behind.is_empty())?;
+        self.push(segment, tail, behind)
+    }
+
+    /// Takes a segment that was read, and goes on with those behind it if they belong to it.
+    fn push(&mut self, mut segment: Segment, tail: Tail, behind: &[Offset]) -> io::Result<()> {
+        let follows = behind.first().is_none_or(|next| *next == segment.end);
+        if tail == Tail::WasCut || !follows && self.after_power_cut {
+            self.found.segments.push(segment);
+            return self.drop_segments(behind);
+        }
+        if let Some(next) = behind.first() {
+            self.close_gap(&mut segment, *next);
+            segment.write_index(self.disk, self.directory);
+        }
+        self.found.segments.push(segment);
+        self.tail(behind)
+    }
+
+    /// Reads a segment on from its end. What is not right is cut off if it can be the end of the log, or else damage.
+    fn read(&mut self, segment: &mut Segment, is_last: bool) -> io::Result<Tail> {
+        while let Some(source) = self.scan(segment)? {
+            let behind = if self.after_power_cut {
+                None
+            } else {
+                self.batch_behind(segment)?
+            };
+            if self.after_power_cut || is_last && behind.is_none() {
+                return self.cut(segment, &source);
+            }
+            self.skip(segment, source, behind)?;
+        }
+        Ok(Tail::GoesOn)
+    }
+
+    /// Reads a segment that was durable.
+    fn read_durable(&mut self, segment: &mut Segment) -> io::Result<()> {
+        while let Some(source) = self.scan(segment)? {
+            let behind = self.batch_behind(segment)?;
+            self.skip(segment, source, behind)?;
+        }
+        Ok(())
+    }
+
+    /// Reads on until there is an end, or something that is not right.
+    fn scan(&mut self, segment: &mut Segment) -> io::Result<Option<DecodeError>> {
+        let file = self.disk.open_existing(&segment.path(self.directory))?;
+        let from = Entry {
+            offset: segment.end,
+            position: segment.size,
+            timestamp: segment.max_timestamp.unwrap_or(i64::MIN),
+        };
+        let len = file.len()?;
+        let mut walk = Walk::new(file, from, len, true);
+        loop {
+            match walk.next() {
+                Ok(Some(batch)) => {
+                    segment.note(batch.header());
+                    self.found.writers.note(batch.header());
+                }
+                Ok(None) => return Ok(None),
+                Err(Obstacle::Bad(source)) => return Ok(Some(source)),
+                Err(Obstacle::Io(error)) => return Err(error),
+            }
+        }
+    }
+
+    /// The next good batch behind one that is not.
+    fn batch_behind(&self, segment: &Segment) -> io::Result<Option<Entry>> {
+        let file = self.disk.open_existing(&segment.path(self.directory))?;
+        let len = usize::try_from(file.len()? - segment.size).unwrap_or(usize::MAX);
+        let bytes = file.read_at(segment.size, len)?;
+        let found = (1..bytes.len()).find_map(|at| batch_at(&bytes, at, segment.end));
+        Ok(found.map(|found| Entry {
+            position: segment.size + found.position,
+            ..found
+        }))
+    }
+
+    /// Goes on behind a damaged place, with the next good batch or at the end of the file.
+    fn skip(&mut self, segment: &mut Segment, source: DecodeError, behind: Option<Entry>) -> io::Result<()> {
+        self.damage(segment, segment.size, source);
+        if segment.is_empty() {
+            segment.index.note_after_damage(Entry {
+                offset: segment.base,
+                position: 0,
+                timestamp: segment.max_timestamp.unwrap_or(i64::MIN),
+            });
+        }
+        if let Some(entry) = behind {
+            segment.index.note_after_damage(entry);
+            segment.size = entry.position;
+            segment.end = entry.offset;
+        } else {
+            segment.size = self.len(segment.base)?;
+        }
+        Ok(())
+    }
+
+    /// Ends the log with the last good batch of a segment.
+    fn cut(&self, segment: &Segment, source: &DecodeError) -> io::Result<Tail> {
+        let path = segment.path(self.directory);
+        let at = segment.size;
+        tracing::warn!(path = %path.display(), at, error = %source, "a torn end was cut off");
+        self.disk.open_existing(&path)?.set_len(at)?;
+        Ok(Tail::WasCut)
+    }
+
+    fn drop_segments(&self, bases: &[Offset]) -> io::Result<()> {
+        for base in bases {
+            let path = log_path(self.directory, *base);
+            tracing::warn!(path = %path.display(), "a segment behind a torn one was removed");
+            self.disk.remove(&path)?;
+            remove_if_there(self.disk, &index_path(self.directory, *base))?;
+        }
+        Ok(())
+    }
+
+    /// Lets a segment reach to the next one. Who reads what is missing between them finds nothing.
+    fn close_gap(&mut self, segment: &mut Segment, next: Offset) {
+        if segment.end != next {
+            let reason = format!("ends at offset {}, the next one begins at {next}", segment.end);
+            self.damage(segment, segment.size, DecodeError::new("log", reason));
+            segment.end = next;
+        }
+    }
+
+    fn damage(&mut self, segment: &Segment, at: u64, source: DecodeError) {
+        let path = segment.path(self.directory);
+        tracing::error!(path = %path.display(), at, error = %source, "a log is damaged");
+        self.found.damage.push(Damage { path, at, source });
+    }
+
+    fn len(&self, base: Offset) -> io::Result<u64> {
+        self.disk.open_existing(&log_path(self.directory, base))?.len()
+    }
+
+    fn max_timestamp(&self) -> Option<i64> {
+        self.found.segments.last()?.max_timestamp
+    }
+}
+
+/// The batch that begins at a place, if one does that can come behind an offset.
+fn batch_at(bytes: &Bytes, at: usize, end: Offset) -> Option<Entry> {
+    let head = bytes.get(at..at + SMALLEST_BATCH)?;
+    let offset = i64::from_le_bytes(*head.first_chunk()?);
+    let plausible = (end..end.saturating_add(FARTHEST)).contains(&offset);
+    if !plausible || !Generation::V0_9.knows(*head.get(MAGIC_AT)?) {
+        return None;
+    }
+    let batch = LogBatches::new(bytes.slice(at..), Generation::V0_9)
+        .next()?
+        .ok()?;
+    batch.verify_checksum().ok()?;
+    Some(Entry {
+        offset,
+        position: at as u64,
+        timestamp: batch.commit_timestamp(),
+    })
+}
+
+pub(super) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -1,0 +1,111 @@
+//! What a log makes durable, and what it lets go.
+
+use std::io;
+use std::sync::Arc;
+
+use fluss_core::id::Offset;
+
+use super::checkpoint::Checkpoint;
+use super::recovery::remove_if_there;
+use super::segment::index_path;
+use super::sync::Sync;
+use super::{BucketLog, storage};
+use crate::error::Failure;
+
+/// So many bytes are read at the next start without a checkpoint, at most.
+const CHECKPOINT_EVERY: u64 = 16 * 1024 * 1024;
+
+impl BucketLog {
+    /// Begins to make durable what has been appended so far; nothing if all of it is. Syncs may overlap.
+    pub fn begin_sync(&mut self) -> Option<Sync> {
+        let checkpoint = self.is_checkpoint_due();
+        (self.synced_offset() < self.end_offset() || checkpoint).then(|| self.sync(checkpoint))
+    }
+
+    /// Whether so much was appended since the last checkpoint that a [`Self::begin_sync`] is worth while even if nothing
+    /// has to be durable: for a quick start after a crash.
+    pub fn is_checkpoint_due(&self) -> bool {
+        !self.disk.is_memory() && self.since_checkpoint >= CHECKPOINT_EVERY
+    }
+
+    /// Makes everything durable, and writes a checkpoint, so that the next start reads next to nothing.
+    ///
+    /// # Errors
+    ///
+    /// `LOG_STORAGE_EXCEPTION`.
+    pub fn close(mut self) -> Result<(), Failure> {
+        if self.disk.is_memory() || self.durable.checkpoint() == self.end_offset() {
+            return Ok(());
+        }
+        self.sync(true).run().map(drop)
+    }
+
+    /// Removes the oldest segments, those whose newest batch is from before a time, in milliseconds since the epoch, and
+    /// that end at `keep_from` or before. Readers that have a [`Slice`](super::Slice) of one can still load it. Returns
+    /// the number of segments.
+    ///
+    /// # Errors
+    ///
+    /// `LOG_STORAGE_EXCEPTION`. Some may have been removed then.
+    pub fn expire(&mut self, older_than_ms: i64, keep_from: Offset) -> Result<usize, Failure> {
+        let expired = |segment: &super::Segment| {
+            segment.max_timestamp < Some(older_than_ms) && segment.end <= keep_from && !segment.is_empty()
+        };
+        let count = self.segments().take_while(|segment| expired(segment)).count();
+        if count == 0 {
+            return Ok(0);
+        }
+        let end = self.segments().nth(count - 1).map_or(0, |segment| segment.end);
+        if count > self.sealed.len() {
+            self.roll().map_err(|error| storage(&self.directory, &error))?;
+        }
+        self.ensure_checkpoint(end)?;
+        self.drop_oldest(count)
+            .map_err(|error| storage(&self.directory, &error))?;
+        Ok(count)
+    }
+
+    /// Sees to it that the next start needs nothing before `end`: neither batches nor, out of them, writers.
+    fn ensure_checkpoint(&mut self, end: Offset) -> Result<(), Failure> {
+        if self.disk.is_memory() || self.durable.checkpoint() >= end {
+            return Ok(());
+        }
+        self.sync(true).run()?;
+        if self.durable.checkpoint() < end {
+            let error = io::Error::other("a checkpoint could not be written");
+            return Err(storage(&self.directory, &error));
+        }
+        Ok(())
+    }
+
+    fn drop_oldest(&mut self, count: usize) -> io::Result<()> {
+        for _ in 0..count {
+            let Some(oldest) = self.sealed.first() else { break };
+            self.disk.remove(&oldest.path(&self.directory))?;
+            remove_if_there(&*self.disk, &index_path(&self.directory, oldest.base))?;
+            self.sealed.remove(0);
+        }
+        self.disk.sync_dir(&self.directory)
+    }
+
+    fn sync(&mut self, checkpoint: bool) -> Sync {
+        let synced = self.durable.synced();
+        let unsynced = || self.segments().filter(|segment| segment.end > synced);
+        let is_open = |base: Offset| self.file.is_some() && base == self.active.base;
+        let closed = unsynced().filter(|segment| !is_open(segment.base));
+        let sync = Sync {
+            disk: Arc::clone(&self.disk),
+            directory: Arc::clone(&self.directory),
+            segments: closed.map(|segment| segment.path(&self.directory)).collect(),
+            active: self.file.clone(),
+            names: unsynced().any(|segment| segment.base >= synced),
+            end_offset: self.end_offset(),
+            checkpoint: checkpoint.then(|| Checkpoint::encode(&self.active, &self.writers)),
+            durable: Arc::clone(&self.durable),
+        };
+        if checkpoint {
+            self.since_checkpoint = 0;
+        }
+        sync
+    }
+}

@@ -1,0 +1,109 @@
+use fluss_rpc::code::ErrorCode;
+
+use super::*;
+
+#[test]
+fn batches_are_read_as_they_were_appended() {
+    let mut log = open_memory();
+    assert_eq!(log.append(batch(3, 10, None), 100).unwrap(), stored(0, 3));
+    assert_eq!(log.append(batch(2, 10, None), 90).unwrap(), stored(3, 5));
+    let read = read_all(&log, 0).unwrap();
+    let places: Vec<_> = read
+        .iter()
+        .map(|batch| (batch.base_offset(), batch.commit_timestamp()))
+        .collect();
+    assert_eq!(places, [(0, 100), (3, 100)], "time does not go back");
+}
+
+#[test]
+fn a_read_begins_with_the_batch_that_contains_the_offset() {
+    let mut log = open_memory();
+    for _ in 0..10 {
+        log.append(batch(3, 10, None), 0).unwrap();
+    }
+    let read = read_all(&log, 13).unwrap();
+    assert_eq!(read.first().unwrap().base_offset(), 12);
+    assert_eq!(read.len(), 6);
+}
+
+#[test]
+fn an_offset_outside_of_the_log_is_refused() {
+    let mut log = open_memory();
+    log.append(batch(3, 10, None), 0).unwrap();
+    for offset in [-2, -1, 4] {
+        let failure = log.read(offset, limits(&log, 10)).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::LOG_OFFSET_OUT_OF_RANGE);
+    }
+    assert!(log.read(3, limits(&log, 10)).unwrap().is_empty());
+}
+
+#[test]
+fn a_duplicate_is_told_where_it_is() {
+    let mut log = open_memory();
+    for sequence in 0..6 {
+        log.append(batch(2, 1, stamp(7, sequence)), 0).unwrap();
+    }
+    let span = Span {
+        base_offset: 2,
+        next_offset: 4,
+    };
+    assert_eq!(
+        log.append(batch(2, 1, stamp(7, 1)), 0).unwrap(),
+        Appended::Duplicate(span)
+    );
+    let known = log.check_writer(Some(WriterId(7)), Some(BatchSequence(1)), 0);
+    assert_eq!(known.unwrap(), Some(span));
+    for wrong in [0, 7, 8] {
+        let failure = log.append(batch(2, 1, stamp(7, wrong)), 0).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::OUT_OF_ORDER_SEQUENCE, "sequence {wrong}");
+    }
+    assert_eq!(log.end_offset(), 12);
+}
+
+#[test]
+fn what_is_no_batch_is_nothing_or_refused() {
+    let mut log = open_memory();
+    let good = batch(2, 1, None);
+    for cut in [0, 5, 30, good.len() - 1] {
+        assert_eq!(log.append(good.slice(..cut), 0).unwrap(), Appended::Nothing);
+    }
+    let code_with = |at: usize, log: &mut BucketLog| {
+        let mut bad = good.to_vec();
+        bad[at] ^= 0x40;
+        log.append(bad.into(), 0).unwrap_err().code
+    };
+    assert_eq!(code_with(12, &mut log), ErrorCode::UNKNOWN_SERVER_ERROR);
+    assert_eq!(code_with(50, &mut log), ErrorCode::CORRUPT_RECORD);
+    assert_eq!(log.end_offset(), 0);
+}
+
+#[test]
+fn a_closed_log_is_the_same_when_it_is_opened_again() {
+    let disk = FaultyDisk::new(1);
+    let mut log = open(&disk);
+    for sequence in 0..50 {
+        log.append(batch(3, 50, stamp(1, sequence)), i64::from(sequence))
+            .unwrap();
+    }
+    let before = read_all(&log, 0).unwrap();
+    log.close().unwrap();
+    let mut log = open(&disk);
+    assert_eq!(
+        (log.start_offset(), log.end_offset(), log.max_timestamp()),
+        (0, 150, Some(49))
+    );
+    assert_eq!(log.synced_offset(), 150);
+    let same = |a: &LogBatch, b: &LogBatch| a.bytes() == b.bytes();
+    let after = read_all(&log, 0).unwrap();
+    assert!(before.iter().zip(&after).all(|(a, b)| same(a, b)) && before.len() == after.len());
+    let replayed: Vec<_> = log.batches(70).collect::<Result<_, _>>().unwrap();
+    assert!(before.iter().skip(23).zip(&replayed).all(|(a, b)| same(a, b)) && replayed.len() == 27);
+    assert!(matches!(
+        log.append(batch(3, 50, stamp(1, 49)), 0).unwrap(),
+        Appended::Duplicate(_)
+    ));
+    assert_eq!(
+        log.append(batch(3, 50, stamp(1, 50)), 0).unwrap(),
+        stored(150, 153)
+    );
+}
