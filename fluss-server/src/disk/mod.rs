@@ -76,3 +76,11 @@ pub trait File: fmt::Debug + Send + Sync {
     /// Makes the contents durable.
     fn sync(&self) -> io::Result<()>;
 }
+
+/// Removes a file; one that is not there is fine.
+pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+    match disk.remove(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
+    }
+}

@@ -69,7 +69,7 @@ impl BucketLog {
         }))
     }
 
-    fn check_usable(&mut self) -> Result<(), Failure> {
+    fn check_usable(&self) -> Result<(), Failure> {
         if self.durable.has_failed() {
             return Err(storage(&self.directory, &io::Error::other("a sync has failed")));
         }
@@ -83,8 +83,7 @@ impl BucketLog {
         if full && !self.active.is_empty() {
             self.roll().map_err(|error| storage(&self.directory, &error))?;
         }
-        let written = self.remove_remains().and_then(|()| {
-            let file = self.open_active()?;
+        let written = self.open_active().and_then(|file| {
             self.has_remains = true;
             file.write_at(self.active.size, bytes)
         });
@@ -103,36 +102,34 @@ impl BucketLog {
 
     /// Cuts off what a failed write has left: parts of it could look like batches.
     fn remove_remains(&mut self) -> io::Result<()> {
-        if self.has_remains {
-            self.open_active()?.set_len(self.active.size)?;
+        if let Some(file) = self.file.as_ref().filter(|_| self.has_remains) {
+            file.set_len(self.active.size)?;
             self.has_remains = false;
         }
         Ok(())
     }
 
-    /// The file of the active segment, created if need be.
-    fn open_active(&mut self) -> io::Result<Arc<dyn File>> {
-        if let Some(file) = &self.file {
-            return Ok(Arc::clone(file));
-        }
-        if self.active.is_empty() {
+    /// The file of the active segment, created if need be, with nothing behind the last batch.
+    pub(super) fn open_active(&mut self) -> io::Result<Arc<dyn File>> {
+        if self.file.is_none() {
             self.disk.create_dir(&self.directory)?;
+            let file = self.disk.open(&self.active.path(&self.directory))?;
+            self.has_remains = file.len()? > self.active.size;
+            self.file = Some(file);
         }
-        let file = self.disk.open(&self.active.path(&self.directory))?;
-        self.file = Some(Arc::clone(&file));
-        Ok(file)
+        self.remove_remains()?;
+        self.file.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
     }
 
     /// Begins a new segment.
     pub(super) fn roll(&mut self) -> io::Result<()> {
         self.remove_remains()?;
-        let next = Segment::new(self.active.end, self.active.max_timestamp);
-        let file = self.disk.open(&next.path(&self.directory))?;
         if !self.disk.is_memory() {
             self.active.write_index(&*self.disk, &self.directory);
         }
+        let next = Segment::new(self.active.end, self.active.max_timestamp);
         self.sealed.push(std::mem::replace(&mut self.active, next));
-        self.file = Some(file);
+        self.file = None;
         Ok(())
     }
 

@@ -10,7 +10,7 @@ use fluss_core::id::Offset;
 use super::envelope::{self, Kind};
 use super::segment::{Segment, named, offsets_named};
 use super::writers::Writers;
-use crate::disk::Disk;
+use crate::disk::{Disk, remove_if_there};
 
 const CHECKPOINT: &str = "checkpoint";
 /// The name of a checkpoint until it is whole.
@@ -65,14 +65,14 @@ pub(super) fn write(disk: &dyn Disk, directory: &Path, offset: Offset, contents:
     let written = write_file(disk, &unfinished, contents)
         .and_then(|()| disk.rename(&unfinished, &named(directory, offset, CHECKPOINT)))
         .and_then(|()| disk.sync_dir(directory));
-    if let Err(error) = written {
-        // It may not have come as far as having this name.
-        let _ = disk.remove(&unfinished);
-        return Err(error);
+    if written.is_err() {
+        remove_if_there(disk, &unfinished)?;
+        return written;
     }
     let there = offsets(&disk.list(directory)?);
     for old in there.iter().rev().skip(KEPT) {
-        disk.remove(&named(directory, *old, CHECKPOINT))?;
+        // Another sync may do the same.
+        remove_if_there(disk, &named(directory, *old, CHECKPOINT))?;
     }
     Ok(())
 }

@@ -3,10 +3,10 @@ use bytes::{Buf, BufMut, Bytes};
 use fluss_core::id::Offset;
 
 /// How many bytes of a segment share one entry: a read begins at an entry, and skips the batches before its own. An
-/// entry has 24 bytes, so that the index of 100 GB is kept in 75 MB.
+/// entry takes 32 bytes, so that the index of 100 GB is kept in 100 MB.
 const STRIDE: u64 = 32 * 1024;
 
-const ENTRY_BYTES: usize = 24;
+const ENTRY_BYTES: usize = 28;
 
 /// A batch and where it is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -17,6 +17,44 @@ pub(super) struct Entry {
     pub(super) position: u64,
     /// Its commit timestamp.
     pub(super) timestamp: i64,
+    /// The checksum of the commit timestamps before it.
+    pub(super) times: Times,
+}
+
+/// A checksum of the commit timestamps of a segment up to some place: those of the batches do not cover them.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub(super) struct Times(u32);
+
+impl Entry {
+    pub(super) const fn mark(&self) -> Mark {
+        Mark {
+            position: self.position,
+            times: self.times,
+        }
+    }
+}
+
+impl Times {
+    /// That of one batch more.
+    #[must_use]
+    pub(super) fn and(self, timestamp: i64) -> Self {
+        Self(crc32c::crc32c_append(self.0, &timestamp.to_le_bytes()))
+    }
+
+    pub(super) fn encode(self, out: &mut impl BufMut) {
+        out.put_u32(self.0);
+    }
+
+    pub(super) fn decode(bytes: &mut Bytes) -> Option<Self> {
+        bytes.try_get_u32().ok().map(Self)
+    }
+}
+
+/// A place in a segment, and the checksum of the commit timestamps before it.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) struct Mark {
+    pub(super) position: u64,
+    pub(super) times: Times,
 }
 
 /// The places of some of the batches of a segment, of the first in any case: by offset, and, as commit timestamps do
@@ -47,10 +85,17 @@ impl Index {
         self.0.get(behind.checked_sub(1)?).copied()
     }
 
-    /// Where the batch that contains an offset has ended for certain, if that is before the end of the segment.
-    pub(super) fn behind(&self, offset: Offset) -> Option<u64> {
+    /// The marks behind the one to begin with for an offset, up to a number of bytes behind the first of them, which is
+    /// where the batch that contains the offset has ended for certain. `end` is the mark at the end of the segment.
+    pub(super) fn marks_behind(&self, offset: Offset, bytes: u64, end: Mark) -> Vec<Mark> {
         let behind = self.0.partition_point(|entry| entry.offset <= offset);
-        self.0.get(behind).map(|entry| entry.position)
+        let entries = self.0.get(behind..).unwrap_or_default().iter();
+        let mut marks = entries.map(Entry::mark).chain([end]).peekable();
+        let limit = marks
+            .peek()
+            .map_or(0, |first| first.position)
+            .saturating_add(bytes);
+        marks.take_while(|mark| mark.position <= limit).collect()
     }
 
     /// Where to begin to look for the first batch of a time or later.
@@ -59,12 +104,18 @@ impl Index {
         self.0.get(from.saturating_sub(1)).copied()
     }
 
+    #[cfg(test)]
+    pub(super) fn offsets(&self) -> impl Iterator<Item = Offset> {
+        self.0.iter().map(|entry| entry.offset)
+    }
+
     pub(super) fn encode(&self, out: &mut impl BufMut) {
         out.put_u64(self.0.len() as u64);
         for entry in &self.0 {
             out.put_i64(entry.offset);
             out.put_u64(entry.position);
             out.put_i64(entry.timestamp);
+            entry.times.encode(out);
         }
     }
 
@@ -78,6 +129,7 @@ impl Index {
                 offset: bytes.try_get_i64().ok()?,
                 position: bytes.try_get_u64().ok()?,
                 timestamp: bytes.try_get_i64().ok()?,
+                times: Times::decode(bytes)?,
             })
         });
         entries.collect::<Option<_>>().map(Self)
@@ -93,6 +145,7 @@ mod tests {
             offset,
             position,
             timestamp,
+            times: Times(0),
         }
     }
 
@@ -114,8 +167,15 @@ mod tests {
     fn an_offset_is_between_two_entries() {
         assert_eq!(index().at_or_before(9), None);
         assert_eq!(index().at_or_before(29), Some(entry(20, STRIDE, 7)));
-        assert_eq!(index().behind(29), Some(5 * STRIDE));
-        assert_eq!(index().behind(30), None);
+        let marks = |offset, bytes| {
+            let end = entry(99, 9 * STRIDE, 0).mark();
+            let marks = index().marks_behind(offset, bytes, end).into_iter();
+            marks.map(|mark| mark.position / STRIDE).collect::<Vec<_>>()
+        };
+        assert_eq!(marks(29, 0), [5]);
+        assert_eq!(marks(10, 5 * STRIDE), [1, 5]);
+        assert_eq!(marks(10, 8 * STRIDE), [1, 5, 9]);
+        assert_eq!(marks(30, 0), [9]);
     }
 
     #[test]

@@ -12,7 +12,7 @@
 //! A batch that does not match its checksum, or does not go on where the one before it ends, is never served. What a
 //! crash leaves of the last append is cut off when the log is opened. Other damage stays where it is: the log is
 //! served up to it and behind it, and takes appends; a read that reaches it fails with the file and the byte.
-//! What a checksum does not cover, and no neighbour tells, is a commit timestamp that was changed within its order.
+//! The checksum of a batch does not cover its commit timestamp; the index has one that does, up to each entry.
 
 mod append;
 mod checkpoint;
@@ -225,9 +225,11 @@ impl BucketLog {
             let message = format!("offset {from}, the log has {start} to {end}");
             return Err(Failure::new(ErrorCode::LOG_OFFSET_OUT_OF_RANGE, message));
         }
-        let place = self.segment_of(from).filter(|_| from < limits.up_to);
-        let Some((segment, entry)) = place else {
+        if from >= limits.up_to.min(end) {
             return Ok(Slice::EMPTY);
+        }
+        let Some((segment, entry)) = self.segment_of(from) else {
+            return Err(missing(&self.directory, 0, from));
         };
         let path = segment.path(&self.directory);
         Ok(Slice::new(Place {
@@ -235,8 +237,7 @@ impl BucketLog {
             path,
             verify: !self.disk.is_memory(),
             entry,
-            first_end: segment.index.behind(from).unwrap_or(segment.size),
-            segment_end: segment.size,
+            marks: segment.marks_behind(from, limits.max_bytes),
             from,
             limits,
         }))

@@ -1,3 +1,4 @@
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -6,8 +7,8 @@ use bytes::Bytes;
 use fluss_core::id::Offset;
 use fluss_core::record::log::LogBatch;
 
-use super::index::Entry;
-use super::walk::Walk;
+use super::index::{Entry, Mark};
+use super::walk::{Obstacle, Walk};
 use super::{missing, storage};
 use crate::disk::File;
 use crate::error::Failure;
@@ -25,10 +26,8 @@ pub(super) struct Place {
     pub(super) verify: bool,
     /// A batch at or before the one to begin with.
     pub(super) entry: Entry,
-    /// The batch to begin with ends here at the latest.
-    pub(super) first_end: u64,
-    /// Where the segment ended.
-    pub(super) segment_end: u64,
+    /// Where the batch to begin with has ended, and as much behind it as is to be read.
+    pub(super) marks: Vec<Mark>,
     pub(super) from: Offset,
     pub(super) limits: ReadLimits,
 }
@@ -72,39 +71,62 @@ impl Slice {
 impl Place {
     fn load(&self) -> Result<Bytes, Failure> {
         let start = self.entry.position;
-        let end = self
-            .first_end
-            .saturating_add(self.limits.max_bytes as u64)
-            .min(self.segment_end);
+        let end = self.marks.last().map_or(start, |last| last.position);
         let len = usize::try_from(end - start).unwrap_or(usize::MAX);
         let bytes = self
             .file
             .read_at(start, len)
             .map_err(|error| storage(&self.path, &error))?;
-        let found = self.whole_batches(&bytes)?;
+        let found = self.find(&bytes)?;
         Ok(bytes.slice(found))
     }
 
     /// Where in what was read the batches are that are asked for.
-    fn whole_batches(&self, bytes: &Bytes) -> Result<std::ops::Range<usize>, Failure> {
+    fn find(&self, bytes: &Bytes) -> Result<Range<usize>, Failure> {
         let mut found = Found::default();
-        let end = self.entry.position + bytes.len() as u64;
-        let mut walk = Walk::over(
-            bytes.clone(),
-            Arc::clone(&self.file),
-            self.entry,
-            end,
-            self.verify,
-        );
-        loop {
-            match walk.next() {
-                Ok(Some(batch)) if batch.next_offset() <= self.from => found.skip(&batch),
-                Ok(Some(batch)) if self.admits(&found, &batch) => found.take(&batch),
-                Err(obstacle) if found.taken == 0 => return Err(obstacle.in_file(&self.path, walk.at())),
-                Ok(None) if found.taken == 0 => return Err(missing(&self.path, walk.at(), self.from)),
-                Ok(_) | Err(_) => return Ok(found.skipped..found.skipped + found.taken),
+        let marks = if self.verify {
+            self.marks.clone()
+        } else {
+            Vec::from_iter(self.marks.last().copied())
+        };
+        let mut walk = Walk::over(bytes.clone(), Arc::clone(&self.file), self.entry, marks);
+        let obstacle = loop {
+            let next = walk
+                .next()
+                .and_then(|batch| batch.map(|batch| self.take(&mut found, &batch)).transpose());
+            match next {
+                Ok(Some(())) => {}
+                Ok(None) => break None,
+                Err(obstacle) => break Some(obstacle),
             }
+        };
+        if let Some(Obstacle::Times { since }) = obstacle {
+            found.end_at((since - self.entry.position) as usize);
         }
+        match obstacle {
+            _ if found.taken > 0 || found.is_full => Ok(found.skipped..found.skipped + found.taken),
+            Some(obstacle) => Err(obstacle.in_file(&self.path, walk.at())),
+            None => Err(missing(&self.path, walk.at(), self.from)),
+        }
+    }
+
+    /// Takes the next batch, or passes it over.
+    fn take(&self, found: &mut Found, batch: &LogBatch) -> Result<(), Obstacle> {
+        if batch.next_offset() <= self.from {
+            found.skipped += batch.len();
+            return Ok(());
+        }
+        let admitted = !found.is_full && self.admits(found, batch);
+        // One that has changed may look as if it were not asked for.
+        if self.verify && (admitted || found.taken == 0) {
+            batch.verify_checksum().map_err(Obstacle::Bad)?;
+        }
+        if admitted {
+            found.taken += batch.len();
+        } else {
+            found.is_full = true;
+        }
+        Ok(())
     }
 
     fn admits(&self, found: &Found, batch: &LogBatch) -> bool {
@@ -113,19 +135,18 @@ impl Place {
     }
 }
 
-/// How many bytes were passed over, and how many behind them are good.
+/// How many bytes were passed over, how many behind them are taken, and whether no more are.
 #[derive(Default)]
 struct Found {
     skipped: usize,
     taken: usize,
+    is_full: bool,
 }
 
 impl Found {
-    fn skip(&mut self, batch: &LogBatch) {
-        self.skipped += batch.len();
-    }
-
-    fn take(&mut self, batch: &LogBatch) {
-        self.taken += batch.len();
+    /// Leaves out what is behind a place.
+    fn end_at(&mut self, place: usize) {
+        self.taken = self.taken.min(place.saturating_sub(self.skipped));
+        self.is_full = false;
     }
 }

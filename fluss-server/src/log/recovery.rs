@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
-use fluss_core::record::log::{Generation, LogBatches};
+use fluss_core::record::log::{Generation, LogBatch, LogBatches};
 
 use super::checkpoint::{self, Checkpoint};
 use super::index::Entry;
@@ -19,7 +19,7 @@ use super::segment::{self, Segment, index_path, log_path};
 use super::walk::{Obstacle, Walk};
 use super::writers::Writers;
 use super::{Damage, LogOptions};
-use crate::disk::Disk;
+use crate::disk::{Disk, remove_if_there};
 
 /// Where the magic number of a batch is, and the least that a batch has.
 const MAGIC_AT: usize = 12;
@@ -41,10 +41,7 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -
     let names = disk.list(directory)?;
     checkpoint::remove_unfinished(disk, directory, &names)?;
     let writers = Writers::new(options.writer_expiration);
-    let bases = segment::bases(&names);
-    let newest_first = checkpoint::offsets(&names).into_iter().rev();
-    let mut usable = newest_first.filter_map(|offset| Checkpoint::read(disk, directory, offset, &writers));
-    let checkpoint = usable.next();
+    let checkpoint = usable_checkpoint(disk, directory, &names, &writers);
     let mut recovery = Recovery {
         disk,
         directory,
@@ -56,8 +53,23 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -
             damage: Vec::new(),
         },
     };
-    recovery.segments(&bases, checkpoint)?;
+    recovery.segments(&segment::bases(&names), checkpoint)?;
     Ok(recovery.found)
+}
+
+/// The newest checkpoint that is good. One before the newest serves only if its segment has not expired since.
+fn usable_checkpoint(
+    disk: &dyn Disk,
+    directory: &Path,
+    names: &[String],
+    writers: &Writers,
+) -> Option<Checkpoint> {
+    let bases = segment::bases(names);
+    let offsets = checkpoint::offsets(names);
+    let newest = offsets.last().copied();
+    let newest_first = offsets.into_iter().rev();
+    let mut good = newest_first.filter_map(|offset| Checkpoint::read(disk, directory, offset, writers));
+    good.find(|found| Some(found.offset()) == newest || bases.contains(&found.segment.base))
 }
 
 struct Recovery<'a> {
@@ -121,11 +133,11 @@ impl Recovery<'_> {
             let lost = DecodeError::truncated("log", segment.size as usize, len as usize);
             self.damage(&segment, len, lost);
             let next = Segment::new(segment.end, segment.max_timestamp);
-            self.found.segments.push(segment);
+            self.push(segment, Tail::GoesOn, behind)?;
             if behind.is_empty() {
                 self.found.segments.push(next);
             }
-            return self.tail(behind);
+            return Ok(());
         }
         let tail = self.read(&mut segment, behind.is_empty())?;
         self.push(segment, tail, behind)
@@ -184,20 +196,16 @@ impl Recovery<'_> {
     /// Reads on until there is an end, or something that is not right.
     fn scan(&mut self, segment: &mut Segment) -> io::Result<Option<DecodeError>> {
         let file = self.disk.open_existing(&segment.path(self.directory))?;
-        let from = Entry {
-            offset: segment.end,
-            position: segment.size,
-            timestamp: segment.max_timestamp.unwrap_or(i64::MIN),
-        };
         let len = file.len()?;
-        let mut walk = Walk::new(file, from, len, true);
+        let mut walk = Walk::new(file, segment.end(), len, true);
         loop {
             match walk.next() {
                 Ok(Some(batch)) => {
                     segment.note(batch.header());
                     self.found.writers.note(batch.header());
                 }
-                Ok(None) => return Ok(None),
+                // Of timestamps that have changed only indexes tell, and there is none yet.
+                Ok(None) | Err(Obstacle::Times { .. }) => return Ok(None),
                 Err(Obstacle::Bad(source)) => return Ok(Some(source)),
                 Err(Obstacle::Io(error)) => return Err(error),
             }
@@ -210,9 +218,11 @@ impl Recovery<'_> {
         let len = usize::try_from(file.len()? - segment.size).unwrap_or(usize::MAX);
         let bytes = file.read_at(segment.size, len)?;
         let found = (1..bytes.len()).find_map(|at| batch_at(&bytes, at, segment.end));
-        Ok(found.map(|found| Entry {
-            position: segment.size + found.position,
-            ..found
+        Ok(found.map(|(at, batch)| Entry {
+            offset: batch.base_offset(),
+            position: segment.size + at as u64,
+            timestamp: batch.commit_timestamp(),
+            ..segment.end()
         }))
     }
 
@@ -220,11 +230,7 @@ impl Recovery<'_> {
     fn skip(&mut self, segment: &mut Segment, source: DecodeError, behind: Option<Entry>) -> io::Result<()> {
         self.damage(segment, segment.size, source);
         if segment.is_empty() {
-            segment.index.note_after_damage(Entry {
-                offset: segment.base,
-                position: 0,
-                timestamp: segment.max_timestamp.unwrap_or(i64::MIN),
-            });
+            segment.index.note_after_damage(segment.end());
         }
         if let Some(entry) = behind {
             segment.index.note_after_damage(entry);
@@ -242,6 +248,7 @@ impl Recovery<'_> {
         let at = segment.size;
         tracing::warn!(path = %path.display(), at, error = %source, "a torn end was cut off");
         self.disk.open_existing(&path)?.set_len(at)?;
+        remove_if_there(self.disk, &index_path(self.directory, segment.base))?;
         Ok(Tail::WasCut)
     }
 
@@ -280,7 +287,7 @@ impl Recovery<'_> {
 }
 
 /// The batch that begins at a place, if one does that can come behind an offset.
-fn batch_at(bytes: &Bytes, at: usize, end: Offset) -> Option<Entry> {
+fn batch_at(bytes: &Bytes, at: usize, end: Offset) -> Option<(usize, LogBatch)> {
     let head = bytes.get(at..at + SMALLEST_BATCH)?;
     let offset = i64::from_le_bytes(*head.first_chunk()?);
     let plausible = (end..end.saturating_add(FARTHEST)).contains(&offset);
@@ -291,16 +298,5 @@ fn batch_at(bytes: &Bytes, at: usize, end: Offset) -> Option<Entry> {
         .next()?
         .ok()?;
     batch.verify_checksum().ok()?;
-    Some(Entry {
-        offset,
-        position: at as u64,
-        timestamp: batch.commit_timestamp(),
-    })
-}
-
-pub(super) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
-    match disk.remove(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        removed => removed,
-    }
+    Some((at, batch))
 }

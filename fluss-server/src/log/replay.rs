@@ -2,6 +2,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::vec;
 
+use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::log::LogBatch;
 
@@ -86,6 +87,9 @@ impl Obstacle {
         match self {
             Self::Io(error) => storage(path, &error),
             Self::Bad(source) => damaged(path, at, &source),
+            Self::Times { since } => {
+                damaged(path, since, &DecodeError::new("log", "a timestamp has changed"))
+            }
         }
     }
 }

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use fluss_core::id::Offset;
 
 use super::checkpoint::Checkpoint;
-use super::recovery::remove_if_there;
 use super::segment::index_path;
 use super::sync::Sync;
 use super::{BucketLog, storage};
+use crate::disk::remove_if_there;
 use crate::error::Failure;
 
 /// So many bytes are read at the next start without a checkpoint, at most.
@@ -57,7 +57,10 @@ impl BucketLog {
         }
         let end = self.segments().nth(count - 1).map_or(0, |segment| segment.end);
         if count > self.sealed.len() {
-            self.roll().map_err(|error| storage(&self.directory, &error))?;
+            // The end of the log is known by the name of an empty segment.
+            let rolled = self.roll().and_then(|()| self.open_active());
+            let named = rolled.and_then(|_| self.disk.sync_dir(&self.directory));
+            named.map_err(|error| storage(&self.directory, &error))?;
         }
         self.ensure_checkpoint(end)?;
         self.drop_oldest(count)
@@ -88,7 +91,7 @@ impl BucketLog {
         self.disk.sync_dir(&self.directory)
     }
 
-    fn sync(&mut self, checkpoint: bool) -> Sync {
+    pub(super) fn sync(&mut self, checkpoint: bool) -> Sync {
         let synced = self.durable.synced();
         let unsynced = || self.segments().filter(|segment| segment.end > synced);
         let is_open = |base: Offset| self.file.is_some() && base == self.active.base;

@@ -6,7 +6,7 @@ use fluss_core::id::Offset;
 use fluss_core::record::log::LogBatchHeader;
 
 use super::envelope::{self, Kind};
-use super::index::{Entry, Index};
+use super::index::{Entry, Index, Mark, Times};
 use crate::disk::Disk;
 
 const LOG: &str = "log";
@@ -23,6 +23,8 @@ pub(super) struct Segment {
     pub(super) size: u64,
     /// The newest commit timestamp in this segment or those before it.
     pub(super) max_timestamp: Option<i64>,
+    /// The checksum of all commit timestamps.
+    times: Times,
     pub(super) index: Index,
 }
 
@@ -34,6 +36,7 @@ impl Segment {
             end: base,
             size: 0,
             max_timestamp,
+            times: Times::default(),
             index: Index::default(),
         }
     }
@@ -46,13 +49,30 @@ impl Segment {
         self.base <= offset && offset < self.end
     }
 
+    /// Its end, from where a walk can go on.
+    pub(super) fn end(&self) -> Entry {
+        Entry {
+            offset: self.end,
+            position: self.size,
+            timestamp: self.max_timestamp.unwrap_or(i64::MIN),
+            times: self.times,
+        }
+    }
+
+    /// The marks that a read from an offset on passes ([`Index::marks_behind`]).
+    pub(super) fn marks_behind(&self, offset: Offset, bytes: usize) -> Vec<Mark> {
+        self.index.marks_behind(offset, bytes as u64, self.end().mark())
+    }
+
     /// Notes a batch that was written behind the others.
     pub(super) fn note(&mut self, header: &LogBatchHeader) {
         self.index.note(Entry {
             offset: header.base_offset,
             position: self.size,
             timestamp: header.commit_timestamp,
+            times: self.times,
         });
+        self.times = self.times.and(header.commit_timestamp);
         self.size += header.size as u64;
         self.end = header.next_offset();
         self.max_timestamp = self.max_timestamp.max(Some(header.commit_timestamp));
@@ -89,6 +109,7 @@ impl Segment {
         out.put_i64(self.end);
         out.put_u64(self.size);
         out.put_i64(self.max_timestamp.unwrap_or(i64::MIN));
+        self.times.encode(out);
         self.index.encode(out);
     }
 
@@ -98,6 +119,7 @@ impl Segment {
             end: bytes.try_get_i64().ok()?,
             size: bytes.try_get_u64().ok()?,
             max_timestamp: Some(bytes.try_get_i64().ok()?).filter(|time| *time > i64::MIN),
+            times: Times::decode(bytes)?,
             index: Index::decode(bytes)?,
         })
     }

@@ -1,5 +1,7 @@
 use std::io;
+use std::iter::Peekable;
 use std::sync::Arc;
+use std::vec;
 
 use bytes::Bytes;
 
@@ -7,7 +9,7 @@ use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::log::{Generation, LogBatch, LogBatches};
 
-use super::index::Entry;
+use super::index::{Entry, Mark, Times};
 use crate::disk::File;
 
 /// How much is read at once, in bytes.
@@ -29,8 +31,12 @@ pub(super) struct Walk {
     end: u64,
     /// The offset of the next record.
     next_offset: Offset,
-    /// The next batch is no older than this.
-    timestamp: i64,
+    /// The checksum of the commit timestamps so far,
+    times: Times,
+    /// what it should be at places to come,
+    marks: Peekable<vec::IntoIter<Mark>>,
+    /// and the last place where it was.
+    confirmed: u64,
     /// What has been read from `at` on.
     window: LogBatches,
 }
@@ -42,24 +48,37 @@ pub(super) enum Obstacle {
     Io(io::Error),
     /// The next batch is not whole, or not right, or not the next.
     Bad(DecodeError),
+    /// The commit timestamp of a batch has changed, somewhere behind this place.
+    Times {
+        /// Up to here all is well.
+        since: u64,
+    },
 }
 
 impl Walk {
     /// From an entry of the index to `end`.
     pub(super) fn new(file: Arc<dyn File>, from: Entry, end: u64, verify: bool) -> Self {
-        Self::over(Bytes::new(), file, from, end, verify)
-    }
-
-    /// The same, with what has been read from there on.
-    pub(super) fn over(bytes: Bytes, file: Arc<dyn File>, from: Entry, end: u64, verify: bool) -> Self {
         Self {
             file,
             verify,
             at: from.position,
             end,
             next_offset: from.offset,
-            timestamp: from.timestamp,
+            times: from.times,
+            marks: Vec::new().into_iter().peekable(),
+            confirmed: from.position,
+            window: LogBatches::new(Bytes::new(), Generation::V0_9),
+        }
+    }
+
+    /// From an entry to the last of some marks, out of bytes that were read; commit timestamps are compared with the
+    /// marks, but batches not with their checksums.
+    pub(super) fn over(bytes: Bytes, file: Arc<dyn File>, from: Entry, marks: Vec<Mark>) -> Self {
+        let end = marks.last().map_or(from.position, |last| last.position);
+        Self {
+            marks: marks.into_iter().peekable(),
             window: LogBatches::new(bytes, Generation::V0_9),
+            ..Self::new(file, from, end, false)
         }
     }
 
@@ -75,6 +94,7 @@ impl Walk {
 
     /// The next batch; none at the end of the stretch.
     pub(super) fn next(&mut self) -> Result<Option<LogBatch>, Obstacle> {
+        self.pass_mark()?;
         if self.at >= self.end {
             return Ok(None);
         }
@@ -82,8 +102,19 @@ impl Walk {
         self.check(&batch).map_err(Obstacle::Bad)?;
         self.at += batch.len() as u64;
         self.next_offset = batch.next_offset();
-        self.timestamp = batch.commit_timestamp();
+        self.times = self.times.and(batch.commit_timestamp());
         Ok(Some(batch))
+    }
+
+    fn pass_mark(&mut self) -> Result<(), Obstacle> {
+        if let Some(mark) = self.marks.next_if(|mark| mark.position <= self.at) {
+            if mark.times != self.times {
+                let since = self.confirmed;
+                return Err(Obstacle::Times { since });
+            }
+            self.confirmed = mark.position;
+        }
+        Ok(())
     }
 
     fn take(&mut self) -> Result<LogBatch, Obstacle> {
@@ -113,9 +144,6 @@ impl Walk {
                 self.next_offset
             );
             return Err(DecodeError::new("log batch", reason));
-        }
-        if batch.commit_timestamp() < self.timestamp {
-            return Err(DecodeError::new("log batch", "older than the one before it"));
         }
         if self.verify {
             batch.verify_checksum()?;

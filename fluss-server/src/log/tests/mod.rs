@@ -1,4 +1,7 @@
 mod basics;
+mod crash;
+mod damage;
+mod model;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -33,6 +36,7 @@ fn batch(rows: usize, row_bytes: usize, stamp: Stamped) -> Bytes {
     builder.finish().unwrap().seal(stamp)
 }
 
+#[expect(clippy::unnecessary_wraps, reason = "what `batch` takes")]
 fn stamp(writer: i64, sequence: i32) -> Stamped {
     Some((WriterId(writer), BatchSequence(sequence)))
 }

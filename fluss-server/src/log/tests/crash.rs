@@ -1,0 +1,192 @@
+//! Power cuts, torn ends, full disks.
+
+use fluss_rpc::code::ErrorCode;
+
+use super::*;
+
+fn open_after_power_cut(disk: &FaultyDisk) -> BucketLog {
+    let options = LogOptions {
+        after_power_cut: true,
+        ..options()
+    };
+    BucketLog::open(Arc::new(disk.clone()), directory(), options).unwrap()
+}
+
+/// Appends the next batch of writer 1, which is its number too.
+fn append_numbered(log: &mut BucketLog, number: i32) -> Result<Appended, Failure> {
+    let rows = number as usize % 3 + 1;
+    log.append(batch(rows, 150, stamp(1, number)), i64::from(number))
+}
+
+fn append_all(log: &mut BucketLog, numbers: std::ops::Range<i32>) {
+    for number in numbers {
+        append_numbered(log, number).unwrap();
+    }
+}
+
+/// The numbers of all batches, which have to be 0, 1, 2 and so on; and so how many there are.
+fn count_numbered(log: &BucketLog) -> i32 {
+    let batches = read_all(log, 0).unwrap();
+    let numbers = batches
+        .iter()
+        .map(|batch| batch.header().batch_sequence.unwrap().get());
+    let count = batches.len() as i32;
+    assert!(numbers.eq(0..count));
+    count
+}
+
+#[test]
+fn what_was_synced_survives_power_cuts() {
+    for seed in 0..500 {
+        let disk = FaultyDisk::new(seed);
+        let mut dice = fastrand::Rng::with_seed(seed);
+        for _ in 0..4 {
+            let mut log = open_after_power_cut(&disk);
+            assert_eq!(log.damage(), [], "seed {seed}");
+            let found = count_numbered(&log);
+            let mut synced = 0;
+            for number in found..found + dice.i32(..30) {
+                append_numbered(&mut log, number).unwrap();
+                if dice.u8(..4) == 0 {
+                    sync(&mut log).unwrap();
+                    synced = log.end_offset();
+                }
+                if dice.u8(..16) == 0 {
+                    log.sync(true).run().unwrap();
+                    synced = log.end_offset();
+                }
+            }
+            assert!(synced <= log.synced_offset());
+            let appended = log.end_offset();
+            drop(log);
+            disk.cut_power();
+            let log = open_after_power_cut(&disk);
+            assert!((synced..=appended).contains(&log.end_offset()), "seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn a_sync_that_is_interrupted_at_any_point_loses_nothing() {
+    for seed in 0..300 {
+        let disk = FaultyDisk::new(seed);
+        let mut log = open(&disk);
+        append_all(&mut log, 0..20);
+        log.sync(true).run().unwrap();
+        append_all(&mut log, 20..30);
+        disk.fail_write_after(0);
+        log.sync(true).run().unwrap();
+        drop(log);
+        disk.cut_power();
+        assert_eq!(count_numbered(&open_after_power_cut(&disk)), 30);
+    }
+}
+
+#[test]
+fn a_torn_end_is_cut_off_wherever_it_is_torn() {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    append_all(&mut log, 0..12);
+    let last = log.active.clone();
+    drop(log);
+    let batches = count_numbered(&open(&disk));
+    for len in 0..last.size {
+        let disk = disk.copy();
+        disk.alter(&last.path(&directory()), |bytes| bytes.truncate(len as usize));
+        let mut log = open(&disk);
+        let found = count_numbered(&log);
+        assert!(found < batches && log.end_offset() >= last.base);
+        append_numbered(&mut log, found).unwrap();
+        assert_eq!(count_numbered(&open(&disk)), found + 1);
+    }
+}
+
+#[test]
+fn garbage_behind_the_last_batch_is_cut_off() {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    append_all(&mut log, 0..12);
+    let path = log.active.path(&directory());
+    for garbage in [vec![0; 5000], vec![0xff; 100], b"hello".repeat(1000)] {
+        let disk = disk.copy();
+        disk.alter(&path, |bytes| bytes.extend_from_slice(&garbage));
+        let log = open(&disk);
+        assert_eq!(log.damage(), []);
+        assert_eq!(count_numbered(&log), 12);
+    }
+}
+
+#[test]
+fn a_write_that_fails_leaves_the_log_as_it_was() {
+    for seed in 0..100 {
+        let disk = FaultyDisk::new(seed);
+        let mut log = open(&disk);
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let (mut next, mut failures) = (0, 0);
+        while next < 40 {
+            match dice.u8(..4) {
+                0 => disk.fail_write_after(0),
+                1 => disk.set_room(Some(dice.u64(..700))),
+                _ => disk.set_room(None),
+            }
+            let before = log.end_offset();
+            match append_numbered(&mut log, next) {
+                Ok(_) => next += 1,
+                Err(failure) => {
+                    assert_eq!(failure.code, ErrorCode::LOG_STORAGE_EXCEPTION);
+                    assert_eq!(log.end_offset(), before);
+                    failures += 1;
+                }
+            }
+            if dice.u8(..8) == 0 {
+                drop(log);
+                log = open(&disk);
+                assert_eq!(log.damage(), []);
+            }
+            assert_eq!(count_numbered(&log), next);
+        }
+        assert!(failures > 0);
+    }
+}
+
+#[test]
+fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    append_numbered(&mut log, 0).unwrap();
+    disk.fail_syncs(true);
+    assert_eq!(sync(&mut log).unwrap_err().code, ErrorCode::LOG_STORAGE_EXCEPTION);
+    disk.fail_syncs(false);
+    let failure = append_numbered(&mut log, 1).unwrap_err();
+    assert_eq!(failure.code, ErrorCode::LOG_STORAGE_EXCEPTION);
+    assert_eq!(log.synced_offset(), 0);
+    assert_eq!(count_numbered(&log), 1, "it can still be read");
+}
+
+#[test]
+fn retention_survives_power_cuts() {
+    for seed in 0..500 {
+        let disk = FaultyDisk::new(seed);
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let mut log = open(&disk);
+        let numbers = dice.i32(1..40);
+        append_all(&mut log, 0..numbers);
+        let expired = log.expire(dice.i64(..45), log.end_offset()).unwrap();
+        let start = log.start_offset();
+        let synced = log.synced_offset();
+        assert_eq!(expired == 0, start == 0);
+        drop(log);
+        disk.cut_power();
+        let mut log = open_after_power_cut(&disk);
+        assert_eq!(log.damage(), []);
+        assert_eq!(log.start_offset(), start);
+        assert!(log.end_offset() >= synced);
+        if log.end_offset() == synced && synced > 0 {
+            assert!(matches!(
+                append_numbered(&mut log, numbers - 1).unwrap(),
+                Appended::Duplicate(_)
+            ));
+        }
+        read_all(&log, start).unwrap();
+    }
+}
