@@ -133,11 +133,12 @@ impl Recovery<'_> {
             let lost = DecodeError::truncated("log", segment.size as usize, len as usize);
             self.damage(&segment, len, lost);
             let next = Segment::new(segment.end, segment.max_timestamp);
-            self.push(segment, Tail::GoesOn, behind)?;
+            self.close_gap(&mut segment, behind.first().copied().unwrap_or(next.base));
+            self.found.segments.push(segment);
             if behind.is_empty() {
                 self.found.segments.push(next);
             }
-            return Ok(());
+            return self.tail(behind);
         }
         let tail = self.read(&mut segment, behind.is_empty())?;
         self.push(segment, tail, behind)
