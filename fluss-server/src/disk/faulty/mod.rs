@@ -28,11 +28,19 @@ impl FaultyDisk {
             writes: None,
             room: None,
             syncs_fail: false,
+            fuse: None,
         })))
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The state, for one operation of the machine.
+    fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        state.operate()?;
+        Ok(state)
     }
 
     /// Lets so many writes succeed; the one after them stops half-way, and later ones succeed again.
@@ -53,7 +61,14 @@ impl FaultyDisk {
     /// The machine goes down and comes back: what was not synced may be there, in part, or not at all, and what was
     /// open is of no use any more.
     pub fn cut_power(&self) {
-        self.state().cut_power();
+        let mut state = self.state();
+        state.fuse = None;
+        state.cut_power();
+    }
+
+    /// The machine goes down after so many operations of any kind, and stays down until [`Self::cut_power`] returns.
+    pub fn cut_power_after(&self, operations: usize) {
+        self.state().fuse = Some(operations);
     }
 
     /// All files, in order.
@@ -105,7 +120,7 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         if state.node(path).is_none() {
             let file = Node::File(state.files.len());
             let (directory, name) = state.place(path)?;
@@ -117,7 +132,7 @@ impl Disk for FaultyDisk {
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         let Some(Node::File(file)) = state.node(path) else {
             return Err(not_found(path));
         };
@@ -129,13 +144,13 @@ impl Disk for FaultyDisk {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let state = self.state();
+        let state = self.operate()?;
         let names = state.directories.get(directory).map(Directory::live);
         Ok(names.into_iter().flat_map(BTreeMap::keys).cloned().collect())
     }
 
     fn create_dir(&self, directory: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         let above: Vec<_> = directory.ancestors().collect();
         for path in above.into_iter().rev() {
             if !state.directories.contains_key(path) {
@@ -148,7 +163,7 @@ impl Disk for FaultyDisk {
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         let node = state.node(from).ok_or_else(|| not_found(from))?;
         let (directory, old) = state.place(from)?;
         if from.parent() == to.parent() {
@@ -171,7 +186,7 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         state.node(path).ok_or_else(|| not_found(path))?;
         let (directory, name) = state.place(path)?;
         directory.forget(&name);
@@ -179,7 +194,7 @@ impl Disk for FaultyDisk {
     }
 
     fn remove_dir(&self, directory: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         if state.node(directory).is_some() {
             let (above, name) = state.place(directory)?;
             above.forget(&name);
@@ -189,7 +204,7 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        let mut state = self.state();
+        let mut state = self.operate()?;
         if state.syncs_fail {
             return Err(io::Error::other("the test's disk"));
         }
@@ -212,7 +227,7 @@ struct FaultyFile {
 
 impl FaultyFile {
     fn with<T>(&self, act: impl FnOnce(&mut State, &mut Contents) -> io::Result<T>) -> io::Result<T> {
-        let mut state = self.disk.state();
+        let mut state = self.disk.operate()?;
         if state.cuts != self.cuts {
             return Err(io::Error::other("opened before the power cut"));
         }

@@ -16,6 +16,8 @@ pub(super) struct State {
     pub(super) writes: Option<usize>,
     pub(super) room: Option<u64>,
     pub(super) syncs_fail: bool,
+    /// How many operations there are until the power is cut; none are left when it has been.
+    pub(super) fuse: Option<usize>,
 }
 
 /// What a name in a directory stands for.
@@ -130,6 +132,15 @@ impl Change {
 }
 
 impl State {
+    pub(super) fn operate(&mut self) -> io::Result<()> {
+        match &mut self.fuse {
+            Some(0) => return Err(io::Error::other("the test's machine is down")),
+            Some(left) => *left -= 1,
+            None => {}
+        }
+        Ok(())
+    }
+
     pub(super) fn cut_power(&mut self) {
         self.cuts += 1;
         self.room = None;

@@ -66,19 +66,76 @@ fn what_was_synced_survives_power_cuts() {
     }
 }
 
+/// What has been promised when the power was cut.
+#[derive(Default)]
+struct Promised {
+    /// The first batch that may not be there any more.
+    appended: i32,
+    /// The first batch that may have to be there.
+    synced: i32,
+    /// The batches before may have expired.
+    expired: i32,
+}
+
+/// Appends, syncs and expires until the disk fails.
+fn work(log: &mut BucketLog, promised: &mut Promised) -> Result<(), Failure> {
+    for number in promised.appended..promised.appended + 24 {
+        promised.appended = number + 1;
+        append_numbered(log, number)?;
+        if number % 5 == 4 {
+            log.sync(number % 2 == 0).run()?;
+            promised.synced = promised.appended;
+        }
+        if number % 11 == 10 {
+            promised.expired = promised.expired.max(number - 6);
+            log.expire(i64::from(number) - 6, log.end_offset())?;
+        }
+    }
+    Ok(())
+}
+
 #[test]
-fn a_sync_that_is_interrupted_at_any_point_loses_nothing() {
-    for seed in 0..300 {
-        let disk = FaultyDisk::new(seed);
-        let mut log = open(&disk);
-        append_all(&mut log, 0..20);
-        log.sync(true).run().unwrap();
-        append_all(&mut log, 20..30);
-        disk.fail_write_after(0);
-        log.sync(true).run().unwrap();
-        drop(log);
-        disk.cut_power();
-        assert_eq!(count_numbered(&open_after_power_cut(&disk)), 30);
+fn the_power_can_be_cut_at_any_moment() {
+    for fuse in 0..400 {
+        let disk = FaultyDisk::new(fuse);
+        let mut promised = Promised::default();
+        for round in 0..3 {
+            disk.cut_power_after(fuse as usize >> round);
+            let options = LogOptions {
+                after_power_cut: true,
+                ..options()
+            };
+            if let Ok(mut log) = BucketLog::open(Arc::new(disk.clone()), directory(), options) {
+                let done = work(&mut log, &mut promised).and_then(|()| log.close());
+                promised.synced = if done.is_ok() {
+                    promised.appended
+                } else {
+                    promised.synced
+                };
+            }
+            disk.cut_power();
+            let log = open_after_power_cut(&disk);
+            assert_eq!(log.damage(), [], "fuse {fuse}, round {round}");
+            let batches = read_all(&log, log.start_offset()).unwrap();
+            let numbers: Vec<_> = batches
+                .iter()
+                .map(|batch| batch.header().batch_sequence.unwrap().get())
+                .collect();
+            let (first, next) = (
+                numbers.first().copied(),
+                numbers.last().map_or(0, |last| last + 1),
+            );
+            assert!(
+                first.is_none_or(|first| first <= promised.expired),
+                "fuse {fuse}, round {round}"
+            );
+            assert!(numbers.iter().copied().eq(first.unwrap_or(0)..next));
+            assert!(
+                (promised.synced..=promised.appended).contains(&next),
+                "fuse {fuse}, round {round}"
+            );
+            promised.appended = next;
+        }
     }
 }
 
