@@ -66,9 +66,14 @@ impl FaultyDisk {
         state.cut_power();
     }
 
-    /// The machine goes down after so many operations of any kind, and stays down until [`Self::cut_power`] returns.
+    /// The machine goes down after so many operations of any kind, and comes back with [`Self::cut_power`].
     pub fn cut_power_after(&self, operations: usize) {
         self.state().fuse = Some(operations);
+    }
+
+    /// Whether it is down.
+    pub fn is_down(&self) -> bool {
+        self.state().fuse == Some(0)
     }
 
     /// All files, in order.

@@ -107,3 +107,94 @@ fn a_closed_log_is_the_same_when_it_is_opened_again() {
         stored(150, 153)
     );
 }
+
+#[test]
+fn a_writer_begins_with_zero_and_goes_on_with_zero_after_the_last_number() {
+    let mut log = open_memory();
+    let refused =
+        |log: &mut BucketLog, sequence| log.append(batch(1, 1, stamp(1, sequence)), 0).unwrap_err().code;
+    assert_eq!(refused(&mut log, 1), ErrorCode::OUT_OF_ORDER_SEQUENCE);
+    log.append(batch(1, 1, stamp(1, 0)), 0).unwrap();
+    let mut last = whole(read_all(&log, 0).unwrap()[0].bytes().clone())
+        .remove(0)
+        .header()
+        .to_owned();
+    last.batch_sequence = Some(BatchSequence(i32::MAX));
+    log.writers.note(&last);
+    assert_eq!(refused(&mut log, 1), ErrorCode::OUT_OF_ORDER_SEQUENCE);
+    assert_eq!(log.append(batch(1, 1, stamp(1, 0)), 0).unwrap(), stored(1, 2));
+}
+
+#[test]
+fn a_writer_without_numbers_is_refused() {
+    let log = open_memory();
+    let failure = log.check_writer(Some(WriterId(1)), None, 0).unwrap_err();
+    assert_eq!(failure.code, ErrorCode::OUT_OF_ORDER_SEQUENCE);
+    assert_eq!(log.check_writer(None, None, 0).unwrap(), None);
+}
+
+#[test]
+fn a_writer_is_forgotten_after_a_week_without_writes() {
+    let day = 24 * 60 * 60 * 1000;
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    log.append(batch(1, 1, stamp(1, 0)), 0).unwrap();
+    log.append(batch(1, 1, stamp(1, 1)), 6 * day).unwrap();
+    assert!(matches!(
+        log.append(batch(1, 1, stamp(1, 1)), 12 * day).unwrap(),
+        Appended::Duplicate(_)
+    ));
+    drop(log);
+    for mut log in [open(&disk), open(&disk.copy())] {
+        let failure = log.append(batch(1, 1, stamp(1, 2)), 13 * day).unwrap_err();
+        assert_eq!(failure.code, ErrorCode::OUT_OF_ORDER_SEQUENCE);
+        assert_eq!(
+            log.append(batch(1, 1, stamp(1, 0)), 13 * day).unwrap(),
+            stored(2, 3)
+        );
+    }
+}
+
+#[test]
+fn a_slice_can_be_loaded_after_its_segment_has_expired() {
+    let root = tempfile::tempdir().unwrap();
+    let directory_disk: Arc<dyn Disk> = Arc::new(crate::disk::DirectoryDisk::open(root.path()).unwrap());
+    for disk in [directory_disk, Arc::new(MemoryDisk::new())] {
+        let mut log = BucketLog::open(disk, directory(), options()).unwrap();
+        for _ in 0..20 {
+            log.append(batch(3, 100, None), 0).unwrap();
+        }
+        let slice = log.read(0, limits(&log, 10)).unwrap();
+        assert!(log.expire(1, log.end_offset()).unwrap() > 1);
+        assert_eq!(
+            (log.start_offset(), log.end_offset(), log.size_bytes()),
+            (60, 60, 0)
+        );
+        assert_eq!(whole(slice.load().unwrap()).len(), 1);
+        assert_eq!(log.append(batch(3, 100, None), 0).unwrap(), stored(60, 63));
+    }
+}
+
+#[test]
+fn a_sync_covers_what_was_there_when_it_was_begun() {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    assert!(log.begin_sync().is_none());
+    log.append(batch(3, 10, None), 0).unwrap();
+    let first = log.begin_sync().unwrap();
+    log.append(batch(3, 10, None), 0).unwrap();
+    let second = log.begin_sync().unwrap();
+    assert_eq!((first.run().unwrap(), log.synced_offset()), (3, 3));
+    assert_eq!((second.run().unwrap(), log.synced_offset()), (6, 6));
+    assert!(log.begin_sync().is_none());
+}
+
+#[test]
+fn bytes_that_nobody_else_has_are_not_copied() {
+    let mut log = open_memory();
+    let batch = batch(3, 100_000, None).to_vec();
+    let at = batch.as_ptr();
+    log.append(batch.into(), 0).unwrap();
+    let read = log.read(0, limits(&log, 10)).unwrap().load().unwrap();
+    assert_eq!(read.as_ptr(), at);
+}
