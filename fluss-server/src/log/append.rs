@@ -1,5 +1,6 @@
 use std::io;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
@@ -7,6 +8,7 @@ use fluss_core::record::log::{Append, Generation, LogError, Received};
 use fluss_rpc::code::ErrorCode;
 
 use super::segment::Segment;
+use super::sync::has_failed;
 use super::{BucketLog, Span, storage};
 use crate::disk::File;
 use crate::error::Failure;
@@ -62,6 +64,7 @@ impl BucketLog {
             self.active.note(header);
             self.writers.note(header);
         }
+        self.written.store(placed.next_offset, Ordering::Release);
         self.expire_writers(now_ms);
         Ok(Appended::Stored(Span {
             base_offset,
@@ -71,7 +74,7 @@ impl BucketLog {
 
     fn check_usable(&self) -> Result<(), Failure> {
         if self.durable.has_failed() {
-            return Err(storage(&self.directory, &io::Error::other("a sync has failed")));
+            return Err(storage(&self.directory, &has_failed()));
         }
         Ok(())
     }
@@ -130,6 +133,7 @@ impl BucketLog {
         let next = Segment::new(self.active.end, self.active.max_timestamp);
         self.sealed.push(std::mem::replace(&mut self.active, next));
         self.file = None;
+        self.written = Arc::new(self.active.end.into());
         Ok(())
     }
 

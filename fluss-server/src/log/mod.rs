@@ -33,6 +33,7 @@ mod tests;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicI64;
 use std::time::Duration;
 
 use fluss_core::DecodeError;
@@ -111,8 +112,10 @@ pub struct BucketLog {
     sealed: Vec<Segment>,
     /// The segment that takes batches,
     active: Segment,
-    /// and its file, from the first append on: a log that is only kept costs no open file.
+    /// its file, from the first append on: a log that is only kept costs no open file;
     file: Option<Arc<dyn File>>,
+    /// and its end, for the syncs that have begun since it is active.
+    written: Arc<AtomicI64>,
     /// Whether a failed write has left something behind the active segment that is still to be cut off.
     has_remains: bool,
     writers: Writers,
@@ -152,6 +155,7 @@ impl BucketLog {
             directory: directory.into(),
             options,
             sealed,
+            written: Arc::new(active.end.into()),
             active,
             file: None,
             has_remains: false,

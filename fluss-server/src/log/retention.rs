@@ -37,7 +37,7 @@ impl BucketLog {
         if self.disk.is_memory() || self.durable.checkpoint() == self.end_offset() {
             return Ok(());
         }
-        self.sync(true).run().map(drop)
+        self.sync(true).run()
     }
 
     /// Removes the oldest segments, those whose newest batch is from before a time, in milliseconds since the epoch, and
@@ -96,11 +96,18 @@ impl BucketLog {
         let unsynced = || self.segments().filter(|segment| segment.end > synced);
         let is_open = |base: Offset| self.file.is_some() && base == self.active.base;
         let closed = unsynced().filter(|segment| !is_open(segment.base));
+        // Of a segment that is still empty, neither its name nor what is written to it meanwhile is covered.
+        let written = if self.active.is_empty() {
+            Arc::new(self.end_offset().into())
+        } else {
+            Arc::clone(&self.written)
+        };
         let sync = Sync {
             disk: Arc::clone(&self.disk),
             directory: Arc::clone(&self.directory),
             segments: closed.map(|segment| segment.path(&self.directory)).collect(),
             active: self.file.clone(),
+            written,
             names: unsynced().any(|segment| segment.base >= synced),
             end_offset: self.end_offset(),
             checkpoint: checkpoint.then(|| Checkpoint::encode(&self.active, &self.writers)),

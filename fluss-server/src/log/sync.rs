@@ -1,7 +1,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
@@ -17,6 +17,8 @@ pub(super) struct Durable {
     synced: AtomicI64,
     checkpoint: AtomicI64,
     failed: AtomicBool,
+    /// Held by the sync under way: those that wait for it may find that it has done their work.
+    turn: Mutex<()>,
 }
 
 impl Durable {
@@ -25,6 +27,7 @@ impl Durable {
             synced: AtomicI64::new(synced),
             checkpoint: AtomicI64::new(checkpoint),
             failed: AtomicBool::new(false),
+            turn: Mutex::new(()),
         }
     }
 
@@ -54,6 +57,8 @@ pub struct Sync {
     pub(super) segments: Vec<PathBuf>,
     /// and the one that takes batches, if it is open.
     pub(super) active: Option<Arc<dyn File>>,
+    /// The offset up to which that one is written by now.
+    pub(super) written: Arc<AtomicI64>,
     /// Whether there are segments whose names are not durable.
     pub(super) names: bool,
     pub(super) end_offset: Offset,
@@ -68,18 +73,16 @@ impl Sync {
         self.end_offset
     }
 
-    /// Waits until everything before [`Self::end_offset`] is durable, and returns that offset.
+    /// Waits until everything before [`Self::end_offset`] is durable. Syncs of one log take turns; each covers what has
+    /// been appended by the time of its turn, so that those that wait share the next one.
     ///
     /// # Errors
     ///
     /// `LOG_STORAGE_EXCEPTION`. What the system could not write it may have dropped, and another sync would not tell:
-    /// the log takes no appends from then on, until it is opened again.
-    pub fn run(self) -> Result<Offset, Failure> {
-        if let Err(error) = self.sync() {
-            self.durable.failed.store(true, Ordering::Release);
-            return Err(storage(&self.directory, &error));
-        }
-        self.durable.synced.fetch_max(self.end_offset, Ordering::AcqRel);
+    /// all of them fail and the log takes no appends from then on, until it is opened again.
+    pub fn run(self) -> Result<(), Failure> {
+        self.take_turn()
+            .map_err(|error| storage(&self.directory, &error))?;
         if let Some(contents) = self.checkpoint {
             let written = checkpoint::write(&*self.disk, &self.directory, self.end_offset, contents);
             match written {
@@ -94,7 +97,25 @@ impl Sync {
                 }
             }
         }
-        Ok(self.end_offset)
+        Ok(())
+    }
+
+    fn take_turn(&self) -> io::Result<()> {
+        let _turn = self.durable.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.durable.has_failed() {
+            return Err(has_failed());
+        }
+        if self.durable.synced() >= self.end_offset {
+            return Ok(());
+        }
+        let end = self.written.load(Ordering::Acquire).max(self.end_offset);
+        let synced = self.sync();
+        if synced.is_ok() {
+            self.durable.synced.fetch_max(end, Ordering::AcqRel);
+        } else {
+            self.durable.failed.store(true, Ordering::Release);
+        }
+        synced
     }
 
     fn sync(&self) -> io::Result<()> {
@@ -114,4 +135,9 @@ impl Sync {
         }
         Ok(())
     }
+}
+
+/// Nothing that was not synced before can be relied on.
+pub(super) fn has_failed() -> io::Error {
+    io::Error::other("a sync has failed")
 }

@@ -176,7 +176,7 @@ fn a_slice_can_be_loaded_after_its_segment_has_expired() {
 }
 
 #[test]
-fn a_sync_covers_what_was_there_when_it_was_begun() {
+fn a_sync_covers_what_is_there_when_it_is_run() {
     let disk = FaultyDisk::new(0);
     let mut log = open(&disk);
     assert!(log.begin_sync().is_none());
@@ -184,9 +184,44 @@ fn a_sync_covers_what_was_there_when_it_was_begun() {
     let first = log.begin_sync().unwrap();
     log.append(batch(3, 10, None), 0).unwrap();
     let second = log.begin_sync().unwrap();
-    assert_eq!((first.run().unwrap(), log.synced_offset()), (3, 3));
-    assert_eq!((second.run().unwrap(), log.synced_offset()), (6, 6));
+    assert_eq!((first.end_offset(), second.end_offset()), (3, 6));
+    first.run().unwrap();
+    assert_eq!(log.synced_offset(), 6);
+    disk.cut_power_after(0);
+    second.run().unwrap();
     assert!(log.begin_sync().is_none());
+}
+
+#[test]
+fn a_sync_does_not_cover_a_segment_that_was_begun_since() {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    log.append(batch(1, 900, None), 0).unwrap();
+    let first = log.begin_sync().unwrap();
+    log.append(batch(1, 900, None), 0).unwrap();
+    log.append(batch(1, 900, None), 0).unwrap();
+    first.run().unwrap();
+    assert_eq!((log.synced_offset(), log.sealed.len()), (2, 1));
+}
+
+#[test]
+fn a_sync_does_not_cover_a_segment_that_was_empty() {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    for _ in 0..2 {
+        log.append(batch(1, 900, None), 0).unwrap();
+        sync(&mut log).unwrap();
+    }
+    log.append(batch(1, 1, None), 0).unwrap();
+    disk.fail_write_after(1);
+    log.append(batch(1, 900, None), 0).unwrap_err();
+    let first = log.begin_sync().unwrap();
+    log.append(batch(1, 900, None), 0).unwrap();
+    first.run().unwrap();
+    assert_eq!((log.synced_offset(), log.active.base), (3, 3));
+    sync(&mut log).unwrap();
+    disk.cut_power();
+    assert_eq!(open(&disk).end_offset(), 4);
 }
 
 #[test]

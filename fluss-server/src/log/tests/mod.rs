@@ -93,5 +93,5 @@ fn read_all(log: &BucketLog, mut from: Offset) -> Result<Vec<LogBatch>, Failure>
 }
 
 fn sync(log: &mut BucketLog) -> Result<(), Failure> {
-    log.begin_sync().map_or(Ok(()), |sync| sync.run().map(drop))
+    log.begin_sync().map_or(Ok(()), Sync::run)
 }
