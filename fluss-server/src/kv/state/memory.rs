@@ -1,0 +1,77 @@
+//! A state that ends with its process.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::ops::Bound;
+use std::sync::{PoisonError, RwLock, RwLockReadGuard};
+
+use bytes::Bytes;
+
+use super::{About, Change, Snapshot, State, Visit};
+
+/// An ordered map behind a lock that a snapshot holds: who looks on for long keeps writers waiting.
+#[derive(Debug, Default)]
+pub(in crate::kv) struct Memory(RwLock<Contents>);
+
+#[derive(Debug, Default)]
+struct Contents {
+    rows: BTreeMap<Bytes, Bytes>,
+    about: About,
+}
+
+impl State for Memory {
+    fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>> {
+        Ok(Box::new(self.0.read().unwrap_or_else(PoisonError::into_inner)))
+    }
+
+    fn commit(&self, changes: &[Change], about: &About) -> io::Result<()> {
+        let mut contents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        for Change { key, value } in changes {
+            // Copies: a slice would keep all of the request that it came with in memory.
+            let Some(value) = value.as_deref().map(Bytes::copy_from_slice) else {
+                contents.rows.remove(key);
+                continue;
+            };
+            if let Some(place) = contents.rows.get_mut(key) {
+                *place = value;
+            } else {
+                contents.rows.insert(Bytes::copy_from_slice(key), value);
+            }
+        }
+        contents.about.clone_from(about);
+        Ok(())
+    }
+
+    fn clear(&self) -> io::Result<()> {
+        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Contents::default();
+        Ok(())
+    }
+
+    fn sync(&self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl Snapshot for RwLockReadGuard<'_, Contents> {
+    fn about(&self) -> io::Result<About> {
+        Ok(self.about.clone())
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.rows.len() as u64)
+    }
+
+    fn get(&self, key: &[u8]) -> io::Result<Option<&[u8]>> {
+        Ok(self.rows.get(key).map(|value| &**value))
+    }
+
+    fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> io::Result<()> {
+        let from = (Bound::Included(prefix), Bound::Unbounded);
+        for (key, value) in self.rows.range::<[u8], _>(from) {
+            if !key.starts_with(prefix) || visit(key, value)?.is_break() {
+                break;
+            }
+        }
+        Ok(())
+    }
+}

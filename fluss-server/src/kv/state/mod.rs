@@ -1,0 +1,71 @@
+//! What a bucket holds: stored values by key, in the order of the keys' bytes, and the place in the changelog at which it
+//! holds them. Nothing here knows what a row is.
+
+mod checkpoint;
+mod lmdb;
+mod memory;
+mod trust;
+
+use std::fmt;
+use std::io;
+use std::ops::{ControlFlow, Range};
+
+use bytes::Bytes;
+use fluss_core::id::Offset;
+
+pub(super) use checkpoint::{Checkpoints, Unusable};
+pub(super) use lmdb::Lmdb;
+pub(super) use memory::Memory;
+pub(super) use trust::Trust;
+
+/// What stands beside the rows, and changes with them.
+#[derive(Clone, PartialEq, Eq, Debug, Default)]
+pub(super) struct About {
+    /// The end of the changelog that has been applied.
+    pub(super) applied: Offset,
+    /// The numbers of the auto-increment column that the bucket has set aside and not given out.
+    pub(super) numbers: Range<i64>,
+}
+
+/// A key with its new value, or without one to remove it.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(super) struct Change {
+    pub(super) key: Bytes,
+    pub(super) value: Option<Bytes>,
+}
+
+/// The rows of a bucket.
+pub(super) trait State: fmt::Debug + Send + Sync {
+    /// What has been committed. It stays as it is while others commit.
+    fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>>;
+
+    /// Makes all changes, or none. They are sorted by key, and no key is there twice.
+    fn commit(&self, changes: &[Change], about: &About) -> io::Result<()>;
+
+    /// Removes everything.
+    fn clear(&self) -> io::Result<()>;
+
+    /// Makes what is committed durable.
+    fn sync(&self) -> io::Result<()>;
+}
+
+/// What is called with a key and its value, and says whether to go on.
+pub(super) type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>;
+
+/// A state at one moment.
+pub(super) trait Snapshot {
+    /// What stands beside the rows.
+    fn about(&self) -> io::Result<About>;
+
+    /// The number of keys.
+    fn len(&self) -> io::Result<u64>;
+
+    /// The value of a key.
+    fn get(&self, key: &[u8]) -> io::Result<Option<&[u8]>>;
+
+    /// Visits the keys that begin with `prefix`, in the order of their bytes.
+    fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> io::Result<()>;
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,85 @@
+//! Whether files that are never synced can be trusted.
+//!
+//! What a process has written is there after it was killed, for the system has it; after the system went down, it may be
+//! there in part. So a mark beside the files names the boot in which they are being written. Where boots have no names,
+//! files are trusted only after they were synced and marked clean.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+
+use crate::disk::Disk;
+
+const NAME: &str = "trust";
+const CLEAN: &str = "clean";
+const NO_BOOT: &str = "unknown";
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+/// The mark in one directory.
+#[derive(Debug)]
+pub(in crate::kv) struct Trust {
+    disk: Arc<dyn Disk>,
+    directory: PathBuf,
+    boot: Option<String>,
+    /// What the mark says.
+    mark: Mutex<String>,
+}
+
+impl Trust {
+    /// Reads the mark, if there is one.
+    pub(in crate::kv) fn open(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+        let boot = std::fs::read_to_string(BOOT_ID).ok();
+        Self::in_boot(disk, directory, boot.map(|id| id.trim().to_owned()))
+    }
+
+    pub(super) fn in_boot(disk: &Arc<dyn Disk>, directory: &Path, boot: Option<String>) -> io::Result<Self> {
+        let there = disk.list(directory)?.iter().any(|name| name == NAME);
+        let mark = if there {
+            let file = disk.open(&directory.join(NAME))?;
+            let bytes = file.read_at(0, usize::try_from(file.len()?.min(256)).unwrap_or(0))?;
+            String::from_utf8_lossy(&bytes).trim().to_owned()
+        } else {
+            String::new()
+        };
+        Ok(Self {
+            disk: disk.clone(),
+            directory: directory.to_owned(),
+            boot,
+            mark: Mutex::new(mark),
+        })
+    }
+
+    /// Whether the files beside the mark are what was last written.
+    pub(in crate::kv) fn holds(&self) -> bool {
+        let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        *mark == CLEAN || self.boot.as_ref() == Some(&*mark)
+    }
+
+    /// Says that files are about to be written. Must precede the first write; costs something only then.
+    pub(in crate::kv) fn soil(&self) -> io::Result<()> {
+        self.put(self.boot.as_deref().unwrap_or(NO_BOOT))
+    }
+
+    /// Says that all files are synced.
+    pub(in crate::kv) fn clean(&self) -> io::Result<()> {
+        self.put(CLEAN)
+    }
+
+    fn put(&self, text: &str) -> io::Result<()> {
+        let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        if *mark == text {
+            return Ok(());
+        }
+        let (path, new) = (self.directory.join(NAME), self.directory.join("trust.new"));
+        let file = self.disk.open(&new)?;
+        file.set_len(0)?;
+        file.write_at(0, Bytes::from(format!("{text}\n")))?;
+        file.sync()?;
+        self.disk.rename(&new, &path)?;
+        self.disk.sync_dir(&self.directory)?;
+        text.clone_into(&mut mark);
+        Ok(())
+    }
+}
