@@ -1,1 +1,41 @@
 //! The state of a bucket of a primary-key table: an index over its changelog.
+//!
+//! ```text
+//! KvBatch ─▶ Draft (rules, merge, slots) ─▶ changelog batch ─▶ the log
+//!                    │        ▲                  │
+//!                    ▼        │ old rows         ▼ after a crash
+//!                 changes ─▶ State ◀────────── Replay
+//!                             │ ▲
+//!                             ▼ │
+//!                         Checkpoints
+//! ```
+//!
+//! A [`Tablet`] puts them together for one bucket; a [`Table`] is what the buckets of a table share.
+
+#![cfg_attr(
+    not(test),
+    expect(dead_code, unused_imports, reason = "the buckets that this is for come next")
+)]
+
+mod aggregate;
+mod changelog;
+mod draft;
+mod fit;
+mod merge;
+mod mode;
+mod open;
+mod replay;
+mod rules;
+mod slots;
+mod state;
+mod table;
+mod tablet;
+
+pub(crate) use draft::{Draft, Reserve};
+pub(crate) use mode::WriteMode;
+pub(crate) use replay::ReplayError;
+pub(crate) use table::Table;
+pub(crate) use tablet::Tablet;
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,5 @@
+//! Tablets as a whole.
+
+pub(super) mod disk;
+mod rules;
+mod world;
