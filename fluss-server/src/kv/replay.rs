@@ -7,7 +7,7 @@ use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::Offset;
 use fluss_core::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
-use fluss_core::row::RowFormat;
+use fluss_core::row::{RowFormat, pad};
 use fluss_core::types::{Datum, LogFormat, Row};
 use fluss_core::{DecodeError, ValueError};
 
@@ -94,7 +94,8 @@ impl<'t> Replay<'t> {
             LogFormat::Compacted => RowFormat::Compacted,
         };
         for record in decode_rows(batch, format, &shape.row_type) {
-            let (change, row) = record?;
+            let (change, mut row) = record?;
+            pad(&shape.row_type, &mut row);
             self.add_record(batch, shape, change, &row)?;
         }
         Ok(())

@@ -111,15 +111,6 @@ impl Checkpoints {
         state.commit(&[], &reader.about)?;
         Ok(())
     }
-
-    /// Removes them all.
-    #[cfg(test)]
-    pub(in crate::kv) fn remove_all(&self) -> io::Result<()> {
-        let offsets = self.offsets()?;
-        offsets
-            .iter()
-            .try_for_each(|old| self.disk.remove(&self.path(*old)))
-    }
 }
 
 /// Writes blocks one behind the other.
@@ -214,7 +205,7 @@ impl Reader {
             about: About::default(),
             records: 0,
         };
-        let header = reader.take(HEADER_BYTES)?;
+        let header = reader.take(0, HEADER_BYTES)?;
         let (front, crc) = header.split_at(header.len().saturating_sub(size_of::<u32>()));
         let known = front.starts_with(&MAGIC) && word(front, MAGIC.len()) == Some(VERSION);
         if !known || word(crc, 0) != Some(crc32c::crc32c(front)) {
@@ -234,44 +225,41 @@ impl Reader {
 
     /// The records of the next block; nothing behind the last.
     fn block(&mut self) -> Result<Option<Vec<Change>>, Unusable> {
-        let head = self.take(FRAME_BYTES)?;
+        let head = self.take(0, FRAME_BYTES)?;
         let (length, crc) = (word(&head, 0).unwrap_or_default(), word(&head, 4));
         let is_end = length == 0;
         let length = if is_end { size_of::<u64>() } else { length as usize };
-        self.at += FRAME_BYTES as u64;
-        let bytes = self.take(length)?;
+        let bytes = self.take(FRAME_BYTES, length)?;
         if crc != Some(crc32c::crc32c(&bytes)) {
             return Err(self.damaged("a block that does not match its checksum"));
         }
+        let next = self.at + (FRAME_BYTES + length) as u64;
         if is_end {
-            return self.check_end(&bytes).map(|()| None);
+            let is_whole = *bytes == self.records.to_le_bytes() && next == self.length;
+            return if is_whole {
+                Ok(None)
+            } else {
+                Err(self.damaged("there are other blocks than were written"))
+            };
         }
         let changes = records(bytes).ok_or_else(|| self.damaged("records that contradict each other"))?;
-        self.at += length as u64;
+        self.at = next;
         self.records += changes.len() as u64;
         Ok(Some(changes))
     }
 
-    fn check_end(&self, count: &[u8]) -> Result<(), Unusable> {
-        let whole = count == self.records.to_le_bytes() && self.at + count.len() as u64 == self.length;
-        if whole {
-            Ok(())
-        } else {
-            Err(self.damaged("blocks are missing, or there are too many"))
+    /// Bytes that begin so far behind where the reader is.
+    fn take(&self, skip: usize, length: usize) -> Result<Bytes, Unusable> {
+        let cut = || self.damaged("the file ends before its end");
+        let from = self.at + skip as u64;
+        if (length as u64) > self.length.saturating_sub(from) {
+            return Err(cut());
         }
-    }
-
-    /// Bytes from where the reader is.
-    fn take(&self, length: usize) -> Result<Bytes, Unusable> {
-        let left = self.length.saturating_sub(self.at);
-        if (length as u64) > left {
-            return Err(self.damaged("the file ends before its end"));
-        }
-        let bytes = self.file.read_at(self.at, length)?;
+        let bytes = self.file.read_at(from, length)?;
         if bytes.len() == length {
             Ok(bytes)
         } else {
-            Err(self.damaged("the file ends before its end"))
+            Err(cut())
         }
     }
 

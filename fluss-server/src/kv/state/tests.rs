@@ -1,1 +1,279 @@
+use std::collections::BTreeMap;
+use std::fs::File as StdFile;
+use std::io;
+use std::ops::ControlFlow;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
+use bytes::Bytes;
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+
+use super::{About, Change, Checkpoints, Lmdb, Memory, Snapshot, State, Trust, Unusable};
+use crate::disk::Disk;
+use crate::kv::tests::disk::Directory;
+
+const PLACE: &str = "state";
+
+fn lmdb(disk: &Arc<dyn Disk>) -> Lmdb {
+    let trust = Trust::open(disk, Path::new("")).unwrap();
+    disk.create_dir(Path::new(PLACE)).unwrap();
+    Lmdb::open(&disk.real_path(Path::new(PLACE)).unwrap(), trust).unwrap()
+}
+
+fn all(snapshot: &dyn Snapshot, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut found = Vec::new();
+    let mut visit = |key: &[u8], value: &[u8]| {
+        found.push((key.to_vec(), value.to_vec()));
+        Ok(ControlFlow::Continue(()))
+    };
+    snapshot.scan(prefix, &mut visit).unwrap();
+    found
+}
+
+fn change(key: &[u8], value: Option<&[u8]>) -> Change {
+    Change {
+        key: Bytes::copy_from_slice(key),
+        value: value.map(Bytes::copy_from_slice),
+    }
+}
+
+fn about(applied: i64) -> About {
+    About {
+        applied,
+        numbers: applied + 5..applied + 9,
+    }
+}
+
+/// Keys of all lengths, many of which begin alike, around the places where they are cut.
+fn key() -> impl Strategy<Value = Vec<u8>> {
+    let length = prop_oneof![0_usize..4, 507_usize..515, 1_010_usize..1_016, 1_512_usize..1_518];
+    (length, 0_u8..3, vec(0_u8..3, 0..3)).prop_map(|(length, fill, end)| {
+        let mut key = vec![fill; length];
+        key.extend(end);
+        key
+    })
+}
+
+type Commits = Vec<BTreeMap<Vec<u8>, Option<Vec<u8>>>>;
+
+fn commits() -> impl Strategy<Value = Commits> {
+    let value = prop_oneof![
+        2 => Just(None),
+        3 => vec(any::<u8>(), 0..40).prop_map(Some),
+        1 => (1_usize..20_000).prop_map(|length| Some(vec![7; length])),
+    ];
+    vec(btree_map(key(), value, 0..12), 1..8)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn every_state_is_an_ordered_map(commits in commits(), prefixes in vec(key(), 4)) {
+        let disk = Directory::new(true);
+        let mut model = BTreeMap::new();
+        let (memory, mut tree) = (Memory::default(), lmdb(&disk));
+        for (index, commit) in commits.iter().enumerate() {
+            let changes: Vec<_> = commit.iter().map(|(key, value)| change(key, value.as_deref())).collect();
+            for (key, value) in commit {
+                match value {
+                    Some(value) => drop(model.insert(key.clone(), value.clone())),
+                    None => drop(model.remove(key)),
+                }
+            }
+            let about = about(index as i64);
+            memory.commit(&changes, &about).unwrap();
+            tree.commit(&changes, &about).unwrap();
+            if index % 3 == 2 {
+                drop(tree);
+                tree = lmdb(&disk);
+            }
+            for state in [&memory as &dyn State, &tree] {
+                let snapshot = state.snapshot().unwrap();
+                prop_assert_eq!(snapshot.about().unwrap(), about.clone());
+                prop_assert_eq!(snapshot.len().unwrap(), model.len() as u64);
+                for prefix in prefixes.iter().chain(commit.keys()).chain([&Vec::new()]) {
+                    let expected = model.iter().filter(|(key, _)| key.starts_with(prefix));
+                    let expected: Vec<_> = expected.map(|(key, value)| (key.clone(), value.clone())).collect();
+                    prop_assert_eq!(all(&*snapshot, prefix), expected);
+                    let value = model.get(prefix).map(|value| &**value);
+                    prop_assert_eq!(snapshot.get(prefix).unwrap(), value);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_snapshot_stays_as_it_is_while_others_commit() {
+    let disk = Directory::new(true);
+    let state = lmdb(&disk);
+    state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
+    let before = state.snapshot().unwrap();
+    state
+        .commit(&[change(b"a", Some(b"2")), change(b"b", Some(b""))], &about(2))
+        .unwrap();
+    assert_eq!(before.get(b"a").unwrap(), Some(&b"1"[..]));
+    assert_eq!((before.len().unwrap(), before.about().unwrap()), (1, about(1)));
+    let after = state.snapshot().unwrap();
+    assert_eq!(after.get(b"b").unwrap(), Some(&b""[..]));
+}
+
+#[test]
+fn branches_of_long_keys_go_with_the_last_of_them() {
+    let disk = Directory::new(true);
+    let state = lmdb(&disk);
+    let keys = [vec![1; 2_000], vec![1; 2_001], vec![1; 510]];
+    let puts: Vec<_> = keys.iter().map(|key| change(key, Some(b"v"))).collect();
+    state.commit(&puts, &about(1)).unwrap();
+    let removes: Vec<_> = keys.iter().map(|key| change(key, None)).collect();
+    state.commit(&removes, &about(2)).unwrap();
+    assert_eq!(state.entries(), 1, "nothing but what stands beside the rows");
+}
+
+#[test]
+fn a_state_outgrows_its_map() {
+    let disk = Directory::new(true);
+    let state = lmdb(&disk);
+    let value = vec![5; 40 << 20];
+    for key in 0_u8..8 {
+        state
+            .commit(&[change(&[key], Some(&value))], &about(key.into()))
+            .unwrap();
+    }
+    let snapshot = state.snapshot().unwrap();
+    assert_eq!(snapshot.len().unwrap(), 8);
+    assert!(snapshot.get(&[7]).unwrap() == Some(&value));
+}
+
+/// How much there is on the disk.
+static ROOM: AtomicU64 = AtomicU64::new(u64::MAX);
+
+fn take_some(_file: &StdFile, _from: u64, to: u64) -> io::Result<()> {
+    if to <= ROOM.load(Ordering::SeqCst) {
+        Ok(())
+    } else {
+        Err(io::ErrorKind::StorageFull.into())
+    }
+}
+
+#[test]
+fn a_full_disk_refuses_a_commit_and_harms_nothing() {
+    let disk = Directory::new(true);
+    let path = disk.real_path(Path::new("")).unwrap();
+    let trust = || Trust::open(&disk, Path::new("")).unwrap();
+    let state = Lmdb::on(&path, trust(), take_some).unwrap();
+    let value = vec![1; 1_000];
+    let put = |state: &Lmdb, key: u32| {
+        state.commit(&[change(&key.to_be_bytes(), Some(&value))], &about(key.into()))
+    };
+    put(&state, 0).unwrap();
+    ROOM.store(2 << 20, Ordering::SeqCst);
+    let refused = (1..).find_map(|key| put(&state, key).err().map(|error| (key, error)));
+    let (key, error) = refused.unwrap();
+    assert_eq!(error.kind(), io::ErrorKind::StorageFull);
+    let used = state.used_bytes();
+    assert!(
+        used <= 2 << 20 && used > 1 << 20,
+        "{used} bytes of 2 MiB are used"
+    );
+    assert_eq!(
+        state.snapshot().unwrap().about().unwrap(),
+        about(i64::from(key) - 1)
+    );
+    assert_eq!(state.snapshot().unwrap().len().unwrap(), u64::from(key));
+    ROOM.store(u64::MAX, Ordering::SeqCst);
+    put(&state, key).unwrap();
+    drop(state);
+    let state = Lmdb::on(&path, trust(), take_some).unwrap();
+    assert_eq!(state.snapshot().unwrap().len().unwrap(), u64::from(key) + 1);
+}
+
+#[test]
+fn files_are_trusted_in_their_boot_and_when_they_are_clean() {
+    let disk = Directory::new(true);
+    let open = |boot: Option<&str>| Trust::in_boot(&disk, Path::new(""), boot.map(str::to_owned)).unwrap();
+    assert!(!open(Some("a")).holds(), "nothing says so");
+    open(Some("a")).soil().unwrap();
+    assert!(open(Some("a")).holds(), "the process was killed");
+    assert!(!open(Some("b")).holds(), "the machine went down");
+    let trust = open(Some("b"));
+    trust.soil().unwrap();
+    trust.clean().unwrap();
+    assert!(open(Some("c")).holds(), "everything was synced");
+    open(None).soil().unwrap();
+    assert!(!open(None).holds(), "boots cannot be told apart");
+    open(None).clean().unwrap();
+    assert!(open(None).holds());
+}
+
+/// A state with blocks of several records.
+fn filled() -> Memory {
+    let state = Memory::default();
+    let value = vec![9; 100];
+    let changes: Vec<_> = (0_u16..40)
+        .map(|key| change(&key.to_be_bytes(), Some(&value)))
+        .collect();
+    state.commit(&changes, &about(41)).unwrap();
+    state
+}
+
+fn checkpoint(disk: &Arc<dyn Disk>) -> (Checkpoints, PathBuf) {
+    let checkpoints = Checkpoints::new(disk, Path::new(""));
+    let offset = checkpoints.write(&*filled().snapshot().unwrap()).unwrap();
+    (Checkpoints::new(disk, Path::new("")), checkpoints.path(offset))
+}
+
+#[test]
+fn a_checkpoint_restores_what_there_was() {
+    let disk = Directory::new(true);
+    let (checkpoints, _) = checkpoint(&disk);
+    let (restored, before) = (lmdb(&disk), filled());
+    checkpoints.restore(41, &restored).unwrap();
+    let (restored, before) = (restored.snapshot().unwrap(), before.snapshot().unwrap());
+    assert_eq!(all(&*restored, &[]), all(&*before, &[]));
+    assert_eq!(restored.about().unwrap(), about(41));
+}
+
+#[test]
+fn the_last_two_checkpoints_are_kept() {
+    let disk = Directory::new(false);
+    let checkpoints = Checkpoints::new(&disk, Path::new(""));
+    let state = filled();
+    for offset in [41, 50, 60, 60, 1_000] {
+        state.commit(&[], &about(offset)).unwrap();
+        assert_eq!(checkpoints.write(&*state.snapshot().unwrap()).unwrap(), offset);
+    }
+    assert_eq!(checkpoints.offsets().unwrap(), [60, 1_000]);
+}
+
+#[test]
+fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
+    let disk = Directory::new(false);
+    let (checkpoints, path) = checkpoint(&disk);
+    let file = disk.open(&path).unwrap();
+    let whole = file.read_at(0, file.len().unwrap() as usize).unwrap();
+    let check = || match checkpoints.restore(41, &Memory::default()) {
+        Err(Unusable::Damaged { at, source }) => (at, source),
+        other => panic!("{other:?}"),
+    };
+    for place in 0..whole.len() {
+        let mut flipped = whole.to_vec();
+        flipped[place] ^= 1 << (place % 8);
+        file.write_at(0, flipped.into()).unwrap();
+        let (at, _) = check();
+        assert!(at <= place as u64, "byte {place} is bad, {at} was named");
+    }
+    file.write_at(0, whole.clone()).unwrap();
+    for length in (0..whole.len()).step_by(13) {
+        file.set_len(length as u64).unwrap();
+        check();
+        file.set_len(0).unwrap();
+        file.write_at(0, whole.clone()).unwrap();
+    }
+    file.write_at(whole.len() as u64, Bytes::from_static(b"x"))
+        .unwrap();
+    check();
+}

@@ -11,7 +11,7 @@ use fluss_core::record::log::{
     Append, ChangeType, Generation, LogBatch, LogBatches, decode_arrow, decode_rows,
 };
 use fluss_core::record::value::StoredValue;
-use fluss_core::row::{KeyEncoder, RowFormat};
+use fluss_core::row::{KeyEncoder, RowFormat, pad};
 use fluss_core::types::{
     Datum, LogFormat, OwnedRow, Row, Schema, TableDescriptor, TableInfo, TablePath, TableProperties,
 };
@@ -179,7 +179,12 @@ impl World {
             LogFormat::Indexed => RowFormat::Indexed,
             LogFormat::Compacted => RowFormat::Compacted,
         };
-        decode_rows(batch, format, row_type).map(Result::unwrap).collect()
+        let records = decode_rows(batch, format, row_type).map(Result::unwrap);
+        let padded = records.map(|(change, mut row)| {
+            pad(row_type, &mut row);
+            (change, row)
+        });
+        padded.collect()
     }
 
     /// A stored value as a row.

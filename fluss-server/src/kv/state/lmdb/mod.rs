@@ -60,6 +60,23 @@ impl Lmdb {
         })
     }
 
+    /// The entries of the tree.
+    #[cfg(test)]
+    pub(super) fn entries(&self) -> usize {
+        self.env
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .stat()
+            .entries
+    }
+
+    /// The bytes of the file up to its last page.
+    #[cfg(test)]
+    pub(super) fn used_bytes(&self) -> u64 {
+        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
+        (env.info().last_page_number as u64 + 1) * u64::from(env.stat().page_size)
+    }
+
     /// Makes the map large enough for so many pages, and takes room for them on the disk.
     fn make_room(&self, new_pages: u64) -> io::Result<()> {
         let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
