@@ -9,9 +9,11 @@ use bytes::Bytes;
 use fluss_core::id::Offset;
 use fluss_core::record::kv::KvBatch;
 use fluss_core::record::log::LogBatch;
+use fluss_core::types::PartitionName;
 use fluss_rpc::code::ErrorCode;
 
 use super::draft::{Draft, Reserve};
+use super::insertion::insertion;
 use super::mode::WriteMode;
 use super::open::open;
 use super::replay::{Replay, ReplayError};
@@ -108,6 +110,20 @@ impl Tablet {
         reserve: Reserve<'_>,
     ) -> Result<Bytes, Failure> {
         draft.add(&*self.state, batch, mode, reserve)
+    }
+
+    /// A batch that inserts rows for keys that were not found, and the mode to write it in (`behaviour.md` §5.2). Rows that
+    /// others insert meanwhile are left alone.
+    ///
+    /// # Errors
+    ///
+    /// `UNKNOWN_SERVER_ERROR` for keys that cannot be read, as those of Iceberg and Hudi tables cannot.
+    pub(crate) fn insertion<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        partition: Option<&PartitionName>,
+    ) -> Result<(KvBatch, WriteMode), Failure> {
+        insertion(&self.table(), keys, partition)
     }
 
     /// Stores what a draft has changed, once the log ends at `end` with the batches of its changelog.

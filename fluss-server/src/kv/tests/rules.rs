@@ -3,10 +3,10 @@
 use fluss_core::id::SchemaId;
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
 use fluss_core::record::log::ChangeType::{Delete, Insert, UpdateAfter, UpdateBefore};
-use fluss_core::types::{DataType, Datum, OwnedRow, Schema, Timestamp};
+use fluss_core::types::{DataType, Datum, OwnedRow, PartitionName, Schema, Timestamp};
 use fluss_rpc::code::ErrorCode;
 
-use super::world::{World, Write, table};
+use super::world::{World, Write, partitioned, table};
 use crate::kv::WriteMode;
 
 fn schema() -> Schema {
@@ -235,4 +235,36 @@ fn a_column_is_added_while_the_tablet_is_open() {
     );
     world.tablet.close().unwrap();
     assert_eq!(world.reopen().rows(), [full(Datum::Date(9))]);
+}
+
+#[test]
+fn keys_that_are_not_there_are_inserted_once() {
+    let schema = Schema::builder()
+        .column("day", DataType::date())
+        .column("n", DataType::big_int());
+    let schema = schema
+        .column("k", DataType::string())
+        .column("a", DataType::int());
+    let schema = schema
+        .primary_key(["k", "day"])
+        .auto_increment("n")
+        .build()
+        .unwrap();
+    let table = partitioned(schema, "day");
+    let mut world = World::new(&table, true);
+    let day = PartitionName::from_values(&["1970-01-03"]);
+    let row = |key: &'static str, n: i64| vec![Datum::Date(2), n.into(), key.into(), Datum::Null];
+    let keys = [world.key(&row("x", 0)), world.key(&row("y", 0))];
+    let (batch, mode) = world.tablet.insertion(&keys, Some(&day)).unwrap();
+    let again = (batch.clone(), mode.clone());
+    let changes = world.write_all(&[(batch, mode), again]).unwrap();
+    assert_eq!(
+        changes,
+        [vec![(Insert, row("x", 1)), (Insert, row("y", 2))], vec![]]
+    );
+    assert_eq!(world.tablet.lookup(&keys).unwrap().iter().flatten().count(), 2);
+    let no_partition = world.tablet.insertion(&keys, None).unwrap_err();
+    assert_eq!(no_partition.code, ErrorCode::UNKNOWN_SERVER_ERROR);
+    let no_key = world.tablet.insertion(&[b"\x05x"], Some(&day)).unwrap_err();
+    assert_eq!(no_key.code, ErrorCode::UNKNOWN_SERVER_ERROR);
 }

@@ -26,9 +26,9 @@ pub(super) const BUCKET: &str = "bucket/state";
 /// The writer of all batches.
 pub(super) const WRITER: WriterId = WriterId(7);
 
-pub(super) fn info(schemas: &[Schema], properties: &[(&str, &str)]) -> TableInfo {
+fn info(schemas: &[Schema], properties: &[(&str, &str)], partition: Option<&str>) -> TableInfo {
     let schema = schemas.last().unwrap().clone();
-    let builder = TableDescriptor::builder(schema);
+    let builder = TableDescriptor::builder(schema).partitioned_by(partition);
     let builder = properties
         .iter()
         .fold(builder, |builder, (key, value)| builder.property(*key, *value));
@@ -48,10 +48,15 @@ pub(super) fn info(schemas: &[Schema], properties: &[(&str, &str)]) -> TableInfo
 pub(super) fn table(schemas: &[Schema], properties: &[(&str, &str)]) -> Arc<Table> {
     let ids = (1..).map(SchemaId);
     let table = Table::new(
-        Arc::new(info(schemas, properties)),
+        Arc::new(info(schemas, properties, None)),
         ids.zip(schemas.iter().cloned()),
     );
     Arc::new(table.unwrap())
+}
+
+pub(super) fn partitioned(schema: Schema, partition: &str) -> Arc<Table> {
+    let info = info(&[schema], &[], Some(partition));
+    Arc::new(Table::new(Arc::new(info), []).unwrap())
 }
 
 /// A write of one key.
