@@ -59,6 +59,15 @@ impl ColumnsBuilder {
         self.rows += 1;
     }
 
+    /// As [`append_checked`](Self::append_checked), with the values themselves. Columns that get none are null.
+    pub fn append_values<'v>(&mut self, row: impl IntoIterator<Item = Datum<'v>>) {
+        let mut values = row.into_iter();
+        for column in &mut self.columns {
+            self.bytes += column.append(values.next().unwrap_or(Datum::Null));
+        }
+        self.rows += 1;
+    }
+
     /// The number of rows.
     pub const fn len(&self) -> usize {
         self.rows

@@ -67,10 +67,14 @@ fn write_nested(data_type: &DataType, datum: &Datum<'_>, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<'a>>, DecodeError> {
+/// Adds the values of the row to `row`.
+pub(super) fn read<'a>(
+    row_type: &RowType,
+    bytes: &'a [u8],
+    row: &mut Vec<Datum<'a>>,
+) -> Result<(), DecodeError> {
     let mut reader = Reader::new(WHAT, bytes);
     let nulls = reader.take(row_type.len().div_ceil(8))?;
-    let mut row = Vec::with_capacity(row_type.len());
     for (index, field) in row_type.fields().iter().enumerate() {
         row.push(if has_bit(nulls, index) {
             Datum::Null
@@ -78,8 +82,7 @@ pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<
             read_value(&field.data_type, &mut reader)?
         });
     }
-    reader.finish()?;
-    Ok(row)
+    reader.finish()
 }
 
 /// Takes one value that is not null.

@@ -85,11 +85,15 @@ fn write_bytes(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Value
     Ok(())
 }
 
-pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<'a>>, DecodeError> {
+/// Adds the values of the row to `row`.
+pub(super) fn read<'a>(
+    row_type: &RowType,
+    bytes: &'a [u8],
+    row: &mut Vec<Datum<'a>>,
+) -> Result<(), DecodeError> {
     let mut values = Reader::new(WHAT, bytes);
     let nulls = values.take(row_type.len().div_ceil(8))?;
     let mut lengths = Reader::new(WHAT, values.take(length_list(row_type))?);
-    let mut row = Vec::with_capacity(row_type.len());
     for (index, field) in row_type.fields().iter().enumerate() {
         row.push(if has_bit(nulls, index) {
             Datum::Null
@@ -97,8 +101,7 @@ pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<
             read_value(&field.data_type, &mut lengths, &mut values)?
         });
     }
-    values.finish()?;
-    Ok(row)
+    values.finish()
 }
 
 fn read_value<'a>(

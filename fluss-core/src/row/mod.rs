@@ -93,10 +93,24 @@ impl RowFormat {
     /// Compacted and indexed rows must use up all bytes. Memory is taken in proportion to `bytes`, whatever they say.
     /// Nulls are given as they are found, in NOT NULL columns too.
     pub fn decode<'a>(self, row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<'a>>, DecodeError> {
+        let mut row = Vec::with_capacity(row_type.len());
+        self.decode_into(row_type, bytes, &mut row)?;
+        Ok(row)
+    }
+
+    /// As [`decode`](Self::decode), into memory that is used again: what is in `row` makes way. After an error it holds
+    /// any of the values.
+    pub fn decode_into<'a>(
+        self,
+        row_type: &RowType,
+        bytes: &'a [u8],
+        row: &mut Vec<Datum<'a>>,
+    ) -> Result<(), DecodeError> {
+        row.clear();
         match self {
-            Self::Compacted => compacted::read(row_type, bytes),
-            Self::Indexed => indexed::read(row_type, bytes),
-            Self::Aligned => aligned::read(row_type, bytes),
+            Self::Compacted => compacted::read(row_type, bytes, row),
+            Self::Indexed => indexed::read(row_type, bytes, row),
+            Self::Aligned => aligned::read(row_type, bytes).map(|values| *row = values),
         }
     }
 }
