@@ -56,6 +56,21 @@ impl<'t> Changelog<'t> {
         }
     }
 
+    /// As [`append`](Self::append), taking the values out of the row.
+    pub(super) fn append_values(
+        &mut self,
+        change: ChangeType,
+        row: &mut Vec<Datum<'_>>,
+    ) -> Result<(), ValueError> {
+        if let Rows::Columns(columns, changes) = &mut self.rows {
+            self.is_empty = false;
+            columns.append_values(row.drain(..));
+            changes.push(change);
+            return Ok(());
+        }
+        self.append(change, row)
+    }
+
     /// The batch, with the stamp of the write that it tells of. It has no records if nothing has changed.
     pub(super) fn finish(self, stamp: Option<(WriterId, BatchSequence)>) -> Result<Bytes, ValueError> {
         let latest = self.table.latest();

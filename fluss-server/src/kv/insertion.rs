@@ -77,6 +77,7 @@ fn partition_values(
     values.ok_or_else(|| refused("the partition's name does not say the values of its keys"))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "called by map_err")]
 fn refused(reason: impl ToString) -> Failure {
     Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason.to_string())
 }

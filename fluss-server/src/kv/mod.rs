@@ -1,7 +1,7 @@
 //! The state of a bucket of a primary-key table: an index over its changelog.
 //!
 //! ```text
-//! KvBatch ─▶ Draft (rules, merge, slots) ─▶ changelog batch ─▶ the log
+//! KvBatch ─▶ Draft (work: rules, merge, slots) ─▶ changelog batch ─▶ the log
 //!                    │        ▲                  │
 //!                    ▼        │ old rows         ▼ after a crash
 //!                 changes ─▶ State ◀────────── Replay
@@ -32,6 +32,7 @@ mod slots;
 mod state;
 mod table;
 mod tablet;
+mod work;
 
 pub(crate) use draft::{Draft, Reserve};
 pub(crate) use mode::WriteMode;

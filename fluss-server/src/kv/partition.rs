@@ -59,9 +59,9 @@ fn days(text: &str) -> Option<i64> {
     while low < high {
         let middle = low + (high - low) / 2;
         if date(middle) < wanted {
-            low = middle + 1
+            low = middle + 1;
         } else {
-            high = middle
+            high = middle;
         }
     }
     (date(low) == wanted).then_some(low)

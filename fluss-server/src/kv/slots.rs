@@ -62,8 +62,13 @@ impl<'s> Slots<'s> {
         Ok(Self {
             keys,
             of_record,
-            made: Vec::new(),
+            made: Vec::with_capacity(records.iter().map(room).sum()),
         })
+    }
+
+    /// The number of records.
+    pub(super) fn records(&self) -> usize {
+        self.of_record.len()
     }
 
     /// The value of a record's key.
@@ -122,6 +127,11 @@ impl<'s> Slots<'s> {
         };
         places.into_iter().map(change).collect()
     }
+}
+
+/// What a record needs if it is stored as it is.
+fn room(record: &KvRecord<'_>) -> usize {
+    size_of::<i16>() + record.row.map_or(0, <[u8]>::len) + record.key.len()
 }
 
 fn held<'s>(key: &[u8], earlier: &'s [Change], state: Option<&'s dyn Snapshot>) -> io::Result<Held<'s>> {

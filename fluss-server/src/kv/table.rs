@@ -93,13 +93,27 @@ impl Table {
 
     /// Reads a row as one of the latest schema.
     pub(super) fn read<'v>(&self, value: StoredValue<'v>) -> Result<Vec<Datum<'v>>, DecodeError> {
+        let mut row = Vec::new();
+        self.read_into(value, &mut row)?;
+        Ok(row)
+    }
+
+    /// As [`read`](Self::read), into memory that is used again.
+    pub(super) fn read_into<'v>(
+        &self,
+        value: StoredValue<'v>,
+        row: &mut Vec<Datum<'v>>,
+    ) -> Result<(), DecodeError> {
         let unknown = || DecodeError::new("stored value", format!("unknown schema {}", value.schema_id));
         let shape = self.shape(value.schema_id).ok_or_else(unknown)?;
-        let mut row = self.format.decode(&shape.row_type, value.row)?;
+        self.format.decode_into(&shape.row_type, value.row, row)?;
         if self.pads {
-            pad(&shape.row_type, &mut row);
+            pad(&shape.row_type, row);
         }
-        Ok(shape.widen(row))
+        if shape.places.is_some() {
+            *row = shape.widen(std::mem::take(row));
+        }
+        Ok(())
     }
 }
 

@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn every_state_is_an_ordered_map(commits in commits(), prefixes in vec(key(), 4)) {
-        let disk = Directory::new(true);
+        let disk = Directory::disk(true);
         let mut model = BTreeMap::new();
         let (memory, mut tree) = (Memory::default(), lmdb(&disk));
         for (index, commit) in commits.iter().enumerate() {
@@ -108,7 +108,7 @@ proptest! {
 
 #[test]
 fn a_snapshot_stays_as_it_is_while_others_commit() {
-    let disk = Directory::new(true);
+    let disk = Directory::disk(true);
     let state = lmdb(&disk);
     state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
     let before = state.snapshot().unwrap();
@@ -123,7 +123,7 @@ fn a_snapshot_stays_as_it_is_while_others_commit() {
 
 #[test]
 fn branches_of_long_keys_go_with_the_last_of_them() {
-    let disk = Directory::new(true);
+    let disk = Directory::disk(true);
     let state = lmdb(&disk);
     let keys = [vec![1; 2_000], vec![1; 2_001], vec![1; 510]];
     let puts: Vec<_> = keys.iter().map(|key| change(key, Some(b"v"))).collect();
@@ -135,7 +135,7 @@ fn branches_of_long_keys_go_with_the_last_of_them() {
 
 #[test]
 fn a_state_outgrows_its_map() {
-    let disk = Directory::new(true);
+    let disk = Directory::disk(true);
     let state = lmdb(&disk);
     let value = vec![5; 40 << 20];
     for key in 0_u8..8 {
@@ -161,7 +161,7 @@ fn take_some(_file: &StdFile, _from: u64, to: u64) -> io::Result<()> {
 
 #[test]
 fn a_full_disk_refuses_a_commit_and_harms_nothing() {
-    let disk = Directory::new(true);
+    let disk = Directory::disk(true);
     let path = disk.real_path(Path::new("")).unwrap();
     let trust = || Trust::open(&disk, Path::new("")).unwrap();
     let state = Lmdb::on(&path, trust(), take_some).unwrap();
@@ -193,7 +193,7 @@ fn a_full_disk_refuses_a_commit_and_harms_nothing() {
 
 #[test]
 fn files_are_trusted_in_their_boot_and_when_they_are_clean() {
-    let disk = Directory::new(true);
+    let disk = Directory::disk(true);
     let open = |boot: Option<&str>| Trust::in_boot(&disk, Path::new(""), boot.map(str::to_owned)).unwrap();
     assert!(!open(Some("a")).holds(), "nothing says so");
     open(Some("a")).soil().unwrap();
@@ -228,7 +228,7 @@ fn checkpoint(disk: &Arc<dyn Disk>) -> (Checkpoints, PathBuf) {
 
 #[test]
 fn a_checkpoint_restores_what_there_was() {
-    let disk = Directory::new(true);
+    let disk = Directory::disk(true);
     let (checkpoints, _) = checkpoint(&disk);
     let (restored, before) = (lmdb(&disk), filled());
     checkpoints.restore(41, &restored).unwrap();
@@ -239,7 +239,7 @@ fn a_checkpoint_restores_what_there_was() {
 
 #[test]
 fn the_last_two_checkpoints_are_kept() {
-    let disk = Directory::new(false);
+    let disk = Directory::disk(false);
     let checkpoints = Checkpoints::new(&disk, Path::new(""));
     let state = filled();
     for offset in [41, 50, 60, 60, 1_000] {
@@ -251,7 +251,7 @@ fn the_last_two_checkpoints_are_kept() {
 
 #[test]
 fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
-    let disk = Directory::new(false);
+    let disk = Directory::disk(false);
     let (checkpoints, path) = checkpoint(&disk);
     let file = disk.open(&path).unwrap();
     let whole = file.read_at(0, file.len().unwrap() as usize).unwrap();

@@ -5,6 +5,8 @@
 //! KEYS=2000000 cargo test --release -p fluss-server kv::tests::cost -- --nocapture
 //! ```
 
+#![expect(clippy::print_stdout, reason = "figures are what it is for")]
+
 use std::time::{Duration, Instant};
 
 use fluss_core::record::kv::KvBatch;
@@ -107,7 +109,7 @@ fn rows_cost_so_much() {
     let schema = schema.primary_key(["id", "name"]).build().unwrap();
     for compression in ["ZSTD", "NONE"] {
         let table = table(
-            &[schema.clone()],
+            std::slice::from_ref(&schema),
             &[("table.log.arrow.compression.type", compression)],
         );
         for real in [false, true] {

@@ -18,7 +18,7 @@ pub(in crate::kv) struct Directory {
 }
 
 impl Directory {
-    pub(in crate::kv) fn new(real: bool) -> Arc<dyn Disk> {
+    pub(in crate::kv) fn disk(real: bool) -> Arc<dyn Disk> {
         let root = tempfile::tempdir().unwrap();
         Arc::new(Self { root, real })
     }

@@ -156,7 +156,7 @@ fn design() -> impl Strategy<Value = Design> {
 /// A value of a column, with few different ones in a key.
 fn value(column: usize) -> BoxedStrategy<Datum<'static>> {
     let long = "x".repeat(600);
-    let texts = ["".to_owned(), "l".to_owned(), long.clone(), long + "y"];
+    let texts = [String::new(), "l".to_owned(), long.clone(), long + "y"];
     let nested = |(days, micros): (i32, i64)| {
         Datum::Row(vec![
             Timestamp::from_micros(micros).into(),

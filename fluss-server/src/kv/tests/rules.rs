@@ -41,7 +41,7 @@ fn rows_replace_each_other_and_the_changelog_tells_both() {
                 (UpdateAfter, two.clone())
             ]
         );
-        assert_eq!(world.rows(), [two.clone()]);
+        assert_eq!(world.rows(), std::slice::from_ref(&two));
         assert_eq!(
             world.write(&[Write::Delete(two.clone())], &all).unwrap(),
             [(Delete, two)]

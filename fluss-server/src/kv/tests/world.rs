@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::{BatchSequence, Offset, SchemaId, TableId, WriterId};
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
@@ -79,7 +79,7 @@ pub(super) struct World {
 
 impl World {
     pub(super) fn new(table: &Arc<Table>, real: bool) -> Self {
-        let disk = Directory::new(real);
+        let disk = Directory::disk(real);
         Self {
             tablet: Tablet::open(&disk, Path::new(BUCKET), table.clone(), 0..0).unwrap(),
             disk,
@@ -135,7 +135,7 @@ impl World {
             logs.push(log);
         }
         for log in logs {
-            let batch = self.append(log);
+            let batch = self.append(&log);
             changes.push(self.changes(&batch));
         }
         self.tablet.commit(draft, self.end())?;
@@ -151,14 +151,14 @@ impl World {
         Ok(self.write_all(&[(batch, mode.clone())])?.remove(0))
     }
 
-    fn append(&mut self, sealed: Bytes) -> LogBatch {
+    fn append(&mut self, sealed: &[u8]) -> LogBatch {
         let append = Append {
             next_offset: self.end(),
             commit_timestamp: 0,
             leader_epoch: None,
         };
         let placed = append
-            .place(BytesMut::from(&*sealed).freeze(), Generation::V0_9)
+            .place(BytesMut::from(sealed).freeze(), Generation::V0_9)
             .unwrap();
         let mut batches = LogBatches::new(placed.bytes, Generation::V0_9);
         self.log.push(batches.next().unwrap().unwrap());
