@@ -72,7 +72,7 @@ impl Place {
     fn load(&self) -> Result<Bytes, Failure> {
         let start = self.entry.position;
         let end = self.marks.last().map_or(start, |last| last.position);
-        let len = usize::try_from(end - start).unwrap_or(usize::MAX);
+        let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
         let bytes = self
             .file
             .read_at(start, len)
@@ -104,7 +104,7 @@ impl Place {
             found.end_at((since - self.entry.position) as usize);
         }
         match obstacle {
-            _ if found.taken > 0 || found.is_full => Ok(found.skipped..found.skipped + found.taken),
+            _ if found.taken > 0 || found.is_full => Ok(found.range(bytes)),
             Some(obstacle) => Err(obstacle.in_file(&self.path, walk.at())),
             None => Err(missing(&self.path, walk.at(), self.from)),
         }
@@ -144,6 +144,11 @@ struct Found {
 }
 
 impl Found {
+    fn range(&self, bytes: &Bytes) -> Range<usize> {
+        let start = self.skipped.min(bytes.len());
+        start..(start + self.taken).min(bytes.len())
+    }
+
     /// Leaves out what is behind a place.
     fn end_at(&mut self, place: usize) {
         self.taken = self.taken.min(place.saturating_sub(self.skipped));

@@ -216,7 +216,7 @@ impl Recovery<'_> {
     /// The next good batch behind one that is not.
     fn batch_behind(&self, segment: &Segment) -> io::Result<Option<Entry>> {
         let file = self.disk.open_existing(&segment.path(self.directory))?;
-        let len = usize::try_from(file.len()? - segment.size).unwrap_or(usize::MAX);
+        let len = usize::try_from(file.len()?.saturating_sub(segment.size)).unwrap_or(usize::MAX);
         let bytes = file.read_at(segment.size, len)?;
         let found = (1..bytes.len()).find_map(|at| batch_at(&bytes, at, segment.end));
         Ok(found.map(|(at, batch)| Entry {
