@@ -33,7 +33,7 @@ impl BucketLog {
     /// # Errors
     ///
     /// `LOG_STORAGE_EXCEPTION`.
-    pub fn close(mut self) -> Result<(), Failure> {
+    pub fn close(&mut self) -> Result<(), Failure> {
         if self.disk.is_memory() || self.durable.checkpoint() == self.end_offset() {
             return Ok(());
         }

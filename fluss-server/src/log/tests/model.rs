@@ -248,7 +248,7 @@ impl Run {
     }
 
     fn reopen(&mut self, close: bool) {
-        let log = self.log.take().unwrap();
+        let mut log = self.log.take().unwrap();
         if close {
             log.close().unwrap();
         }
