@@ -100,8 +100,12 @@ impl FrameDecoder {
         Ok(())
     }
 
-    /// The size of the frame that begins `buf`, once that is known.
-    fn frame_bytes(&self, buf: &BytesMut) -> Result<Option<usize>, FrameError> {
+    /// The size of the frame that begins `buf`, length field included, once that is known.
+    ///
+    /// # Errors
+    ///
+    /// As [`decode`](Self::decode).
+    pub fn frame_bytes(&self, buf: &BytesMut) -> Result<Option<usize>, FrameError> {
         let Some(length) = buf.first_chunk::<LENGTH_BYTES>() else {
             return Ok(None);
         };

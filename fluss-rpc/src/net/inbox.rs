@@ -34,9 +34,31 @@ impl<R: AsyncRead + Unpin> Inbox<R> {
     ///
     /// Dropping the future loses nothing.
     pub async fn next(&mut self) -> Result<Option<Bytes>, Disconnect> {
+        self.read_until(|decoder, buf| Ok(decoder.decode(buf)?)).await
+    }
+
+    /// The size of the next frame, length field included, before it has arrived as a whole: for whoever wants to make
+    /// room for it first. Nothing when the other side has closed the stream behind a frame.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next_bytes(&mut self) -> Result<Option<usize>, Disconnect> {
+        self.read_until(|decoder, buf| Ok(decoder.frame_bytes(buf)?))
+            .await
+    }
+
+    async fn read_until<T>(
+        &mut self,
+        find: impl Fn(&FrameDecoder, &mut BytesMut) -> Result<Option<T>, Disconnect>,
+    ) -> Result<Option<T>, Disconnect> {
         loop {
-            if let Some(frame) = self.decoder.decode(&mut self.buf)? {
-                return Ok(Some(frame));
+            if let Some(found) = find(&self.decoder, &mut self.buf)? {
+                return Ok(Some(found));
             }
             self.decoder.reserve(&mut self.buf)?;
             if self.reader.read_buf(&mut self.buf).await? == 0 {
