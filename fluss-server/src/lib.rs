@@ -13,11 +13,17 @@
 pub mod catalog;
 pub mod clock;
 pub mod disk;
+pub mod log;
+pub mod options;
 pub mod security;
 pub mod serve;
 
+mod bucket;
 mod error;
 mod kv;
-pub mod log;
+mod node;
 
 pub use error::{Failure, OpenError};
+pub use node::{Node, WeakNode};
+pub use options::{Limits, NodeOptions, Storage, Sync};
+pub use security::Users;

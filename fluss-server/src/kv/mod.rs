@@ -12,11 +12,6 @@
 //!
 //! A [`Tablet`] puts them together for one bucket; a [`Table`] is what the buckets of a table share.
 
-#![cfg_attr(
-    not(test),
-    expect(dead_code, unused_imports, reason = "the buckets that this is for come next")
-)]
-
 mod aggregate;
 mod changelog;
 mod draft;
@@ -34,9 +29,8 @@ mod table;
 mod tablet;
 mod work;
 
-pub(crate) use draft::{Draft, Reserve};
 pub(crate) use mode::WriteMode;
-pub(crate) use replay::ReplayError;
+pub(crate) use state::Trust;
 pub(crate) use table::Table;
 pub(crate) use tablet::Tablet;
 

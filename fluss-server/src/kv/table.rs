@@ -73,8 +73,13 @@ impl Table {
     }
 
     /// The latest schema's id.
-    pub(super) fn latest(&self) -> SchemaId {
+    pub(crate) fn latest(&self) -> SchemaId {
         self.info.schema_id
+    }
+
+    /// Whether the number of rows is known: where the changelog does not say what an upsert replaces, it is not looked for.
+    pub(crate) fn counts_rows(&self) -> bool {
+        !self.rules.wal
     }
 
     /// The type of rows under the latest schema.
@@ -91,14 +96,7 @@ impl Table {
         fit::check(self.row_type(), &self.choosy, row)
     }
 
-    /// Reads a row as one of the latest schema.
-    pub(super) fn read<'v>(&self, value: StoredValue<'v>) -> Result<Vec<Datum<'v>>, DecodeError> {
-        let mut row = Vec::new();
-        self.read_into(value, &mut row)?;
-        Ok(row)
-    }
-
-    /// As [`read`](Self::read), into memory that is used again.
+    /// Reads a row as one of the latest schema, into memory that is used again.
     pub(super) fn read_into<'v>(
         &self,
         value: StoredValue<'v>,

@@ -40,6 +40,14 @@ impl BucketLog {
         self.sync(true).run()
     }
 
+    /// The offset behind the oldest segments whose newest batch is from before a time, in milliseconds since the epoch:
+    /// what [`Self::expire`] would remove.
+    pub fn expired_up_to(&self, older_than_ms: i64) -> Offset {
+        let is_expired = |segment: &&super::Segment| segment.is_older_than(older_than_ms);
+        let last = self.segments().take_while(is_expired).last();
+        last.map_or(self.start_offset(), |segment| segment.end)
+    }
+
     /// Removes the oldest segments, those whose newest batch is from before a time, in milliseconds since the epoch, and
     /// that end at `keep_from` or before. Readers that have a [`Slice`](super::Slice) of one can still load it. Returns
     /// the number of segments.
@@ -48,9 +56,8 @@ impl BucketLog {
     ///
     /// `LOG_STORAGE_EXCEPTION`. Some may have been removed then.
     pub fn expire(&mut self, older_than_ms: i64, keep_from: Offset) -> Result<usize, Failure> {
-        let expired = |segment: &super::Segment| {
-            segment.max_timestamp < Some(older_than_ms) && segment.end <= keep_from && !segment.is_empty()
-        };
+        let expired =
+            |segment: &super::Segment| segment.is_older_than(older_than_ms) && segment.end <= keep_from;
         let count = self.segments().take_while(|segment| expired(segment)).count();
         if count == 0 {
             return Ok(0);

@@ -45,6 +45,11 @@ impl Segment {
         self.size == 0
     }
 
+    /// Whether there are batches in it, all of them from before a time in milliseconds since the epoch.
+    pub(super) fn is_older_than(&self, timestamp: i64) -> bool {
+        !self.is_empty() && self.max_timestamp < Some(timestamp)
+    }
+
     pub(super) const fn contains(&self, offset: Offset) -> bool {
         self.base <= offset && offset < self.end
     }

@@ -1,3 +1,22 @@
-//! What answers requests.
+//! What answers clients.
+
+#![expect(
+    clippy::needless_pass_by_value,
+    reason = "handlers are alike: each takes its request whole"
+)]
 
 pub mod admin;
+mod answer;
+mod dispatch;
+mod fetch;
+mod listener;
+mod login;
+mod offsets;
+mod place;
+mod projection;
+mod reads;
+mod session;
+mod writes;
+
+pub(crate) use listener::listen;
+pub(crate) use session::{Peer, Session};

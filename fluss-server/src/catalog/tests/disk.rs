@@ -75,6 +75,10 @@ impl Disk for TestDisk {
         Ok(Arc::clone(file) as Arc<dyn File>)
     }
 
+    fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path)
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         let files = self.files.lock().unwrap();
         let inside = files.keys().filter_map(|path| path.strip_prefix(directory).ok());

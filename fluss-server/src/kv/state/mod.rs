@@ -16,7 +16,7 @@ use fluss_core::id::Offset;
 pub(super) use checkpoint::{Checkpoints, Unusable};
 pub(super) use lmdb::Lmdb;
 pub(super) use memory::Memory;
-pub(super) use trust::Trust;
+pub(crate) use trust::Trust;
 
 /// What stands beside the rows, and changes with them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

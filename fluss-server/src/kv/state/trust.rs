@@ -19,7 +19,7 @@ const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The mark in one directory.
 #[derive(Debug)]
-pub(in crate::kv) struct Trust {
+pub(crate) struct Trust {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     boot: Option<String>,
@@ -29,7 +29,7 @@ pub(in crate::kv) struct Trust {
 
 impl Trust {
     /// Reads the mark, if there is one.
-    pub(in crate::kv) fn open(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+    pub(crate) fn open(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
         let boot = std::fs::read_to_string(BOOT_ID).ok();
         Self::in_boot(disk, directory, boot.map(|id| id.trim().to_owned()))
     }
@@ -52,18 +52,18 @@ impl Trust {
     }
 
     /// Whether the files beside the mark are what was last written.
-    pub(in crate::kv) fn holds(&self) -> bool {
+    pub(crate) fn holds(&self) -> bool {
         let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         *mark == CLEAN || self.boot.as_ref() == Some(&*mark)
     }
 
     /// Says that files are about to be written. Must precede the first write; costs something only then.
-    pub(in crate::kv) fn soil(&self) -> io::Result<()> {
+    pub(crate) fn soil(&self) -> io::Result<()> {
         self.put(self.boot.as_deref().unwrap_or(NO_BOOT))
     }
 
     /// Says that all files are synced.
-    pub(in crate::kv) fn clean(&self) -> io::Result<()> {
+    pub(crate) fn clean(&self) -> io::Result<()> {
         self.put(CLEAN)
     }
 

@@ -35,6 +35,10 @@ impl Disk for Directory {
         Ok(Arc::new(Open(file.open(self.at(path))?)))
     }
 
+    fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open(path)
+    }
+
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
         match fs::read_dir(self.at(directory)) {
             Ok(entries) => entries

@@ -19,7 +19,9 @@ use fluss_core::types::{
 use super::disk::Directory;
 use crate::Failure;
 use crate::disk::Disk;
-use crate::kv::{Draft, ReplayError, Reserve, Table, Tablet, WriteMode};
+use crate::kv::draft::{Draft, Reserve};
+use crate::kv::replay::ReplayError;
+use crate::kv::{Table, Tablet, WriteMode};
 
 pub(super) const BUCKET: &str = "bucket/state";
 
@@ -194,7 +196,9 @@ impl World {
 
     /// A stored value as a row.
     pub(super) fn row(&self, value: &[u8]) -> OwnedRow {
-        let row = self.table.read(StoredValue::decode(value).unwrap()).unwrap();
+        let mut row = Vec::new();
+        let value = StoredValue::decode(value).unwrap();
+        self.table.read_into(value, &mut row).unwrap();
         row.into_iter().map(Datum::into_owned).collect()
     }
 

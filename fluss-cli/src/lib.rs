@@ -1,0 +1,67 @@
+//! The `fluss` program, as a library, so that other packages can carry it.
+//!
+//! ```text
+//! fluss serve --data-dir ./data --listen 127.0.0.1:9123 --users users
+//! fluss add-user users alice < password
+//! ```
+
+mod config;
+mod serve;
+mod users;
+
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Apache Fluss tables on one machine.
+#[derive(Debug, Parser)]
+#[command(name = "fluss", version)]
+struct Program {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serves the tables of a directory to other processes, and to any client of Apache Fluss
+    Serve(serve::Serve),
+    /// Adds a user to a users file, or changes a password: it is read from the standard input
+    AddUser(users::AddUser),
+}
+
+/// What goes wrong, in words for whoever typed the command.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Refused(String);
+
+/// Runs the program with these arguments, the first of which is its name.
+pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let program = match Program::try_parse_from(arguments) {
+        Ok(program) => program,
+        Err(help) => return finish_early(&help),
+    };
+    let done = match program.command {
+        Command::Serve(serve) => serve.run(),
+        Command::AddUser(add_user) => add_user.run(),
+    };
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(refused) => {
+            say(&format!("fluss: {refused}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Prints help or what is wrong with the arguments.
+fn finish_early(help: &clap::Error) -> ExitCode {
+    // Where not even this can be printed, the code has to do.
+    let _ = help.print();
+    ExitCode::from(u8::try_from(help.exit_code()).unwrap_or(1))
+}
+
+#[expect(clippy::print_stderr, reason = "a program talks to whoever runs it")]
+fn say(line: &str) {
+    eprintln!("{line}");
+}

@@ -1,0 +1,98 @@
+//! `fluss serve`.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::Args;
+use fluss_server::{Node, NodeOptions, Storage, Users};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::{Refused, config};
+
+#[derive(Debug, Args)]
+pub(crate) struct Serve {
+    /// The directory of the tables; it is created if need be
+    #[arg(long, value_name = "DIR")]
+    data_dir: PathBuf,
+    /// Where to listen. Beyond this machine only if this says so
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9123")]
+    listen: SocketAddr,
+    /// Asks clients to log in as one of the users in this file
+    #[arg(long, value_name = "FILE")]
+    users: Option<PathBuf>,
+    /// Options, one `key: value` a line
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+impl Serve {
+    pub(crate) fn run(self) -> Result<(), Refused> {
+        log_to_stderr();
+        let options = self.options()?;
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .enable_all()
+            .build()
+            .map_err(|error| Refused(error.to_string()))?;
+        let served = runtime.block_on(serve(options, self.listen));
+        runtime.shutdown_background();
+        served
+    }
+
+    fn options(&self) -> Result<NodeOptions, Refused> {
+        let mut options = NodeOptions::new(Storage::Directory(self.data_dir.clone()));
+        if let Some(path) = &self.config {
+            config::apply(&mut options, path)?;
+        }
+        if let Some(path) = &self.users {
+            let users = Users::load(path).map_err(|error| Refused(error.to_string()))?;
+            options.users = Some(users);
+        }
+        Ok(options)
+    }
+}
+
+fn log_to_stderr() {
+    let filter = tracing_subscriber::EnvFilter::builder()
+        .with_default_directive(tracing_subscriber::filter::LevelFilter::INFO.into())
+        .from_env_lossy();
+    // Another part of the process may have set up where events go.
+    let _ = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .try_init();
+}
+
+/// Serves until told to stop.
+async fn serve(options: NodeOptions, listen: SocketAddr) -> Result<(), Refused> {
+    let failed = |error: std::io::Error| Refused(error.to_string());
+    let mut stop = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let node = Node::open(options).map_err(|error| Refused(described(&error)))?;
+    let address = node
+        .listen(listen)
+        .await
+        .map_err(|error| Refused(format!("cannot listen at {listen}: {error}")))?;
+    // Whoever started this waits for the line to know that it can connect, and where.
+    let mut out = std::io::stdout();
+    writeln!(out, "serving at fluss://{address}")
+        .and_then(|()| out.flush())
+        .map_err(failed)?;
+    tokio::select! {
+        _ = stop.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    node.shut_down();
+    Ok(())
+}
+
+/// An error and what is behind it.
+fn described(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
+}

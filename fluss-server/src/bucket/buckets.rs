@@ -1,0 +1,261 @@
+//! The buckets of the node: each is opened when it is first asked for.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+
+use fluss_core::id::{PartitionId, TableBucket, TableId};
+use fluss_rpc::code::ErrorCode;
+use tracing::warn;
+
+use super::Bucket;
+use super::keyed::Keyed;
+use crate::catalog::{Catalog, Gone, TableEntry, View};
+use crate::clock::Clock;
+use crate::disk::Disk;
+use crate::error::{Failure, OpenError};
+use crate::kv::{self, Tablet, Trust};
+use crate::log::{BucketLog, LogOptions};
+use crate::serve::admin::Remove;
+
+/// The directory of all buckets.
+const DIRECTORY: &str = "buckets";
+
+/// The buckets of a node.
+pub(crate) struct Buckets {
+    disk: Arc<dyn Disk>,
+    catalog: Arc<Catalog>,
+    clock: Arc<dyn Clock>,
+    log_options: LogOptions,
+    /// Whether a write waits for the disk.
+    waits: bool,
+    places: RwLock<HashMap<TableBucket, Arc<Place>>>,
+    trust: Trust,
+}
+
+/// Where a bucket is, once it is open.
+#[derive(Default)]
+struct Place {
+    bucket: OnceLock<Arc<Bucket>>,
+    opening: Mutex<()>,
+}
+
+impl Buckets {
+    /// The buckets of a catalog's tables. What is on the disk of others is removed.
+    pub(crate) fn open(
+        disk: Arc<dyn Disk>,
+        catalog: Arc<Catalog>,
+        clock: Arc<dyn Clock>,
+        (segment_bytes, waits): (u64, bool),
+    ) -> Result<Self, OpenError> {
+        let directory = Path::new(DIRECTORY);
+        let failed = |source| OpenError::Io {
+            path: directory.to_owned(),
+            source,
+        };
+        disk.create_dir(directory).map_err(failed)?;
+        let trust = Trust::open(&disk, directory).map_err(failed)?;
+        let log_options = LogOptions {
+            segment_bytes,
+            after_power_cut: !trust.holds(),
+            ..LogOptions::default()
+        };
+        trust.soil().map_err(failed)?;
+        let buckets = Self {
+            disk,
+            catalog,
+            clock,
+            log_options,
+            waits,
+            places: RwLock::default(),
+            trust,
+        };
+        buckets.remove_strangers().map_err(failed)?;
+        Ok(buckets)
+    }
+
+    /// The bucket of a table, opened if it is not yet.
+    ///
+    /// # Errors
+    ///
+    /// Its files cannot be read, or are damaged.
+    pub(crate) fn get(&self, id: TableBucket, table: &TableEntry) -> Result<Arc<Bucket>, Failure> {
+        let place = self.place(id);
+        if let Some(bucket) = place.bucket.get() {
+            bucket.follow(table)?;
+            return Ok(bucket.clone());
+        }
+        let _alone = place.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = place.bucket.get() {
+            return Ok(bucket.clone());
+        }
+        let bucket = self.open_bucket(id, table).map_err(|error| {
+            let mut message = format!("{id} cannot be opened: {error}");
+            if let Some(source) = std::error::Error::source(&error) {
+                message = format!("{message}: {source}");
+            }
+            Failure::new(ErrorCode::STORAGE_EXCEPTION, message)
+        })?;
+        Ok(place.bucket.get_or_init(|| Arc::new(bucket)).clone())
+    }
+
+    fn place(&self, id: TableBucket) -> Arc<Place> {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(place) = places.get(&id) {
+            return place.clone();
+        }
+        drop(places);
+        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
+        places.entry(id).or_default().clone()
+    }
+
+    fn open_bucket(&self, id: TableBucket, table: &TableEntry) -> Result<Bucket, OpenError> {
+        let directory = directory(id.table, id.partition).join(id.bucket.to_string());
+        let log = BucketLog::open(self.disk.clone(), directory.join("log"), self.log_options.clone())?;
+        for damage in log.damage() {
+            warn!(bucket = %id, %damage, "a log is damaged");
+        }
+        let rows = if table.info().has_primary_key() {
+            let rules = kv_table(table).map_err(|failure| unusable(&directory, &failure))?;
+            let reach = log.start_offset()..log.end_offset();
+            let rows = Keyed {
+                tablet: Tablet::open(&self.disk, &directory.join("state"), rules, reach)?,
+                catalog: self.catalog.clone(),
+            };
+            rows.catch_up(&log)
+                .map_err(|failure| unusable(&directory, &failure))?;
+            Some(rows)
+        } else {
+            None
+        };
+        Ok(Bucket::new(id, log, rows, self.waits, self.clock.clone()))
+    }
+
+    fn all(&self) -> Vec<Arc<Bucket>> {
+        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        places
+            .values()
+            .filter_map(|place| place.bucket.get().cloned())
+            .collect()
+    }
+
+    /// Makes durable what was written to any bucket.
+    pub(crate) fn sync(&self) {
+        for bucket in self.all() {
+            bucket.sync();
+        }
+    }
+
+    /// Drops what is older than its table keeps it.
+    pub(crate) fn expire(&self) {
+        let now_ms = self.clock.now_ms();
+        let view = self.catalog.view();
+        for bucket in self.all() {
+            let ttl = view
+                .table(bucket.id.table)
+                .and_then(|table| table.settings().log_ttl);
+            let Some(ttl) = ttl.and_then(|ttl| i64::try_from(ttl.as_millis()).ok()) else {
+                continue;
+            };
+            if let Err(failure) = bucket.expire(now_ms.saturating_sub(ttl)) {
+                warn!(bucket = %bucket.id, %failure, "old data were not dropped");
+            }
+        }
+    }
+
+    /// Makes everything durable, and notes that it is.
+    pub(crate) fn close(&self) {
+        let mut is_clean = true;
+        for bucket in self.all() {
+            is_clean &= bucket.close();
+        }
+        if is_clean && let Err(error) = self.trust.clean() {
+            warn!(%error, "a clean end was not noted");
+        }
+    }
+
+    /// Removes what is on the disk and not in the catalog: a crash came between the two.
+    fn remove_strangers(&self) -> std::io::Result<()> {
+        let view = self.catalog.view();
+        for name in self.disk.list(Path::new(DIRECTORY))? {
+            if is_stranger(&view, &name) {
+                self.disk.remove_dir(&Path::new(DIRECTORY).join(name))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for Buckets {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Buckets").finish_non_exhaustive()
+    }
+}
+
+impl Remove for Buckets {
+    fn remove(&self, gone: &[Gone]) {
+        let is_gone = |id: &TableBucket| {
+            gone.iter().any(|gone| match gone {
+                Gone::Table(table) => id.table == *table,
+                Gone::Partition(table, partition) => (id.table, id.partition) == (*table, Some(*partition)),
+            })
+        };
+        self.places
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .retain(|id, _| !is_gone(id));
+        let removed = self.disk.list(Path::new(DIRECTORY)).and_then(|names| {
+            let belongs = |name: &&String| parse(name).is_some_and(|id| is_gone(&id));
+            let mut names = names.iter().filter(belongs);
+            names.try_for_each(|name| self.disk.remove_dir(&Path::new(DIRECTORY).join(name)))
+        });
+        if let Err(error) = removed {
+            warn!(%error, "data of dropped tables were not removed; they will be at the next start");
+        }
+    }
+}
+
+/// The rules and schemas of a primary-key table.
+pub(super) fn kv_table(table: &TableEntry) -> Result<Arc<kv::Table>, Failure> {
+    let schemas = table.schemas().iter();
+    let schemas = schemas.map(|(id, schema)| (*id, (**schema).clone()));
+    kv::Table::new(table.info().clone(), schemas).map(Arc::new)
+}
+
+/// The directory of a table's buckets, or of those of one partition.
+fn directory(table: TableId, partition: Option<PartitionId>) -> PathBuf {
+    let name = match partition {
+        None => table.to_string(),
+        Some(partition) => format!("{table}-{partition}"),
+    };
+    Path::new(DIRECTORY).join(name)
+}
+
+/// A bucket of the table or partition that a directory is of.
+fn parse(name: &str) -> Option<TableBucket> {
+    let (table, partition) = match name.split_once('-') {
+        None => (name, None),
+        Some((table, partition)) => (table, Some(PartitionId(partition.parse().ok()?))),
+    };
+    Some(TableBucket {
+        table: TableId(table.parse().ok()?),
+        partition,
+        bucket: 0.into(),
+    })
+}
+
+/// Whether a directory of the node's is of a table or partition that is not there any more.
+fn is_stranger(view: &View, name: &str) -> bool {
+    parse(name).is_some_and(|id| {
+        let table = view.table(id.table);
+        table.is_none_or(|table| !table.has_bucket(id.partition, 0))
+    })
+}
+
+fn unusable(directory: &Path, failure: &Failure) -> OpenError {
+    OpenError::Io {
+        path: directory.to_owned(),
+        source: std::io::Error::other(failure.to_string()),
+    }
+}

@@ -1,0 +1,146 @@
+//! Buckets of primary-key tables: each write is a change of the rows and, before that, a batch of the log.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use fluss_core::id::{BatchSequence, Offset, WriterId};
+use fluss_core::record::kv::KvBatch;
+use fluss_core::record::value::{StoredValue, encode_values};
+use fluss_rpc::code::ErrorCode;
+
+use super::Bucket;
+use crate::catalog::{Catalog, TableEntry};
+use crate::error::Failure;
+use crate::kv::{Tablet, WriteMode};
+use crate::log::{Appended, BucketLog};
+
+/// The rows of a bucket.
+#[derive(Debug)]
+pub(super) struct Keyed {
+    pub(super) tablet: Tablet,
+    /// What gives out the numbers of auto-increment columns.
+    pub(super) catalog: Arc<Catalog>,
+}
+
+impl Bucket {
+    /// Applies a batch of writes, and returns the offset behind the changes in the log.
+    pub(crate) fn put(&self, batch: &KvBatch, mode: &WriteMode) -> Result<Offset, Failure> {
+        let rows = self.rows()?;
+        let now_ms = self.clock.now_ms();
+        let mut log = self.log();
+        let (writer, sequence): (Option<WriterId>, Option<BatchSequence>) = batch.stamp.unzip();
+        if let Some(stored) = log.check_writer(writer, sequence, now_ms)? {
+            return Ok(stored.next_offset);
+        }
+        rows.catch_up(&log)?;
+        let mut draft = rows.tablet.draft()?;
+        let mut reserve = || rows.reserve(self);
+        let changelog = rows.tablet.prepare(&mut draft, batch, mode, &mut reserve)?;
+        let end = match log.append(changelog, now_ms)? {
+            Appended::Stored(span) | Appended::Duplicate(span) => span.next_offset,
+            Appended::Nothing => log.end_offset(),
+        };
+        // Rows are seen only when their changes are as durable as they are to be.
+        if self.waits
+            && let Some(sync) = log.begin_sync()
+        {
+            sync.run()?;
+        }
+        rows.tablet.commit(draft, end)?;
+        drop(log);
+        self.advance(end);
+        Ok(end)
+    }
+
+    /// Inserts a row for each key that has none: of its key, and otherwise of nothing (`behaviour.md` §5.2).
+    pub(crate) fn insert_missing(&self, table: &TableEntry, keys: &[Bytes]) -> Result<(), Failure> {
+        let tablet = &self.rows()?.tablet;
+        let found = tablet.lookup(keys)?;
+        let missing = keys.iter().zip(found).filter(|(_, found)| found.is_none());
+        let missing: Vec<_> = missing.map(|(key, _)| key).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let partition = self
+            .id
+            .partition
+            .and_then(|partition| table.partition_name(partition));
+        let (batch, mode) = tablet.insertion(&missing, partition)?;
+        self.put(&batch, &mode).map(drop)
+    }
+
+    /// The values of keys, nothing where there is none.
+    pub(crate) fn look_up(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Failure> {
+        self.rows()?.tablet.lookup(keys)
+    }
+
+    /// The values of all keys that begin with these bytes, in the order of the keys.
+    pub(crate) fn look_up_prefix(&self, prefix: &[u8]) -> Result<Vec<Bytes>, Failure> {
+        self.rows()?.tablet.prefix(prefix)
+    }
+
+    /// The values of the first so many keys, or the batches that hold the last so many records.
+    pub(crate) fn scan(&self, limit: usize) -> Result<Bytes, Failure> {
+        let Some(rows) = &self.rows else {
+            return self.last_records(limit);
+        };
+        let values = rows.tablet.first(limit)?;
+        let values: Result<Vec<_>, _> = values.iter().map(|value| StoredValue::decode(value)).collect();
+        let values = values.map_err(Failure::kv_storage)?;
+        Ok(encode_values(&values).into())
+    }
+
+    /// The number of rows: those that are there by their keys, or those that are in the log.
+    pub(crate) fn row_count(&self, table: &TableEntry) -> Result<i64, Failure> {
+        let Some(rows) = &self.rows else {
+            return Ok(self.high_watermark() - self.start_offset());
+        };
+        if !rows.tablet.table().counts_rows() {
+            let message = format!("the rows of {} are not counted", table.info().path);
+            return Err(Failure::new(ErrorCode::INVALID_TABLE, message));
+        }
+        Ok(i64::try_from(rows.tablet.count()?).unwrap_or(i64::MAX))
+    }
+
+    pub(super) fn rows(&self) -> Result<&Keyed, Failure> {
+        self.rows.as_ref().ok_or_else(|| {
+            let message = format!("{} has no keys", self.id);
+            Failure::new(ErrorCode::NON_PRIMARY_KEY_TABLE, message)
+        })
+    }
+}
+
+impl Keyed {
+    /// Applies what is in the log and not yet in the rows: a crash, or a full disk, came between the two.
+    pub(super) fn catch_up(&self, log: &BucketLog) -> Result<(), Failure> {
+        let applied = self.tablet.applied()?;
+        if applied >= log.end_offset() {
+            return Ok(());
+        }
+        for batch in log.batches(applied) {
+            let batch = batch?;
+            self.tablet.replay([&batch]).map_err(Failure::kv_storage)?;
+        }
+        Ok(())
+    }
+
+    /// The offset from which the changelog is needed to make the rows again.
+    pub(super) fn kept_from(&self) -> Result<Offset, Failure> {
+        let checkpoints = self.tablet.checkpoints().map_err(Failure::kv_storage)?;
+        // With one alone, all is kept: it may turn out to be damaged.
+        Ok(match checkpoints[..] {
+            [first, _, ..] => first,
+            _ => 0,
+        })
+    }
+
+    pub(super) fn checkpoint(&self) -> Result<Offset, Failure> {
+        self.tablet.checkpoint().map_err(Failure::kv_storage)
+    }
+
+    fn reserve(&self, bucket: &Bucket) -> Result<std::ops::Range<i64>, Failure> {
+        let table = self.catalog.table(bucket.id.table);
+        let cache = table.map_or(1, |table| table.settings().auto_increment_cache);
+        self.catalog.reserve_ids(bucket.id.table, cache)
+    }
+}

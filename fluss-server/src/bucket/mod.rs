@@ -1,0 +1,213 @@
+//! A bucket: its log, the state that the log leads to if its rows have keys, and who waits for news of it.
+
+mod buckets;
+mod keyed;
+
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use bytes::Bytes;
+use fluss_core::id::{Offset, TableBucket};
+use tokio::sync::Notify;
+use tracing::warn;
+
+pub(crate) use self::buckets::Buckets;
+use self::keyed::Keyed;
+use crate::catalog::TableEntry;
+use crate::clock::Clock;
+use crate::error::Failure;
+use crate::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
+
+/// A fetch offset that stands for the start of the log.
+const EARLIEST: Offset = -2;
+
+/// The answer to an append that had nothing in it.
+const NOTHING: Offset = -1;
+
+/// A bucket that is open.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    id: TableBucket,
+    /// Whoever holds the log may write to the rows too.
+    log: Mutex<BucketLog>,
+    /// What the log leads to, if its rows have keys.
+    rows: Option<Keyed>,
+    /// Behind the last record that may be read: all before it is as durable as it is to be.
+    high_watermark: AtomicI64,
+    readers: Mutex<Vec<Weak<Notify>>>,
+    /// Whether a write waits for the disk.
+    waits: bool,
+    clock: Arc<dyn Clock>,
+}
+
+impl Bucket {
+    fn new(id: TableBucket, log: BucketLog, rows: Option<Keyed>, waits: bool, clock: Arc<dyn Clock>) -> Self {
+        Self {
+            id,
+            high_watermark: log.end_offset().into(),
+            log: Mutex::new(log),
+            rows,
+            readers: Mutex::default(),
+            waits,
+            clock,
+        }
+    }
+
+    /// Appends batches of a writer, and returns the offset of their first record; -1 if there was none.
+    pub(crate) fn append(&self, records: Bytes) -> Result<Offset, Failure> {
+        let mut log = self.log();
+        let base = match log.append(records, self.clock.now_ms())? {
+            Appended::Stored(span) | Appended::Duplicate(span) => span.base_offset,
+            Appended::Nothing => NOTHING,
+        };
+        self.settle(log)?;
+        Ok(base)
+    }
+
+    /// Makes what was written durable, if that is to be waited for, and lets it be read. Others append meanwhile.
+    fn settle(&self, mut log: MutexGuard<'_, BucketLog>) -> Result<(), Failure> {
+        let end = log.end_offset();
+        let sync = if self.waits { log.begin_sync() } else { None };
+        drop(log);
+        if let Some(sync) = sync {
+            sync.run()?;
+        }
+        self.advance(end);
+        Ok(())
+    }
+
+    /// Where to read from an offset on: the start of the log, the high watermark, and the batches between.
+    pub(crate) fn find(
+        &self,
+        from: Offset,
+        max_bytes: usize,
+        at_least_one: bool,
+    ) -> Result<(Offset, Offset, Slice), Failure> {
+        // Before the log is looked at: what is added since is for the next.
+        let up_to = self.high_watermark();
+        let log = self.log();
+        let start = log.start_offset();
+        let limits = ReadLimits {
+            up_to,
+            max_bytes,
+            at_least_one,
+        };
+        let slice = log.read(if from == EARLIEST { start } else { from }, limits)?;
+        Ok((start, up_to, slice))
+    }
+
+    /// The batches that hold the last so many records.
+    fn last_records(&self, count: usize) -> Result<Bytes, Failure> {
+        let count = Offset::try_from(count).unwrap_or(Offset::MAX);
+        let mut next = self
+            .high_watermark()
+            .saturating_sub(count)
+            .max(self.start_offset());
+        let mut batches = Vec::new();
+        // A slice ends with its segment.
+        while next < self.high_watermark() && count > 0 {
+            let (_, _, slice) = self.find(next, usize::MAX, true)?;
+            let bytes = slice.load()?;
+            next = end_of(&bytes).unwrap_or(Offset::MAX);
+            batches.push(bytes);
+        }
+        Ok(batches.concat().into())
+    }
+
+    /// Where the log begins.
+    pub(crate) fn start_offset(&self) -> Offset {
+        self.log().start_offset()
+    }
+
+    /// Behind the last record that may be read.
+    pub(crate) fn high_watermark(&self) -> Offset {
+        self.high_watermark.load(Ordering::Acquire)
+    }
+
+    /// Of the first batch that is not older than a time; the high watermark if all are.
+    pub(crate) fn offset_at(&self, time_ms: i64) -> Result<Offset, Failure> {
+        let high_watermark = self.high_watermark();
+        let offset = self.log().offset_for_time(time_ms)?;
+        Ok(offset.map_or(high_watermark, |offset| offset.min(high_watermark)))
+    }
+
+    /// Has a reader told, once, when there is news.
+    pub(crate) fn watch(&self, reader: &Arc<Notify>) {
+        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        readers.retain(|reader| reader.strong_count() > 0);
+        readers.push(Arc::downgrade(reader));
+    }
+
+    fn advance(&self, end: Offset) {
+        self.high_watermark.fetch_max(end, Ordering::AcqRel);
+        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        for reader in readers.iter().filter_map(Weak::upgrade) {
+            reader.notify_one();
+        }
+    }
+
+    /// Takes over what has become of the table: a new column, for instance.
+    fn follow(&self, table: &TableEntry) -> Result<(), Failure> {
+        match &self.rows {
+            Some(rows) if rows.tablet.table().latest() != table.info().schema_id => {
+                rows.tablet.set_table(buckets::kv_table(table)?);
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// Makes durable what was written, as far as it is not.
+    fn sync(&self) {
+        let sync = self.log().begin_sync();
+        if let Some(Err(failure)) = sync.map(Sync::run) {
+            warn!(bucket = %self.id, %failure, "a log was not synced");
+        }
+    }
+
+    /// Drops records from before a time, in milliseconds since the epoch. The changes of rows stay until a checkpoint has
+    /// the rows, and one before it is there to fall back on.
+    fn expire(&self, older_than_ms: i64) -> Result<(), Failure> {
+        let mut log = self.log();
+        let Some(rows) = &self.rows else {
+            return log.expire(older_than_ms, Offset::MAX).map(drop);
+        };
+        let expired = log.expired_up_to(older_than_ms);
+        if expired <= log.start_offset() {
+            return Ok(());
+        }
+        drop(log);
+        if rows.kept_from()? < expired {
+            rows.checkpoint()?;
+        }
+        let kept_from = rows.kept_from()?;
+        self.log().expire(older_than_ms, kept_from).map(drop)
+    }
+
+    /// Makes everything durable, and says whether it is.
+    fn close(&self) -> bool {
+        // The log first: rows that are ahead of their log could not be told from others.
+        let closed = self.log().close().and_then(|()| match &self.rows {
+            Some(rows) => rows.tablet.close().map_err(Failure::kv_storage),
+            None => Ok(()),
+        });
+        if let Err(failure) = &closed {
+            warn!(bucket = %self.id, %failure, "not all is durable");
+        }
+        closed.is_ok()
+    }
+
+    fn log(&self) -> MutexGuard<'_, BucketLog> {
+        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The offset behind the last batch.
+fn end_of(batches: &Bytes) -> Option<Offset> {
+    use fluss_core::record::log::{Generation, LogBatches};
+    let batches = LogBatches::new(batches.clone(), Generation::V0_9);
+    batches
+        .map_while(Result::ok)
+        .last()
+        .map(|batch| batch.next_offset())
+}

@@ -1,0 +1,238 @@
+//! The node: what listeners, sessions and housekeeping share.
+
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Weak};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use fluss_rpc::net::{Dialing, ServerAddress, Stream, Transport};
+use tokio::io::{DuplexStream, duplex};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::bucket::Buckets;
+use crate::catalog::Catalog;
+use crate::disk::{DirectoryDisk, Disk, MemoryDisk};
+use crate::error::OpenError;
+use crate::options::{Limits, NodeOptions, Storage, Sync};
+use crate::security::{Caller, Users};
+use crate::serve::admin::{self, Address, Remove};
+use crate::serve::{Peer, Session, listen};
+
+/// How much of what one side has sent the other need not have read, in bytes, in a process of both.
+const PIPE_BYTES: usize = 256 << 10;
+
+/// The name by which a node in the same process is called in messages.
+const IN_PROCESS: &str = "embedded";
+
+/// A node that serves tables, to this process and to others. A clone is another handle on it; with the last handle and
+/// the last connection it closes.
+#[derive(Clone)]
+pub struct Node {
+    shared: Arc<Shared>,
+}
+
+/// What everything that serves shares.
+pub(crate) struct Shared {
+    pub(crate) admin: admin::Node,
+    pub(crate) buckets: Arc<Buckets>,
+    pub(crate) users: Option<Users>,
+    pub(crate) limits: Limits,
+    pub(crate) advertised: Option<ServerAddress>,
+    pub(crate) closing: CancellationToken,
+    pub(crate) connections: Arc<Semaphore>,
+    memory: Arc<Semaphore>,
+    sync: Sync,
+    /// Whether reading waits for a disk.
+    pub(crate) reads_wait: bool,
+    /// Dropped with the rest, which ends housekeeping.
+    _alive: mpsc::Sender<()>,
+}
+
+impl Node {
+    /// Opens the tables, new or as they were left.
+    ///
+    /// # Errors
+    ///
+    /// A directory that another process has, that is of another format, that cannot be read or written, or whose catalog is
+    /// damaged.
+    pub fn open(options: NodeOptions) -> Result<Self, OpenError> {
+        let disk: Arc<dyn Disk> = match &options.storage {
+            Storage::Memory => Arc::new(MemoryDisk::new()),
+            Storage::Directory(path) => Arc::new(DirectoryDisk::open(path)?),
+            Storage::Disk(disk) => disk.clone(),
+        };
+        let catalog = Catalog::open(disk.clone(), options.tables, options.clock.now_ms())?;
+        let catalog = Arc::new(catalog);
+        let kept = (options.segment_bytes, options.sync == Sync::Always);
+        let reads_wait = !disk.is_memory();
+        let buckets = Buckets::open(disk, catalog.clone(), options.clock.clone(), kept)?;
+        let buckets = Arc::new(buckets);
+        let (alive, ended) = mpsc::channel();
+        let shared = Arc::new(Shared {
+            admin: admin::Node {
+                catalog,
+                clock: options.clock,
+                access: options.access,
+                remove: buckets.clone(),
+                configs: options.configs,
+            },
+            buckets,
+            users: options.users,
+            limits: options.limits,
+            advertised: options.advertised,
+            closing: CancellationToken::new(),
+            connections: Arc::new(Semaphore::new(options.limits.connections)),
+            memory: Arc::new(Semaphore::new(options.limits.memory_bytes)),
+            sync: options.sync,
+            reads_wait,
+            _alive: alive,
+        });
+        keep_house(&shared, ended, options.housekeeping)?;
+        Ok(Self { shared })
+    }
+
+    /// Opens a stream to the node from within the process. It has to be called on a tokio runtime, which then serves it.
+    pub fn connect(&self) -> DuplexStream {
+        let (near, far) = duplex(PIPE_BYTES);
+        let peer = Peer {
+            address: Address {
+                host: IN_PROCESS.to_owned(),
+                port: 0,
+            },
+            caller: Some(Caller::internal()),
+            host: String::new(),
+        };
+        tokio::spawn(Session::serve(self.shared.clone(), far, peer));
+        near
+    }
+
+    /// Listens for other processes, and returns where. It has to be called on a tokio runtime, which then serves them,
+    /// until the node is shut down.
+    ///
+    /// # Errors
+    ///
+    /// The address cannot be had.
+    pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let listener = TcpListener::bind(address).await?;
+        let address = listener.local_addr()?;
+        tokio::spawn(listen(self.shared.clone(), listener, address));
+        Ok(address)
+    }
+
+    /// A handle that does not keep the node open.
+    pub fn downgrade(&self) -> WeakNode {
+        WeakNode {
+            shared: Arc::downgrade(&self.shared),
+        }
+    }
+
+    /// Takes no more requests, closes all connections, and makes durable what was acknowledged.
+    pub fn shut_down(&self) {
+        self.shared.closing.cancel();
+        self.shared.buckets.close();
+    }
+}
+
+/// A node that is kept open by others, if at all.
+#[derive(Clone)]
+pub struct WeakNode {
+    shared: Weak<Shared>,
+}
+
+impl WeakNode {
+    /// The node, if it is still open.
+    pub fn upgrade(&self) -> Option<Node> {
+        self.shared.upgrade().map(|shared| Node { shared })
+    }
+
+    /// Whether the node is still open.
+    pub fn is_alive(&self) -> bool {
+        self.shared.strong_count() > 0
+    }
+}
+
+impl fmt::Debug for WeakNode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("WeakNode")
+            .field("alive", &self.is_alive())
+            .finish()
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Node").finish_non_exhaustive()
+    }
+}
+
+impl Transport for Node {
+    fn dial<'a>(&'a self, _: &'a ServerAddress) -> Dialing<'a> {
+        Box::pin(async { Ok(Box::new(self.connect()) as Box<dyn Stream>) })
+    }
+}
+
+impl Shared {
+    /// Room for a request of so many bytes, once it is there.
+    pub(crate) async fn memory_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let most = u32::try_from(self.limits.memory_bytes).unwrap_or(u32::MAX);
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(most);
+        self.memory.clone().acquire_many_owned(bytes).await.ok()
+    }
+
+    /// Whether a write waits for the disk.
+    pub(crate) fn writes_wait(&self) -> bool {
+        self.sync == Sync::Always
+    }
+}
+
+impl Drop for Shared {
+    fn drop(&mut self) {
+        self.buckets.close();
+    }
+}
+
+/// Starts the thread that does what the time brings: it makes writes durable, drops old data, and creates and drops
+/// partitions by the calendar. It ends with the node.
+fn keep_house(shared: &Arc<Shared>, ended: mpsc::Receiver<()>, every: Duration) -> Result<(), OpenError> {
+    let node = Arc::downgrade(shared);
+    let pause = match shared.sync {
+        Sync::Interval(interval) => interval.min(every),
+        Sync::Always | Sync::Never => every,
+    };
+    let syncs = matches!(shared.sync, Sync::Interval(_));
+    let thread = thread::Builder::new().name("fluss-node".to_owned());
+    let keep = move || {
+        let mut next = Instant::now() + every;
+        while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
+            let Some(node) = node.upgrade() else { return };
+            if syncs {
+                node.buckets.sync();
+            }
+            if Instant::now() >= next {
+                next = Instant::now() + every;
+                node.tidy();
+            }
+        }
+    };
+    let spawned = thread.spawn(keep);
+    spawned.map(drop).map_err(|source| OpenError::Io {
+        path: "a thread".into(),
+        source,
+    })
+}
+
+impl Shared {
+    fn tidy(&self) {
+        match self.admin.catalog.auto_partition(self.admin.clock.now_ms()) {
+            Ok(gone) => self.buckets.remove(&gone),
+            Err(failure) => warn!(%failure, "partitions were not created or dropped"),
+        }
+        self.buckets.expire();
+    }
+}

@@ -1,0 +1,174 @@
+//! Options by their keys, as configuration files have them. Where a server of Apache Fluss has the option, the key is its.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+use std::time::Duration;
+
+use super::{NodeOptions, Sync};
+use crate::security::{Access, Principal};
+
+/// Reads the value of an option.
+type Apply = fn(&mut NodeOptions, &str) -> Result<(), String>;
+
+const ROWS: &[(&str, Apply)] = &[
+    ("sync", |options, value| set(&mut options.sync, sync(value))),
+    ("default.bucket.number", |options, value| {
+        set(&mut options.tables.default_buckets, number(value))
+    }),
+    ("max.bucket.num", |options, value| {
+        set(&mut options.tables.max_buckets, number(value))
+    }),
+    ("max.partition.num", |options, value| {
+        set(&mut options.tables.max_partitions, number(value))
+    }),
+    ("log.segment.file-size", |options, value| {
+        set(&mut options.segment_bytes, number(value))
+    }),
+    ("netty.server.max-request-size", |options, value| {
+        set(&mut options.limits.request_bytes, number(value))
+    }),
+    ("max.connections", |options, value| {
+        set(&mut options.limits.connections, number(value))
+    }),
+    ("max.memory-in-flight", |options, value| {
+        set(&mut options.limits.memory_bytes, number(value))
+    }),
+    ("authorizer.enabled", |options, value| {
+        set_authorizer(&mut options.access, boolean(value)?)
+    }),
+    ("super.users", |options, value| {
+        // They are named only where others may not do everything.
+        let super_users = principals(value)?;
+        options.access = Access::Controlled { super_users };
+        Ok(())
+    }),
+    ("advertised.listener", |options, value| {
+        set(
+            &mut options.advertised,
+            value.parse().map(Some).map_err(|error| format!("{error}")),
+        )
+    }),
+];
+
+impl NodeOptions {
+    /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `default.bucket.number`,
+    /// `max.bucket.num`, `max.partition.num`, `log.segment.file-size`, `netty.server.max-request-size`, `max.connections`,
+    /// `max.memory-in-flight` (sizes in bytes), `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
+    /// (`host:port`).
+    ///
+    /// # Errors
+    ///
+    /// A key that there is not, or a value that it does not take.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<(), InvalidOption> {
+        let invalid = |reason| InvalidOption {
+            key: key.to_owned(),
+            reason,
+        };
+        let row = ROWS.iter().find(|(known, _)| *known == key);
+        let (_, apply) = row.ok_or_else(|| invalid("there is no such option".to_owned()))?;
+        apply(self, value.trim()).map_err(invalid)?;
+        self.configs.insert(key.to_owned(), value.trim().to_owned());
+        Ok(())
+    }
+}
+
+/// An option that cannot be set.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("option '{key}': {reason}")]
+pub struct InvalidOption {
+    key: String,
+    reason: String,
+}
+
+fn set<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
+    *place = value?;
+    Ok(())
+}
+
+fn number<T: FromStr>(text: &str) -> Result<T, String> {
+    text.parse()
+        .map_err(|_| format!("'{text}' is no number in range"))
+}
+
+fn boolean(text: &str) -> Result<bool, String> {
+    text.parse()
+        .map_err(|_| format!("'{text}' is neither true nor false"))
+}
+
+fn sync(text: &str) -> Result<Sync, String> {
+    match text {
+        "always" => Ok(Sync::Always),
+        "never" => Ok(Sync::Never),
+        interval => duration(interval)
+            .map(Sync::Interval)
+            .ok_or_else(|| format!("'{text}' is none of always, never, and an interval such as '500 ms'")),
+    }
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
+    let amount: u64 = digits.parse().ok().filter(|amount| *amount > 0)?;
+    match text.get(digits.len()..)?.trim() {
+        "ms" => Some(Duration::from_millis(amount)),
+        "s" => Some(Duration::from_secs(amount)),
+        _ => None,
+    }
+}
+
+fn principals(text: &str) -> Result<BTreeSet<Principal>, String> {
+    let principals = Principal::parse_list(text);
+    let principals = principals.ok_or_else(|| format!("'{text}' is no list such as 'User:a;User:b'"))?;
+    Ok(principals.into_iter().collect())
+}
+
+fn set_authorizer(access: &mut Access, enabled: bool) -> Result<(), String> {
+    match (enabled, &access) {
+        (true, Access::Open) => {
+            *access = Access::Controlled {
+                super_users: BTreeSet::new(),
+            }
+        }
+        (false, Access::Controlled { super_users }) if !super_users.is_empty() => {
+            return Err("there are super users, who mean nothing without it".to_owned());
+        }
+        _ => {}
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Storage;
+
+    fn with(key: &str, value: &str) -> Result<NodeOptions, InvalidOption> {
+        let mut options = NodeOptions::new(Storage::Memory);
+        options.set(key, value).map(|()| options)
+    }
+
+    #[test]
+    fn options_are_set_by_key() {
+        assert_eq!(with("sync", "always").unwrap().sync, Sync::Always);
+        let interval = Sync::Interval(Duration::from_millis(500));
+        assert_eq!(with("sync", "500 ms").unwrap().sync, interval);
+        assert_eq!(with("max.partition.num", " 2 ").unwrap().tables.max_partitions, 2);
+        assert!(with("authorizer.enabled", "true").unwrap().access.is_controlled());
+    }
+
+    #[test]
+    fn what_is_wrong_is_told() {
+        let refusal = |key, value| with(key, value).unwrap_err().to_string();
+        assert_eq!(
+            refusal("snyc", "always"),
+            "option 'snyc': there is no such option"
+        );
+        assert_eq!(
+            refusal("sync", "0 s"),
+            "option 'sync': '0 s' is none of always, never, and an interval such as '500 ms'"
+        );
+        assert_eq!(
+            refusal("max.connections", "many"),
+            "option 'max.connections': 'many' is no number in range"
+        );
+    }
+}

@@ -1,0 +1,130 @@
+//! Every knob of a node, with its default and its unit.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fluss_rpc::frame::DEFAULT_MAX_REQUEST_BYTES;
+use fluss_rpc::net::ServerAddress;
+
+mod keys;
+
+pub use keys::InvalidOption;
+
+use crate::catalog::Limits as TableLimits;
+use crate::clock::{Clock, SystemClock};
+use crate::disk::Disk;
+use crate::security::{Access, Users};
+
+/// Where a node keeps its tables.
+#[derive(Clone)]
+pub enum Storage {
+    /// In memory: gone with the node.
+    Memory,
+    /// In a directory, which is created if need be.
+    Directory(PathBuf),
+    /// On a disk of the caller's.
+    Disk(Arc<dyn Disk>),
+}
+
+impl fmt::Debug for Storage {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Memory => f.write_str("memory"),
+            Self::Directory(path) => write!(f, "{}", path.display()),
+            Self::Disk(disk) => disk.fmt(f),
+        }
+    }
+}
+
+/// What survives when the machine goes down. What was acknowledged always survives the end of the process.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Sync {
+    /// Everything that was acknowledged: a write waits for the disk.
+    Always,
+    /// What was acknowledged before the last interval.
+    Interval(Duration),
+    /// What the system has written by itself.
+    Never,
+}
+
+impl Default for Sync {
+    /// An interval of 1 s.
+    fn default() -> Self {
+        Self::Interval(Duration::from_secs(1))
+    }
+}
+
+/// How much a node takes on.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Connections at a time; further ones are closed at once. 1,000.
+    pub connections: usize,
+    /// The largest request, in bytes. 100 MiB.
+    pub request_bytes: usize,
+    /// What requests may hold in memory before they are answered, in bytes. 256 MiB.
+    pub memory_bytes: usize,
+    /// How long a client may take to log in. 10 s.
+    pub login: Duration,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            connections: 1_000,
+            request_bytes: DEFAULT_MAX_REQUEST_BYTES,
+            memory_bytes: 256 << 20,
+            login: Duration::from_secs(10),
+        }
+    }
+}
+
+/// What a node is opened with.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct NodeOptions {
+    /// Where it keeps its tables.
+    pub storage: Storage,
+    /// What survives when the machine goes down.
+    pub sync: Sync,
+    /// How much it takes on.
+    pub limits: Limits,
+    /// Which tables may be created, and what they are given that do not say otherwise.
+    pub tables: TableLimits,
+    /// Who may connect from other processes; everybody if nobody is named.
+    pub users: Option<Users>,
+    /// Who may do what.
+    pub access: Access,
+    /// What tells it the time.
+    pub clock: Arc<dyn Clock>,
+    /// Where clients are told to connect; the address it listens at unless this says otherwise.
+    pub advertised: Option<ServerAddress>,
+    /// What was set by key, as `DESCRIBE_CLUSTER_CONFIGS` shows it.
+    pub configs: BTreeMap<String, String>,
+    /// How often old data are dropped, and partitions created and dropped by the calendar. 1 min.
+    pub housekeeping: Duration,
+    /// The size at which a file of a log is closed and another begun, in bytes. 64 MiB.
+    pub segment_bytes: u64,
+}
+
+impl NodeOptions {
+    /// The defaults, with a place for the tables.
+    pub fn new(storage: Storage) -> Self {
+        Self {
+            storage,
+            sync: Sync::default(),
+            limits: Limits::default(),
+            tables: TableLimits::default(),
+            users: None,
+            access: Access::default(),
+            clock: Arc::new(SystemClock),
+            advertised: None,
+            configs: BTreeMap::new(),
+            housekeeping: Duration::from_secs(60),
+            segment_bytes: 64 << 20,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! `FETCH_LOG` (`behaviour.md` §4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use fluss_core::id::Offset;
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::proto;
+use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer::Answer;
+use super::place;
+use super::projection::Columns;
+use super::session::Session;
+use crate::bucket::Bucket;
+use crate::error::Failure;
+use crate::security::Operation;
+
+/// How long a fetch waits that names no time.
+const DEFAULT_WAIT: Duration = Duration::from_millis(100);
+
+/// Answers when there is enough to read or something to say, or the time is up.
+pub(super) async fn fetch_log(
+    session: Arc<Session>,
+    request: proto::FetchLogRequest,
+) -> Result<proto::FetchLogResponse, Failure> {
+    let fetch = Arc::new(Fetch::new(&session, request)?);
+    let deadline = Instant::now() + fetch.wait;
+    loop {
+        let news = Arc::new(Notify::new());
+        // Before looking, so that nothing that comes meanwhile is missed.
+        fetch.watch(&news);
+        let is_late = Instant::now() >= deadline;
+        if (is_late || fetch.has_something())
+            && let Some(answer) = read(&session, &fetch, is_late).await?
+        {
+            return Ok(answer);
+        }
+        // In time or not: it looks once more.
+        let _ = timeout_at(deadline, news.notified()).await;
+    }
+}
+
+/// What is there to read, as an answer; nothing if it is not enough, and `is_late` does not say that it is.
+async fn read(
+    session: &Session,
+    fetch: &Arc<Fetch>,
+    is_late: bool,
+) -> Result<Option<proto::FetchLogResponse>, Failure> {
+    let fetch = fetch.clone();
+    let read = move || {
+        let found = fetch.load();
+        (is_late || fetch.is_enough(&found)).then(|| fetch.answer(found))
+    };
+    if !session.node.reads_wait {
+        return Ok(read());
+    }
+    let reading = tokio::task::spawn_blocking(read).await;
+    reading.map_err(|error| Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))
+}
+
+/// What is asked for.
+struct Fetch {
+    tables: Vec<TableFetch>,
+    max_bytes: usize,
+    min_bytes: usize,
+    wait: Duration,
+}
+
+struct TableFetch {
+    id: i64,
+    columns: Result<Columns, Failure>,
+    buckets: Vec<BucketFetch>,
+}
+
+struct BucketFetch {
+    partition_id: Option<i64>,
+    bucket_id: i32,
+    offset: Offset,
+    max_bytes: usize,
+    bucket: Result<Arc<Bucket>, Failure>,
+}
+
+/// What was read of a bucket.
+struct Found {
+    high_watermark: Offset,
+    start: Offset,
+    records: Bytes,
+}
+
+impl Fetch {
+    fn new(session: &Session, request: proto::FetchLogRequest) -> Result<Self, Failure> {
+        session.caller()?;
+        let millis = |ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
+        let min_bytes = request.min_bytes();
+        let tables = request.tables_req.into_iter();
+        Ok(Self {
+            tables: tables.map(|table| TableFetch::new(session, table)).collect(),
+            max_bytes: usize::try_from(request.max_bytes).unwrap_or_default(),
+            min_bytes: usize::try_from(min_bytes).unwrap_or_default(),
+            // Only who says how much is enough waits for it.
+            wait: match request.min_bytes {
+                Some(_) => request.max_wait_ms.map_or(DEFAULT_WAIT, millis),
+                None => Duration::ZERO,
+            },
+        })
+    }
+
+    fn buckets(&self) -> impl Iterator<Item = &BucketFetch> {
+        self.tables.iter().flat_map(|table| &table.buckets)
+    }
+
+    fn watch(&self, news: &Arc<Notify>) {
+        for bucket in self.buckets().filter_map(|fetch| fetch.bucket.as_ref().ok()) {
+            bucket.watch(news);
+        }
+    }
+
+    /// Whether it is worth while to read: without a look at any file.
+    fn has_something(&self) -> bool {
+        self.tables.iter().any(|table| table.columns.is_err())
+            || self.buckets().any(BucketFetch::has_something)
+            || self.buckets().all(|fetch| fetch.bucket.is_err())
+    }
+
+    /// Reads each bucket, within the limits. The first batch is read whatever its size.
+    fn load(&self) -> Vec<Result<Found, Failure>> {
+        let mut left = self.max_bytes;
+        let mut is_first = true;
+        let load = |fetch: &BucketFetch| {
+            let found = fetch.load(left.min(fetch.max_bytes), is_first)?;
+            left = left.saturating_sub(found.records.len());
+            is_first &= found.records.is_empty();
+            Ok(found)
+        };
+        self.buckets().map(load).collect()
+    }
+
+    /// Whether to answer now: there are enough bytes, or something is wrong.
+    fn is_enough(&self, found: &[Result<Found, Failure>]) -> bool {
+        let bytes: usize = found.iter().flatten().map(|found| found.records.len()).sum();
+        let mut failures = found.iter().filter_map(|found| found.as_ref().err());
+        bytes >= self.min_bytes
+            || self.tables.iter().any(|table| table.columns.is_err())
+            || failures.any(|failure| !may_pass(failure))
+            || found.iter().all(Result::is_err)
+    }
+
+    fn answer(&self, found: Vec<Result<Found, Failure>>) -> proto::FetchLogResponse {
+        let mut found = found.into_iter();
+        let answer = |table: &TableFetch| {
+            let mut columns = table.columns.clone();
+            let buckets = table.buckets.iter().zip(found.by_ref());
+            proto::PbFetchLogRespForTable {
+                table_id: table.id,
+                buckets_resp: buckets
+                    .map(|(fetch, found)| answer_bucket(fetch, found, &mut columns))
+                    .collect(),
+            }
+        };
+        proto::FetchLogResponse {
+            tables_resp: self.tables.iter().map(answer).collect(),
+        }
+    }
+}
+
+/// Whether a failure does not keep a fetch from waiting for the other buckets (`behaviour.md` §4.2).
+fn may_pass(failure: &Failure) -> bool {
+    matches!(
+        failure.code,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER | ErrorCode::UNKNOWN_TABLE_OR_BUCKET
+    )
+}
+
+impl TableFetch {
+    fn new(session: &Session, request: proto::PbFetchLogReqForTable) -> Self {
+        let id = request.table_id;
+        let table = place::table(session, id, Operation::Read);
+        let columns = match &table {
+            Ok(table) => Columns::new(
+                table,
+                request.projection_pushdown_enabled,
+                &request.projected_fields,
+            ),
+            // That is told for each bucket.
+            Err(_) => Ok(Columns::All),
+        };
+        let buckets = request.buckets_req.into_iter().map(|bucket| BucketFetch {
+            partition_id: bucket.partition_id,
+            bucket_id: bucket.bucket_id,
+            offset: bucket.fetch_offset,
+            max_bytes: usize::try_from(bucket.max_fetch_bytes).unwrap_or_default(),
+            bucket: table
+                .as_ref()
+                .map_err(Clone::clone)
+                .and_then(|table| place::bucket(session, table, bucket.partition_id, bucket.bucket_id)),
+        });
+        Self {
+            id,
+            buckets: buckets.collect(),
+            columns,
+        }
+    }
+}
+
+impl BucketFetch {
+    /// Whether there is something to read, or something to say that cannot wait.
+    fn has_something(&self) -> bool {
+        match &self.bucket {
+            Ok(bucket) => self.offset != bucket.high_watermark(),
+            Err(failure) => !may_pass(failure),
+        }
+    }
+
+    fn load(&self, max_bytes: usize, at_least_one: bool) -> Result<Found, Failure> {
+        let bucket = self.bucket.as_ref().map_err(Clone::clone)?;
+        let (start, high_watermark, slice) = bucket.find(self.offset, max_bytes, at_least_one)?;
+        Ok(Found {
+            high_watermark,
+            start,
+            records: slice.load()?,
+        })
+    }
+}
+
+fn answer_bucket(
+    fetch: &BucketFetch,
+    found: Result<Found, Failure>,
+    columns: &mut Result<Columns, Failure>,
+) -> proto::PbFetchLogRespForBucket {
+    let read = found.and_then(|found| {
+        let columns = columns.as_mut().map_err(|failure| failure.clone())?;
+        Ok((found.high_watermark, found.start, columns.apply(found.records)?))
+    });
+    let answer = proto::PbFetchLogRespForBucket {
+        partition_id: fetch.partition_id,
+        bucket_id: fetch.bucket_id,
+        ..Default::default()
+    };
+    answer.with(read, |answer, (high_watermark, start, records)| {
+        answer.high_watermark = Some(high_watermark);
+        answer.log_start_offset = Some(start);
+        answer.records = Some(records);
+    })
+}

@@ -1,0 +1,74 @@
+//! `LIST_OFFSETS` (`behaviour.md` §6).
+
+use fluss_core::id::Offset;
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::proto;
+
+use super::answer::Answer;
+use super::place;
+use super::session::Session;
+use crate::bucket::Bucket;
+use crate::error::Failure;
+
+/// Which offset of a log is asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Earliest,
+    Latest,
+    /// Of the first batch that is not older than this time, in milliseconds since the epoch.
+    At(i64),
+}
+
+pub(super) fn list_offsets(
+    session: &Session,
+    request: proto::ListOffsetsRequest,
+) -> Result<proto::ListOffsetsResponse, Failure> {
+    session.caller()?;
+    let wanted = wanted(session, &request)?;
+    let table = place::find_table(session, request.table_id);
+    let offset_of = |bucket_id: i32| {
+        let table = table.as_ref().map_err(Failure::clone);
+        let offset = table
+            .and_then(|table| place::bucket(session, table, request.partition_id, bucket_id))
+            .and_then(|bucket| wanted.offset_in(&bucket));
+        let answer = proto::PbListOffsetsRespForBucket {
+            bucket_id,
+            ..Default::default()
+        };
+        answer.with(offset, |answer, offset| answer.offset = Some(offset))
+    };
+    Ok(proto::ListOffsetsResponse {
+        buckets_resp: request.bucket_id.iter().copied().map(offset_of).collect(),
+    })
+}
+
+fn wanted(session: &Session, request: &proto::ListOffsetsRequest) -> Result<Wanted, Failure> {
+    match request.offset_type {
+        0 => Ok(Wanted::Earliest),
+        // The end of the log when its leader took over is the end: nobody else leads.
+        1 | 3 => Ok(Wanted::Latest),
+        2 => {
+            let time = request.start_timestamp.unwrap_or_default();
+            let now = session.node.admin.clock.now_ms();
+            if time <= now {
+                return Ok(Wanted::At(time));
+            }
+            let message = format!("{time} is in the future: it is {now}");
+            Err(Failure::new(ErrorCode::INVALID_TIMESTAMP, message))
+        }
+        other => {
+            let message = format!("{other} is no type of offset");
+            Err(Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, message))
+        }
+    }
+}
+
+impl Wanted {
+    fn offset_in(self, bucket: &Bucket) -> Result<Offset, Failure> {
+        match self {
+            Self::Earliest => Ok(bucket.start_offset()),
+            Self::Latest => Ok(bucket.high_watermark()),
+            Self::At(time) => bucket.offset_at(time),
+        }
+    }
+}

@@ -1,0 +1,53 @@
+//! From the numbers in a request to a table and a bucket of it, for whoever may use them.
+
+use std::sync::Arc;
+
+use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
+use fluss_rpc::code::ErrorCode;
+
+use super::session::Session;
+use crate::bucket::Bucket;
+use crate::catalog::TableEntry;
+use crate::error::Failure;
+use crate::security::Operation;
+
+/// A table that the client may do this with.
+pub(super) fn table(session: &Session, id: i64, operation: Operation) -> Result<Arc<TableEntry>, Failure> {
+    let table = find_table(session, id)?;
+    session.context()?.check_table(operation, &table.info().path)?;
+    Ok(table)
+}
+
+/// A table, whoever asks.
+pub(super) fn find_table(session: &Session, id: i64) -> Result<Arc<TableEntry>, Failure> {
+    let table = session.node.admin.catalog.table(TableId(id));
+    table.ok_or_else(|| {
+        let message = format!("there is no table {id}");
+        Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message)
+    })
+}
+
+/// A bucket of a table.
+pub(super) fn bucket(
+    session: &Session,
+    table: &TableEntry,
+    partition: Option<i64>,
+    bucket: i32,
+) -> Result<Arc<Bucket>, Failure> {
+    let id = TableBucket {
+        table: table.id(),
+        partition: partition.map(PartitionId),
+        bucket: BucketId(bucket),
+    };
+    if table.has_bucket(id.partition, bucket) {
+        return session.node.buckets.get(id, table);
+    }
+    let message = format!("there is no {id}");
+    Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))
+}
+
+/// A table whose rows have no keys.
+pub(super) fn no_keys(table: &TableEntry) -> Failure {
+    let message = format!("table {} has no primary key", table.info().path);
+    Failure::new(ErrorCode::NON_PRIMARY_KEY_TABLE, message)
+}
