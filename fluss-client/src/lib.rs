@@ -28,63 +28,62 @@ pub use fluss_rpc::code::ErrorCode;
 pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};
 pub use fluss_rpc::sasl::Mechanism;
 
-/// The scheme of a cluster's target.
-const CLUSTER: &str = "fluss://";
+#[cfg(feature = "embedded")]
+pub mod embedded;
+mod target;
 
-/// Connects to a target: `fluss://host:port`, or `fluss://host:port,host:port` to name several servers to begin with.
+pub use target::{InvalidTarget, Target};
+
+/// Connects to a target, see [`Target`]: `fluss://host:port` for a cluster, `embedded:./data` or `embedded::memory:` for a
+/// node in this process.
 ///
 /// # Errors
 ///
-/// A target of another form, or a cluster that cannot be reached: see [`Connection::open`].
+/// A text that is no target, a cluster that cannot be reached (see [`Connection::open`]), or a node that cannot be
+/// opened ([`ErrorKind::Node`]).
 pub async fn connect(target: &str) -> Result<Connection> {
-    Connection::open(options(target)?).await
+    Connection::open(options(target).await?).await
 }
 
-/// The default options for a target, to be changed before [`Connection::open`].
-///
-/// # Errors
-///
-/// A target that is not of the form that [`connect`] takes.
-pub fn options(target: &str) -> Result<ClientOptions> {
-    let refuse = |reason: String| Context::new("connect").error(ErrorKind::InvalidArgument(reason));
-    let servers = target
-        .strip_prefix(CLUSTER)
-        .ok_or_else(|| refuse(format!("target '{target}': 'fluss://host:port' expected")))?;
-    let servers: Vec<ServerAddress> = servers
-        .trim_end_matches('/')
-        .split(',')
-        .map(|server| {
-            server
-                .parse()
-                .map_err(|error: InvalidAddress| refuse(error.to_string()))
-        })
-        .collect::<Result<_>>()?;
-    Ok(ClientOptions::new(servers))
+/// The default options for a target, to be changed before [`Connection::open`]. See [`Target::lead`].
+pub async fn options(target: &str) -> Result<ClientOptions> {
+    let target: Target = target.parse().map_err(refuse)?;
+    let mut options = ClientOptions::new([]);
+    target.lead(&mut options).await?;
+    Ok(options)
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
+fn refuse(error: impl std::fmt::Display) -> Error {
+    Context::new("connect").error(ErrorKind::InvalidArgument(error.to_string()))
+}
 
-    #[test]
-    fn a_target_names_servers() {
-        let options = options("fluss://a:1,[::1]:2").unwrap();
-        let servers: Vec<_> = options
-            .bootstrap_servers
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        assert_eq!(servers, ["a:1", "[::1]:2"]);
-    }
-
-    #[test]
-    fn other_targets_are_refused_with_what_is_wrong() {
-        let error = options("http://a:1").unwrap_err();
-        assert_eq!(
-            error.to_string(),
-            "connect: target 'http://a:1': 'fluss://host:port' expected"
-        );
-        assert!(options("fluss://").is_err());
-        assert!(options("fluss://a").is_err());
+impl Target {
+    /// Has options lead to the target. An embedded node is opened if it is not yet; it closes when nobody has options or a
+    /// connection that lead to it any more.
+    ///
+    /// # Errors
+    ///
+    /// A node that cannot be opened ([`ErrorKind::Node`]); any embedded target, if this was built without them.
+    pub async fn lead(&self, options: &mut ClientOptions) -> Result<()> {
+        match self {
+            Self::Servers(servers) => options.bootstrap_servers.clone_from(servers),
+            #[cfg(feature = "embedded")]
+            Self::Directory(_) | Self::Memory(_) => {
+                let target = self.clone();
+                // A directory may take a while to read.
+                let opening = tokio::task::spawn_blocking(move || embedded::node(&target));
+                let node = opening.await.map_err(|error| {
+                    let kind = ErrorKind::Defect(error.to_string());
+                    Context::new("open the embedded node").error(kind)
+                })?;
+                embedded::lead(options, node?);
+            }
+            #[cfg(not(feature = "embedded"))]
+            Self::Directory(_) | Self::Memory(_) => {
+                let reason = format!("target '{self}': this was built without the embedded node");
+                return Err(refuse(reason));
+            }
+        }
+        Ok(())
     }
 }

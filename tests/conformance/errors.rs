@@ -92,7 +92,9 @@ fn what_does_not_exist_is_told_with_its_code() {
 }
 
 async fn open(bootstrap: &str, credentials: Option<Credentials>) -> fluss_client::Result<Connection> {
-    let mut options: ClientOptions = fluss_client::options(&format!("fluss://{bootstrap}")).unwrap();
+    let mut options: ClientOptions = fluss_client::options(&format!("fluss://{bootstrap}"))
+        .await
+        .unwrap();
     options.credentials = credentials;
     options.connect_timeout = Duration::from_secs(5);
     Connection::open(options).await

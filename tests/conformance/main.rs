@@ -69,7 +69,11 @@ fn start_with(spec: Spec, shares: u32) -> Running {
 
 /// The default options for a cluster; as its super user, if it wants to know who comes.
 fn options(cluster: &Cluster) -> ClientOptions {
-    let mut options = fluss_client::options(&format!("fluss://{}", cluster.bootstrap())).unwrap();
+    let target = fluss_client::Target::of_bootstrap(&cluster.bootstrap()).unwrap();
+    let fluss_client::Target::Servers(servers) = target else {
+        unreachable!("a cluster is had by its servers");
+    };
+    let mut options = ClientOptions::new(servers);
     let root = cluster.users().first();
     options.credentials = root.map(|user| Credentials::plain(user.name, user.password));
     options

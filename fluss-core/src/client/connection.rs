@@ -13,7 +13,7 @@ use super::servers::Servers;
 use super::write::OpenWriters;
 use super::{Admin, Table, retry, wire};
 use crate::id::{PartitionId, TableBucket};
-use crate::types::{PartitionName, TableInfo, TablePath};
+use crate::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
 
 /// A connection to a cluster: everything else is had from it. Clones share it.
 ///
@@ -44,9 +44,11 @@ impl Connection {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn open(options: ClientOptions) -> Result<Self> {
-        options
-            .validate()
-            .map_err(|error| Context::new("connect").error(error))?;
+        let refuse = |error: InvalidDefinition| Context::new("connect").error(error);
+        options.validate().map_err(refuse)?;
+        if options.bootstrap_servers.is_empty() {
+            return Err(refuse(InvalidDefinition::new("bootstrap.servers is empty")));
+        }
         let servers = Arc::new(Servers::new(&options));
         let metadata = Metadata::new(servers.clone(), options.bootstrap_servers.clone());
         let shared = Shared {

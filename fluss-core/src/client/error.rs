@@ -74,6 +74,9 @@ pub enum ErrorKind {
     /// An argument that makes no sense here. Nothing was sent.
     #[error("{0}")]
     InvalidArgument(String),
+    /// The embedded node cannot be had: its directory is another process's, of another format, or damaged.
+    #[error("{0}")]
+    Node(String),
     /// What was called is closed.
     #[error("already closed")]
     Closed,

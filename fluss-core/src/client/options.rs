@@ -127,9 +127,6 @@ impl ClientOptions {
     /// Checks the options against one another.
     pub fn validate(&self) -> Result<(), InvalidDefinition> {
         let fault = |reason: &str| Err(InvalidDefinition::new(reason));
-        if self.bootstrap_servers.is_empty() {
-            return fault("bootstrap.servers is empty");
-        }
         self.writer.validate()?;
         let scanner = &self.scanner;
         if scanner.max_poll_records == 0

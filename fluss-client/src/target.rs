@@ -1,0 +1,136 @@
+//! What programs connect to.
+
+use std::fmt;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use fluss_rpc::net::{InvalidAddress, ServerAddress};
+
+/// The scheme of a cluster's target.
+const CLUSTER: &str = "fluss://";
+/// What begins the targets of embedded nodes, and of those among them that keep nothing.
+const EMBEDDED: &str = "embedded:";
+const MEMORY: &str = "memory:";
+
+/// What a program connects to.
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
+pub enum Target {
+    /// `fluss://host:port,host:port`: a cluster, or a node in another process, by servers to begin with.
+    Servers(Vec<ServerAddress>),
+    /// `embedded:./data`: a node in this process that keeps its tables in a directory. All connections of the process share
+    /// it; other processes are refused.
+    Directory(PathBuf),
+    /// `embedded::memory:name`: a node in this process that keeps its tables in memory. The connections that give the same
+    /// name share it; without a name (`embedded::memory:`) each has its own.
+    Memory(Option<String>),
+}
+
+impl Target {
+    /// Reads the option `bootstrap.servers`: `host:port,host:port`, or an embedded target.
+    ///
+    /// # Errors
+    ///
+    /// As of a whole target's text.
+    pub fn of_bootstrap(text: &str) -> Result<Self, InvalidTarget> {
+        if text.starts_with(EMBEDDED) || text.starts_with(CLUSTER) {
+            text.parse()
+        } else {
+            format!("{CLUSTER}{text}").parse()
+        }
+    }
+}
+
+impl FromStr for Target {
+    type Err = InvalidTarget;
+
+    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
+        let invalid = |reason: String| InvalidTarget {
+            text: text.to_owned(),
+            reason,
+        };
+        if let Some(servers) = text.strip_prefix(CLUSTER) {
+            let servers = servers.trim_end_matches('/').split(',').map(str::parse);
+            let servers: Result<_, InvalidAddress> = servers.collect();
+            return Ok(Self::Servers(
+                servers.map_err(|error| invalid(error.to_string()))?,
+            ));
+        }
+        let Some(place) = text.strip_prefix(EMBEDDED) else {
+            return Err(invalid(
+                "'fluss://host:port', 'embedded:directory' or 'embedded::memory:' expected".to_owned(),
+            ));
+        };
+        match place.strip_prefix(':') {
+            None if place.is_empty() => Err(invalid("the directory is missing".to_owned())),
+            None => Ok(Self::Directory(place.into())),
+            Some(memory) => match memory.strip_prefix(MEMORY) {
+                Some("") => Ok(Self::Memory(None)),
+                Some(name) => Ok(Self::Memory(Some(name.to_owned()))),
+                None => Err(invalid(format!("'{EMBEDDED}:{MEMORY}' expected"))),
+            },
+        }
+    }
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Servers(servers) => {
+                let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+                write!(f, "{CLUSTER}{}", servers.join(","))
+            }
+            Self::Directory(path) => write!(f, "{EMBEDDED}{}", path.display()),
+            Self::Memory(name) => write!(f, "{EMBEDDED}:{MEMORY}{}", name.as_deref().unwrap_or_default()),
+        }
+    }
+}
+
+/// A text that names nothing to connect to.
+#[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("target '{text}': {reason}")]
+pub struct InvalidTarget {
+    text: String,
+    reason: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_survive_their_text() {
+        for (text, target) in [
+            (
+                "fluss://a:1,[::1]:2",
+                Target::Servers(vec![ServerAddress::new("a", 1), ServerAddress::new("::1", 2)]),
+            ),
+            ("embedded:./data", Target::Directory("./data".into())),
+            ("embedded:/a b", Target::Directory("/a b".into())),
+            ("embedded::memory:", Target::Memory(None)),
+            ("embedded::memory:x", Target::Memory(Some("x".to_owned()))),
+        ] {
+            assert_eq!(text.parse(), Ok(target.clone()));
+            assert_eq!(target.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn other_texts_are_refused_with_what_is_wrong() {
+        let refusal = |text: &str| text.parse::<Target>().unwrap_err().to_string();
+        assert_eq!(
+            refusal("http://a:1"),
+            "target 'http://a:1': 'fluss://host:port', 'embedded:directory' or 'embedded::memory:' expected"
+        );
+        assert_eq!(
+            refusal("embedded:"),
+            "target 'embedded:': the directory is missing"
+        );
+        assert_eq!(
+            refusal("embedded::disk:"),
+            "target 'embedded::disk:': 'embedded::memory:' expected"
+        );
+        assert!("fluss://".parse::<Target>().is_err());
+        assert!("fluss://a".parse::<Target>().is_err());
+    }
+}
