@@ -5,13 +5,14 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use fluss_client::{Acks, BucketAssigner, ClientOptions};
-use fluss_client::{Credentials, Mechanism};
+use fluss_client::{Credentials, Mechanism, Target};
 use pyo3::prelude::*;
 
 use crate::error::Fault;
 
 /// Options under construction: what needs more than one key waits here.
 struct Settings {
+    target: Option<Target>,
     options: ClientOptions,
     sasl: bool,
     mechanism: Mechanism,
@@ -41,7 +42,7 @@ macro_rules! rows {
 }
 
 const ROWS: &[Row] = rows! {
-    "bootstrap.servers" => |s, value: servers| s.options.bootstrap_servers = value;
+    "bootstrap.servers" => |s, value: target| s.target = Some(value);
     "connect-timeout" => |s, value: duration| s.options.connect_timeout = value;
     "request-timeout" => |s, value: duration| s.options.request_timeout = value;
     "writer.acks" => |s, value: acks| s.options.writer.acks = value;
@@ -118,8 +119,8 @@ pub(crate) fn parse_bytes(text: &str) -> Result<usize, Fault> {
     size(text).map_err(fault)
 }
 
-/// The options that a configuration means.
-pub(crate) fn client_options(pairs: BTreeMap<String, String>) -> Result<ClientOptions, Fault> {
+/// What a configuration leads to, and the options that it means.
+pub(crate) fn client_options(pairs: BTreeMap<String, String>) -> Result<(Target, ClientOptions), Fault> {
     let mut settings = Settings::new();
     for (key, value) in pairs {
         apply(&mut settings, &key, &value)?;
@@ -130,6 +131,7 @@ pub(crate) fn client_options(pairs: BTreeMap<String, String>) -> Result<ClientOp
 impl Settings {
     fn new() -> Self {
         Self {
+            target: None,
             options: ClientOptions::new([]),
             sasl: false,
             mechanism: Mechanism::Plain,
@@ -138,10 +140,10 @@ impl Settings {
         }
     }
 
-    fn finish(mut self) -> Result<ClientOptions, Fault> {
-        if self.options.bootstrap_servers.is_empty() {
-            return Err(fault("option 'bootstrap.servers' is missing"));
-        }
+    fn finish(mut self) -> Result<(Target, ClientOptions), Fault> {
+        let target = self
+            .target
+            .ok_or_else(|| fault("option 'bootstrap.servers' is missing"))?;
         if self.sasl {
             let (Some(username), Some(password)) = (self.username, self.password) else {
                 return Err(fault(
@@ -157,7 +159,7 @@ impl Settings {
         self.options
             .validate()
             .map_err(|error| fault(error.to_string()))?;
-        Ok(self.options)
+        Ok((target, self.options))
     }
 }
 
@@ -201,9 +203,8 @@ fn fault(message: impl Into<String>) -> Fault {
     Fault::new("ConfigError", message)
 }
 
-fn servers(text: &str) -> Result<Vec<fluss_client::ServerAddress>, String> {
-    let parse = |server: &str| server.parse().map_err(|error| format!("{error}"));
-    text.split(',').map(parse).collect()
+fn target(text: &str) -> Result<Target, String> {
+    Target::of_bootstrap(text).map_err(|error| error.to_string())
 }
 
 fn nonempty(text: &str) -> Result<String, String> {

@@ -14,44 +14,44 @@ use crate::table::Table;
 
 /// A connection to a cluster.
 #[pyclass(frozen, module = "fluss._fluss")]
-pub(crate) struct Connection(client::Connection);
+pub(crate) struct Connection {
+    connection: client::Connection,
+    target: client::Target,
+}
 
 #[pymethods]
 impl Connection {
     /// Opens a connection with these options.
     #[staticmethod]
     fn open(options: BTreeMap<String, String>) -> PyResult<Pending> {
-        let options = client_options(options)?;
-        Ok(Pending::new(
-            client::Connection::open(options),
-            |py, connection| Ok(Bound::new(py, Self(connection))?.into_any()),
-        ))
+        let (target, mut options) = client_options(options)?;
+        let opening = async move {
+            target.lead(&mut options).await?;
+            let connection = client::Connection::open(options).await?;
+            Ok::<_, client::Error>(Self { connection, target })
+        };
+        Ok(Pending::new(opening, |py, opened| {
+            Ok(Bound::new(py, opened)?.into_any())
+        }))
     }
 
     fn admin(&self) -> Admin {
-        Admin(Arc::new(self.0.admin()))
+        Admin(Arc::new(self.connection.admin()))
     }
 
     fn table(&self, path: PathArgument) -> Pending {
-        let connection = self.0.clone();
+        let connection = self.connection.clone();
         Pending::new(async move { connection.table(&path.0).await }, |py, table| {
             Ok(Bound::new(py, Table(table))?.into_any())
         })
     }
 
     fn close(&self) -> Pending {
-        let connection = self.0.clone();
+        let connection = self.connection.clone();
         Pending::nothing(async move { connection.shut_down().await })
     }
 
     fn __repr__(&self) -> String {
-        let servers: Vec<_> = self
-            .0
-            .options()
-            .bootstrap_servers
-            .iter()
-            .map(ToString::to_string)
-            .collect();
-        format!("Connection('fluss://{}')", servers.join(","))
+        format!("Connection('{}')", self.target)
     }
 }
