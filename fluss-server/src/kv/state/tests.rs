@@ -86,6 +86,7 @@ proptest! {
             let about = about(index as i64);
             memory.commit(&changes, &about).unwrap();
             tree.commit(&changes, &about).unwrap();
+            prop_assert!(tree.kept_to_its_room());
             if index % 3 == 2 {
                 drop(tree);
                 tree = lmdb(&disk);
@@ -131,6 +132,31 @@ fn branches_of_long_keys_go_with_the_last_of_them() {
     let removes: Vec<_> = keys.iter().map(|key| change(key, None)).collect();
     state.commit(&removes, &about(2)).unwrap();
     assert_eq!(state.entries(), 1, "nothing but what stands beside the rows");
+}
+
+#[test]
+fn room_is_taken_for_every_page_before_it_is_written() {
+    let disk = Directory::disk(true);
+    let state = lmdb(&disk);
+    let mut key = 1_u64;
+    for round in 0..120_usize {
+        // Batches of all sizes, with keys here and there, that grow, shrink and go.
+        let changes = (0..1 << (round % 10)).map(|_| {
+            key = key
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1_442_695_040_888_963_407);
+            let value = vec![7; (key >> 40) as usize % [40, 400, 3_000][round % 3]];
+            let stays = round < 80 || !key.is_multiple_of(3);
+            (((key >> 33) % 3_000).to_be_bytes(), stays.then_some(value))
+        });
+        let changes: BTreeMap<_, _> = changes.collect();
+        let changes: Vec<_> = changes
+            .iter()
+            .map(|(key, value)| change(key, value.as_deref()))
+            .collect();
+        state.commit(&changes, &about(round as i64)).unwrap();
+        assert!(state.kept_to_its_room(), "round {round}");
+    }
 }
 
 #[test]

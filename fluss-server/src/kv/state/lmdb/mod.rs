@@ -77,6 +77,12 @@ impl Lmdb {
         (env.info().last_page_number as u64 + 1) * u64::from(env.stat().page_size)
     }
 
+    /// Whether all pages that were ever written were set aside on the disk before.
+    #[cfg(test)]
+    pub(super) fn kept_to_its_room(&self) -> bool {
+        self.used_bytes() <= self.space.taken()
+    }
+
     /// Makes the map large enough for so many pages, and takes room for them on the disk.
     fn make_room(&self, new_pages: u64) -> io::Result<()> {
         let env = self.env.read().unwrap_or_else(PoisonError::into_inner);

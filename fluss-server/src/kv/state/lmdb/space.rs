@@ -30,6 +30,11 @@ impl Space {
         }
     }
 
+    #[cfg(test)]
+    pub(super) fn taken(&self) -> u64 {
+        self.taken.load(Ordering::Relaxed)
+    }
+
     /// Sees to it that the first `needed` bytes are there, and some more, to a limit.
     pub(super) fn ensure(&self, needed: u64, limit: u64) -> io::Result<()> {
         let taken = self.taken.load(Ordering::Relaxed);
