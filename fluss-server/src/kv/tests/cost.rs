@@ -85,11 +85,7 @@ fn write(world: &World, batches: &[KvBatch], together: usize) -> (f64, f64, usiz
         (merge, commit) = (merge + (merged - begun), commit + (now() - merged));
     }
     let rows = (batches.len() * BATCH) as f64;
-    (
-        merge.as_secs_f64() * 1e6 / rows,
-        commit.as_secs_f64() * 1e6 / rows,
-        bytes,
-    )
+    (merge / rows, commit / rows, bytes)
 }
 
 fn look_up(world: &World, keys: &[Vec<u8>], at_once: usize) -> f64 {

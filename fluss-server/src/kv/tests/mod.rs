@@ -3,6 +3,7 @@
 mod cost;
 pub(super) mod disk;
 mod model;
+mod opening;
 mod random;
 mod rules;
 mod world;

@@ -11,7 +11,7 @@ use proptest::sample::select;
 
 use super::model::{Engine, Model, Rules};
 use super::world::{BUCKET, World, Write, table};
-use crate::kv::{Table, Tablet, WriteMode};
+use crate::kv::{Table, WriteMode};
 
 /// A table, and the modes in which it can be written.
 #[derive(Clone, Debug)]
@@ -299,38 +299,4 @@ proptest! {
         run(&design, &steps, false);
         run(&design, &steps, true);
     }
-}
-
-#[test]
-fn a_checkpoint_and_the_log_behind_it_are_enough() {
-    let schemas = [schema(6, false, false), schema(7, false, false)];
-    let mut world = World::new(&table(&schemas, &[]), true);
-    let row = |key: i64| {
-        let mut row: OwnedRow = vec![Datum::Null; COLUMNS.len()];
-        row[KEY[0]] = key.into();
-        row[KEY[1]] = "l".into();
-        row
-    };
-    let all = WriteMode::default();
-    let some: Vec<_> = (0..5_000).map(|key| Write::Upsert(row(key))).collect();
-    world.write(&some, &all).unwrap();
-    let offset = world.tablet.checkpoint().unwrap();
-    world
-        .write(&[Write::Delete(row(7)), Write::Upsert(row(6_000))], &all)
-        .unwrap();
-    let rows = world.rows();
-    world.disk.remove(&Path::new(BUCKET).join("trust")).unwrap();
-    let World {
-        disk,
-        table,
-        tablet,
-        log,
-        ..
-    } = world;
-    drop(tablet);
-    let end = log.last().unwrap().next_offset();
-    let tablet = Tablet::open(&disk, Path::new(BUCKET), table, offset..end).unwrap();
-    assert_eq!(tablet.applied().unwrap(), offset);
-    tablet.replay(&log[1..]).unwrap();
-    assert_eq!(tablet.count().unwrap(), rows.len() as u64);
 }
