@@ -8,7 +8,8 @@ use fluss_core::types::{DataType, Datum, OwnedRow, Schema};
 
 use super::world::{BUCKET, World, Write, table};
 use crate::OpenError;
-use crate::kv::{ReplayError, Tablet, WriteMode};
+use crate::kv::replay::ReplayError;
+use crate::kv::{Tablet, WriteMode};
 
 /// A tablet with 3,000 rows, of which the last thousand are behind the second of two checkpoints.
 fn world() -> (World, [Offset; 2]) {
