@@ -1,24 +1,33 @@
-# demo: loads real data into a real cluster and reads it back.     test: everything that is tested.
+# demo: loads real data into tables, reads it back, and joins it.   test: everything that is tested.
 # bench: this client beside the others, on a real cluster.          lint: what the code must look like (part of CI).
-# Each sets up what it needs.
+# Each sets up what it needs. The demo runs on an embedded node; with CLUSTER=1 on a real cluster. Without Java,
+# `make test JAVA=no` runs all that needs none.
 
 PYTHON := .venv/bin/python
 FLIGHTS := .cache/flights
 export FLUSS_CLUSTER_CACHE ?= $(CURDIR)/.cache/fluss-cluster
 
-.PHONY: demo test test-rust test-python bench lint setup
+DEMO := .cache/demo
+SETUP := $(if $(filter no,$(JAVA)),setup-base,setup)
 
-demo: setup $(FLIGHTS)/flights.csv
+.PHONY: demo test test-rust test-python bench lint setup setup-base
+
+demo: $(if $(CLUSTER),setup,setup-base) $(FLIGHTS)/flights.csv
 	cargo build --release --package fluss-client --example flights
+ifdef CLUSTER
 	scripts/with-cluster cargo run --quiet --release --package fluss-client --example flights -- '{}' $(FLIGHTS)
+else
+	cargo run --quiet --release --package fluss-client --example flights -- embedded:$(DEMO) $(FLIGHTS)
+endif
 
 test: test-rust test-python
 
-test-rust: setup
+test-rust: $(SETUP)
+	cargo build --package fluss-cli
 	cargo test --workspace
 
-test-python: setup .venv/installed
-	cargo build --package fluss-cluster
+test-python: $(SETUP) .venv/installed
+	cargo build --package fluss-cluster --package fluss-cli
 	cd bindings/python && ../../$(PYTHON) -m maturin develop
 	cd bindings/python && ../../$(PYTHON) -m pytest -q tests
 
@@ -30,17 +39,21 @@ bench: setup .venv/installed
 	cd bindings/python && ../../$(PYTHON) -m maturin develop --release
 	$(PYTHON) benches/run.py $(BENCH)
 
-lint: setup .venv/installed
+lint: setup-base .venv/installed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	cargo check --package fluss-core --no-default-features
 	cargo check --package fluss-rpc --no-default-features
+	cargo check --package fluss-client --no-default-features
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --quiet
 
 setup:
 	scripts/setup
+
+setup-base:
+	scripts/setup base
 
 .venv/installed: bindings/python/pyproject.toml
 	python3 -m venv .venv

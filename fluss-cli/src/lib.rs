@@ -10,7 +10,6 @@ mod serve;
 mod users;
 
 use std::ffi::OsString;
-use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -30,35 +29,35 @@ enum Command {
     AddUser(users::AddUser),
 }
 
+/// The code to exit with when something went wrong.
+const FAILED: u8 = 1;
+
 /// What goes wrong, in words for whoever typed the command.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
 struct Refused(String);
 
-/// Runs the program with these arguments, the first of which is its name.
-pub fn main(arguments: impl IntoIterator<Item = OsString>) -> ExitCode {
+/// Runs the program with these arguments, the first of which is its name, and returns the code to exit with.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let program = match Program::try_parse_from(arguments) {
         Ok(program) => program,
-        Err(help) => return finish_early(&help),
+        Err(help) => {
+            // Where not even this can be printed, the code has to do.
+            let _ = help.print();
+            return u8::try_from(help.exit_code()).unwrap_or(FAILED);
+        }
     };
     let done = match program.command {
         Command::Serve(serve) => serve.run(),
         Command::AddUser(add_user) => add_user.run(),
     };
     match done {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => 0,
         Err(refused) => {
             say(&format!("fluss: {refused}"));
-            ExitCode::FAILURE
+            FAILED
         }
     }
-}
-
-/// Prints help or what is wrong with the arguments.
-fn finish_early(help: &clap::Error) -> ExitCode {
-    // Where not even this can be printed, the code has to do.
-    let _ = help.print();
-    ExitCode::from(u8::try_from(help.exit_code()).unwrap_or(1))
 }
 
 #[expect(clippy::print_stderr, reason = "a program talks to whoever runs it")]

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    fluss_cli::main(std::env::args_os())
+    fluss_cli::run(std::env::args_os()).into()
 }

@@ -14,6 +14,7 @@ mod error;
 mod lookup;
 mod path;
 mod pending;
+mod program;
 mod records;
 mod runtime;
 mod scanner;
@@ -36,6 +37,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
+    module.add_function(wrap_pyfunction!(program::run_program, module)?)?;
     module.add_class::<admin::Admin>()?;
     module.add_class::<admin::OffsetSpec>()?;
     module.add_class::<arrow::ArrowTable>()?;

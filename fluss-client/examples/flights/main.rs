@@ -1,7 +1,8 @@
 //! Loads the flights out of New York in 2013 into a log table and reads two columns of them back; loads airlines,
 //! airports, planes and weather into primary-key tables and looks those of every flight up; and tells how fast.
 //!
-//! Usage: `flights TARGET FOLDER`, with a target such as `fluss://localhost:9123` and a folder of CSV files.
+//! Usage: `flights TARGET FOLDER`, with a target such as `embedded:./data` or `fluss://localhost:9123`, and a folder of CSV
+//! files.
 
 #![expect(clippy::print_stdout, reason = "an example prints")]
 
@@ -52,7 +53,7 @@ async fn main() -> Outcome<()> {
     }
     print(&written, &read);
     join::print(&joined);
-    connection.close();
+    connection.shut_down().await?;
     Ok(())
 }
 

@@ -314,6 +314,8 @@ impl Launch {
             ["java.nio", "java.lang", "java.util"]
                 .map(|package| format!("--add-opens=java.base/{package}=ALL-UNNAMED")),
         );
+        // A server unpacks a native library of 11 MB, which a killed one leaves behind.
+        line.push(format!("-Djava.io.tmpdir={}", self.data.path().display()));
         line.push("-Dorg.slf4j.simpleLogger.showDateTime=true".to_owned());
         line.extend(["-cp".to_owned(), self.class_path.clone(), main.to_owned()]);
         line.extend_from_slice(arguments);

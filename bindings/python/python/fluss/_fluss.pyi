@@ -49,6 +49,9 @@ __version__: str
 def check_option(key: str, value: str) -> str:
     """Checks a key and its value, and returns the key under which this client knows it."""
 
+def run_program(arguments: list[str]) -> int:
+    """Runs the ``fluss`` program with these arguments, the first of which is its name; returns the code to exit with."""
+
 def is_retriable(error_code: int) -> bool:
     """Whether what a server refused with this code can succeed later."""
 
