@@ -20,3 +20,6 @@ mod writes;
 
 pub(crate) use listener::listen;
 pub(crate) use session::{Peer, Session};
+
+#[cfg(test)]
+mod tests;
