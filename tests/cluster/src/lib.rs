@@ -40,5 +40,6 @@ pub use error::Error;
 pub use jars::{FLUSS_VERSION, Jars};
 pub use peer::Peer;
 pub use probe::{Members, members};
+pub use programs::has_java;
 pub use server::{Role, Server};
 pub use spec::{ALICE, ROOT, Spec, User};

@@ -18,6 +18,14 @@ pub(crate) fn java_tool(name: &'static str) -> String {
         .map_or_else(|| name.to_owned(), |path| path.display().to_string())
 }
 
+/// Whether a Java installation is there, without which there is no cluster and no [`Peer`](crate::Peer).
+pub fn has_java() -> bool {
+    ["java", "javac"].into_iter().all(|name| {
+        let mut command = Command::new(java_tool(name));
+        run(name, command.arg("-version"), "asking for a version").is_ok()
+    })
+}
+
 /// Tells a program that is not there from one that could not be started.
 pub(crate) fn not_started(program: &'static str, error: io::Error) -> Error {
     match error.kind() {
