@@ -10,7 +10,16 @@ use fluss_cluster::{ALICE, ROOT, Spec};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::{connect, create, read, run, start};
+use crate::{Backend, EVERYWHERE, ONCE, connect, create, read, run, start, tests};
+
+tests! {
+    EVERYWHERE => [
+        a_row_that_does_not_fit_is_refused_by_column_and_the_writer_goes_on,
+        what_does_not_exist_is_told_with_its_code,
+        a_login_decides_what_may_be_done,
+    ],
+    ONCE => [a_server_that_is_none_is_told_as_such],
+}
 
 fn two_columns() -> Schema {
     let id = DataType::big_int().not_null();
@@ -21,11 +30,10 @@ fn two_columns() -> Schema {
         .unwrap()
 }
 
-#[test]
-fn a_row_that_does_not_fit_is_refused_by_column_and_the_writer_goes_on() {
-    let cluster = start(Spec::new());
+fn a_row_that_does_not_fit_is_refused_by_column_and_the_writer_goes_on(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = create(&connection, two_columns(), 1, &[]).await;
         let writer = table.append_writer().unwrap();
         let bad: [(Vec<Datum<'_>>, &str); 4] = [
@@ -59,11 +67,10 @@ fn a_row_that_does_not_fit_is_refused_by_column_and_the_writer_goes_on() {
     });
 }
 
-#[test]
-fn what_does_not_exist_is_told_with_its_code() {
-    let cluster = start(Spec::new());
+fn what_does_not_exist_is_told_with_its_code(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let admin = connection.admin();
         let error = connection
             .table(&TablePath::new("fluss", "nope"))
@@ -100,10 +107,9 @@ async fn open(bootstrap: &str, credentials: Option<Credentials>) -> fluss_client
     Connection::open(options).await
 }
 
-#[test]
-fn a_login_decides_what_may_be_done() {
-    let cluster = start(Spec::new().sasl());
-    let bootstrap = cluster.bootstrap();
+fn a_login_decides_what_may_be_done(backend: Backend) {
+    let place = start(backend, Spec::new().sasl());
+    let bootstrap = place.bootstrap();
     run(async {
         let wrong = open(&bootstrap, Some(Credentials::plain("root", "wrong")))
             .await
@@ -132,8 +138,7 @@ fn a_login_decides_what_may_be_done() {
     });
 }
 
-#[test]
-fn a_server_that_is_none_is_told_as_such() {
+fn a_server_that_is_none_is_told_as_such(_: Backend) {
     run(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();

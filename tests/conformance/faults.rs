@@ -1,6 +1,6 @@
 //! Servers that stop and die.
 
-mod keys;
+pub mod keys;
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,7 +10,15 @@ use fluss_client::{AppendWriter, Connection, ErrorKind, LogScanner, StartOffset}
 use fluss_cluster::{Cluster, Server, Spec};
 use tokio::time::Instant;
 
-use crate::{PATIENCE, connect, create, options, run, start_alone};
+use crate::{Backend, CLUSTER, PATIENCE, connect, create, note, options, run, start_alone, tests};
+
+tests! {
+    CLUSTER => [
+        a_stopped_server_is_told_within_the_deadline_and_nothing_acknowledged_is_lost,
+        one_stopped_server_of_three_is_told_too,
+        a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_there_once,
+    ],
+}
 
 /// How many leaders are killed in a row.
 const ROUNDS: usize = 10;
@@ -88,11 +96,12 @@ async fn work(writer: &AppendWriter, first: i64, acknowledged: &mut BTreeSet<i64
 
 /// Stops a server for longer than the calls' deadlines and shorter than its session, and looks at what writer and
 /// scanner say meanwhile, and do afterwards.
-fn a_stopped_server(servers: u16) {
+fn a_stopped_server(backend: Backend, servers: u16) {
     let spec = Spec::new().tablet_servers(servers.into());
-    let cluster = start_alone(spec.property("zookeeper.client.session-timeout", "60 s"));
+    let place = start_alone(backend, spec.property("zookeeper.client.session-timeout", "60 s"));
+    let cluster = place.cluster();
     run(async {
-        let mut options = options(&cluster);
+        let mut options = options(&place);
         options.request_timeout = Duration::from_secs(2);
         options.writer.delivery_timeout = Duration::from_secs(2);
         let connection = Connection::open(options).await.unwrap();
@@ -104,7 +113,7 @@ fn a_stopped_server(servers: u16) {
         work(&writer, 0, &mut acknowledged).await;
         found.read_all(&scanner, &acknowledged).await;
 
-        let server = leader(&cluster, table.info(), 0);
+        let server = leader(cluster, table.info(), 0);
         server.stop().unwrap();
         expect_failed_append(&writer, table.info(), server).await;
         expect_failed_poll(&scanner, server).await;
@@ -161,22 +170,20 @@ async fn expect_failed_poll(scanner: &LogScanner, server: &Server) {
     }
 }
 
-#[test]
-fn a_stopped_server_is_told_within_the_deadline_and_nothing_acknowledged_is_lost() {
-    a_stopped_server(1);
+fn a_stopped_server_is_told_within_the_deadline_and_nothing_acknowledged_is_lost(backend: Backend) {
+    a_stopped_server(backend, 1);
 }
 
-#[test]
-fn one_stopped_server_of_three_is_told_too() {
-    a_stopped_server(3);
+fn one_stopped_server_of_three_is_told_too(backend: Backend) {
+    a_stopped_server(backend, 3);
 }
 
-#[test]
-fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_there_once() {
+fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_there_once(backend: Backend) {
     const ROWS: usize = 2_000;
-    let cluster = start_alone(Spec::new().tablet_servers(3));
+    let place = start_alone(backend, Spec::new().tablet_servers(3));
+    let cluster = place.cluster();
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = create(&connection, numbers(), 3, &[]).await;
         let writer = table.append_writer().unwrap();
         let scanner = table.scan().log_scanner().unwrap();
@@ -184,7 +191,7 @@ fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_th
         let (mut found, mut acknowledged) = (Found::default(), BTreeSet::new());
         let mut ids = 0..;
         for round in 0..ROUNDS {
-            let server = leader(&cluster, table.info(), round);
+            let server = leader(cluster, table.info(), round);
             for id in ids.by_ref().take(ROWS) {
                 writer.append(&[Datum::BigInt(id)]).await.unwrap();
                 acknowledged.insert(id);
@@ -199,9 +206,11 @@ fn a_killed_leader_is_replaced_under_load_ten_times_in_a_row_and_every_row_is_th
             let written = killed.elapsed();
             found.read_all(&scanner, &acknowledged).await;
             let read = killed.elapsed();
-            println!("kill {round}: acknowledged after {written:.1?}, read after {read:.1?}");
+            note(&format_args!(
+                "kill {round}: acknowledged after {written:.1?}, read after {read:.1?}"
+            ));
             assert!(read < RECOVERY, "writer and scanner go on within {RECOVERY:?}");
-            restart(&cluster, server);
+            restart(cluster, server);
         }
         assert_eq!(found.count, 2 * ROWS * ROUNDS);
     });

@@ -12,17 +12,24 @@ use proptest::test_runner::TestRunner;
 use crate::key_tables::compare::{assert_same, check_lookups, sorted};
 use crate::key_tables::model::Model;
 use crate::key_tables::trial::Trial;
-use crate::key_tables::{changelog, cluster};
-use crate::{connect, run};
+use crate::key_tables::{changelog, shared};
+use crate::{Backend, CLUSTER, connect, note, run, tests};
 use client::Java;
 use shape::draw;
+
+tests! {
+    CLUSTER => [
+        the_java_client_and_we_find_and_read_the_same,
+        the_java_client_and_we_find_and_read_the_same_in_partitions,
+    ],
+}
 
 const BUCKETS: [i32; 3] = [1, 3, 7];
 
 /// Writes to a table in turns, each of which is acknowledged before the next begins, and compares what both find of the
 /// keys, and of others, and what both read.
 async fn take_turns(trial: &Trial, connection: &Connection, java: &mut Java, runner: &mut TestRunner) {
-    println!("{trial}");
+    note(&trial);
     let table = trial.create(connection).await;
     let mut model = trial.model(&table);
     let (mut keys, steps) = trial.draw(&model, runner);
@@ -71,27 +78,25 @@ async fn check_changelog(java: &mut Java, table: &Table, model: &Model) {
     }
 }
 
-fn take_turns_in_all(trials: impl IntoIterator<Item = Trial>, runner: &mut TestRunner) {
-    let cluster = cluster();
-    let mut java = Java::connect(&cluster);
+fn take_turns_in_all(backend: Backend, trials: impl IntoIterator<Item = Trial>, runner: &mut TestRunner) {
+    let place = shared(backend);
+    let mut java = Java::connect(&place);
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         for trial in trials {
             take_turns(&trial, &connection, &mut java, runner).await;
         }
     });
 }
 
-#[test]
-fn the_java_client_and_we_find_and_read_the_same() {
+fn the_java_client_and_we_find_and_read_the_same(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let trials = BUCKETS.map(|buckets| shape::trials(buckets, &mut runner));
-    take_turns_in_all(trials.into_iter().flatten(), &mut runner);
+    take_turns_in_all(backend, trials.into_iter().flatten(), &mut runner);
 }
 
-#[test]
-fn the_java_client_and_we_find_and_read_the_same_in_partitions() {
+fn the_java_client_and_we_find_and_read_the_same_in_partitions(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let trials = shape::partitioned(BUCKETS, &mut runner);
-    take_turns_in_all(trials, &mut runner);
+    take_turns_in_all(backend, trials, &mut runner);
 }

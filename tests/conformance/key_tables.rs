@@ -4,10 +4,11 @@ mod aggregates;
 pub mod changelog;
 pub mod column;
 pub mod compare;
-mod inserts;
+pub mod inserts;
 pub mod model;
 pub mod trial;
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fluss_client::ErrorKind;
@@ -17,11 +18,28 @@ use fluss_tests::arbitrary::{Options, data_type};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{Running, connect, run, start};
+use crate::{Backend, EVERYWHERE, Place, connect, note, run, start, tests};
 use aggregates::Function;
 use column::Column;
 use model::{Engine, Mode, Rules};
 use trial::Trial;
+
+tests! {
+    EVERYWHERE => [
+        rows_are_replaced_updated_in_part_and_deleted,
+        rows_are_found_by_the_beginning_of_their_key,
+        a_changelog_may_lack_what_updates_replace,
+        deletes_may_be_ignored,
+        deletes_may_be_refused,
+        the_first_row_stays,
+        the_latest_version_stays,
+        numbers_are_added_and_multiplied,
+        the_greatest_and_the_least_stay,
+        values_are_kept_joined_and_agreed_on,
+        an_aggregation_is_passed_over,
+        rows_are_numbered_once,
+    ],
+}
 
 pub const KV_FORMAT: &str = "table.kv.format";
 const WAL: (&str, &str) = ("table.changelog.image", "WAL");
@@ -29,24 +47,25 @@ const DELETES: &str = "table.delete.behavior";
 const ENGINE: &str = "table.merge-engine";
 const VERSION: &str = "table.merge-engine.versioned.ver-column";
 
-/// The cluster of the tests here that run at the same time.
-pub fn cluster() -> Arc<Running> {
-    static CLUSTER: Mutex<Weak<Running>> = Mutex::new(Weak::new());
-    let mut shared = CLUSTER.lock().unwrap_or_else(PoisonError::into_inner);
-    shared.upgrade().unwrap_or_else(|| {
-        let cluster = Arc::new(start(Spec::new().tablet_servers(3)));
-        *shared = Arc::downgrade(&cluster);
-        cluster
+/// What the tests here share that run at the same time.
+pub fn shared(backend: Backend) -> Arc<Place> {
+    static PLACES: Mutex<BTreeMap<Backend, Weak<Place>>> = Mutex::new(BTreeMap::new());
+    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
+    let place = places.get(&backend).and_then(Weak::upgrade);
+    place.unwrap_or_else(|| {
+        let place = Arc::new(start(backend, Spec::new().tablet_servers(3)));
+        places.insert(backend, Arc::downgrade(&place));
+        place
     })
 }
 
 /// Tries tables one after another.
-fn try_all(trials: impl IntoIterator<Item = Trial>, runner: &mut TestRunner) {
-    let cluster = cluster();
+fn try_all(backend: Backend, trials: impl IntoIterator<Item = Trial>, runner: &mut TestRunner) {
+    let place = shared(backend);
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         for trial in trials {
-            println!("{trial}");
+            note(&trial);
             trial.run(&connection, runner).await;
         }
     });
@@ -95,8 +114,7 @@ fn overwrite() -> Mode {
     }
 }
 
-#[test]
-fn rows_are_replaced_updated_in_part_and_deleted() {
+fn rows_are_replaced_updated_in_part_and_deleted(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let mut trials = Vec::new();
     for format in ["COMPACTED", "INDEXED"] {
@@ -113,11 +131,10 @@ fn rows_are_replaced_updated_in_part_and_deleted() {
         }
     }
     trials.push(Trial::new([int("k"), int("l")], ["l", "k"], LAST_ROW));
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn rows_are_found_by_the_beginning_of_their_key() {
+fn rows_are_found_by_the_beginning_of_their_key(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let few = |name: &str, data_type: &str| Column::few(name, data_type.parse().unwrap());
     let trials = [
@@ -140,11 +157,10 @@ fn rows_are_found_by_the_beginning_of_their_key() {
         .bucket_key(["k0", "k1"])
         .modes([whole(), part([0, 1, 2])]),
     ];
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn a_changelog_may_lack_what_updates_replace() {
+fn a_changelog_may_lack_what_updates_replace(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let rules = Rules {
         wal: true,
@@ -155,11 +171,10 @@ fn a_changelog_may_lack_what_updates_replace() {
         table().modes([whole()]),
         table().modes([whole(), part([2, 0]), part([0, 1])]),
     ];
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn deletes_may_be_ignored() {
+fn deletes_may_be_ignored(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let rules = Rules {
         deletes: false,
@@ -168,14 +183,13 @@ fn deletes_may_be_ignored() {
     let trial = Trial::new([int("k"), int("a"), int("b")], ["k"], rules)
         .property(DELETES, "ignore")
         .modes([whole(), part([0, 1])]);
-    try_all([trial], &mut runner);
+    try_all(backend, [trial], &mut runner);
 }
 
-#[test]
-fn deletes_may_be_refused() {
-    let cluster = cluster();
+fn deletes_may_be_refused(backend: Backend) {
+    let place = shared(backend);
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let trial = Trial::new([int("k"), int("a")], ["k"], LAST_ROW).property(DELETES, "disable");
         let table = trial.create(&connection).await;
         let writer = table.upsert().writer().unwrap();
@@ -195,8 +209,7 @@ fn deletes_may_be_refused() {
     });
 }
 
-#[test]
-fn the_first_row_stays() {
+fn the_first_row_stays(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let table = |wal| {
         let rules = Rules {
@@ -211,11 +224,10 @@ fn the_first_row_stays() {
         table(false).modes([whole(), overwrite()]),
         table(true).property(WAL.0, WAL.1).modes([whole(), overwrite()]),
     ];
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn the_latest_version_stays() {
+fn the_latest_version_stays(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let table = |data_type: &str, wal| {
         let rules = Rules {
@@ -237,7 +249,7 @@ fn the_latest_version_stays() {
         table("TIMESTAMP(9)", false).modes([whole()]),
         table("TIMESTAMP_LTZ(6)", false).modes([whole()]),
     ];
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
 /// Columns of values that are put together.
@@ -296,22 +308,20 @@ fn aggregated(mut columns: Vec<Column>, deletes: bool) -> Trial {
     }
 }
 
-#[test]
-fn numbers_are_added_and_multiplied() {
+fn numbers_are_added_and_multiplied(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let trials = ["sum", "product"].map(|name| {
         aggregated(numbers(Function::new(name)), false).modes([whole(), part([0, 1, 3, 5, 7]), part([4, 0])])
     });
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn the_greatest_and_the_least_stay() {
+fn the_greatest_and_the_least_stay(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let trials = ["max", "min"].map(|name| {
         aggregated(ordered(Function::new(name)), false).modes([whole(), part([0, 2, 4, 6, 8]), part([5, 0])])
     });
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
 /// A column of each function for values of any type, of one without function, and of those for texts and truths.
@@ -343,8 +353,7 @@ fn others(runner: &mut TestRunner) -> Vec<Column> {
     columns
 }
 
-#[test]
-fn values_are_kept_joined_and_agreed_on() {
+fn values_are_kept_joined_and_agreed_on(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let modes = [
         whole(),
@@ -357,11 +366,10 @@ fn values_are_kept_joined_and_agreed_on() {
             .buckets(if deletes { 1 } else { 7 })
             .modes(modes.clone())
     });
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn an_aggregation_is_passed_over() {
+fn an_aggregation_is_passed_over(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let some = Mode {
         overwrite: true,
@@ -375,11 +383,10 @@ fn an_aggregation_is_passed_over() {
             part([3, 0]),
         ])
     });
-    try_all(trials, &mut runner);
+    try_all(backend, trials, &mut runner);
 }
 
-#[test]
-fn rows_are_numbered_once() {
+fn rows_are_numbered_once(backend: Backend) {
     let mut runner = TestRunner::deterministic();
     let trials = [DataType::int(), DataType::big_int()].map(|number| {
         let counter = Column::any("number", number);
@@ -395,5 +402,5 @@ fn rows_are_numbered_once() {
         .counter("number")
         .property(WAL.0, WAL.1)
         .modes([part([0])]);
-    try_all(trials.into_iter().chain([wal]), &mut runner);
+    try_all(backend, trials.into_iter().chain([wal]), &mut runner);
 }

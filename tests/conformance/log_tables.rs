@@ -11,7 +11,14 @@ use fluss_tests::arbitrary::{Options, rows};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{connect, create, extremes, read, run, start};
+use crate::{Backend, EVERYWHERE, connect, create, extremes, note, read, run, start, tests};
+
+tests! {
+    EVERYWHERE => [
+        what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets,
+        what_is_appended_is_read_by_those_who_log_in,
+    ],
+}
 
 const FORMAT: &str = "table.log.format";
 const COMPRESSION: &str = "table.log.arrow.compression.type";
@@ -173,8 +180,8 @@ async fn check_projection(table: &Table, rows: &[OwnedRow]) {
 }
 
 /// Every format, compression and number of buckets with random tables and with one of extremes.
-fn check_all(spec: Spec) {
-    let cluster = start(spec);
+fn check_all(backend: Backend, spec: Spec) {
+    let place = start(backend, spec);
     let mut runner = TestRunner::deterministic();
     let formats: [&[(&str, &str)]; 6] = [
         &[],
@@ -186,7 +193,7 @@ fn check_all(spec: Spec) {
     ];
     let (mut tables, mut columns) = (0, 0);
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         for properties in formats {
             for buckets in [1, 3, 16] {
                 for sample in [sample(&mut runner), extremes()] {
@@ -197,16 +204,14 @@ fn check_all(spec: Spec) {
             }
         }
     });
-    println!("{tables} tables, {columns} columns");
+    note(&format_args!("{tables} tables, {columns} columns"));
     assert_eq!(tables, 36);
 }
 
-#[test]
-fn what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets() {
-    check_all(Spec::new().tablet_servers(3));
+fn what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets(backend: Backend) {
+    check_all(backend, Spec::new().tablet_servers(3));
 }
 
-#[test]
-fn what_is_appended_is_read_by_those_who_log_in() {
-    check_all(Spec::new().tablet_servers(3).sasl());
+fn what_is_appended_is_read_by_those_who_log_in(backend: Backend) {
+    check_all(backend, Spec::new().tablet_servers(3).sasl());
 }

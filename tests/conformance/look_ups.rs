@@ -6,12 +6,26 @@ use arrow::array::{Array, RecordBatch};
 use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_client::types::{DataType, Datum, OwnedRow, PartitionSpec, Schema, TableDescriptor, TablePath};
 use fluss_client::{Connection, ErrorCode, ErrorKind, Lookuper, Table};
-use fluss_cluster::{Cluster, Server, Spec};
+use fluss_cluster::{Server, Spec};
 use futures::poll;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
-use crate::{PATIENCE, connect, options, run, start, start_alone};
+use crate::{
+    Backend, CLUSTER, EVERYWHERE, PATIENCE, Place, connect, options, run, start, start_alone, tests,
+};
+
+tests! {
+    EVERYWHERE => [
+        cancelled_and_held_up_look_ups_disturb_no_others,
+        a_look_up_in_a_table_that_is_gone_fails_at_once,
+        look_ups_find_rows_in_their_partitions,
+        a_partition_that_is_dropped_has_no_rows_until_there_are_new_ones,
+    ],
+    CLUSTER => [
+        look_ups_go_on_when_a_leader_that_stopped_is_replaced,
+    ],
+}
 
 const ROWS: i64 = 1_000;
 
@@ -60,11 +74,10 @@ async fn look_up_at_once(lookuper: &Lookuper, cancelled: impl Fn(i64) -> bool) {
     }
 }
 
-#[test]
-fn cancelled_and_held_up_look_ups_disturb_no_others() {
-    let cluster = start(Spec::new());
+fn cancelled_and_held_up_look_ups_disturb_no_others(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         for buckets in [1, 3, 7] {
             let lookuper = squares(&connection, buckets).await.lookup().lookuper().unwrap();
             look_up_at_once(&lookuper, |_| false).await;
@@ -85,11 +98,10 @@ fn cancelled_and_held_up_look_ups_disturb_no_others() {
     });
 }
 
-#[test]
-fn a_look_up_in_a_table_that_is_gone_fails_at_once() {
-    let cluster = start(Spec::new());
+fn a_look_up_in_a_table_that_is_gone_fails_at_once(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = squares(&connection, 3).await;
         let lookuper = table.lookup().lookuper().unwrap();
         assert_eq!(
@@ -117,18 +129,18 @@ fn a_look_up_in_a_table_that_is_gone_fails_at_once() {
 }
 
 /// A cluster in which a stopped server is soon replaced, and options of which no call is patient.
-async fn impatient(cluster: &Cluster) -> Connection {
-    let mut options = options(cluster);
+async fn impatient(place: &Place) -> Connection {
+    let mut options = options(place);
     options.request_timeout = Duration::from_secs(2);
     Connection::open(options).await.unwrap()
 }
 
-#[test]
-fn look_ups_go_on_when_a_leader_that_stopped_is_replaced() {
-    let cluster = start_alone(Spec::new().tablet_servers(3));
+fn look_ups_go_on_when_a_leader_that_stopped_is_replaced(backend: Backend) {
+    let place = start_alone(backend, Spec::new().tablet_servers(3));
+    let cluster = place.cluster();
     run(async {
-        let table = squares(&connect(&cluster).await, 3).await;
-        let connection = impatient(&cluster).await;
+        let table = squares(&connect(&place).await, 3).await;
+        let connection = impatient(&place).await;
         let table = connection.table(&table.info().path).await.unwrap();
         let lookuper = table.lookup().lookuper().unwrap();
         look_up_at_once(&lookuper, |_| false).await;
@@ -208,11 +220,10 @@ fn visit(day: i32, land: &'static str, page: &'static str) -> OwnedRow {
     ]
 }
 
-#[test]
-fn look_ups_find_rows_in_their_partitions() {
-    let cluster = start(Spec::new());
+fn look_ups_find_rows_in_their_partitions(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = visits(&connection).await;
         let writer = table.upsert_writer().unwrap();
         let rows = || {
@@ -223,7 +234,7 @@ fn look_ups_find_rows_in_their_partitions() {
         }
         writer.flush().await.unwrap();
         // A connection that knows of no partition yet.
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = connection.table(&table.info().path).await.unwrap();
 
         let lookuper = table.lookup().lookuper().unwrap();
@@ -270,11 +281,10 @@ fn key_batch(lookuper: &Lookuper, keys: &[OwnedRow]) -> RecordBatch {
     with_schema(&columns.finish().unwrap(), &user_schema(lookuper.key_type())).unwrap()
 }
 
-#[test]
-fn a_partition_that_is_dropped_has_no_rows_until_there_are_new_ones() {
-    let cluster = start(Spec::new());
+fn a_partition_that_is_dropped_has_no_rows_until_there_are_new_ones(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = visits(&connection).await;
         let writer = table.upsert_writer().unwrap();
         let lookuper = table.lookup().lookuper().unwrap();

@@ -1,4 +1,4 @@
-//! What the client promises, on a real cluster of three tablet servers.
+//! What is promised, on every backend: the same functions, and a table of what came of them.
 
 mod errors;
 mod extremes;
@@ -8,19 +8,36 @@ mod key_tables;
 mod log_tables;
 mod look_ups;
 mod partitions;
+mod place;
+mod suite;
 
 use std::future::Future;
-use std::ops::Deref;
+use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use fluss_client::types::{Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
-use fluss_client::{ClientOptions, Connection, Credentials, LogScanner, Table};
-use fluss_cluster::{Cluster, Spec};
-use tokio::sync::{Semaphore, SemaphorePermit};
+use fluss_client::{Connection, LogScanner, Table};
+
+use place::{Backend, Place, connect, options, start, start_alone};
+use suite::{CLUSTER, EVERYWHERE, ONCE, note, tests};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+fn main() -> ExitCode {
+    suite::run(&[
+        errors::TESTS,
+        log_tables::TESTS,
+        key_tables::TESTS,
+        key_tables::inserts::TESTS,
+        look_ups::TESTS,
+        partitions::TESTS,
+        java::TESTS,
+        faults::TESTS,
+        faults::keys::TESTS,
+    ])
+}
 
 /// Runs a test on a runtime of its own.
 fn run<T>(test: impl Future<Output = T>) -> T {
@@ -29,58 +46,6 @@ fn run<T>(test: impl Future<Output = T>) -> T {
         .build()
         .unwrap()
         .block_on(test)
-}
-
-/// A cluster, and its share of the machine.
-struct Running {
-    cluster: Cluster,
-    _share: SemaphorePermit<'static>,
-}
-
-impl Deref for Running {
-    type Target = Cluster;
-
-    fn deref(&self) -> &Cluster {
-        &self.cluster
-    }
-}
-
-/// Starts a cluster beside those of other tests.
-fn start(spec: Spec) -> Running {
-    start_with(spec, 1)
-}
-
-/// Starts a cluster that has the machine to itself: for tests of what servers that stop and die cost, in seconds.
-fn start_alone(spec: Spec) -> Running {
-    start_with(spec, SHARES)
-}
-
-const SHARES: u32 = 1_000;
-
-fn start_with(spec: Spec, shares: u32) -> Running {
-    static MACHINE: Semaphore = Semaphore::const_new(SHARES as usize);
-    let share = run(MACHINE.acquire_many(shares)).unwrap();
-    let cluster = Cluster::start(spec).unwrap();
-    Running {
-        cluster,
-        _share: share,
-    }
-}
-
-/// The default options for a cluster; as its super user, if it wants to know who comes.
-fn options(cluster: &Cluster) -> ClientOptions {
-    let target = fluss_client::Target::of_bootstrap(&cluster.bootstrap()).unwrap();
-    let fluss_client::Target::Servers(servers) = target else {
-        unreachable!("a cluster is had by its servers");
-    };
-    let mut options = ClientOptions::new(servers);
-    let root = cluster.users().first();
-    options.credentials = root.map(|user| Credentials::plain(user.name, user.password));
-    options
-}
-
-async fn connect(cluster: &Cluster) -> Connection {
-    Connection::open(options(cluster)).await.unwrap()
 }
 
 /// Creates a table under a name of its own.

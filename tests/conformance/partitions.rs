@@ -10,13 +10,27 @@ use fluss_client::types::{
     DataType, Datum, OwnedRow, PartitionName, PartitionSpec, Row, Schema, TableDescriptor, TablePath,
 };
 use fluss_client::{AppendWriter, Connection, ErrorCode, LogScanner, OffsetSpec, StartOffset, Table};
-use fluss_cluster::{Cluster, Spec};
+use fluss_cluster::Spec;
 
-use crate::{PATIENCE, connect, options, run, start};
+use crate::{Backend, EVERYWHERE, PATIENCE, Place, connect, options, run, start, tests};
+
+tests! {
+    EVERYWHERE => [
+        rows_and_batches_find_partitions_of_every_kind,
+        every_row_is_read_once_while_partitions_appear,
+        many_writers_of_one_new_partition_agree_on_it,
+        a_partition_that_is_refused_fails_only_its_rows,
+        without_creation_a_missing_partition_is_an_error_until_it_is_there,
+        a_partition_that_is_dropped_and_created_again_is_written_and_read_as_a_new_one,
+        partitions_are_subscribed_by_id_and_their_offsets_listed_by_name,
+        what_the_clock_creates_is_written_like_any_other,
+        rows_of_a_primary_key_table_find_their_partitions,
+    ],
+}
 
 /// A connection that looks for new partitions often.
-async fn attentive(cluster: &Cluster) -> Connection {
-    let mut options = options(cluster);
+async fn attentive(place: &Place) -> Connection {
+    let mut options = options(place);
     options.scanner.partition_discovery = Duration::from_millis(100);
     Connection::open(options).await.unwrap()
 }
@@ -163,11 +177,10 @@ async fn futures_of<T, E: std::fmt::Debug>(
     all
 }
 
-#[test]
-fn rows_and_batches_find_partitions_of_every_kind() {
-    let cluster = start(Spec::new());
+fn rows_and_batches_find_partitions_of_every_kind(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let text = |text: &'static str| Datum::from(text);
         let strings = [(vec![text("eu")], "eu"), (vec![text("us")], "us")];
         for format in ["ARROW", "INDEXED", "COMPACTED"] {
@@ -198,13 +211,12 @@ fn rows_and_batches_find_partitions_of_every_kind() {
     });
 }
 
-#[test]
-fn every_row_is_read_once_while_partitions_appear() {
+fn every_row_is_read_once_while_partitions_appear(backend: Backend) {
     const PARTITIONS: i64 = 20;
     const ROWS: i64 = 50;
-    let cluster = start(Spec::new());
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = attentive(&cluster).await;
+        let connection = attentive(&place).await;
         let table = partitioned(&connection, &["STRING"], &[]).await;
         let scanner = table.scan().log_scanner().unwrap();
         scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
@@ -236,11 +248,10 @@ fn every_row_is_read_once_while_partitions_appear() {
     });
 }
 
-#[test]
-fn many_writers_of_one_new_partition_agree_on_it() {
-    let cluster = start(Spec::new());
+fn many_writers_of_one_new_partition_agree_on_it(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = partitioned(&connection, &["STRING"], &[]).await;
         let writers: Vec<_> = (0..8).map(|_| table.append_writer().unwrap()).collect();
         for (id, writer) in (0..).zip(&writers) {
@@ -254,11 +265,10 @@ fn many_writers_of_one_new_partition_agree_on_it() {
     });
 }
 
-#[test]
-fn a_partition_that_is_refused_fails_only_its_rows() {
-    let cluster = start(Spec::new().property("max.partition.num", "2"));
+fn a_partition_that_is_refused_fails_only_its_rows(backend: Backend) {
+    let place = start(backend, Spec::new().property("max.partition.num", "2"));
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = partitioned(&connection, &["STRING"], &[]).await;
         let writer = table.append_writer().unwrap();
         writer.append(&row(0, "a")).await.unwrap();
@@ -291,11 +301,10 @@ fn a_partition_that_is_refused_fails_only_its_rows() {
     });
 }
 
-#[test]
-fn without_creation_a_missing_partition_is_an_error_until_it_is_there() {
-    let cluster = start(Spec::new());
+fn without_creation_a_missing_partition_is_an_error_until_it_is_there(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let mut options = options(&cluster);
+        let mut options = options(&place);
         options.writer.create_partitions = false;
         let connection = Connection::open(options).await.unwrap();
         let table = partitioned(&connection, &["STRING"], &[]).await;
@@ -334,14 +343,13 @@ async fn wait_for_drop(scanner: &LogScanner, partition: PartitionId) {
     }
 }
 
-#[test]
-fn a_partition_that_is_dropped_and_created_again_is_written_and_read_as_a_new_one() {
-    let cluster = start(Spec::new());
+fn a_partition_that_is_dropped_and_created_again_is_written_and_read_as_a_new_one(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = attentive(&cluster).await;
+        let connection = attentive(&place).await;
         let table = partitioned(&connection, &["STRING"], &[]).await;
         let (admin, path) = (connection.admin(), &table.info().path);
-        let other = connect(&cluster).await.table(path).await.unwrap();
+        let other = connect(&place).await.table(path).await.unwrap();
         let watch = other.scan().log_scanner().unwrap();
         let writer = table.append_writer().unwrap();
         let scanner = table.scan().log_scanner().unwrap();
@@ -373,11 +381,10 @@ fn a_partition_that_is_dropped_and_created_again_is_written_and_read_as_a_new_on
     });
 }
 
-#[test]
-fn partitions_are_subscribed_by_id_and_their_offsets_listed_by_name() {
-    let cluster = start(Spec::new());
+fn partitions_are_subscribed_by_id_and_their_offsets_listed_by_name(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = partitioned(&connection, &["STRING"], &[]).await;
         let writer = table.append_writer().unwrap();
         for id in 0..40 {
@@ -436,11 +443,10 @@ fn partitions_are_subscribed_by_id_and_their_offsets_listed_by_name() {
     });
 }
 
-#[test]
-fn what_the_clock_creates_is_written_like_any_other() {
-    let cluster = start(Spec::new());
+fn what_the_clock_creates_is_written_like_any_other(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = attentive(&cluster).await;
+        let connection = attentive(&place).await;
         let properties = [
             ("table.auto-partition.enabled", "true"),
             ("table.auto-partition.time-unit", "YEAR"),
@@ -471,11 +477,10 @@ fn what_the_clock_creates_is_written_like_any_other() {
     });
 }
 
-#[test]
-fn rows_of_a_primary_key_table_find_their_partitions() {
-    let cluster = start(Spec::new());
+fn rows_of_a_primary_key_table_find_their_partitions(backend: Backend) {
+    let place = start(backend, Spec::new());
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let schema = Schema::builder()
             .column("id", DataType::big_int())
             .column("p0", DataType::string())

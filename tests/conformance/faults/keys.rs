@@ -11,7 +11,14 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{RECOVERY, ROUNDS, leader, restart};
-use crate::{PATIENCE, connect, create, options, run, start_alone};
+use crate::{Backend, CLUSTER, PATIENCE, Place, connect, create, note, options, run, start_alone, tests};
+
+tests! {
+    CLUSTER => [
+        a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row,
+        look_ups_and_upserts_tell_of_a_stopped_server_and_work_on_once_it_does,
+    ],
+}
 
 const KEYS: i32 = 60;
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(2);
@@ -137,12 +144,12 @@ impl Versions {
     }
 }
 
-#[test]
-fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row() {
+fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row(backend: Backend) {
     const UPDATES: usize = 30;
-    let cluster = start_alone(Spec::new().tablet_servers(3));
+    let place = start_alone(backend, Spec::new().tablet_servers(3));
+    let cluster = place.cluster();
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = create(&connection, versions(), 3, &[]).await;
         let versions = Versions::new(&table);
         versions.upsert_all().await.unwrap();
@@ -152,7 +159,7 @@ fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row() {
             looking.spawn(versions.clone().keep_looking(stop.clone()));
         }
         for round in 0..ROUNDS {
-            let server = leader(&cluster, table.info(), round);
+            let server = leader(cluster, table.info(), round);
             server.kill().unwrap();
             let killed = Instant::now();
             for key in (0..versions.known.len())
@@ -164,16 +171,18 @@ fn a_killed_leader_costs_no_upsert_and_no_look_up_ten_times_in_a_row() {
             versions.upsert_all().await.unwrap();
             versions.check_last().await;
             let recovered = killed.elapsed();
-            println!("kill {round}: all is written and found after {recovered:.1?}");
+            note(&format_args!(
+                "kill {round}: all is written and found after {recovered:.1?}"
+            ));
             assert!(
                 recovered < RECOVERY,
                 "writer and look-ups go on within {RECOVERY:?}"
             );
-            restart(&cluster, server);
+            restart(cluster, server);
         }
         stop.store(true, Ordering::SeqCst);
         let counts = looking.join_all().await;
-        println!("{counts:?} look-ups");
+        note(&format_args!("{counts:?} look-ups"));
         assert!(counts.iter().all(|count| *count > 0));
     });
 }
@@ -204,24 +213,24 @@ async fn look_up_all(versions: &Versions) -> Vec<Error> {
     found.into_iter().filter_map(Result::err).collect()
 }
 
-async fn impatient(cluster: &fluss_cluster::Cluster) -> Connection {
-    let mut options = options(cluster);
+async fn impatient(place: &Place) -> Connection {
+    let mut options = options(place);
     options.request_timeout = REQUEST_TIMEOUT;
     options.writer.delivery_timeout = REQUEST_TIMEOUT;
     Connection::open(options).await.unwrap()
 }
 
-#[test]
-fn look_ups_and_upserts_tell_of_a_stopped_server_and_work_on_once_it_does() {
+fn look_ups_and_upserts_tell_of_a_stopped_server_and_work_on_once_it_does(backend: Backend) {
     let spec = Spec::new().tablet_servers(3);
-    let cluster = start_alone(spec.property("zookeeper.client.session-timeout", "60 s"));
+    let place = start_alone(backend, spec.property("zookeeper.client.session-timeout", "60 s"));
+    let cluster = place.cluster();
     run(async {
-        let connection = impatient(&cluster).await;
+        let connection = impatient(&place).await;
         let table = create(&connection, versions(), 3, &[]).await;
         let versions = Versions::new(&table);
         versions.work().await;
 
-        let server = leader(&cluster, table.info(), 0);
+        let server = leader(cluster, table.info(), 0);
         server.stop().unwrap();
         let failures = look_up_all(&versions).await;
         let late = failures.len();

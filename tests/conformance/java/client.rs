@@ -3,24 +3,24 @@
 use fluss_client::Table;
 use fluss_client::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_client::types::{OwnedRow, RowType};
-use fluss_cluster::{Cluster, Peer};
+use fluss_cluster::Peer;
 use fluss_tests::notation::{row, row_to_json};
 use serde_json::{Value, json};
 
 use super::values::in_order;
-use crate::PATIENCE;
 use crate::key_tables::changelog::{Change, Changes, add, change_type};
 use crate::key_tables::trial::Step;
+use crate::{PATIENCE, Place};
 
 #[derive(Debug)]
 pub struct Java(Peer);
 
 impl Java {
     /// A client that does not wait for more to send at once.
-    pub fn connect(cluster: &Cluster) -> Self {
+    pub fn connect(place: &Place) -> Self {
         let mut peer = Peer::java().unwrap();
         let properties = json!({"client.writer.batch-timeout": "0ms", "client.lookup.batch-timeout": "1ms"});
-        let request = json!({"op": "connect", "bootstrap": cluster.bootstrap(), "properties": properties});
+        let request = json!({"op": "connect", "bootstrap": place.bootstrap(), "properties": properties});
         peer.ask(&request).unwrap();
         Self(peer)
     }

@@ -8,8 +8,14 @@ use fluss_client::{Connection, Table};
 
 use super::column::Column;
 use super::trial::Trial;
-use super::{LAST_ROW, changelog, cluster, int};
-use crate::{connect, options, run};
+use super::{LAST_ROW, changelog, int, shared};
+use crate::{Backend, EVERYWHERE, connect, options, run, tests};
+
+tests! {
+    EVERYWHERE => [
+        a_row_is_inserted_once_however_many_look_for_it,
+    ],
+}
 
 const KEYS: i32 = 40;
 const TASKS: i32 = 8;
@@ -43,16 +49,15 @@ async fn table(connection: &Connection, there: std::ops::Range<i32>) -> Table {
     table
 }
 
-#[test]
-fn a_row_is_inserted_once_however_many_look_for_it() {
+fn a_row_is_inserted_once_however_many_look_for_it(backend: Backend) {
     const THERE: std::ops::Range<i32> = 10..20;
-    let cluster = cluster();
+    let place = shared(backend);
     run(async {
-        let connection = connect(&cluster).await;
+        let connection = connect(&place).await;
         let table = table(&connection, THERE).await;
         let mut tasks = tokio::task::JoinSet::new();
         for task in 0..TASKS {
-            let connection = Connection::open(options(&cluster)).await.unwrap();
+            let connection = Connection::open(options(&place)).await.unwrap();
             let table = connection.table(&table.info().path).await.unwrap();
             tasks.spawn(find(table, task));
         }
