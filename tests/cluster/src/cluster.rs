@@ -1,7 +1,6 @@
 //! A running cluster.
 
 use std::fs;
-use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 use std::thread;
 use std::time::{Duration, Instant};
@@ -14,9 +13,10 @@ use crate::jars::Jars;
 use crate::ports::{Port, Ports};
 use crate::probe::{Members, has_default_database, members};
 use crate::process::{Group, Process};
+use crate::programs::java_tool;
 use crate::replicas::leaders_in_sync;
 use crate::server::{Role, Server};
-use crate::spec::{ALICE, ROOT, Spec, User};
+use crate::spec::{Spec, User};
 use crate::zookeeper::Session;
 
 const ZOOKEEPER: &str =
@@ -36,7 +36,7 @@ pub struct Cluster {
     tablet_servers: Vec<Server>,
     coordinator: Server,
     zookeeper: Process,
-    sasl: bool,
+    users: &'static [User],
     _group: Group,
     zookeeper_port: Port,
     data: TempDir,
@@ -94,7 +94,7 @@ impl Cluster {
 
     /// Who may authenticate; nobody has to without SASL.
     pub fn users(&self) -> &'static [User] {
-        if self.sasl { &[ROOT, ALICE] } else { &[] }
+        self.users
     }
 
     /// Coordinator and tablet servers.
@@ -246,7 +246,7 @@ impl Launch {
             tablet_servers: tablet_servers?,
             coordinator,
             zookeeper,
-            sasl: self.spec.sasl,
+            users: self.spec.users(),
             _group: self.group,
             zookeeper_port,
             data: self.data,
@@ -263,7 +263,7 @@ impl Launch {
         let file = home.join("zoo.cfg");
         write(&file, &config::zookeeper(&home, port))?;
         let process = self.java("zookeeper", 128, ZOOKEEPER, &[file.display().to_string()])?;
-        wait_for_port(&process, port.address(), self.spec.ready_within)?;
+        process.wait_for_port(port.address(), self.spec.ready_within)?;
         Ok(process)
     }
 
@@ -320,25 +320,8 @@ impl Launch {
         line.extend(["-cp".to_owned(), self.class_path.clone(), main.to_owned()]);
         line.extend_from_slice(arguments);
         let log = self.data.path().join("logs").join(format!("{name}.log"));
-        Process::start(&self.group, name.to_owned(), line, log)
+        Process::start(&self.group, name.to_owned(), java_tool("java"), line, log)
     }
-}
-
-fn wait_for_port(process: &Process, address: SocketAddr, within: Duration) -> Result<(), Error> {
-    let begun = Instant::now();
-    while TcpStream::connect_timeout(&address, ANSWER).is_err() {
-        process.check()?;
-        if begun.elapsed() >= within {
-            let state = format!("nothing listens on {address}");
-            return Err(Error::NotReady {
-                waited: within,
-                state,
-                logs: process.log_tail(),
-            });
-        }
-        thread::sleep(TICK);
-    }
-    Ok(())
 }
 
 fn create(directory: &Path) -> Result<(), Error> {

@@ -1,4 +1,4 @@
-//! The configuration files of the three kinds of process.
+//! The configuration files of every kind of process.
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
@@ -48,7 +48,16 @@ pub(crate) fn tablet_server(properties: &mut Properties, id: u32, data: &Path) {
     set(properties, "data.dir", data.display());
 }
 
-/// The text of a `server.yaml`; what the user of the fixture asked for wins.
+/// What `fluss serve` has.
+pub(crate) fn node(users: &[User]) -> Properties {
+    let mut properties = Properties::new();
+    if !users.is_empty() {
+        authorize(&mut properties);
+    }
+    properties
+}
+
+/// The text of a configuration file; what the user of the fixture asked for wins.
 pub(crate) fn yaml(mut properties: Properties, wanted: &Properties) -> String {
     properties.extend(wanted.clone());
     let lines: Vec<String> = properties
@@ -93,6 +102,10 @@ fn secure(properties: &mut Properties) {
     );
     set(properties, "security.sasl.enabled.mechanisms", "PLAIN");
     set(properties, "security.sasl.plain.jaas.config", jaas);
+    authorize(properties);
+}
+
+fn authorize(properties: &mut Properties) {
     set(properties, "authorizer.enabled", true);
     set(properties, "super.users", format!("User:{}", ROOT.name));
 }

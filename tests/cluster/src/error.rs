@@ -15,7 +15,7 @@ pub enum Error {
     #[error("`{program}` is not installed; scripts/setup installs what the tests need")]
     MissingProgram {
         /// The name looked for.
-        program: &'static str,
+        program: String,
     },
     /// A program ran and failed.
     #[error("{what} ended with {status}:\n{output}")]

@@ -18,6 +18,8 @@
 //! # }
 //! ```
 //!
+//! [`Served::start`] runs `fluss serve` in the same way: a node of one process.
+//!
 //! The crate knows nothing of the clients that it serves: it asks servers and ZooKeeper with frames of its own, so that
 //! a broken client cannot break the fixture.
 
@@ -31,6 +33,7 @@ mod probe;
 mod process;
 mod programs;
 mod replicas;
+mod served;
 mod server;
 mod spec;
 mod zookeeper;
@@ -41,5 +44,6 @@ pub use jars::{FLUSS_VERSION, Jars};
 pub use peer::Peer;
 pub use probe::{Members, members};
 pub use programs::has_java;
+pub use served::Served;
 pub use server::{Role, Server};
 pub use spec::{ALICE, ROOT, Spec, User};

@@ -1,25 +1,33 @@
 //! Processes that cannot outlive the one that started them.
 //!
-//! A *guard*, a shell that waits for the end of its input, leads a process group; every JVM is started into that
-//! group. The other end of its input is held by this process alone. When this process ends, in whatever way, the
+//! A *guard*, a shell that waits for the end of its input, leads a process group; every server is started into
+//! that group. The other end of its input is held by this process alone. When this process ends, in whatever way, the
 //! guard reads the end of file and kills the group. (A death signal set in the child would need unsafe code, and would
 //! follow the thread that started it.)
 
 use std::fs::{File, OpenOptions};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use rustix::io::retry_on_intr;
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, kill_process_group, waitid};
 
 use crate::error::{Attempt, Error};
-use crate::programs::{java_tool, not_started, tail};
+use crate::programs::{not_started, tail};
 
 /// Kills from a session of its own, so that the directory can be removed after the group is gone.
 const GUARD: &str = r#"cat >/dev/null; exec 0</dev/null
 setsid sh -c 'kill -s KILL -- "-$1"; [ -z "$2" ] || rm -rf -- "$2"' sh "$$" "$1""#;
+
+/// How often a port is tried.
+const TICK: Duration = Duration::from_millis(20);
+/// How long one connection may take.
+const CONNECT: Duration = Duration::from_secs(2);
 
 /// A group of processes that ends with this value, or with this process.
 #[derive(Debug)]
@@ -70,10 +78,11 @@ struct Incarnation {
     phase: Phase,
 }
 
-/// A JVM that can be killed, stopped and started again; its output is appended to its log.
+/// A server that can be killed, stopped and started again; its output is appended to its log.
 #[derive(Debug)]
 pub(crate) struct Process {
     name: String,
+    program: String,
     arguments: Vec<String>,
     log: PathBuf,
     group: Pid,
@@ -81,21 +90,23 @@ pub(crate) struct Process {
 }
 
 impl Process {
-    /// Starts `java` with `arguments` in `group`.
+    /// Starts a program in `group`.
     pub(crate) fn start(
         group: &Group,
         name: String,
+        program: String,
         arguments: Vec<String>,
         log: PathBuf,
     ) -> Result<Self, Error> {
         let group = group.id();
-        let child = spawn(&arguments, &log, group)?;
+        let child = spawn(&program, &arguments, &log, group)?;
         let now = Mutex::new(Incarnation {
             child,
             phase: Phase::Running,
         });
         Ok(Self {
             name,
+            program,
             arguments,
             log,
             group,
@@ -139,7 +150,7 @@ impl Process {
     pub(crate) fn restart(&self) -> Result<(), Error> {
         let mut now = self.now();
         self.end(&mut now)?;
-        let child = spawn(&self.arguments, &self.log, self.group)?;
+        let child = spawn(&self.program, &self.arguments, &self.log, self.group)?;
         *now = Incarnation {
             child,
             phase: Phase::Running,
@@ -158,6 +169,23 @@ impl Process {
             .try_wait()
             .attempt(|| format!("look after {}", self.name))?;
         ended.map_or(Ok(()), |status| Err(self.ended(status)))
+    }
+
+    /// Waits until something listens at the address where it is to listen.
+    pub(crate) fn wait_for_port(&self, address: SocketAddr, within: Duration) -> Result<(), Error> {
+        let begun = Instant::now();
+        while TcpStream::connect_timeout(&address, CONNECT).is_err() {
+            self.check()?;
+            if begun.elapsed() >= within {
+                return Err(Error::NotReady {
+                    waited: within,
+                    state: format!("nothing listens on {address}"),
+                    logs: self.log_tail(),
+                });
+            }
+            thread::sleep(TICK);
+        }
+        Ok(())
     }
 
     /// The end of its log, under its name.
@@ -206,16 +234,16 @@ impl Drop for Process {
     }
 }
 
-fn spawn(arguments: &[String], log: &Path, group: Pid) -> Result<Child, Error> {
+fn spawn(program: &str, arguments: &[String], log: &Path, group: Pid) -> Result<Child, Error> {
     let open = || OpenOptions::new().create(true).append(true).open(log);
     let output: File = open().attempt(|| format!("open {}", log.display()))?;
     let errors = output.try_clone().attempt(|| format!("open {}", log.display()))?;
-    Command::new(java_tool("java"))
+    Command::new(program)
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(output)
         .stderr(errors)
         .process_group(group.as_raw_nonzero().get())
         .spawn()
-        .map_err(|error| not_started("java", error))
+        .map_err(|error| not_started(program, error))
 }

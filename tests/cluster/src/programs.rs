@@ -1,8 +1,11 @@
 //! The programs of the machine that the fixture runs: `java`, `javac`, `mvn`.
 
-use std::io;
-use std::path::Path;
-use std::process::{Command, Stdio};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output, Stdio};
+use std::sync::{Mutex, PoisonError};
+
+use serde_json::Value;
 
 use crate::error::{Attempt, Error};
 
@@ -26,10 +29,38 @@ pub fn has_java() -> bool {
     })
 }
 
+/// The `fluss` program: `$FLUSS_BIN`, or that of this workspace, which is built if need be.
+pub(crate) fn fluss() -> Result<PathBuf, Error> {
+    static BUILT: Mutex<Option<PathBuf>> = Mutex::new(None);
+    if let Some(path) = std::env::var_os("FLUSS_BIN") {
+        return Ok(path.into());
+    }
+    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    match &*built {
+        Some(path) => Ok(path.clone()),
+        None => Ok(built.insert(build_fluss()?).clone()),
+    }
+}
+
+fn build_fluss() -> Result<PathBuf, Error> {
+    let cargo = std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned());
+    let mut command = Command::new(&cargo);
+    command
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .args(["build", "--package", "fluss-cli", "--bin", "fluss"])
+        .args(["--message-format", "json-render-diagnostics"]);
+    let printed = run(&cargo, &mut command, "building the fluss program")?;
+    printed
+        .split(|byte| *byte == b'\n')
+        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
+        .find_map(|message| message.get("executable")?.as_str().map(PathBuf::from))
+        .ok_or_else(|| missing("fluss"))
+}
+
 /// Tells a program that is not there from one that could not be started.
-pub(crate) fn not_started(program: &'static str, error: io::Error) -> Error {
+pub(crate) fn not_started(program: &str, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound => Error::MissingProgram { program },
+        io::ErrorKind::NotFound => missing(program),
         _ => Error::Io {
             what: format!("start {program}"),
             source: error,
@@ -37,21 +68,53 @@ pub(crate) fn not_started(program: &'static str, error: io::Error) -> Error {
     }
 }
 
-/// Runs `command` to its end; `what` says in the error what it was for.
-pub(crate) fn run(program: &'static str, command: &mut Command, what: &str) -> Result<(), Error> {
+fn missing(program: &str) -> Error {
+    Error::MissingProgram {
+        program: program.to_owned(),
+    }
+}
+
+/// Runs `command` to its end and returns what it printed; `what` says in the error what it was for.
+pub(crate) fn run(program: &str, command: &mut Command, what: &str) -> Result<Vec<u8>, Error> {
     let output = command
         .stdin(Stdio::null())
         .output()
         .map_err(|error| not_started(program, error))?;
+    finished(output, what)
+}
+
+/// Like [`run`], with something to read.
+pub(crate) fn run_with_input(
+    program: &str,
+    command: &mut Command,
+    input: &str,
+    what: &str,
+) -> Result<Vec<u8>, Error> {
+    let mut child = command
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|error| not_started(program, error))?;
+    // The input ends when this is dropped.
+    if let Some(mut stdin) = child.stdin.take() {
+        stdin
+            .write_all(input.as_bytes())
+            .attempt(|| format!("give {program} its input"))?;
+    }
+    let output = child.wait_with_output().attempt(|| what.to_owned())?;
+    finished(output, what)
+}
+
+fn finished(output: Output, what: &str) -> Result<Vec<u8>, Error> {
     if output.status.success() {
-        return Ok(());
+        return Ok(output.stdout);
     }
     let printed = [output.stdout, output.stderr].concat();
-    let output_tail = last_lines(&String::from_utf8_lossy(&printed));
     Err(Error::Failed {
         what: what.to_owned(),
         status: output.status,
-        output: output_tail,
+        output: last_lines(&String::from_utf8_lossy(&printed)),
     })
 }
 

@@ -71,7 +71,7 @@ impl Spec {
         self
     }
 
-    /// One more line for every server's `server.yaml`; it wins over what the fixture would write.
+    /// One more line for every server's configuration; it wins over what the fixture would write.
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(key.into(), value.into());
@@ -104,6 +104,16 @@ impl Spec {
     pub fn ready_within(mut self, deadline: Duration) -> Self {
         self.ready_within = deadline;
         self
+    }
+
+    /// Who may authenticate; nobody has to without SASL.
+    pub(crate) fn users(&self) -> &'static [User] {
+        if self.sasl { &[ROOT, ALICE] } else { &[] }
+    }
+
+    /// What was asked for with [`property`](Self::property).
+    pub fn properties(&self) -> &BTreeMap<String, String> {
+        &self.properties
     }
 
     /// How many replicas a table gets that does not ask for a number.
