@@ -5,19 +5,19 @@ use std::time::Duration;
 
 use arrow::array::{ArrayRef, Int64Array, RecordBatch};
 use fluss_client::types::{DataType, Datum, Schema, TablePath};
-use fluss_client::{ClientOptions, Connection, Credentials, ErrorCode, ErrorKind, StartOffset};
+use fluss_client::{Connection, Credentials, ErrorCode, ErrorKind, StartOffset};
 use fluss_cluster::{ALICE, ROOT, Spec};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 
-use crate::{Backend, EVERYWHERE, ONCE, connect, create, read, run, start, tests};
+use crate::{Backend, EVERYWHERE, ONCE, SERVERS, connect, create, read, run, start, tests};
 
 tests! {
     EVERYWHERE => [
         a_row_that_does_not_fit_is_refused_by_column_and_the_writer_goes_on,
         what_does_not_exist_is_told_with_its_code,
-        a_login_decides_what_may_be_done,
     ],
+    SERVERS => [a_login_decides_what_may_be_done],
     ONCE => [a_server_that_is_none_is_told_as_such],
 }
 
@@ -99,9 +99,7 @@ fn what_does_not_exist_is_told_with_its_code(backend: Backend) {
 }
 
 async fn open(bootstrap: &str, credentials: Option<Credentials>) -> fluss_client::Result<Connection> {
-    let mut options: ClientOptions = fluss_client::options(&format!("fluss://{bootstrap}"))
-        .await
-        .unwrap();
+    let mut options = fluss_client::options(&format!("fluss://{bootstrap}")).await?;
     options.credentials = credentials;
     options.connect_timeout = Duration::from_secs(5);
     Connection::open(options).await

@@ -13,12 +13,12 @@ use crate::key_tables::compare::{assert_same, check_lookups, sorted};
 use crate::key_tables::model::Model;
 use crate::key_tables::trial::Trial;
 use crate::key_tables::{changelog, shared};
-use crate::{Backend, CLUSTER, connect, note, run, tests};
+use crate::{Backend, JAVA, connect, note, run, tests};
 use client::Java;
 use shape::draw;
 
 tests! {
-    CLUSTER => [
+    JAVA => [
         the_java_client_and_we_find_and_read_the_same,
         the_java_client_and_we_find_and_read_the_same_in_partitions,
     ],

@@ -11,13 +11,13 @@ use fluss_tests::arbitrary::{Options, rows};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{Backend, EVERYWHERE, connect, create, extremes, note, read, run, start, tests};
+use crate::{Backend, EVERYWHERE, SERVERS, connect, create, extremes, note, read, run, start, tests};
 
 tests! {
     EVERYWHERE => [
         what_is_appended_is_read_in_every_format_and_compression_from_1_to_16_buckets,
-        what_is_appended_is_read_by_those_who_log_in,
     ],
+    SERVERS => [what_is_appended_is_read_by_those_who_log_in],
 }
 
 const FORMAT: &str = "table.log.format";

@@ -20,7 +20,7 @@ use fluss_client::types::{Schema, TableDescriptor, TableDescriptorBuilder, Table
 use fluss_client::{Connection, LogScanner, Table};
 
 use place::{Backend, Place, connect, options, start, start_alone};
-use suite::{CLUSTER, EVERYWHERE, ONCE, note, tests};
+use suite::{CLUSTER, EVERYWHERE, JAVA, ONCE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);

@@ -1,9 +1,12 @@
 //! Where a test is run.
 
 use std::fmt;
+use std::sync::atomic::{AtomicU32, Ordering};
 
+use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::{ClientOptions, Connection, Credentials};
-use fluss_cluster::{Cluster, Spec};
+use fluss_cluster::{Cluster, Served, Spec, User};
+use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::run;
@@ -11,17 +14,26 @@ use crate::run;
 /// What serves tables.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(crate) enum Backend {
+    /// A node in this process that keeps everything in memory.
+    Memory,
+    /// A node in this process that keeps everything in a directory.
+    Directory,
+    /// `fluss serve`, a process of its own.
+    Serve,
     /// Servers of Apache Fluss.
     Cluster,
 }
 
 impl Backend {
-    pub(crate) const ALL: &[Self] = &[Self::Cluster];
+    pub(crate) const ALL: &[Self] = &[Self::Memory, Self::Directory, Self::Serve, Self::Cluster];
 }
 
 impl fmt::Display for Backend {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Memory => "memory",
+            Self::Directory => "directory",
+            Self::Serve => "serve",
             Self::Cluster => "cluster",
         })
     }
@@ -29,20 +41,35 @@ impl fmt::Display for Backend {
 
 /// A backend that runs for a test or some, and its share of the machine.
 pub(crate) struct Place {
+    // Dropped in this order: first the options, which keep a node in this process open.
     options: ClientOptions,
-    cluster: Cluster,
+    running: Running,
     _share: SemaphorePermit<'static>,
+}
+
+/// What ends with a place.
+enum Running {
+    Node { _directory: Option<TempDir> },
+    Serve(Served),
+    Cluster(Cluster),
 }
 
 impl Place {
     /// The cluster that it is, in tests that are run on nothing else.
     pub(crate) fn cluster(&self) -> &Cluster {
-        &self.cluster
+        match &self.running {
+            Running::Cluster(cluster) => cluster,
+            Running::Node { .. } | Running::Serve(_) => panic!("this is a test for clusters"),
+        }
     }
 
-    /// The addresses of its servers.
+    /// The addresses of its servers, in tests that are run on nothing without.
     pub(crate) fn bootstrap(&self) -> String {
-        self.cluster().bootstrap()
+        match &self.running {
+            Running::Cluster(cluster) => cluster.bootstrap(),
+            Running::Serve(served) => served.bootstrap(),
+            Running::Node { .. } => panic!("this is a test for servers with an address"),
+        }
     }
 }
 
@@ -61,16 +88,67 @@ const SHARES: u32 = 1_000;
 fn start_with(backend: Backend, spec: Spec, shares: u32) -> Place {
     static MACHINE: Semaphore = Semaphore::const_new(SHARES as usize);
     let share = run(MACHINE.acquire_many(shares)).unwrap();
-    let Backend::Cluster = backend;
-    let cluster = Cluster::start(spec).unwrap();
-    let mut options = run(fluss_client::options(&format!("fluss://{}", cluster.bootstrap()))).unwrap();
-    let root = cluster.users().first();
-    options.credentials = root.map(|user| Credentials::plain(user.name, user.password));
+    let (options, running) = match backend {
+        Backend::Memory => in_memory(&spec),
+        Backend::Directory => in_directory(&spec),
+        Backend::Serve => {
+            let served = Served::start(&spec).unwrap();
+            let options = of_servers(&served.bootstrap(), served.users());
+            (options, Running::Serve(served))
+        }
+        Backend::Cluster => {
+            let cluster = Cluster::start(spec).unwrap();
+            let options = of_servers(&cluster.bootstrap(), cluster.users());
+            (options, Running::Cluster(cluster))
+        }
+    };
     Place {
         options,
-        cluster,
+        running,
         _share: share,
     }
+}
+
+fn in_memory(spec: &Spec) -> (ClientOptions, Running) {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let target = format!(
+        "embedded::memory:place-{}",
+        NUMBER.fetch_add(1, Ordering::Relaxed)
+    );
+    let options = of_node(spec, &target, Storage::Memory);
+    (options, Running::Node { _directory: None })
+}
+
+fn in_directory(spec: &Spec) -> (ClientOptions, Running) {
+    let directory = TempDir::with_prefix("fluss-node-").unwrap();
+    let target = format!("embedded:{}", directory.path().display());
+    let options = of_node(spec, &target, Storage::Directory(directory.path().to_owned()));
+    let running = Running::Node {
+        _directory: Some(directory),
+    };
+    (options, running)
+}
+
+/// Options that lead to a node by its target; what no target can say is said to the node itself.
+fn of_node(spec: &Spec, target: &str, storage: Storage) -> ClientOptions {
+    if spec.properties().is_empty() {
+        return run(fluss_client::options(target)).unwrap();
+    }
+    let mut options = NodeOptions::new(storage);
+    for (key, value) in spec.properties() {
+        options.set(key, value).unwrap();
+    }
+    let mut leading = ClientOptions::new([]);
+    embedded::lead(&mut leading, Node::open(options).unwrap());
+    leading
+}
+
+/// Options that lead to servers; as their super user, if they want to know who comes.
+fn of_servers(bootstrap: &str, users: &[User]) -> ClientOptions {
+    let mut options = run(fluss_client::options(&format!("fluss://{bootstrap}"))).unwrap();
+    let root = users.first();
+    options.credentials = root.map(|user| Credentials::plain(user.name, user.password));
+    options
 }
 
 /// The default options for a place; as its super user, if it wants to know who comes.

@@ -22,8 +22,15 @@ pub(crate) struct On {
 
 /// On every backend.
 pub(crate) const EVERYWHERE: On = on(Backend::ALL);
+/// Tests of who logs in: in one process there is nobody else.
+pub(crate) const SERVERS: On = on(&[Backend::Serve, Backend::Cluster]);
+/// Tests with the Java client, which wants an address.
+pub(crate) const JAVA: On = On {
+    java: true,
+    ..SERVERS
+};
 /// Once, for it brings its own server.
-pub(crate) const ONCE: On = on(&[Backend::Cluster]);
+pub(crate) const ONCE: On = on(&[Backend::Memory]);
 /// Tests of servers that stop and die.
 pub(crate) const CLUSTER: On = on(&[Backend::Cluster]);
 
