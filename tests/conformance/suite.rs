@@ -166,7 +166,7 @@ fn print(tests: &[Test], outcomes: &BTreeMap<(&'static str, Backend), Outcome>) 
 fn print_line(cell: impl Fn(Backend) -> String, title: &str) {
     let cells: Vec<_> = Backend::ALL.iter().map(|backend| cell(*backend)).collect();
     let cells: Vec<_> = cells.iter().map(|cell| format!("{cell:<11}")).collect();
-    println!("{}{title}", cells.concat());
+    println!("{}", format!("{}{title}", cells.concat()).trim_end());
 }
 
 static SHOW_NOTES: AtomicBool = AtomicBool::new(false);

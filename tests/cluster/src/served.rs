@@ -1,6 +1,7 @@
 //! `fluss serve`: a node of one process instead of a cluster.
 
 use std::fs;
+use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
 
@@ -21,12 +22,12 @@ pub struct Served {
     users: &'static [User],
     _group: Group,
     port: Port,
-    _data: TempDir,
+    data: TempDir,
 }
 
 impl Served {
-    /// Starts `fluss serve` on a directory of its own and waits until it listens. Of the spec it obeys the properties,
-    /// SASL, and the deadline. The program is `$FLUSS_BIN`, or that of this workspace, which is built if need be.
+    /// Starts `fluss serve` on a directory of its own and waits until it listens. It is what the spec says,
+    /// save for the number of servers and what is said of Java. The program is `$FLUSS_BIN`, or that of this workspace, which is built if need be.
     ///
     /// # Errors
     /// When the program cannot be had, or ends, or does not listen in time; the end of its log is part of the error.
@@ -34,9 +35,10 @@ impl Served {
         let program = fluss()?;
         let data = tempfile::Builder::new()
             .prefix("fluss-served-")
+            .disable_cleanup(spec.keep_data)
             .tempdir()
             .attempt(|| "create a temporary directory".to_owned())?;
-        let group = Group::new(Some(data.path()))?;
+        let group = Group::new((!spec.keep_data).then(|| data.path()))?;
         let port = Ports::new().take()?;
         let arguments = arguments(spec, &program, data.path(), &port)?;
         let log = data.path().join("serve.log");
@@ -48,18 +50,28 @@ impl Served {
             users: spec.users(),
             _group: group,
             port,
-            _data: data,
+            data,
         })
+    }
+
+    /// Where clients connect to.
+    pub fn address(&self) -> SocketAddr {
+        self.port.address()
     }
 
     /// Where clients connect to, `host:port`.
     pub fn bootstrap(&self) -> String {
-        self.port.address().to_string()
+        self.address().to_string()
     }
 
     /// Who may authenticate; nobody has to without SASL.
     pub fn users(&self) -> &'static [User] {
         self.users
+    }
+
+    /// The directory with the data, the configuration and the log.
+    pub fn directory(&self) -> &Path {
+        self.data.path()
     }
 
     /// The number of its process.
