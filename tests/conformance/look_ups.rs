@@ -84,9 +84,13 @@ fn cancelled_and_held_up_look_ups_disturb_no_others(backend: Backend) {
             look_up_at_once(&lookuper, |id| id % 3 == 0).await;
             // Each is begun, and waits for its answer while nobody looks at it.
             let key = [Datum::BigInt(7)];
-            let mut held_up: Vec<_> = (0..3).map(|_| Box::pin(lookuper.lookup(&key))).collect();
-            for look_up in &mut held_up {
-                assert!(poll!(look_up).is_pending());
+            let mut held_up = Vec::new();
+            while held_up.len() < 3 {
+                let mut look_up = Box::pin(lookuper.lookup(&key));
+                // An answer out of the same process may be there at once.
+                if poll!(&mut look_up).is_pending() {
+                    held_up.push(look_up);
+                }
             }
             timeout(PATIENCE / 3, look_up_at_once(&lookuper, |_| false))
                 .await
