@@ -82,7 +82,7 @@ async fn serve(options: NodeOptions, listen: SocketAddr) -> Result<(), Refused> 
         _ = stop.recv() => {}
         _ = interrupt.recv() => {}
     }
-    node.shut_down();
+    node.shut_down().await;
     Ok(())
 }
 

@@ -1,13 +1,18 @@
 //! Nodes in the same process: no port is opened, and requests pass through memory.
 
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
-use fluss_core::client::{ClientOptions, Context, ErrorKind, Result};
+use fluss_core::client::{ClientOptions, Context, Error, ErrorKind, Result};
 use fluss_rpc::net::ServerAddress;
 use fluss_server::WeakNode;
 pub use fluss_server::{Node, NodeOptions, OpenError, Storage, Sync};
+
+use tokio::sync::Mutex;
+use tokio::time::timeout;
 
 use crate::Target;
 
@@ -18,7 +23,10 @@ enum Key {
     Memory(String),
 }
 
-static NODES: Mutex<Option<HashMap<Key, WeakNode>>> = Mutex::new(None);
+static NODES: LazyLock<Mutex<HashMap<Key, WeakNode>>> = LazyLock::new(Mutex::default);
+
+/// How long a node may take to end before another has its directory.
+const ENDING: Duration = Duration::from_secs(30);
 
 /// Has options lead to a node of this process, which lives as long as they do, or a connection made from them.
 pub fn lead(options: &mut ClientOptions, node: Node) {
@@ -28,38 +36,49 @@ pub fn lead(options: &mut ClientOptions, node: Node) {
 }
 
 /// The node of a target: the one that is open, or a new one.
-pub(crate) fn node(target: &Target) -> Result<Node> {
+pub(crate) async fn node(target: &Target) -> Result<Node> {
     match target {
         Target::Directory(path) => {
-            let path = std::path::absolute(path).map_err(|error| failure(&error))?;
-            shared(Key::Directory(path.clone()), Storage::Directory(path))
+            let path = std::path::absolute(path).map_err(|error| failure(error.to_string()))?;
+            shared(Key::Directory(path.clone()), Storage::Directory(path)).await
         }
-        Target::Memory(Some(name)) => shared(Key::Memory(name.clone()), Storage::Memory),
-        Target::Memory(None) => open(Storage::Memory),
+        Target::Memory(Some(name)) => shared(Key::Memory(name.clone()), Storage::Memory).await,
+        Target::Memory(None) => open(Storage::Memory).await,
         Target::Servers(_) => Err(crate::refuse(format!("{target} is no embedded node"))),
     }
 }
 
-fn shared(key: Key, storage: Storage) -> Result<Node> {
-    let mut nodes = NODES.lock().unwrap_or_else(PoisonError::into_inner);
-    let nodes = nodes.get_or_insert_default();
-    nodes.retain(|_, node| node.is_alive());
-    if let Some(node) = nodes.get(&key).and_then(WeakNode::upgrade) {
+/// The node that others have open by this key, or a new one.
+async fn shared(key: Key, storage: Storage) -> Result<Node> {
+    // Whoever comes meanwhile gets the same.
+    let mut nodes = NODES.lock().await;
+    let known = nodes.get(&key);
+    if let Some(node) = known.and_then(WeakNode::upgrade) {
         return Ok(node);
     }
-    let node = open(storage)?;
+    if let Some(ending) = nodes.remove(&key)
+        && timeout(ENDING, ending.ended()).await.is_err()
+    {
+        return Err(failure("a request that does not end keeps the last node open"));
+    }
+    let node = open(storage).await?;
+    nodes.retain(|_, node| node.is_open());
     nodes.insert(key, node.downgrade());
     Ok(node)
 }
 
-fn open(storage: Storage) -> Result<Node> {
-    Node::open(NodeOptions::new(storage)).map_err(|error| failure(&error))
+async fn open(storage: Storage) -> Result<Node> {
+    // A directory may take a while to read.
+    let opening = tokio::task::spawn_blocking(|| Node::open(NodeOptions::new(storage)));
+    opening
+        .await
+        .map_err(|error| failure(error.to_string()))?
+        .map_err(|error| match error.source() {
+            Some(source) => failure(format!("{error}: {source}")),
+            None => failure(error.to_string()),
+        })
 }
 
-fn failure(error: &dyn std::error::Error) -> fluss_core::client::Error {
-    let mut reason = error.to_string();
-    if let Some(source) = error.source() {
-        reason = format!("{reason}: {source}");
-    }
-    Context::new("open the embedded node").error(ErrorKind::Node(reason))
+fn failure(reason: impl Into<String>) -> Error {
+    Context::new("open the embedded node").error(ErrorKind::Node(reason.into()))
 }

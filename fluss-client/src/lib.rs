@@ -69,14 +69,7 @@ impl Target {
             Self::Servers(servers) => options.bootstrap_servers.clone_from(servers),
             #[cfg(feature = "embedded")]
             Self::Directory(_) | Self::Memory(_) => {
-                let target = self.clone();
-                // A directory may take a while to read.
-                let opening = tokio::task::spawn_blocking(move || embedded::node(&target));
-                let node = opening.await.map_err(|error| {
-                    let kind = ErrorKind::Defect(error.to_string());
-                    Context::new("open the embedded node").error(kind)
-                })?;
-                embedded::lead(options, node?);
+                embedded::lead(options, embedded::node(self).await?);
             }
             #[cfg(not(feature = "embedded"))]
             Self::Directory(_) | Self::Memory(_) => {

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use fluss_rpc::net::{Dialing, ServerAddress, Stream, Transport};
 use tokio::io::{DuplexStream, duplex};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -30,11 +30,23 @@ const PIPE_BYTES: usize = 256 << 10;
 /// The name by which a node in the same process is called in messages.
 const IN_PROCESS: &str = "embedded";
 
-/// A node that serves tables, to this process and to others. A clone is another handle on it; with the last handle and
-/// the last connection it closes.
+/// A node that serves tables, to this process and to others. A clone is another handle on it. With the last handle its
+/// connections are closed, and when the requests under way are done it lets go of its directory.
 #[derive(Clone)]
 pub struct Node {
+    handle: Arc<Handle>,
+}
+
+/// What the handles of a node share, and what it serves does not.
+struct Handle {
     shared: Arc<Shared>,
+    ended: watch::Receiver<()>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.closing.cancel();
+    }
 }
 
 /// What everything that serves shares.
@@ -52,6 +64,8 @@ pub(crate) struct Shared {
     pub(crate) reads_wait: bool,
     /// Dropped with the rest, which ends housekeeping.
     _alive: mpsc::Sender<()>,
+    /// The last to be dropped: by then the directory is free.
+    _end: watch::Sender<()>,
 }
 
 impl Node {
@@ -73,7 +87,8 @@ impl Node {
         let reads_wait = !disk.is_memory();
         let buckets = Buckets::open(disk, catalog.clone(), options.clock.clone(), kept)?;
         let buckets = Arc::new(buckets);
-        let (alive, ended) = mpsc::channel();
+        let (alive, housekeeping) = mpsc::channel();
+        let (end, ended) = watch::channel(());
         let shared = Arc::new(Shared {
             admin: admin::Node {
                 catalog,
@@ -92,9 +107,13 @@ impl Node {
             sync: options.sync,
             reads_wait,
             _alive: alive,
+            _end: end,
         });
-        keep_house(&shared, ended, options.housekeeping)?;
-        Ok(Self { shared })
+        keep_house(&shared, housekeeping, options.housekeeping)?;
+        let handle = Handle { shared, ended };
+        Ok(Self {
+            handle: Arc::new(handle),
+        })
     }
 
     /// Opens a stream to the node from within the process. It has to be called on a tokio runtime, which then serves it.
@@ -108,7 +127,7 @@ impl Node {
             caller: Some(Caller::internal()),
             host: String::new(),
         };
-        tokio::spawn(Session::serve(self.shared.clone(), far, peer));
+        tokio::spawn(Session::serve(self.handle.shared.clone(), far, peer));
         near
     }
 
@@ -121,47 +140,55 @@ impl Node {
     pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        tokio::spawn(listen(self.shared.clone(), listener, address));
+        tokio::spawn(listen(self.handle.shared.clone(), listener, address));
         Ok(address)
     }
 
     /// A handle that does not keep the node open.
     pub fn downgrade(&self) -> WeakNode {
         WeakNode {
-            shared: Arc::downgrade(&self.shared),
+            handle: Arc::downgrade(&self.handle),
+            ended: self.handle.ended.clone(),
         }
     }
 
-    /// Takes no more requests, closes all connections, and makes durable what was acknowledged.
-    pub fn shut_down(&self) {
-        self.shared.closing.cancel();
-        self.shared.buckets.close();
+    /// Gives this handle up, and waits until the node has ended, as it does with the last one: no more requests are taken,
+    /// those under way are done, all is durable, and the directory is free.
+    pub async fn shut_down(self) {
+        let node = self.downgrade();
+        drop(self);
+        node.ended().await;
     }
 }
 
 /// A node that is kept open by others, if at all.
 #[derive(Clone)]
 pub struct WeakNode {
-    shared: Weak<Shared>,
+    handle: Weak<Handle>,
+    ended: watch::Receiver<()>,
 }
 
 impl WeakNode {
     /// The node, if it is still open.
     pub fn upgrade(&self) -> Option<Node> {
-        self.shared.upgrade().map(|shared| Node { shared })
+        self.handle.upgrade().map(|handle| Node { handle })
     }
 
     /// Whether the node is still open.
-    pub fn is_alive(&self) -> bool {
-        self.shared.strong_count() > 0
+    pub fn is_open(&self) -> bool {
+        self.handle.strong_count() > 0
+    }
+
+    /// Waits until the node has ended.
+    pub async fn ended(mut self) {
+        // Nothing is ever sent: what comes is the end.
+        while self.ended.changed().await.is_ok() {}
     }
 }
 
 impl fmt::Debug for WeakNode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("WeakNode")
-            .field("alive", &self.is_alive())
-            .finish()
+        f.debug_struct("WeakNode").field("open", &self.is_open()).finish()
     }
 }
 

@@ -43,13 +43,13 @@ impl Connection {
     /// # Cancellation
     ///
     /// Dropping the future leaves nothing behind.
-    pub async fn open(options: ClientOptions) -> Result<Self> {
+    pub async fn open(mut options: ClientOptions) -> Result<Self> {
         let refuse = |error: InvalidDefinition| Context::new("connect").error(error);
         options.validate().map_err(refuse)?;
         if options.bootstrap_servers.is_empty() {
             return Err(refuse(InvalidDefinition::new("bootstrap.servers is empty")));
         }
-        let servers = Arc::new(Servers::new(&options));
+        let servers = Arc::new(Servers::new(&mut options));
         let metadata = Metadata::new(servers.clone(), options.bootstrap_servers.clone());
         let shared = Shared {
             options,

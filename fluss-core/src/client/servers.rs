@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress};
+use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress, Transport};
 use tokio::time::Instant;
 
 use super::error::{Context, Result};
@@ -18,6 +18,8 @@ use super::retry;
 #[derive(Debug)]
 pub(crate) struct Servers {
     options: ConnectOptions,
+    /// How servers are reached, until the connection is closed: a server in this process may live no longer than that.
+    transport: Mutex<Option<Arc<dyn Transport>>>,
     slots: Mutex<HashMap<ServerAddress, Arc<Slot>>>,
 }
 
@@ -44,16 +46,18 @@ impl std::fmt::Debug for Failures {
 }
 
 impl Servers {
-    pub(crate) fn new(options: &ClientOptions) -> Self {
+    /// Takes over how servers are reached.
+    pub(crate) fn new(options: &mut ClientOptions) -> Self {
+        let transport = Mutex::new(options.transport.take());
         let options = ConnectOptions {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             credentials: options.credentials.clone(),
-            transport: options.transport.clone(),
             ..ConnectOptions::default()
         };
         Self {
             options,
+            transport,
             slots: Mutex::default(),
         }
     }
@@ -80,7 +84,7 @@ impl Servers {
         if let Some(error) = failures.to_repeat() {
             return Err(error);
         }
-        match Connection::connect(server, &self.options).await {
+        match Connection::connect(server, &self.options()).await {
             Ok(connection) => {
                 *failures = Failures::default();
                 slot.set(connection.clone());
@@ -90,8 +94,17 @@ impl Servers {
         }
     }
 
-    /// Closes every connection; later requests open new ones.
+    fn options(&self) -> ConnectOptions {
+        let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
+        ConnectOptions {
+            transport: transport.clone(),
+            ..self.options.clone()
+        }
+    }
+
+    /// Closes every connection for good.
     pub(crate) fn close(&self) {
+        *self.transport.lock().unwrap_or_else(PoisonError::into_inner) = None;
         let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
         for connection in slots.values().filter_map(|slot| slot.live()) {
             connection.close();

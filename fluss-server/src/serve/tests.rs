@@ -355,7 +355,7 @@ async fn a_node_that_shuts_down_closes_its_connections() {
     let connection = Connection::connect(&address, &ConnectOptions::default())
         .await
         .unwrap();
-    node.shut_down();
+    node.shut_down().await;
     connection.closed().await;
     let refused = connection.request(&proto::ListDatabasesRequest::default()).await;
     assert!(matches!(refused, Err(RequestError::Disconnected { .. })));

@@ -141,7 +141,7 @@ fn metadata<const N: usize>(bootstrap: [&ServerAddress; N]) -> Metadata {
     let bootstrap: Vec<_> = bootstrap.into_iter().cloned().collect();
     let mut options = ClientOptions::new(bootstrap.clone());
     options.connect_timeout = Duration::from_secs(600);
-    Metadata::new(Arc::new(Servers::new(&options)), bootstrap)
+    Metadata::new(Arc::new(Servers::new(&mut options)), bootstrap)
 }
 
 #[tokio::test]
