@@ -42,15 +42,13 @@ __all__ = [
     "is_retriable",
     "parse_bytes",
     "parse_millis",
+    "run_program",
 ]
 
 __version__: str
 
 def check_option(key: str, value: str) -> str:
     """Checks a key and its value, and returns the key under which this client knows it."""
-
-def run_program(arguments: list[str]) -> int:
-    """Runs the ``fluss`` program with these arguments, the first of which is its name; returns the code to exit with."""
 
 def is_retriable(error_code: int) -> bool:
     """Whether what a server refused with this code can succeed later."""
@@ -60,6 +58,9 @@ def parse_bytes(text: str) -> int:
 
 def parse_millis(text: str) -> int:
     """The milliseconds of a duration such as ``10 s``."""
+
+def run_program(arguments: list[str]) -> int:
+    """Runs the ``fluss`` program with these arguments, the first of which is its name, and returns its exit code."""
 
 @final
 class Pending(Generic[_T]):

@@ -10,7 +10,7 @@ _EMBEDDED = "embedded:"
 
 
 def configuration(target: str, config: Configuration | Mapping[str, object] | None) -> Configuration:
-    """The options for a target such as ``fluss://host:9123,host2:9123`` or ``embedded:./data``, with those of ``config``."""
+    """The options for a target such as ``fluss://host:9123`` or ``embedded:./data``, with those of ``config``."""
     if not target.startswith((_SCHEME, _EMBEDDED)):
         raise ConfigError(f"target '{target}' begins with neither '{_SCHEME}' nor '{_EMBEDDED}'")
     merged = Configuration(options(config or {}))
