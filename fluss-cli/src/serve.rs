@@ -6,6 +6,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 use fluss_server::{Node, NodeOptions, Storage, Users};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::{Refused, config};
@@ -29,6 +30,7 @@ pub(crate) struct Serve {
 impl Serve {
     pub(crate) fn run(self) -> Result<(), Refused> {
         log_to_stderr();
+        allow_open_files();
         let options = self.options()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -50,6 +52,17 @@ impl Serve {
         }
         Ok(options)
     }
+}
+
+/// Each bucket that is written to holds files open: as many are allowed as the system lets a process have.
+fn allow_open_files() {
+    let limit = getrlimit(Resource::Nofile);
+    let raised = Rlimit {
+        current: limit.maximum,
+        ..limit
+    };
+    // With fewer it works too, for fewer buckets.
+    let _ = setrlimit(Resource::Nofile, raised);
 }
 
 fn log_to_stderr() {
