@@ -2,6 +2,8 @@
 
 #![expect(clippy::expect_used, reason = "helpers of tests fail like tests")]
 
+mod common;
+
 use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -12,6 +14,9 @@ const SOON: Duration = Duration::from_secs(60);
 
 #[test]
 fn a_server_comes_back_after_a_kill_and_nothing_is_left_after_drop() {
+    if common::is_left_out("a_server_comes_back_after_a_kill_and_nothing_is_left_after_drop") {
+        return;
+    }
     let cluster = Cluster::start(Spec::new()).expect("a cluster");
     let everyone = Members {
         coordinator: true,
@@ -42,6 +47,9 @@ fn a_server_comes_back_after_a_kill_and_nothing_is_left_after_drop() {
 
 #[test]
 fn the_end_of_the_holder_is_the_end_of_the_cluster() {
+    if common::is_left_out("the_end_of_the_holder_is_the_end_of_the_cluster") {
+        return;
+    }
     let mut holder = std::process::Command::new(env!("CARGO_BIN_EXE_fluss-cluster"))
         .args(["run", "--sasl"])
         .stdin(std::process::Stdio::piped())
