@@ -1,5 +1,5 @@
 # demo: loads real data into tables, reads it back, and joins it.   test: everything that is tested.
-# bench: this client beside the others, on a real cluster.          lint: what the code must look like (part of CI).
+# bench: this client beside the others, and the node beside the Java server.   lint: what the code must look like (part of CI).
 # Each sets up what it needs. The demo runs on an embedded node; with CLUSTER=1 on a real cluster. Without Java,
 # `make test JAVA=no` runs all that needs none.
 
@@ -31,13 +31,14 @@ test-python: $(SETUP) .venv/installed
 	cd bindings/python && ../../$(PYTHON) -m maturin develop
 	cd bindings/python && ../../$(PYTHON) -m pytest -q tests
 
-# Wants the machine for itself, for some ten minutes after the build.
+# Wants the machine for itself, for some twenty minutes after the build.
 bench: setup .venv/installed
 	cargo build --package fluss-cluster
-	cargo build --release --package bench-ours
+	cargo build --release --package bench-ours --package fluss-cli
 	cd benches/peers/fluss-rs && cargo build --release
 	cd bindings/python && ../../$(PYTHON) -m maturin develop --release
 	$(PYTHON) benches/run.py $(BENCH)
+	$(PYTHON) benches/servers.py $(BENCH)
 
 lint: setup-base .venv/installed
 	cargo fmt --all --check

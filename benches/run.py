@@ -7,6 +7,7 @@ clients do an operation one after the other, in an order that changes from round
 from __future__ import annotations
 
 import argparse
+import functools
 import itertools
 import json
 import subprocess
@@ -76,12 +77,18 @@ FLOORS = [
 ]
 
 
+@functools.cache
+def built(package: str, program: str) -> str:
+    """The path of a program of a package, built for release if it has to be."""
+    command = ["cargo", "build", "--quiet", "--release", "--package", package, "--message-format", "json"]
+    messages = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout
+    programs = (json.loads(line).get("executable") for line in messages.splitlines())
+    return next(path for path in programs if path and path.endswith(f"/{program}"))
+
+
 def ours(program: str = "bench-ours") -> peers.Peer:
     """This client from Rust, or the floors."""
-    command = ["cargo", "build", "--quiet", "--release", "--package", "bench-ours", "--message-format", "json"]
-    built = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True)
-    programs = (json.loads(line).get("executable") for line in built.stdout.splitlines())
-    return peers.Peer([next(path for path in programs if path and path.endswith(program))])
+    return peers.Peer([built("bench-ours", program)])
 
 
 def ours_python() -> peers.Peer:
@@ -128,6 +135,16 @@ class Figures:
         return f"{median(result[key] for result in self.results):,.0f}" if key in self.results[0] else ""
 
 
+def descriptor(keyed: bool) -> fluss.TableDescriptor:
+    """A table of the benchmark, with keys or without."""
+    schema = fluss.Schema.new_builder()
+    for column, data_type in COLUMNS.items():
+        schema.column(column, data_type)
+    if keyed:
+        schema.primary_key(["id"])
+    return fluss.TableDescriptor(schema.build(), bucket_count=BUCKETS)
+
+
 class Bench:
     """The cluster, its tables, and the jobs that are done on them."""
 
@@ -164,13 +181,7 @@ class Bench:
 
     def _new_table(self, keyed: bool) -> str:
         name = f"bench_{next(self._numbers)}"
-        schema = fluss.Schema.new_builder()
-        for column, data_type in COLUMNS.items():
-            schema.column(column, data_type)
-        if keyed:
-            schema.primary_key(["id"])
-        descriptor = fluss.TableDescriptor(schema.build(), bucket_count=BUCKETS)
-        self._connection.get_admin().create_table(f"{DATABASE}.{name}", descriptor)
+        self._connection.get_admin().create_table(f"{DATABASE}.{name}", descriptor(keyed))
         return name
 
     def _stored(self, keyed: bool) -> int:
@@ -274,16 +285,23 @@ def chosen(all_of_them: Iterable[str], names: str | None) -> list[str]:
     return [name for name in all_of_them if not names or name in names.split(",")]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser(description: str | None) -> argparse.ArgumentParser:
+    """The options that the drivers have in common."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--scale", type=float, default=1.0, help="of the number of rows of every job")
     parser.add_argument("--only", help="operations, with commas between")
     parser.add_argument("--clients", help="clients, with commas between")
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    arguments = parser(__doc__).parse_args()
     names = chosen([operation.name for operation in OPERATIONS], arguments.only)
     operations = [operation for operation in OPERATIONS if operation.name in names]
     clients = chosen(CLIENTS, arguments.clients)
+    if not operations:
+        return
     with Cluster(tablet_servers=1, heap_mib=2048, optimized=True) as cluster:
         figures = run(Bench(cluster, arguments.scale), operations, clients, arguments.rounds)
     print_table(table(figures, operations))

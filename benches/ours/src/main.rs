@@ -33,7 +33,8 @@ async fn run(job: &Job) -> Outcome<Measured> {
         "scan_arrow" => scan_batches(job, table.scan().log_scanner()?).await,
         "scan_projected" => scan_batches(job, table.scan().project(["id", "value"]).log_scanner()?).await,
         "changelog_arrow" => keyed::changelog(job, table.scan().log_scanner()?).await,
-        "upsert_rows" => keyed::upsert_rows(job, &table).await,
+        "upsert_rows" => keyed::upsert_rows(job, &table, |i| i).await,
+        "upsert_random" => keyed::upsert_rows(job, &table, rows::scattered).await,
         "upsert_arrow" => keyed::upsert_arrow(job, &table).await,
         "lookup_one" => keyed::lookup_one(job, &table).await,
         "lookup_1000" => keyed::lookup_in_flight(job, &table).await,
@@ -45,7 +46,11 @@ async fn run(job: &Job) -> Outcome<Measured> {
 }
 
 async fn open(job: &Job) -> Outcome<Connection> {
-    Ok(fluss_client::connect(&format!("fluss://{}", job.bootstrap)).await?)
+    let target = match job.bootstrap.as_str() {
+        embedded if embedded.starts_with("embedded:") => embedded.to_owned(),
+        servers => format!("fluss://{servers}"),
+    };
+    Ok(fluss_client::connect(&target).await?)
 }
 
 fn row(i: i64) -> [Datum<'static>; 4] {

@@ -25,6 +25,13 @@ pub fn name(i: i64) -> String {
     format!("name-{}", 10_000 + i % 90_000)
 }
 
+/// A number for each number, in no order: what keys are that nobody counts up.
+pub fn scattered(i: i64) -> i64 {
+    /// Odd, so that no two numbers share one; near the golden ratio, so that neighbours are far apart.
+    const STEP: i64 = 0x1E37_79B9_7F4A_7C15;
+    i.wrapping_mul(STEP)
+}
+
 /// The columns as Arrow.
 pub fn schema() -> SchemaRef {
     Arc::new(Schema::new(vec![
