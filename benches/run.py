@@ -78,17 +78,24 @@ FLOORS = [
 
 
 @functools.cache
-def built(package: str, program: str) -> str:
-    """The path of a program of a package, built for release if it has to be."""
-    command = ["cargo", "build", "--quiet", "--release", "--package", package, "--message-format", "json"]
+def built() -> list[str]:
+    """The programs of this repository that are measured, built for release if they have to be. All in one go: alone, a
+    package may want its dependencies with other features, and so once more."""
+    command = ["cargo", "build", "--quiet", "--release", "--message-format", "json"]
+    command += ["--package", "bench-ours", "--package", "fluss-cli"]
     messages = subprocess.run(command, cwd=REPOSITORY, check=True, stdout=subprocess.PIPE, text=True).stdout
     programs = (json.loads(line).get("executable") for line in messages.splitlines())
-    return next(path for path in programs if path and path.endswith(f"/{program}"))
+    return [path for path in programs if path]
 
 
-def ours(program: str = "bench-ours") -> peers.Peer:
+def program(name: str) -> str:
+    """The path of one of these programs."""
+    return next(path for path in built() if Path(path).name == name)
+
+
+def ours(name: str = "bench-ours") -> peers.Peer:
     """This client from Rust, or the floors."""
-    return peers.Peer([built("bench-ours", program)])
+    return peers.Peer([program(name)])
 
 
 def ours_python() -> peers.Peer:

@@ -67,6 +67,8 @@ class Server:
     """Processes without which it does not run, and that are not counted."""
     start_ms: float = 0.0
     """From its start to its first answer."""
+    filled: dict[bool, str] = field(default_factory=dict)
+    """Tables to be read, by whether they have keys."""
 
     @property
     def bootstrap(self) -> str:
@@ -95,15 +97,10 @@ def status_kib(pid: int, name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def program() -> str:
-    """The `fluss` program, built for release."""
-    return run.built("fluss-cli", "fluss")
-
-
 @contextmanager
 def node(directory: Path, *options: str) -> Iterator[Server]:
     """The node that serves a directory, until the end of the block."""
-    command = [program(), "serve", "--data-dir", str(directory), "--listen", "127.0.0.1:0", *options]
+    command = [run.program("fluss"), "serve", "--data-dir", str(directory), "--listen", "127.0.0.1:0", *options]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
@@ -145,6 +142,13 @@ def siblings(pid: int) -> set[int]:
     return {int(child) for task in tasks for child in (task / "children").read_text().split()}
 
 
+def in_process(directory: Path, scale: float) -> Server:
+    """The node of a directory, to be opened by each client in its own process; another has filled it before."""
+    with node(directory) as filler:
+        Measurement(filler, scale).fill()
+    return Server("in process", f"embedded:{directory}", filled=filler.filled)
+
+
 class Measurement:
     """Tables on a server, and the jobs that are done on them."""
 
@@ -152,7 +156,6 @@ class Measurement:
         self._server = server
         self._scale = scale
         self._numbers = itertools.count()
-        self._filled: dict[bool, str] = {}
 
     def measure(self, operation: Operation) -> Iterator[tuple[str, Json]]:
         """The results by name: writing of rows with keys is done once more, over the rows that are there then."""
@@ -170,6 +173,11 @@ class Measurement:
             for table in tables:
                 self._drop_table(table)
 
+    def fill(self) -> None:
+        """Makes the table that keys are looked up in."""
+        with run.ours() as peer:
+            self._filled_table(peer, keyed=True)
+
     def _ask(self, peer: peers.Peer, operation: Operation, table: str) -> Json:
         job: Json = {"bootstrap": self._server.bootstrap, "database": DATABASE, "table": table, "batch_rows": 10_000}
         job["stored"] = self._scaled(KEYS if operation.keyed else LOGGED)
@@ -181,11 +189,12 @@ class Measurement:
         return result
 
     def _filled_table(self, peer: peers.Peer, keyed: bool) -> str:
-        if keyed not in self._filled:
-            self._filled[keyed] = table = self._new_table(keyed)
+        filled = self._server.filled
+        if keyed not in filled:
+            filled[keyed] = table = self._new_table(keyed)
             operation = Operation("upsert_rows", KEYS, keyed=True) if keyed else Operation("append_arrow", LOGGED)
             self._ask(peer, operation, table)
-        return self._filled[keyed]
+        return filled[keyed]
 
     def _scaled(self, rows: int) -> int:
         return max(1, int(rows * self._scale))
@@ -297,11 +306,10 @@ def main() -> None:
         return
     with ExitStack() as stack:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluss-servers-")))
-        inside = scratch / "inside"
         start: dict[str, Callable[[], Server]] = {
             "node": lambda: stack.enter_context(node(scratch / "served")),
             "java": lambda: stack.enter_context(java()),
-            "in process": lambda: Server("in process", f"embedded:{inside}"),
+            "in process": lambda: in_process(scratch / "inside", arguments.scale),
         }
         servers = [start[name]() for name in run.chosen(start, arguments.servers)]
         time.sleep(REST)
