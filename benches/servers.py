@@ -264,15 +264,20 @@ def ratios(figure: ServerFigures, java: ServerFigures) -> list[str]:
 
 def lines_in_process(figures: ByServer) -> list[list[str]]:
     """The node in the client's process, beside the same over loopback; processor time is of both sides together."""
-    lines = [["operation", "node", "rows/s", "CPU µs/row", "rows/s ×", "CPU ×"]]
+    lines = [["operation", "node", "rows/s", "CPU µs/row", "p50 µs", "p99 µs", "rows/s ×", "CPU ×"]]
     for operation, servers in figures.items():
-        if "in process" not in servers:
+        if not {"in process", "node"} <= servers.keys():
             continue
         over, within = servers["node"], servers["in process"]
-        lines.append([operation, "loopback", f"{over.rate:,.0f}", f"{over.all_micros:.3f}", "", ""])
+        lines.append([operation, "loopback", *costs(over), "", ""])
         gains = [f"{within.rate / over.rate:.2f}", f"{within.all_micros / over.all_micros:.2f}"]
-        lines.append([operation, "in process", f"{within.rate:,.0f}", f"{within.all_micros:.3f}", *gains])
+        lines.append([operation, "in process", *costs(within), *gains])
     return lines
+
+
+def costs(figure: ServerFigures) -> list[str]:
+    """Rows a second, processor time of both sides, and how long single calls take."""
+    return [f"{figure.rate:,.0f}", f"{figure.all_micros:.3f}", figure.micros("p50"), figure.micros("p99")]
 
 
 def lines_at_rest(servers: list[Server], node_starts: list[float]) -> list[list[str]]:
