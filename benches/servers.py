@@ -162,7 +162,8 @@ class Measurement:
         with run.ours() as peer:
             if operation.reads:
                 table = self._filled_table(peer, operation.keyed)
-                self._ask(peer, operation, table)
+                if self._server.pids:
+                    self._ask(peer, operation, table)
                 yield operation.name, self._ask(peer, operation, table)
                 return
             tables = [self._new_table(operation.keyed) for _ in range(2)]
