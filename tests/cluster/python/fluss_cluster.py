@@ -1,12 +1,15 @@
-"""A real Apache Fluss cluster for Python tests: the ``fluss-cluster`` program behind a context manager.
+"""A real Apache Fluss cluster for Python tests, and ``fluss serve`` in its place, as context managers.
 
     with Cluster(tablet_servers=3) as cluster:
         connection = fluss.connect(f"fluss://{cluster.bootstrap}")
         cluster.kill(1)
         cluster.wait_ready()
 
-The program is built with cargo, unless ``$FLUSS_CLUSTER_BIN`` names it. The cluster ends with the ``with`` block, and
-with this process however that ends. Only the standard library is needed.
+    with Node(sasl=True) as node:
+        connection = fluss.connect(f"fluss://{node.bootstrap}", ...)
+
+The programs are built with cargo, unless ``$FLUSS_CLUSTER_BIN`` and ``$FLUSS_BIN`` name them. Both end with the
+``with`` block, and with this process however that ends. Only the standard library is needed.
 """
 
 from __future__ import annotations
@@ -15,26 +18,37 @@ import functools
 import json
 import os
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 CRATE = Path(__file__).resolve().parent.parent
 COORDINATOR = "cs"
 
-__all__ = ["COORDINATOR", "Cluster", "ClusterError", "java_class_path", "program"]
+USERS = {"root": "root-secret", "alice": "alice-secret"}
+"""Who may log in to a node; the same as to a cluster."""
+
+__all__ = ["COORDINATOR", "Cluster", "ClusterError", "Node", "java_class_path", "node_program", "program"]
 
 
 class ClusterError(Exception):
-    """The cluster did not start, or did not do what it was told; the text ends with the tail of its logs."""
+    """What was to be run did not start, or did not do what it was told; the text ends with the tail of its logs."""
+
+
+def program() -> str:
+    """The path of the ``fluss-cluster`` program, built if it has to be."""
+    return os.environ.get("FLUSS_CLUSTER_BIN") or _built("fluss-cluster", "fluss-cluster")
+
+
+def node_program() -> str:
+    """The path of the ``fluss`` program, built if it has to be."""
+    return os.environ.get("FLUSS_BIN") or _built("fluss-cli", "fluss")
 
 
 @functools.cache
-def program() -> str:
-    """The path of the ``fluss-cluster`` program, built if it has to be."""
-    if path := os.environ.get("FLUSS_CLUSTER_BIN"):
-        return path
-    command = ["cargo", "build", "--quiet", "--bin", "fluss-cluster", "--message-format", "json"]
+def _built(package: str, binary: str) -> str:
+    command = ["cargo", "build", "--quiet", "--package", package, "--bin", binary, "--message-format", "json"]
     built = subprocess.run(command, cwd=CRATE, check=True, stdout=subprocess.PIPE, text=True)
     messages = map(json.loads, built.stdout.splitlines())
     return next(path for message in messages if (path := message.get("executable")))
@@ -131,7 +145,7 @@ class Cluster:
         if self._process.stdout:
             self._process.stdout.close()
 
-    def __enter__(self) -> Cluster:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -152,6 +166,83 @@ class Cluster:
         if not answer["ok"]:
             raise ClusterError(answer["error"])
         return answer
+
+
+# Runs a program until the shell's input ends, which it does with the process that holds the other end.
+UNTIL_THE_INPUT_ENDS = '"$@" </dev/null & exec >&-; read -r _; kill "$!"; wait "$!"'
+
+
+class Node:
+    """``fluss serve``, ready, on a directory of its own. With ``sasl`` users have to log in, and need rights."""
+
+    def __init__(self, *, sasl: bool = False, properties: Mapping[str, str] | None = None) -> None:
+        self._home = tempfile.TemporaryDirectory(prefix="fluss-node-")
+        self._sasl = sasl
+        guarded = {"authorizer.enabled": "true", "super.users": "User:root"} if sasl else {}
+        self._process = self._start({**guarded, **(properties or {})})
+        try:
+            self._bootstrap = self._read_address()
+        except ClusterError:
+            self.close()
+            raise
+
+    @property
+    def bootstrap(self) -> str:
+        """The address for clients, ``host:port``."""
+        return self._bootstrap
+
+    @property
+    def directory(self) -> Path:
+        """The data, and in ``serve.log`` what the node said."""
+        return Path(self._home.name)
+
+    @property
+    def users(self) -> dict[str, str]:
+        """Names and passwords for SASL/PLAIN; ``root`` is the super user. Empty without SASL."""
+        return dict(USERS) if self._sasl else {}
+
+    def close(self) -> None:
+        """Ends the node and removes its data. May be called again."""
+        # Closes the input, and with that the shell ends the node.
+        self._process.communicate()
+        self._home.cleanup()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _start(self, properties: Mapping[str, str]) -> subprocess.Popen[str]:
+        config = self.directory / "fluss.yaml"
+        config.write_text("".join(f"{key}: {value}\n" for key, value in properties.items()))
+        command = [node_program(), "serve", "--data-dir", str(self.directory / "data"), "--listen", "127.0.0.1:0"]
+        command += ["--config", str(config)]
+        if self._sasl:
+            command += ["--users", str(self._add_users())]
+        with (self.directory / "serve.log").open("w") as log:
+            return subprocess.Popen(
+                ["sh", "-c", UNTIL_THE_INPUT_ENDS, "sh", *command],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                # As for a cluster: Ctrl-C is for the test runner.
+                start_new_session=True,
+            )
+
+    def _add_users(self) -> Path:
+        file = self.directory / "users"
+        for name, password in USERS.items():
+            subprocess.run([node_program(), "add-user", str(file), name], input=password, text=True, check=True)
+        return file
+
+    def _read_address(self) -> str:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if "fluss://" not in line:
+            raise ClusterError(f"fluss serve: {(self.directory / 'serve.log').read_text()[-4000:]}")
+        return line.strip().split("fluss://")[1]
 
 
 def _name(server: int | str) -> str:
