@@ -1,9 +1,10 @@
 """The Python face of the fixture; run with ``python3 -m unittest`` in this folder."""
 
 import os
+import socket
 import unittest
 
-from fluss_cluster import COORDINATOR, Cluster, ClusterError
+from fluss_cluster import COORDINATOR, Cluster, ClusterError, Node
 
 
 class OneServer(unittest.TestCase):
@@ -28,3 +29,18 @@ class OneServer(unittest.TestCase):
     def test_a_start_that_fails_shows_the_log(self) -> None:
         with self.assertRaisesRegex(ClusterError, "no-such-protocol"):
             Cluster(properties={"bind.listeners": "no-such-protocol"})
+
+
+class OneNode(unittest.TestCase):
+    def test_a_node_serves_and_leaves_nothing(self) -> None:
+        with Node(sasl=True) as node:
+            self.assertEqual(node.users["root"], "root-secret")
+            host, port = node.bootstrap.split(":")
+            socket.create_connection((host, int(port))).close()
+        self.assertFalse(node.directory.exists())
+        with self.assertRaises(ConnectionRefusedError):
+            socket.create_connection((host, int(port)))
+
+    def test_a_start_that_fails_shows_the_log(self) -> None:
+        with self.assertRaisesRegex(ClusterError, "no-such-option"):
+            Node(properties={"no-such-option": "x"})
