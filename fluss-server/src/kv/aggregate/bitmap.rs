@@ -52,9 +52,9 @@ fn union32(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Failure> {
 
 /// What stands before and after the only container of a `Roaring64Bitmap` whose numbers are all below 65,536. Its format
 /// is not the portable one, but the nodes of an adaptive radix tree.
-const HEAD: [u8; 37] = [
-    1, 1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0xFE, 1, 0, 0,
-    0, 1, ARRAY,
+const HEAD: [u8; 38] = [
+    1, 1, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 0xFE, 1, 0,
+    0, 0, 1, ARRAY,
 ];
 const TAIL: [u8; 16] = [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
 const EMPTY: [u8; 1] = [0];

@@ -101,7 +101,7 @@ fn bitmap32(numbers: &[u32]) -> Vec<u8> {
 
 /// As a 0.9.1 server stores it.
 fn bitmap64(numbers: &[u16]) -> Vec<u8> {
-    let head = [1_u8, 1, 0, 0, 0, 0, 0, 0, 0, 4].into_iter().chain([0; 16]);
+    let head = [1_u8, 1, 0, 0, 0, 0, 0, 0, 0, 4].into_iter().chain([0; 17]);
     let mut bytes: Vec<u8> = head.chain([1, 0, 0, 0, 0xFE, 1, 0, 0, 0, 1, 2]).collect();
     bytes.extend((numbers.len() as u32).to_le_bytes());
     bytes.extend(numbers.iter().flat_map(|number| number.to_le_bytes()));
