@@ -24,6 +24,7 @@ import org.apache.fluss.client.lookup.Lookuper;
 import org.apache.fluss.client.table.Table;
 import org.apache.fluss.client.table.scanner.Scan;
 import org.apache.fluss.client.table.scanner.ScanRecord;
+import org.apache.fluss.client.table.scanner.batch.BatchScanner;
 import org.apache.fluss.client.table.scanner.log.LogScanner;
 import org.apache.fluss.client.table.scanner.log.ScanRecords;
 import org.apache.fluss.client.table.writer.AppendWriter;
@@ -32,6 +33,7 @@ import org.apache.fluss.client.table.writer.UpsertWriter;
 import org.apache.fluss.config.Configuration;
 import org.apache.fluss.metadata.DatabaseDescriptor;
 import org.apache.fluss.metadata.PartitionInfo;
+import org.apache.fluss.metadata.PartitionSpec;
 import org.apache.fluss.metadata.Schema;
 import org.apache.fluss.metadata.TableBucket;
 import org.apache.fluss.metadata.TableDescriptor;
@@ -52,6 +54,7 @@ import org.apache.fluss.types.DataType;
 import org.apache.fluss.types.DataTypes;
 import org.apache.fluss.types.DecimalType;
 import org.apache.fluss.types.RowType;
+import org.apache.fluss.utils.CloseableIterator;
 
 /**
  * The published Java client as a peer: {@code Peer serve} obeys the requests of tests/peers/README.md, {@code Peer
@@ -147,11 +150,14 @@ public final class Peer {
                 case "create_database" -> createDatabase(request);
                 case "create_table" -> createTable(request);
                 case "drop_table" -> dropTable(request);
+                case "create_partition" -> createPartition(request);
+                case "drop_partition" -> dropPartition(request);
                 case "append" -> append(request);
                 case "upsert" -> change(request, UpsertWriter::upsert);
                 case "delete" -> change(request, UpsertWriter::delete);
                 case "lookup" -> lookup(request);
                 case "scan" -> scan(request);
+                case "limit_scan" -> limitScan(request);
                 default -> throw new IllegalArgumentException("no such op: " + request.get("op"));
             };
         }
@@ -194,6 +200,23 @@ public final class Peer {
         private Map<String, Object> dropTable(JsonNode request) throws Exception {
             await(connection.getAdmin().dropTable(path(request), false));
             return Map.of();
+        }
+
+        private Map<String, Object> createPartition(JsonNode request) throws Exception {
+            await(connection.getAdmin().createPartition(path(request), partition(request), false));
+            return Map.of();
+        }
+
+        private Map<String, Object> dropPartition(JsonNode request) throws Exception {
+            await(connection.getAdmin().dropPartition(path(request), partition(request), false));
+            return Map.of();
+        }
+
+        private static PartitionSpec partition(JsonNode request) {
+            Map<String, String> values = new LinkedHashMap<>();
+            request.get("partition").fields()
+                    .forEachRemaining(entry -> values.put(entry.getKey(), entry.getValue().asText()));
+            return new PartitionSpec(values);
         }
 
         private Map<String, Object> append(JsonNode request) throws Exception {
@@ -265,6 +288,23 @@ public final class Peer {
                     subscribeToAll(connection, table, scanner);
                     return Map.of("records", collect(scanner, type, request));
                 }
+            }
+        }
+
+        private Map<String, Object> limitScan(JsonNode request) throws Exception {
+            try (Table table = connection.getTable(path(request))) {
+                RowType type = table.getTableInfo().getRowType();
+                TableBucket bucket = new TableBucket(table.getTableInfo().getTableId(), request.path("bucket").asInt());
+                List<Object> rows = new ArrayList<>();
+                try (BatchScanner scanner =
+                        table.newScan().limit(request.get("limit").asInt()).createBatchScanner(bucket)) {
+                    CloseableIterator<InternalRow> batch;
+                    while ((batch = scanner.pollBatch(Duration.ofSeconds(DEADLINE_SECONDS))) != null) {
+                        batch.forEachRemaining(row -> rows.add(Values.json(row, type)));
+                        batch.close();
+                    }
+                }
+                return Map.of("rows", rows);
             }
         }
 

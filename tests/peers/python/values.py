@@ -12,6 +12,15 @@ EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
 
 
+ARROW = {"INT": pa.int32(), "BIGINT": pa.int64(), "DOUBLE": pa.float64(), "STRING": pa.string()}
+
+
+def to_arrow(data_type: str) -> tuple[pa.DataType, bool]:
+    """One of the simple types of the notation in Arrow, and whether it takes nulls."""
+    simple = data_type.removesuffix(" NOT NULL")
+    return ARROW[simple], simple == data_type
+
+
 def to_python(value: Any, kind: pa.DataType) -> Any:
     """A value of the notation as what pyfluss and pyarrow take."""
     if value is None:
