@@ -1,4 +1,4 @@
-"""The real cluster that the tests in `cluster/` share."""
+"""What the tests in `cluster/` are run on: a real cluster, a node in this process, `fluss serve`."""
 
 import signal
 import sys
@@ -14,13 +14,17 @@ from fluss import aio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
 
-from fluss_cluster import Cluster
+from fluss_cluster import Cluster, Node
 
 # What these insist on is explained as in the tests themselves.
 pytest.register_assert_rewrite("key_trial")
 
 # A shell starts what it runs in the background with interrupts ignored, and some of the tests send them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+MEMORY = "embedded::memory:tests"
+"""A node that the tests of this process share, as long as one of them is connected."""
 
 
 @pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
@@ -37,20 +41,59 @@ def cluster() -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="session")
-def target(cluster: Cluster) -> str:
-    return f"fluss://{cluster.bootstrap}"
+def guarded_cluster() -> Iterator[Cluster]:
+    with Cluster(tablet_servers=1, sasl=True) as running:
+        yield running
 
 
-@pytest.fixture(scope="session", params=[False, True], ids=["plain", "sasl"])
+@pytest.fixture(scope="session")
+def node() -> Iterator[Node]:
+    with Node() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def guarded_node() -> Iterator[Node]:
+    with Node(sasl=True) as running:
+        yield running
+
+
+@pytest.fixture(scope="session", params=["cluster", "node"])
+def server(request: pytest.FixtureRequest) -> Cluster | Node:
+    """What programs of other clients connect to."""
+    running: Cluster | Node = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest.fixture(scope="session", params=["guarded_cluster", "guarded_node"])
+def guarded(request: pytest.FixtureRequest) -> Cluster | Node:
+    """The same, for whoever logs in."""
+    running: Cluster | Node = request.getfixturevalue(request.param)
+    return running
+
+
+@pytest.fixture(scope="session", params=["memory", "cluster"])
+def target(request: pytest.FixtureRequest) -> str:
+    """A node in memory, and a cluster of one server."""
+    if request.param == "memory":
+        return MEMORY
+    running: Cluster = request.getfixturevalue("cluster")
+    return f"fluss://{running.bootstrap}"
+
+
+@pytest.fixture(scope="session", params=["memory", "plain", "sasl"])
 def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
-    """How to connect to a cluster of three servers, plain and with a login."""
-    with Cluster(tablet_servers=3, sasl=request.param) as cluster:
+    """How to connect to a node in memory, and to a cluster of three servers, plain and with a login."""
+    if request.param == "memory":
+        yield {"bootstrap.servers": MEMORY}
+        return
+    with Cluster(tablet_servers=3, sasl=request.param == "sasl") as cluster:
         login = {
             "security.protocol": "SASL",
             "security.sasl.username": "root",
             "security.sasl.password": cluster.users.get("root", ""),
         }
-        yield {"bootstrap.servers": cluster.bootstrap, **(login if request.param else {})}
+        yield {"bootstrap.servers": cluster.bootstrap, **(login if cluster.users else {})}
 
 
 @pytest.fixture(scope="session")

@@ -1,7 +1,5 @@
 """The first program that somebody writes, as the documentation has it, plain and with a login."""
 
-from collections.abc import Iterator
-
 import pytest
 
 import fluss
@@ -9,19 +7,23 @@ from fluss.client import Connection
 from fluss.config import Configuration
 from fluss.metadata import DatabaseDescriptor, Schema, TableDescriptor
 from fluss.types import DataTypes
-from fluss_cluster import Cluster
+
+MEMORY = "embedded::memory:first_steps"
 
 
-@pytest.fixture(scope="module", params=[False, True], ids=["plain", "sasl"])
-def conf(request: pytest.FixtureRequest) -> Iterator[Configuration]:
-    with Cluster(sasl=request.param) as cluster:
-        conf = Configuration()
-        conf.set_string("bootstrap.servers", cluster.bootstrap)
-        if request.param:
-            conf.set_string("security.protocol", "SASL")
-            conf.set_string("security.sasl.username", "root")
-            conf.set_string("security.sasl.password", cluster.users["root"])
-        yield conf
+@pytest.fixture(scope="module", params=["memory", "cluster", "guarded_cluster", "node", "guarded_node"])
+def conf(request: pytest.FixtureRequest) -> Configuration:
+    conf = Configuration()
+    if request.param == "memory":
+        conf.set_string("bootstrap.servers", MEMORY)
+        return conf
+    server = request.getfixturevalue(request.param)
+    conf.set_string("bootstrap.servers", server.bootstrap)
+    if server.users:
+        conf.set_string("security.protocol", "SASL")
+        conf.set_string("security.sasl.username", "root")
+        conf.set_string("security.sasl.password", server.users["root"])
+    return conf
 
 
 def test_the_first_steps(conf: Configuration) -> None:
@@ -58,5 +60,6 @@ def test_ways_to_connect(conf: Configuration) -> None:
         assert isinstance(connection, fluss.Connection)
     with Connection(Configuration(conf.to_dict())) as connection:
         assert "fluss" in connection.get_admin().list_databases()
-    with fluss.connect(f"fluss://{conf.get('bootstrap.servers')}", conf) as connection:
+    servers = conf.get("bootstrap.servers")
+    with fluss.connect(MEMORY if servers == MEMORY else f"fluss://{servers}", conf) as connection:
         assert "fluss" in connection.get_admin().list_databases()

@@ -11,6 +11,8 @@ import pytest
 import fluss
 from fluss_cluster import Cluster
 
+pytestmark = pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+
 AT_ONCE_SECONDS = 2.0
 NewTable = Callable[..., str]
 

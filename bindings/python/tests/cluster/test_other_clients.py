@@ -51,17 +51,23 @@ OURS = [[python(kind, value) for kind, value in zip(TYPES, row, strict=True)] fo
 
 
 @pytest.fixture(scope="module")
-def java(cluster: Any) -> Iterator[Any]:
+def connection(server: Any) -> Iterator[fluss.Connection]:
+    with fluss.connect(f"fluss://{server.bootstrap}") as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def java(server: Any) -> Iterator[Any]:
     with peers.java() as peer:
-        peer.ask(op="connect", bootstrap=cluster.bootstrap)
+        peer.ask(op="connect", bootstrap=server.bootstrap)
         peer.ask(op="create_database", database="peers")
         yield peer
 
 
 @pytest.fixture(scope="module")
-def pyfluss(cluster: Any) -> Iterator[Any]:
+def pyfluss(server: Any) -> Iterator[Any]:
     with peers.pyfluss() as peer:
-        peer.ask(op="connect", bootstrap=cluster.bootstrap)
+        peer.ask(op="connect", bootstrap=server.bootstrap)
         yield peer
 
 

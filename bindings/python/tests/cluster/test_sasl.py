@@ -1,46 +1,38 @@
-"""Logins at a real cluster that asks for them."""
-
-from collections.abc import Iterator
+"""Logins at servers that ask for them."""
 
 import pytest
 
 import fluss
-from fluss_cluster import Cluster
+from fluss_cluster import Cluster, Node
 
 
-@pytest.fixture(scope="module")
-def guarded() -> Iterator[Cluster]:
-    with Cluster(sasl=True) as cluster:
-        yield cluster
-
-
-def login(cluster: Cluster, user: str, password: str) -> fluss.Connection:
+def login(server: Cluster | Node, user: str, password: str) -> fluss.Connection:
     options = {
         "security.protocol": "SASL",
         "security.sasl.username": user,
         "security.sasl.password": password,
     }
-    return fluss.connect(f"fluss://{cluster.bootstrap}", options)
+    return fluss.connect(f"fluss://{server.bootstrap}", options)
 
 
-def test_a_user_logs_in(guarded: Cluster) -> None:
+def test_a_user_logs_in(guarded: Cluster | Node) -> None:
     with login(guarded, "root", guarded.users["root"]) as connection:
         assert "fluss" in connection.get_admin().list_databases()
 
 
-def test_a_wrong_password_is_refused(guarded: Cluster) -> None:
+def test_a_wrong_password_is_refused(guarded: Cluster | Node) -> None:
     with pytest.raises(fluss.AuthError, match="authentication") as raised:
-        login(guarded, "root", "wrong")
-    assert "wrong" not in str(raised.value).replace("wrong password", "")
+        login(guarded, "root", "guess")
+    assert "guess" not in str(raised.value)
 
 
-def test_without_a_login_nothing_is_answered(guarded: Cluster) -> None:
+def test_without_a_login_nothing_is_answered(guarded: Cluster | Node) -> None:
     with pytest.raises(fluss.FlussError) as raised:
         fluss.connect(f"fluss://{guarded.bootstrap}")
     assert isinstance(raised.value, fluss.AuthError), raised.value
 
 
-def test_a_user_without_rights_is_refused(guarded: Cluster) -> None:
+def test_a_user_without_rights_is_refused(guarded: Cluster | Node) -> None:
     user = next(name for name in guarded.users if name != "root")
     with login(guarded, user, guarded.users[user]) as connection:
         with pytest.raises(fluss.AuthError) as raised:
