@@ -29,7 +29,7 @@ test-rust: $(SETUP)
 test-python: $(SETUP) .venv/installed
 	cargo build --package fluss-cluster --package fluss-cli
 	cd bindings/python && ../../$(PYTHON) -m maturin develop
-	cd bindings/python && ../../$(PYTHON) -m pytest -q tests
+	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs tests
 
 # Wants the machine for itself, for some twenty minutes after the build.
 bench: setup .venv/installed

@@ -1,5 +1,7 @@
 """What the tests in `cluster/` are run on: a real cluster, a node in this process, `fluss serve`."""
 
+import os
+import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
@@ -35,13 +37,23 @@ def face(request: pytest.FixtureRequest) -> ModuleType:
 
 
 @pytest.fixture(scope="session")
-def cluster() -> Iterator[Cluster]:
+def needs_java() -> None:
+    """Leaves a test out, and says so, where there is no Java. In continuous integration there is."""
+    if shutil.which("java") and shutil.which("javac"):
+        return
+    if "CI" in os.environ:
+        pytest.fail("there is no Java")
+    pytest.skip("there is no Java")
+
+
+@pytest.fixture(scope="session")
+def cluster(needs_java: None) -> Iterator[Cluster]:
     with Cluster(tablet_servers=1) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def guarded_cluster() -> Iterator[Cluster]:
+def guarded_cluster(needs_java: None) -> Iterator[Cluster]:
     with Cluster(tablet_servers=1, sasl=True) as running:
         yield running
 
@@ -87,6 +99,7 @@ def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
     if request.param == "memory":
         yield {"bootstrap.servers": MEMORY}
         return
+    request.getfixturevalue("needs_java")
     with Cluster(tablet_servers=3, sasl=request.param == "sasl") as cluster:
         login = {
             "security.protocol": "SASL",

@@ -49,6 +49,8 @@ class Client:
 
 @pytest.fixture(scope="module", params=PEERS)
 def peer(request: pytest.FixtureRequest) -> Iterator[Client]:
+    if request.param == "java":
+        request.getfixturevalue("needs_java")
     with PEERS[request.param]() as running:
         yield Client(request.param, running)
 
@@ -152,6 +154,7 @@ def test_what_is_there_is_refused_as_such(client: Client) -> None:
         client.scan("nowhere", 1)
 
 
+@pytest.mark.usefixtures("needs_java")
 @pytest.mark.parametrize("key", [None, ["id"]], ids=["log", "key"])
 def test_the_rust_client_writes_and_reads(server: Any, key: list[str] | None) -> None:
     table = {"database": "day_of_rust", "table": "keyed" if key else "logged"}

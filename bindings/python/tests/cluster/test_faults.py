@@ -25,6 +25,9 @@ KEYS = range(12)
 LOADS = 30
 
 
+pytestmark = pytest.mark.usefixtures("needs_java")
+
+
 @pytest.fixture(scope="module")
 def patient() -> Iterator[Cluster]:
     """A cluster whose servers may be silent for longer than the calls' deadlines without losing their sessions."""

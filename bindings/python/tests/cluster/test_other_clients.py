@@ -50,6 +50,9 @@ def python(kind: str, value: Any) -> Any:
 OURS = [[python(kind, value) for kind, value in zip(TYPES, row, strict=True)] for row in ROWS]
 
 
+pytestmark = pytest.mark.usefixtures("needs_java")
+
+
 @pytest.fixture(scope="module")
 def connection(server: Any) -> Iterator[fluss.Connection]:
     with fluss.connect(f"fluss://{server.bootstrap}") as opened:
