@@ -50,6 +50,13 @@ pub trait Disk: fmt::Debug + Send + Sync {
         false
     }
 
+    /// A name for the time since the machine was last down, at which what was not synced was forgotten; nothing where that is
+    /// not known.
+    fn boot(&self) -> Option<String> {
+        let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
+        Some(id.trim().to_owned())
+    }
+
     /// Where a path is in the file system, for libraries that access files on their own; nothing if it is not there.
     fn real_path(&self, path: &Path) -> Option<PathBuf>;
 }

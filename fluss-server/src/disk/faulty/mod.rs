@@ -102,6 +102,7 @@ impl FaultyDisk {
                 .iter()
                 .map(|(path, directory)| (path.clone(), Directory(vec![directory.live().clone()])))
                 .collect();
+            copied.cuts = state.cuts;
             copied.files = state
                 .files
                 .iter()
@@ -216,6 +217,10 @@ impl Disk for FaultyDisk {
         let directory = state.directory(directory)?;
         directory.0 = vec![directory.live().clone()];
         Ok(())
+    }
+
+    fn boot(&self) -> Option<String> {
+        Some(format!("boot {}", self.state().cuts))
     }
 
     fn real_path(&self, _path: &Path) -> Option<PathBuf> {

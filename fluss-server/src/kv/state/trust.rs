@@ -15,7 +15,6 @@ use crate::disk::Disk;
 const NAME: &str = "trust";
 const CLEAN: &str = "clean";
 const NO_BOOT: &str = "unknown";
-const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The mark in one directory.
 #[derive(Debug)]
@@ -30,8 +29,7 @@ pub(crate) struct Trust {
 impl Trust {
     /// Reads the mark, if there is one.
     pub(crate) fn open(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
-        let boot = std::fs::read_to_string(BOOT_ID).ok();
-        Self::in_boot(disk, directory, boot.map(|id| id.trim().to_owned()))
+        Self::in_boot(disk, directory, disk.boot())
     }
 
     pub(super) fn in_boot(disk: &Arc<dyn Disk>, directory: &Path, boot: Option<String>) -> io::Result<Self> {
