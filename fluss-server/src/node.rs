@@ -261,5 +261,6 @@ impl Shared {
             Err(failure) => warn!(%failure, "partitions were not created or dropped"),
         }
         self.buckets.expire();
+        self.buckets.sync_where_due();
     }
 }

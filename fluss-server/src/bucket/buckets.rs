@@ -3,9 +3,10 @@
 use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
 
-use fluss_core::id::{PartitionId, TableBucket, TableId};
+use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_rpc::code::ErrorCode;
 use tracing::warn;
 
@@ -16,7 +17,7 @@ use crate::clock::Clock;
 use crate::disk::Disk;
 use crate::error::{Failure, OpenError};
 use crate::kv::{self, Tablet, Trust};
-use crate::log::{BucketLog, LogOptions};
+use crate::log::{BucketLog, LogOptions, Sync};
 use crate::serve::admin::Remove;
 
 /// The directory of all buckets.
@@ -32,6 +33,10 @@ pub(crate) struct Buckets {
     waits: bool,
     places: RwLock<HashMap<TableBucket, Arc<Place>>>,
     trust: Trust,
+    /// Whether what a power cut has left was put in order, so that the mark can be about what is written from now on.
+    is_in_order: bool,
+    /// Whether no more writes are taken.
+    closed: Arc<AtomicBool>,
 }
 
 /// Where a bucket is, once it is open.
@@ -61,8 +66,7 @@ impl Buckets {
             after_power_cut: !trust.holds(),
             ..LogOptions::default()
         };
-        trust.soil().map_err(failed)?;
-        let buckets = Self {
+        let mut buckets = Self {
             disk,
             catalog,
             clock,
@@ -70,8 +74,14 @@ impl Buckets {
             waits,
             places: RwLock::default(),
             trust,
+            is_in_order: false,
+            closed: Arc::default(),
         };
         buckets.remove_strangers().map_err(failed)?;
+        buckets.is_in_order = buckets.trust.holds() || buckets.put_in_order().map_err(failed)?;
+        if buckets.is_in_order {
+            buckets.trust.soil().map_err(failed)?;
+        }
         Ok(buckets)
     }
 
@@ -88,8 +98,10 @@ impl Buckets {
         }
         let _alone = place.opening.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(bucket) = place.bucket.get() {
+            bucket.follow(table)?;
             return Ok(bucket.clone());
         }
+        self.check_is_there(id)?;
         let bucket = self.open_bucket(id, table).map_err(|error| {
             let mut message = format!("{id} cannot be opened: {error}");
             if let Some(source) = std::error::Error::source(&error) {
@@ -98,6 +110,42 @@ impl Buckets {
             Failure::new(ErrorCode::STORAGE_EXCEPTION, message)
         })?;
         Ok(place.bucket.get_or_init(|| Arc::new(bucket)).clone())
+    }
+
+    /// A bucket is not opened again once its table was dropped.
+    fn check_is_there(&self, id: TableBucket) -> Result<(), Failure> {
+        let table = self.catalog.table(id.table);
+        if table.is_some_and(|table| table.has_bucket(id.partition, id.bucket.get())) {
+            return Ok(());
+        }
+        self.places
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(&id);
+        let message = format!("there is no {id}");
+        Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))
+    }
+
+    /// Opens all buckets that are on the disk, after a power cut: once the mark is renewed, nobody can tell any more that
+    /// they may have holes. Says whether all of them could be opened.
+    fn put_in_order(&self) -> std::io::Result<bool> {
+        let (view, mut is_in_order) = (self.catalog.view(), true);
+        for name in self.disk.list(Path::new(DIRECTORY))? {
+            let Some(any) = parse(&name) else { continue };
+            let Some(table) = view.table(any.table) else {
+                continue;
+            };
+            for bucket in self.disk.list(&Path::new(DIRECTORY).join(&name))? {
+                let Ok(bucket) = bucket.parse().map(BucketId) else {
+                    continue;
+                };
+                if let Err(failure) = self.get(TableBucket { bucket, ..any }, table) {
+                    warn!(%failure, "a bucket was not put in order after a power cut");
+                    is_in_order = false;
+                }
+            }
+        }
+        Ok(is_in_order)
     }
 
     fn place(&self, id: TableBucket) -> Arc<Place> {
@@ -112,7 +160,12 @@ impl Buckets {
 
     fn open_bucket(&self, id: TableBucket, table: &TableEntry) -> Result<Bucket, OpenError> {
         let directory = directory(id.table, id.partition).join(id.bucket.to_string());
-        let log = BucketLog::open(self.disk.clone(), directory.join("log"), self.log_options.clone())?;
+        let mut log = BucketLog::open(self.disk.clone(), directory.join("log"), self.log_options.clone())?;
+        if self.waits {
+            // What a killed process has left may not be durable yet, and is to be read from now on.
+            let synced = log.begin_sync().map_or(Ok(()), Sync::run);
+            synced.map_err(|failure| unusable(&directory, &failure))?;
+        }
         for damage in log.damage() {
             warn!(bucket = %id, %damage, "a log is damaged");
         }
@@ -129,7 +182,16 @@ impl Buckets {
         } else {
             None
         };
-        Ok(Bucket::new(id, log, rows, self.waits, self.clock.clone()))
+        Ok(Bucket {
+            id,
+            high_watermark: log.end_offset().into(),
+            log: Mutex::new(log),
+            rows,
+            readers: Mutex::default(),
+            waits: self.waits,
+            closed: self.closed.clone(),
+            clock: self.clock.clone(),
+        })
     }
 
     fn all(&self) -> Vec<Arc<Bucket>> {
@@ -144,6 +206,13 @@ impl Buckets {
     pub(crate) fn sync(&self) {
         for bucket in self.all() {
             bucket.sync();
+        }
+    }
+
+    /// Makes durable what was written to buckets that would take long to open otherwise.
+    pub(crate) fn sync_where_due(&self) {
+        for bucket in self.all() {
+            bucket.sync_if_due();
         }
     }
 
@@ -164,9 +233,10 @@ impl Buckets {
         }
     }
 
-    /// Makes everything durable, and notes that it is.
+    /// Takes no more writes, makes everything durable, and notes that it is.
     pub(crate) fn close(&self) {
-        let mut is_clean = true;
+        self.closed.store(true, Ordering::Release);
+        let mut is_clean = self.is_in_order;
         for bucket in self.all() {
             is_clean &= bucket.close();
         }

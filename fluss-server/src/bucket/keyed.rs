@@ -12,7 +12,7 @@ use super::Bucket;
 use crate::catalog::{Catalog, TableEntry};
 use crate::error::Failure;
 use crate::kv::{Tablet, WriteMode};
-use crate::log::{Appended, BucketLog};
+use crate::log::{Appended, BucketLog, Sync};
 
 /// The rows of a bucket.
 #[derive(Debug)]
@@ -27,12 +27,16 @@ impl Bucket {
     pub(crate) fn put(&self, batch: &KvBatch, mode: &WriteMode) -> Result<Offset, Failure> {
         let rows = self.rows()?;
         let now_ms = self.clock.now_ms();
-        let mut log = self.log();
+        let mut log = self.log_to_write()?;
         let (writer, sequence): (Option<WriterId>, Option<BatchSequence>) = batch.stamp.unzip();
-        if let Some(stored) = log.check_writer(writer, sequence, now_ms)? {
+        let stored = log.check_writer(writer, sequence, now_ms)?;
+        // A write that has failed half-way may be in the log: neither durable, nor in the rows, nor seen.
+        self.make_durable(&mut log)?;
+        rows.catch_up(&log)?;
+        if let Some(stored) = stored {
+            self.advance(log.end_offset());
             return Ok(stored.next_offset);
         }
-        rows.catch_up(&log)?;
         let mut draft = rows.tablet.draft()?;
         let mut reserve = || rows.reserve(self);
         let changelog = rows.tablet.prepare(&mut draft, batch, mode, &mut reserve)?;
@@ -41,15 +45,17 @@ impl Bucket {
             Appended::Nothing => log.end_offset(),
         };
         // Rows are seen only when their changes are as durable as they are to be.
-        if self.waits
-            && let Some(sync) = log.begin_sync()
-        {
-            sync.run()?;
-        }
+        self.make_durable(&mut log)?;
         rows.tablet.commit(draft, end)?;
         drop(log);
         self.advance(end);
         Ok(end)
+    }
+
+    /// Makes all of the log durable, if writes wait for that.
+    fn make_durable(&self, log: &mut BucketLog) -> Result<(), Failure> {
+        let sync = if self.waits { log.begin_sync() } else { None };
+        sync.map_or(Ok(()), Sync::run)
     }
 
     /// Inserts a row for each key that has none: of its key, and otherwise of nothing (`behaviour.md` §5.2).
@@ -134,8 +140,13 @@ impl Keyed {
         })
     }
 
-    pub(super) fn checkpoint(&self) -> Result<Offset, Failure> {
-        self.tablet.checkpoint().map_err(Failure::kv_storage)
+    /// Writes a checkpoint, unless the last one has all rows as they are.
+    pub(super) fn checkpoint(&self) -> Result<(), Failure> {
+        let checkpoints = self.tablet.checkpoints().map_err(Failure::kv_storage)?;
+        if checkpoints.last() == Some(&self.tablet.applied()?) {
+            return Ok(());
+        }
+        self.tablet.checkpoint().map(drop).map_err(Failure::kv_storage)
     }
 
     fn reserve(&self, bucket: &Bucket) -> Result<std::ops::Range<i64>, Failure> {

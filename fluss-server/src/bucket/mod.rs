@@ -2,12 +2,15 @@
 
 mod buckets;
 mod keyed;
+#[cfg(test)]
+mod tests;
 
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use fluss_core::id::{Offset, TableBucket};
+use fluss_rpc::code::ErrorCode;
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -37,25 +40,15 @@ pub(crate) struct Bucket {
     readers: Mutex<Vec<Weak<Notify>>>,
     /// Whether a write waits for the disk.
     waits: bool,
+    /// Whether the node has closed.
+    closed: Arc<AtomicBool>,
     clock: Arc<dyn Clock>,
 }
 
 impl Bucket {
-    fn new(id: TableBucket, log: BucketLog, rows: Option<Keyed>, waits: bool, clock: Arc<dyn Clock>) -> Self {
-        Self {
-            id,
-            high_watermark: log.end_offset().into(),
-            log: Mutex::new(log),
-            rows,
-            readers: Mutex::default(),
-            waits,
-            clock,
-        }
-    }
-
     /// Appends batches of a writer, and returns the offset of their first record; -1 if there was none.
     pub(crate) fn append(&self, records: Bytes) -> Result<Offset, Failure> {
-        let mut log = self.log();
+        let mut log = self.log_to_write()?;
         let base = match log.append(records, self.clock.now_ms())? {
             Appended::Stored(span) | Appended::Duplicate(span) => span.base_offset,
             Appended::Nothing => NOTHING,
@@ -149,7 +142,7 @@ impl Bucket {
     /// Takes over what has become of the table: a new column, for instance.
     fn follow(&self, table: &TableEntry) -> Result<(), Failure> {
         match &self.rows {
-            Some(rows) if rows.tablet.table().latest() != table.info().schema_id => {
+            Some(rows) if rows.tablet.table().latest() < table.info().schema_id => {
                 rows.tablet.set_table(buckets::kv_table(table)?);
                 Ok(())
             }
@@ -162,6 +155,13 @@ impl Bucket {
         let sync = self.log().begin_sync();
         if let Some(Err(failure)) = sync.map(Sync::run) {
             warn!(bucket = %self.id, %failure, "a log was not synced");
+        }
+    }
+
+    /// As [`Self::sync`], where so much was written that the next start would read for long.
+    fn sync_if_due(&self) {
+        if self.log().is_checkpoint_due() {
+            self.sync();
         }
     }
 
@@ -178,6 +178,9 @@ impl Bucket {
         }
         drop(log);
         if rows.kept_from()? < expired {
+            // The checkpoint that takes the place of an older one to fall back on must not be ahead of the log.
+            let sync = self.log().begin_sync();
+            sync.map_or(Ok(()), Sync::run)?;
             rows.checkpoint()?;
         }
         let kept_from = rows.kept_from()?;
@@ -195,6 +198,18 @@ impl Bucket {
             warn!(bucket = %self.id, %failure, "not all is durable");
         }
         closed.is_ok()
+    }
+
+    /// The log, while writes are taken.
+    fn log_to_write(&self) -> Result<MutexGuard<'_, BucketLog>, Failure> {
+        let log = self.log();
+        if self.closed.load(Ordering::Acquire) {
+            return Err(Failure::new(
+                ErrorCode::LOG_STORAGE_EXCEPTION,
+                "the node has closed",
+            ));
+        }
+        Ok(log)
     }
 
     fn log(&self) -> MutexGuard<'_, BucketLog> {

@@ -260,7 +260,11 @@ impl Recovery<'_> {
             self.disk.remove(&path)?;
             remove_if_there(self.disk, &index_path(self.directory, *base))?;
         }
-        Ok(())
+        if bases.is_empty() {
+            return Ok(());
+        }
+        // One that came back with the next power cut could fit behind what is written until then.
+        self.disk.sync_dir(self.directory)
     }
 
     /// Lets a segment reach to the next one. Who reads what is missing between them finds nothing.

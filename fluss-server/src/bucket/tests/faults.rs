@@ -1,0 +1,137 @@
+use std::sync::Arc;
+
+use fluss_core::types::TablePath;
+use fluss_rpc::code::ErrorCode;
+
+use super::world::{Events, Opened, Rows, create_tables};
+use crate::clock::ManualClock;
+use crate::disk::faulty::FaultyDisk;
+use crate::serve::admin::Remove;
+
+fn new(seed: u64, waits: bool) -> (FaultyDisk, Arc<ManualClock>, Opened) {
+    let disk = FaultyDisk::new(seed);
+    create_tables(&disk);
+    let clock = Arc::new(ManualClock::at(1));
+    let node = Opened::new(&disk, &clock, waits).unwrap();
+    (disk, clock, node)
+}
+
+#[test]
+fn a_full_disk_refuses_writes_and_takes_them_when_there_is_room_again() {
+    let mut refused = 0;
+    for seed in 0..40 {
+        let (disk, clock, mut node) = new(seed, seed % 2 == 0);
+        let mut dice = fastrand::Rng::with_seed(seed);
+        let (mut known_rows, mut known_events) = (Rows::new(), Events::new());
+        for _ in 0..10 {
+            let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+            disk.set_room(Some(dice.u64(..4000)));
+            loop {
+                let row = known_rows.write(&rows, &mut dice);
+                let event = known_events.write(&events);
+                let codes: Vec<_> = [row, event]
+                    .into_iter()
+                    .filter_map(Result::err)
+                    .map(|failure| failure.code)
+                    .collect();
+                for code in &codes {
+                    assert!(
+                        [ErrorCode::LOG_STORAGE_EXCEPTION, ErrorCode::KV_STORAGE_EXCEPTION].contains(code),
+                        "{code}"
+                    );
+                }
+                if !codes.is_empty() {
+                    break;
+                }
+            }
+            refused += 1;
+            known_rows.check_read(&rows).unwrap();
+            disk.set_room(None);
+            if dice.bool() {
+                drop((rows, events));
+                node = Opened::new(&disk, &clock, seed % 2 == 0).unwrap();
+            }
+            let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+            known_rows.write(&rows, &mut dice).unwrap();
+            known_events.write(&events).unwrap();
+            known_rows.check(&rows).unwrap();
+            known_events.check(&events).unwrap();
+        }
+    }
+    assert_eq!(refused, 400);
+}
+
+#[test]
+fn a_write_that_could_not_be_synced_is_not_acknowledged_when_it_comes_again() {
+    let (disk, clock, node) = new(1, true);
+    let mut dice = fastrand::Rng::with_seed(1);
+    let (mut known_rows, mut known_events) = (Rows::new(), Events::new());
+    let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+    disk.fail_syncs(true);
+    for _ in 0..2 {
+        known_rows.write(&rows, &mut dice).unwrap_err();
+        known_events.write(&events).unwrap_err();
+        assert_eq!((rows.high_watermark(), events.high_watermark()), (0, 0));
+        assert_eq!(
+            rows.scan(usize::MAX).unwrap(),
+            fluss_core::record::value::encode_values(&[])
+        );
+    }
+    disk.fail_syncs(false);
+    // The system may have dropped what it could not write: nothing is believed before it was read again.
+    known_rows.write(&rows, &mut dice).unwrap_err();
+    drop((rows, events));
+    let node = Opened::new(&disk, &clock, true).unwrap();
+    let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+    known_rows.write(&rows, &mut dice).unwrap();
+    known_events.write(&events).unwrap();
+    known_rows.check(&rows).unwrap();
+    known_events.check(&events).unwrap();
+}
+
+#[test]
+fn what_a_killed_process_left_is_durable_before_it_is_read() {
+    let (disk, clock, node) = new(1, false);
+    let mut known = Rows::new();
+    known
+        .write(&node.bucket("rows").unwrap(), &mut fastrand::Rng::with_seed(1))
+        .unwrap();
+    drop(node);
+    let node = Opened::new(&disk, &clock, true).unwrap();
+    let rows = node.bucket("rows").unwrap();
+    assert_eq!(rows.log().synced_offset(), rows.high_watermark());
+}
+
+#[test]
+fn a_closed_node_takes_no_writes() {
+    let (_, _, node) = new(1, false);
+    let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+    node.buckets.close();
+    let refused = Events::new().write(&events).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::LOG_STORAGE_EXCEPTION);
+    Rows::new()
+        .write(&rows, &mut fastrand::Rng::with_seed(1))
+        .unwrap_err();
+}
+
+#[test]
+fn a_bucket_of_a_dropped_table_is_not_opened_again() {
+    let (disk, _, node) = new(1, false);
+    let table = node
+        .catalog
+        .table_by_path(&TablePath::new("fluss", "events"))
+        .unwrap();
+    let bucket = node.bucket("events").unwrap();
+    Events::new().write(&bucket).unwrap();
+    let gone = node.catalog.drop_table(&table.info().path, false).unwrap();
+    node.buckets.remove(&gone);
+    let refused = node.buckets.get(bucket.id, &table).unwrap_err();
+    assert_eq!(refused.code, ErrorCode::UNKNOWN_TABLE_OR_BUCKET);
+    let left = disk.paths();
+    assert!(
+        !left
+            .iter()
+            .any(|path| path.starts_with(format!("buckets/{}", table.id()))),
+        "{left:?}"
+    );
+}

@@ -1,0 +1,6 @@
+//! Buckets on a disk that fails, runs full, and forgets.
+
+mod damage;
+mod faults;
+mod power;
+mod world;

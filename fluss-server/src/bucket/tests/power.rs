@@ -1,0 +1,136 @@
+use std::sync::Arc;
+
+use super::world::{Events, HOUR_MS, Opened, Rows, create_tables, large_batch};
+use crate::Failure;
+use crate::clock::ManualClock;
+use crate::disk::faulty::FaultyDisk;
+
+/// A machine that goes down now and then.
+struct Machine {
+    disk: FaultyDisk,
+    clock: Arc<ManualClock>,
+    dice: fastrand::Rng,
+    waits: bool,
+    rows: Rows,
+    events: Events,
+}
+
+impl Machine {
+    fn new(seed: u64, waits: bool) -> Self {
+        let disk = FaultyDisk::new(seed);
+        create_tables(&disk);
+        Self {
+            disk,
+            clock: Arc::new(ManualClock::at(1)),
+            dice: fastrand::Rng::with_seed(seed),
+            waits,
+            rows: Rows::new(),
+            events: Events::new(),
+        }
+    }
+
+    /// Opens the node, works, and goes down or just stops.
+    fn live(&mut self) -> Result<(), Failure> {
+        let failed = |error| Failure::kv_storage(super::world::described(&error));
+        let node = Opened::new(&self.disk, &self.clock, self.waits).map_err(failed)?;
+        if self.dice.u8(..4) > 0 {
+            // Otherwise nobody asks for them in this life.
+            self.work(&node)?;
+        }
+        if self.dice.bool() {
+            node.buckets.close();
+        }
+        Ok(())
+    }
+
+    fn work(&mut self, node: &Opened) -> Result<(), Failure> {
+        let (rows, events) = (node.bucket("rows")?, node.bucket("events")?);
+        self.rows.check(&rows)?;
+        self.events.check(&events)?;
+        for _ in 0..self.dice.usize(..40) {
+            match self.dice.u8(..12) {
+                0..5 => self.rows.write(&rows, &mut self.dice)?,
+                5..9 => self.events.write(&events)?,
+                9 => node.buckets.sync(),
+                10 => node.buckets.sync_where_due(),
+                _ => {
+                    self.clock.advance(self.dice.i64(0..2 * HOUR_MS));
+                    node.buckets.expire();
+                }
+            }
+            self.rows.note_durable(&rows);
+            self.events.note_durable(&events);
+        }
+        Ok(())
+    }
+
+    fn lives(&mut self, count: usize) {
+        for _ in 0..count {
+            if self.dice.u8(..4) > 0 {
+                self.disk.cut_power_after(self.dice.usize(..150));
+            }
+            let lived = self.live();
+            assert!(lived.is_ok() || self.disk.is_down(), "{lived:?}");
+            if self.disk.is_down() {
+                self.disk.cut_power();
+            }
+        }
+        self.disk.cut_power();
+        let node = Opened::new(&self.disk, &self.clock, self.waits).unwrap();
+        self.rows.check(&node.bucket("rows").unwrap()).unwrap();
+        self.events.check(&node.bucket("events").unwrap()).unwrap();
+    }
+}
+
+fn machines(waits: bool) {
+    for seed in 0..150 {
+        println!("seed {seed}");
+        Machine::new(seed, waits).lives(12);
+    }
+}
+
+#[test]
+fn a_power_cut_takes_nothing_that_was_acknowledged_if_writes_wait_for_the_disk() {
+    machines(true);
+}
+
+#[test]
+fn a_power_cut_takes_nothing_that_was_synced() {
+    machines(false);
+}
+
+#[test]
+fn a_changelog_is_cut_only_where_its_rows_can_be_made_again_after_a_power_cut() {
+    for seed in 0..20 {
+        let mut machine = Machine::new(seed, false);
+        let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+        let rows = node.bucket("rows").unwrap();
+        for _ in 0..6 {
+            for _ in 0..10 {
+                machine.rows.write(&rows, &mut machine.dice).unwrap();
+            }
+            machine.clock.advance(2 * HOUR_MS);
+            // Nothing else makes the log durable.
+            node.buckets.expire();
+        }
+        assert!(rows.start_offset() > 0);
+        machine.disk.cut_power();
+        let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+        let rows = node.bucket("rows").unwrap();
+        machine.rows.check(&rows).unwrap();
+        assert!(rows.start_offset() > 0);
+    }
+}
+
+#[test]
+fn without_syncs_by_the_clock_a_log_is_made_durable_when_much_was_written() {
+    let mut machine = Machine::new(1, false);
+    let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+    let events = node.bucket("events").unwrap();
+    machine.events.write(&events).unwrap();
+    node.buckets.sync_where_due();
+    assert_eq!(events.log().synced_offset(), 0);
+    events.append(large_batch(17 << 20)).unwrap();
+    node.buckets.sync_where_due();
+    assert_eq!(events.log().synced_offset(), events.high_watermark());
+}
