@@ -123,10 +123,11 @@ impl Recovery<'_> {
         let behind = rest.get(usize::from(there)..).unwrap_or_default();
         if !there && (segment.is_empty() || behind.first() == Some(&segment.end)) {
             // It has expired; or there has never been one.
+            let newest = segment.max_timestamp;
             if behind.is_empty() {
                 self.found.segments.push(segment);
             }
-            return self.tail(behind);
+            return self.tail_after(newest, behind);
         }
         let len = if there { self.len(segment.base)? } else { 0 };
         if len < segment.size {
@@ -146,10 +147,15 @@ impl Recovery<'_> {
 
     /// The segments that have to be read.
     fn tail(&mut self, bases: &[Offset]) -> io::Result<()> {
+        self.tail_after(self.max_timestamp(), bases)
+    }
+
+    /// [`tail`](Self::tail), behind batches of which the newest has this timestamp.
+    fn tail_after(&mut self, max_timestamp: Option<i64>, bases: &[Offset]) -> io::Result<()> {
         let Some((base, behind)) = bases.split_first() else {
             return Ok(());
         };
-        let mut segment = Segment::new(*base, self.max_timestamp());
+        let mut segment = Segment::new(*base, max_timestamp);
         let tail = self.read(&mut segment, behind.is_empty())?;
         self.push(segment, tail, behind)
     }

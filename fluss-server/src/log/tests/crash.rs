@@ -283,3 +283,17 @@ fn retention_survives_power_cuts() {
         read_all(&log, start).unwrap();
     }
 }
+
+#[test]
+fn the_newest_timestamp_is_known_after_all_batches_have_expired() {
+    let disk = FaultyDisk::new(1);
+    let mut log = open(&disk);
+    log.append(batch(1, 10, None), 27).unwrap();
+    log.close().unwrap();
+    drop(log);
+    let mut log = open(&disk);
+    assert_eq!(log.expire(28, Offset::MAX).unwrap(), 1);
+    drop(log);
+    let log = open(&disk);
+    assert_eq!((log.start_offset(), log.max_timestamp()), (1, Some(27)));
+}
