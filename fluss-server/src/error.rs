@@ -1,5 +1,5 @@
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use fluss_core::DecodeError;
 use fluss_rpc::code::ErrorCode;
@@ -54,11 +54,19 @@ pub enum OpenError {
         /// The directory.
         directory: PathBuf,
     },
-    /// The directory was written in a format that this version does not know, or is no node's directory.
-    #[error("{} has format {found}, not {known}", directory.display())]
-    Format {
+    /// A directory without a catalog has files in it that no node has written.
+    #[error("{} is no node's directory: there is '{found}' in it", directory.display())]
+    Foreign {
         /// The directory.
         directory: PathBuf,
+        /// One of the files.
+        found: String,
+    },
+    /// The catalog was written in a format that this version does not know.
+    #[error("{} has format {found}, not {known}", path.display())]
+    Format {
+        /// The catalog.
+        path: PathBuf,
         /// What it says.
         found: String,
         /// What this version writes.
@@ -82,4 +90,17 @@ pub enum OpenError {
         /// What is wrong there.
         source: DecodeError,
     },
+}
+
+impl OpenError {
+    /// The same, with the names of files as they are found from outside of a disk with this root.
+    pub(crate) fn under(mut self, root: &Path) -> Self {
+        let (Self::InUse { directory: path }
+        | Self::Foreign { directory: path, .. }
+        | Self::Format { path, .. }
+        | Self::Io { path, .. }
+        | Self::Damaged { path, .. }) = &mut self;
+        *path = root.join(&*path);
+        self
+    }
 }

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -81,11 +82,14 @@ impl Node {
             Storage::Directory(path) => Arc::new(DirectoryDisk::open(path)?),
             Storage::Disk(disk) => disk.clone(),
         };
-        let catalog = Catalog::open(disk.clone(), options.tables, options.clock.now_ms())?;
+        let root = disk.real_path(Path::new("")).unwrap_or_default();
+        let catalog = Catalog::open(disk.clone(), options.tables, options.clock.now_ms());
+        let catalog = catalog.map_err(|error| error.under(&root))?;
         let catalog = Arc::new(catalog);
         let kept = (options.segment_bytes, options.sync == Sync::Always);
         let reads_wait = !disk.is_memory();
-        let buckets = Buckets::open(disk, catalog.clone(), options.clock.clone(), kept)?;
+        let buckets = Buckets::open(disk, catalog.clone(), options.clock.clone(), kept);
+        let buckets = buckets.map_err(|error| error.under(&root))?;
         let buckets = Arc::new(buckets);
         let (alive, housekeeping) = mpsc::channel();
         let (end, ended) = watch::channel(());

@@ -23,6 +23,8 @@ const NAME: &str = "catalog";
 const NEW_NAME: &str = "catalog.new";
 /// Where the buckets are: a disk that has any has a catalog.
 const BUCKETS: &str = "buckets";
+/// What may be there before there is a catalog: what a node begins with, and what a file system does.
+const BEFORE_CATALOG: [&str; 4] = ["lock", NEW_NAME, BUCKETS, "lost+found"];
 /// The root of the disk.
 const ROOT: &str = "";
 
@@ -41,7 +43,7 @@ impl Store {
     pub(super) fn read(&self) -> Result<Option<Bytes>, OpenError> {
         if !self.exists(NAME).map_err(|source| failed(NAME, source))? {
             return match self.disk.list(Path::new(BUCKETS)) {
-                Ok(buckets) if buckets.is_empty() => Ok(None),
+                Ok(buckets) if buckets.is_empty() => self.check_is_ours().map(|()| None),
                 Ok(_) => Err(damaged(0, "it is not there, though there are buckets")),
                 Err(source) => Err(failed(BUCKETS, source)),
             };
@@ -52,6 +54,24 @@ impl Store {
 
     fn exists(&self, name: &str) -> io::Result<bool> {
         Ok(self.disk.list(Path::new(ROOT))?.iter().any(|other| other == name))
+    }
+
+    /// A directory that is not empty, and is none of a node's, is somebody else's.
+    fn check_is_ours(&self) -> Result<(), OpenError> {
+        let names = self
+            .disk
+            .list(Path::new(ROOT))
+            .map_err(|source| failed(ROOT, source))?;
+        match names
+            .into_iter()
+            .find(|name| !BEFORE_CATALOG.contains(&name.as_str()))
+        {
+            None => Ok(()),
+            Some(found) => Err(OpenError::Foreign {
+                directory: PathBuf::from(ROOT),
+                found,
+            }),
+        }
     }
 
     fn read_all(&self) -> io::Result<Bytes> {
@@ -111,7 +131,7 @@ fn unwrap(bytes: &Bytes) -> Result<Bytes, OpenError> {
     }
     if format != FORMAT {
         return Err(OpenError::Format {
-            directory: PathBuf::from(NAME),
+            path: PathBuf::from(NAME),
             found: format.to_string(),
             known: FORMAT,
         });

@@ -1,0 +1,83 @@
+//! Whose a directory is, and how it changes hands.
+
+use std::fs;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use fluss_server::{Node, NodeOptions, OpenError, Storage};
+
+fn open(directory: &Path) -> Result<Node, OpenError> {
+    Node::open(NodeOptions::new(Storage::Directory(directory.to_owned())))
+}
+
+#[test]
+fn a_directory_has_one_node() {
+    let root = tempfile::tempdir().unwrap();
+    let node = open(root.path()).unwrap();
+    let second = open(root.path()).unwrap_err();
+    assert!(
+        matches!(&second, OpenError::InUse { directory } if directory == root.path()),
+        "{second}"
+    );
+    drop(node);
+    for _ in 0..20 {
+        drop(open(root.path()).unwrap());
+    }
+}
+
+#[test]
+fn a_directory_of_something_else_is_left_alone() {
+    let root = tempfile::tempdir().unwrap();
+    fs::write(root.path().join("thesis.txt"), "nearly done").unwrap();
+    let refused = open(root.path()).unwrap_err();
+    let expected = format!(
+        "{} is no node's directory: there is 'thesis.txt' in it",
+        root.path().join("").display()
+    );
+    assert_eq!(refused.to_string(), expected);
+    assert!(!root.path().join("catalog").exists());
+}
+
+#[test]
+fn a_directory_of_a_newer_format_is_refused() {
+    let root = tempfile::tempdir().unwrap();
+    drop(open(root.path()).unwrap());
+    let path = root.path().join("catalog");
+    let mut bytes = fs::read(&path).unwrap();
+    // A document of version 2, as the checksum of all but itself says.
+    bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
+    bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
+    fs::write(&path, bytes).unwrap();
+    let refused = open(root.path()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        format!("{} has format 2, not 1", path.display())
+    );
+}
+
+#[test]
+fn a_node_ends_with_its_last_handle_and_connection() {
+    let root = tempfile::tempdir().unwrap();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    runtime.block_on(async {
+        for _ in 0..20 {
+            let node = open(root.path()).unwrap();
+            let connection = node.connect();
+            let weak = node.downgrade();
+            drop(node);
+            assert!(weak.is_alive(), "a connection keeps it");
+            drop(connection);
+            let deadline = Instant::now() + Duration::from_secs(30);
+            // The lock is the last to go.
+            while matches!(open(root.path()), Err(OpenError::InUse { .. })) {
+                assert!(Instant::now() < deadline, "the node ends");
+                tokio::task::yield_now().await;
+            }
+            assert!(!weak.is_alive());
+        }
+    });
+}
