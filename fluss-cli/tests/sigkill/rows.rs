@@ -163,7 +163,7 @@ fn columns(row: &OwnedRow) -> Columns {
     let number = |datum: &Datum<'_>| match datum {
         Datum::Null => None,
         Datum::BigInt(number) => Some(*number),
-        other => panic!("{other:?}"),
+        _ => panic!("{datum:?}"),
     };
     (number(&row[1]), number(&row[2]))
 }

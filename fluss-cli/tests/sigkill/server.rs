@@ -2,7 +2,7 @@
 
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
 use fluss_client::ServerAddress;
@@ -24,7 +24,7 @@ impl Server {
         let port = free.local_addr().unwrap().port();
         drop(free);
         Self {
-            process: serve(directory.path().into(), port),
+            process: serve(directory.path(), port),
             directory,
             port,
         }
@@ -41,7 +41,7 @@ impl Server {
     }
 
     pub(crate) fn restart(&mut self) {
-        self.process = serve(self.directory.path().into(), self.port);
+        self.process = serve(self.directory.path(), self.port);
     }
 }
 
@@ -52,7 +52,7 @@ impl Drop for Server {
 }
 
 /// Starts the program, and waits until it serves.
-fn serve(directory: PathBuf, port: u16) -> Child {
+fn serve(directory: &Path, port: u16) -> Child {
     let mut process = Command::new(env!("CARGO_BIN_EXE_fluss"))
         .arg("serve")
         .arg("--data-dir")

@@ -61,6 +61,7 @@ fn read(disk: &FaultyDisk, clock: &Arc<ManualClock>, rows: &Rows, events: &Event
 }
 
 #[test]
+#[expect(clippy::print_stdout, reason = "what it has come to")]
 fn a_damaged_file_is_told_by_its_name_or_does_no_harm() {
     let (mut told, mut harmless) = (0, 0);
     for seed in 0..20 {

@@ -90,6 +90,9 @@ fn row_type() -> RowType {
     ])
 }
 
+/// What is written to keys: a value, or nothing any more.
+type Writes = Vec<(i32, Option<i64>)>;
+
 /// What is known of a bucket with keys: its rows at each offset at which its changelog may end.
 pub(super) struct Rows {
     states: BTreeMap<Offset, State>,
@@ -97,7 +100,7 @@ pub(super) struct Rows {
     /// Everything before is durable, and has to be there.
     durable: Offset,
     /// The batch whose fate is not known, which is sent again.
-    pending: Option<(Bytes, Vec<(i32, Option<i64>)>)>,
+    pending: Option<(Bytes, Writes)>,
 }
 
 impl Rows {
@@ -203,7 +206,7 @@ impl Rows {
 }
 
 /// A row for one key at least, and changes of some others.
-fn random(dice: &mut fastrand::Rng) -> Vec<(i32, Option<i64>)> {
+fn random(dice: &mut fastrand::Rng) -> Writes {
     let mut writes = vec![(0, Some(dice.i64(..)))];
     for id in 1..10 {
         match dice.u8(..6) {
