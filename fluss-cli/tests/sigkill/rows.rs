@@ -141,7 +141,7 @@ impl Rows {
                         assert_eq!(before, Some(columns(&row)), "key {key}");
                         changes.push(None);
                     }
-                    other => panic!("{other:?}"),
+                    ChangeType::AppendOnly => panic!("key {key} is appended"),
                 }
             }
         }
