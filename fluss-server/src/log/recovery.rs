@@ -254,7 +254,10 @@ impl Recovery<'_> {
         let path = segment.path(self.directory);
         let at = segment.size;
         tracing::warn!(path = %path.display(), at, error = %source, "a torn end was cut off");
-        self.disk.open_existing(&path)?.set_len(at)?;
+        let file = self.disk.open_existing(&path)?;
+        file.set_len(at)?;
+        // What came back with the next power cut would be taken for damage once the end was clean.
+        file.sync()?;
         remove_if_there(self.disk, &index_path(self.directory, segment.base))?;
         Ok(Tail::WasCut)
     }
