@@ -14,9 +14,9 @@ use super::Bucket;
 use super::keyed::Keyed;
 use crate::catalog::{Catalog, Gone, TableEntry, View};
 use crate::clock::Clock;
-use crate::disk::Disk;
+use crate::disk::{Disk, Trust};
 use crate::error::{Failure, OpenError};
-use crate::kv::{self, Tablet, Trust};
+use crate::kv::{self, Tablet};
 use crate::log::{BucketLog, LogOptions, Sync};
 use crate::serve::admin::Remove;
 

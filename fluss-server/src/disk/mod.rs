@@ -7,6 +7,7 @@ mod chunks;
 mod directory;
 pub mod faulty;
 mod memory;
+mod trust;
 
 use std::fmt;
 use std::io;
@@ -17,6 +18,7 @@ use bytes::Bytes;
 
 pub use directory::DirectoryDisk;
 pub use memory::MemoryDisk;
+pub(crate) use trust::Trust;
 
 /// A place for files.
 pub trait Disk: fmt::Debug + Send + Sync {

@@ -30,7 +30,6 @@ mod tablet;
 mod work;
 
 pub(crate) use mode::WriteMode;
-pub(crate) use state::Trust;
 pub(crate) use table::Table;
 pub(crate) use tablet::Tablet;
 

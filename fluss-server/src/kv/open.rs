@@ -7,9 +7,9 @@ use std::sync::Arc;
 
 use fluss_core::id::Offset;
 
-use super::state::{Checkpoints, Lmdb, Memory, State, Trust, Unusable};
+use super::state::{Checkpoints, Lmdb, Memory, State, Unusable};
 use crate::OpenError;
-use crate::disk::Disk;
+use crate::disk::{Disk, Trust};
 
 /// The directory of what is not synced.
 const LIVE: &str = "live";

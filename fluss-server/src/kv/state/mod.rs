@@ -4,7 +4,6 @@
 mod checkpoint;
 mod lmdb;
 mod memory;
-mod trust;
 
 use std::fmt;
 use std::io;
@@ -16,7 +15,6 @@ use fluss_core::id::Offset;
 pub(super) use checkpoint::{Checkpoints, Unusable};
 pub(super) use lmdb::Lmdb;
 pub(super) use memory::Memory;
-pub(crate) use trust::Trust;
 
 /// What stands beside the rows, and changes with them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

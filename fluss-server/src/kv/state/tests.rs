@@ -10,9 +10,9 @@ use bytes::Bytes;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
-use super::{About, Change, Checkpoints, Lmdb, Memory, Snapshot, State, Trust, Unusable};
-use crate::disk::Disk;
-use crate::kv::tests::disk::Directory;
+use super::{About, Change, Checkpoints, Lmdb, Memory, Snapshot, State, Unusable};
+use crate::disk::{Disk, Trust};
+use crate::kv::tests::disk;
 
 const PLACE: &str = "state";
 
@@ -72,7 +72,7 @@ proptest! {
 
     #[test]
     fn every_state_is_an_ordered_map(commits in commits(), prefixes in vec(key(), 4)) {
-        let disk = Directory::disk(true);
+        let (disk, _root) = disk::real();
         let mut model = BTreeMap::new();
         let (memory, mut tree) = (Memory::default(), lmdb(&disk));
         for (index, commit) in commits.iter().enumerate() {
@@ -109,7 +109,7 @@ proptest! {
 
 #[test]
 fn a_snapshot_stays_as_it_is_while_others_commit() {
-    let disk = Directory::disk(true);
+    let (disk, _root) = disk::real();
     let state = lmdb(&disk);
     state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
     let before = state.snapshot().unwrap();
@@ -124,7 +124,7 @@ fn a_snapshot_stays_as_it_is_while_others_commit() {
 
 #[test]
 fn branches_of_long_keys_go_with_the_last_of_them() {
-    let disk = Directory::disk(true);
+    let (disk, _root) = disk::real();
     let state = lmdb(&disk);
     let keys = [vec![1; 2_000], vec![1; 2_001], vec![1; 510]];
     let puts: Vec<_> = keys.iter().map(|key| change(key, Some(b"v"))).collect();
@@ -136,7 +136,7 @@ fn branches_of_long_keys_go_with_the_last_of_them() {
 
 #[test]
 fn room_is_taken_for_every_page_before_it_is_written() {
-    let disk = Directory::disk(true);
+    let (disk, _root) = disk::real();
     let state = lmdb(&disk);
     let mut key = 1_u64;
     for round in 0..120_usize {
@@ -161,7 +161,7 @@ fn room_is_taken_for_every_page_before_it_is_written() {
 
 #[test]
 fn a_state_outgrows_its_map() {
-    let disk = Directory::disk(true);
+    let (disk, _root) = disk::real();
     let state = lmdb(&disk);
     let value = vec![5; 40 << 20];
     for key in 0_u8..8 {
@@ -187,7 +187,7 @@ fn take_some(_file: &StdFile, _from: u64, to: u64) -> io::Result<()> {
 
 #[test]
 fn a_full_disk_refuses_a_commit_and_harms_nothing() {
-    let disk = Directory::disk(true);
+    let (disk, _root) = disk::real();
     let path = disk.real_path(Path::new("")).unwrap();
     let trust = || Trust::open(&disk, Path::new("")).unwrap();
     let state = Lmdb::on(&path, trust(), take_some).unwrap();
@@ -217,24 +217,6 @@ fn a_full_disk_refuses_a_commit_and_harms_nothing() {
     assert_eq!(state.snapshot().unwrap().len().unwrap(), u64::from(key) + 1);
 }
 
-#[test]
-fn files_are_trusted_in_their_boot_and_when_they_are_clean() {
-    let disk = Directory::disk(true);
-    let open = |boot: Option<&str>| Trust::in_boot(&disk, Path::new(""), boot.map(str::to_owned)).unwrap();
-    assert!(!open(Some("a")).holds(), "nothing says so");
-    open(Some("a")).soil().unwrap();
-    assert!(open(Some("a")).holds(), "the process was killed");
-    assert!(!open(Some("b")).holds(), "the machine went down");
-    let trust = open(Some("b"));
-    trust.soil().unwrap();
-    trust.clean().unwrap();
-    assert!(open(Some("c")).holds(), "everything was synced");
-    open(None).soil().unwrap();
-    assert!(!open(None).holds(), "boots cannot be told apart");
-    open(None).clean().unwrap();
-    assert!(open(None).holds());
-}
-
 /// A state with blocks of several records.
 fn filled() -> Memory {
     let state = Memory::default();
@@ -254,7 +236,7 @@ fn checkpoint(disk: &Arc<dyn Disk>) -> (Checkpoints, PathBuf) {
 
 #[test]
 fn a_checkpoint_restores_what_there_was() {
-    let disk = Directory::disk(true);
+    let (disk, _root) = disk::real();
     let (checkpoints, _) = checkpoint(&disk);
     let (restored, before) = (lmdb(&disk), filled());
     checkpoints.restore(41, &restored).unwrap();
@@ -265,7 +247,7 @@ fn a_checkpoint_restores_what_there_was() {
 
 #[test]
 fn the_last_two_checkpoints_are_kept() {
-    let disk = Directory::disk(false);
+    let disk = disk::placeless();
     let checkpoints = Checkpoints::new(&disk, Path::new(""));
     let state = filled();
     for offset in [41, 50, 60, 60, 1_000] {
@@ -277,7 +259,7 @@ fn the_last_two_checkpoints_are_kept() {
 
 #[test]
 fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
-    let disk = Directory::disk(false);
+    let disk = disk::placeless();
     let (checkpoints, path) = checkpoint(&disk);
     let file = disk.open(&path).unwrap();
     let whole = file.read_at(0, file.len().unwrap() as usize).unwrap();

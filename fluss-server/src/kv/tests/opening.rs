@@ -53,6 +53,7 @@ fn reopen(world: World, log: Range<Offset>) -> Result<(Offset, Vec<OwnedRow>), O
         table,
         tablet,
         log: batches,
+        root: _root,
         ..
     } = world;
     drop(tablet);

@@ -15,8 +15,9 @@ use fluss_core::row::{KeyEncoder, RowFormat, pad};
 use fluss_core::types::{
     Datum, LogFormat, OwnedRow, Row, Schema, TableDescriptor, TableInfo, TablePath, TableProperties,
 };
+use tempfile::TempDir;
 
-use super::disk::Directory;
+use super::disk;
 use crate::Failure;
 use crate::disk::Disk;
 use crate::kv::draft::{Draft, Reserve};
@@ -77,11 +78,18 @@ pub(super) struct World {
     pub(super) log: Vec<LogBatch>,
     sequence: BatchSequence,
     next_number: i64,
+    /// Where the disk is, if it is anywhere.
+    pub(super) root: Option<TempDir>,
 }
 
 impl World {
     pub(super) fn new(table: &Arc<Table>, real: bool) -> Self {
-        let disk = Directory::disk(real);
+        let (disk, root) = if real {
+            let (disk, root) = disk::real();
+            (disk, Some(root))
+        } else {
+            (disk::placeless(), None)
+        };
         Self {
             tablet: Tablet::open(&disk, Path::new(BUCKET), table.clone(), 0..0).unwrap(),
             disk,
@@ -89,6 +97,7 @@ impl World {
             log: Vec::new(),
             sequence: BatchSequence::FIRST,
             next_number: 1,
+            root,
         }
     }
 
@@ -225,6 +234,7 @@ impl World {
             log,
             sequence,
             next_number,
+            root,
         } = self;
         drop(tablet);
         let end = log.last().map_or(0, LogBatch::next_offset);
@@ -239,6 +249,7 @@ impl World {
             log,
             sequence,
             next_number,
+            root,
         }
     }
 }

@@ -20,7 +20,8 @@ use self::open::Tree;
 use self::read::View;
 use self::space::{Space, Take};
 use self::write::Writes;
-use super::{About, Change, Snapshot, State, Trust};
+use super::{About, Change, Snapshot, State};
+use crate::disk::Trust;
 
 /// The map to begin with, which costs addresses only.
 const FIRST_MAP_BYTES: u64 = 256 << 20;

@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 
-use crate::disk::Disk;
+use super::Disk;
 
 const NAME: &str = "trust";
 const CLEAN: &str = "clean";
@@ -32,7 +32,7 @@ impl Trust {
         Self::in_boot(disk, directory, disk.boot())
     }
 
-    pub(super) fn in_boot(disk: &Arc<dyn Disk>, directory: &Path, boot: Option<String>) -> io::Result<Self> {
+    fn in_boot(disk: &Arc<dyn Disk>, directory: &Path, boot: Option<String>) -> io::Result<Self> {
         let there = disk.list(directory)?.iter().any(|name| name == NAME);
         let mark = if there {
             let file = disk.open(&directory.join(NAME))?;
@@ -79,5 +79,30 @@ impl Trust {
         self.disk.sync_dir(&self.directory)?;
         text.clone_into(&mut mark);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::MemoryDisk;
+
+    #[test]
+    fn files_are_trusted_in_their_boot_and_when_they_are_clean() {
+        let disk: Arc<dyn Disk> = Arc::new(MemoryDisk::new());
+        let open =
+            |boot: Option<&str>| Trust::in_boot(&disk, Path::new(""), boot.map(str::to_owned)).unwrap();
+        assert!(!open(Some("a")).holds(), "nothing says so");
+        open(Some("a")).soil().unwrap();
+        assert!(open(Some("a")).holds(), "the process was killed");
+        assert!(!open(Some("b")).holds(), "the machine went down");
+        let trust = open(Some("b"));
+        trust.soil().unwrap();
+        trust.clean().unwrap();
+        assert!(open(Some("c")).holds(), "everything was synced");
+        open(None).soil().unwrap();
+        assert!(!open(None).holds(), "boots cannot be told apart");
+        open(None).clean().unwrap();
+        assert!(open(None).holds());
     }
 }
