@@ -17,7 +17,7 @@ mod settings;
 mod store;
 mod tables;
 #[cfg(test)]
-pub(crate) mod tests;
+mod tests;
 mod view;
 
 use std::sync::{Arc, Mutex, PoisonError, RwLock};

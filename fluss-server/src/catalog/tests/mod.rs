@@ -1,5 +1,4 @@
 mod changes;
-pub(crate) mod disk;
 mod durability;
 mod partitions;
 
@@ -8,25 +7,26 @@ use std::sync::Arc;
 use fluss_core::types::{DataType, Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
 
 use super::*;
-use disk::TestDisk;
+use crate::disk::MemoryDisk;
+use crate::disk::faulty::FaultyDisk;
 
 /// 2026-11-20T09:00 in UTC.
-pub(crate) const NOW: i64 = 1_795_165_200_000;
+const NOW: i64 = 1_795_165_200_000;
 
-pub(crate) fn open(disk: &Arc<TestDisk>) -> Catalog {
-    Catalog::open(Arc::clone(disk) as Arc<dyn Disk>, Limits::default(), NOW).unwrap()
+fn open(disk: &FaultyDisk) -> Catalog {
+    Catalog::open(Arc::new(disk.clone()), Limits::default(), NOW).unwrap()
 }
 
-pub(crate) fn catalog() -> Catalog {
-    open(&Arc::default())
+fn catalog() -> Catalog {
+    Catalog::open(Arc::new(MemoryDisk::new()), Limits::default(), NOW).unwrap()
 }
 
-pub(crate) fn path(table: &str) -> TablePath {
+fn path(table: &str) -> TablePath {
     TablePath::new("fluss", table)
 }
 
 /// A log table with the columns `a`, and `p` and `q`, which are partition keys if they are named.
-pub(crate) fn table(partition_keys: &[&str]) -> TableDescriptorBuilder {
+fn table(partition_keys: &[&str]) -> TableDescriptorBuilder {
     let schema = Schema::builder()
         .column("a", DataType::int())
         .column("p", DataType::string())
@@ -34,11 +34,11 @@ pub(crate) fn table(partition_keys: &[&str]) -> TableDescriptorBuilder {
     TableDescriptor::builder(schema.build().unwrap()).partitioned_by(partition_keys.iter().copied())
 }
 
-pub(crate) fn json(builder: TableDescriptorBuilder) -> Vec<u8> {
+fn json(builder: TableDescriptorBuilder) -> Vec<u8> {
     builder.build().unwrap().to_json()
 }
 
-pub(crate) fn create(catalog: &Catalog, name: &str, builder: TableDescriptorBuilder) -> Arc<TableEntry> {
+fn create(catalog: &Catalog, name: &str, builder: TableDescriptorBuilder) -> Arc<TableEntry> {
     catalog
         .create_table(&path(name), &json(builder), false, NOW)
         .unwrap();

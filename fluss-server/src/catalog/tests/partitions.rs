@@ -94,7 +94,7 @@ fn there_is_room_for_so_many() {
         max_buckets: 4,
         ..Limits::default()
     };
-    let catalog = Catalog::open(Arc::<TestDisk>::default(), limits, NOW).unwrap();
+    let catalog = Catalog::open(Arc::new(MemoryDisk::new()), limits, NOW).unwrap();
     create(&catalog, "narrow", table(&["p"]));
     create(&catalog, "wide", table(&["p"]).distributed_by(2, ["a"]));
     let create_all = |table: &str| -> Vec<i32> {

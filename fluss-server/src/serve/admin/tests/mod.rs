@@ -11,8 +11,8 @@ use fluss_rpc::proto::*;
 
 use super::*;
 use crate::catalog::Limits;
-use crate::catalog::tests::disk::TestDisk;
 use crate::clock::ManualClock;
+use crate::disk::MemoryDisk;
 use crate::security::{Acl, Principal};
 
 #[derive(Debug, Default)]
@@ -36,7 +36,7 @@ impl World {
     fn new(access: Access) -> Self {
         let clock = Arc::new(ManualClock::at(1_000));
         let removed = Arc::<Removed>::default();
-        let catalog = Catalog::open(Arc::<TestDisk>::default(), Limits::default(), 1_000).unwrap();
+        let catalog = Catalog::open(Arc::new(MemoryDisk::new()), Limits::default(), 1_000).unwrap();
         Self {
             node: Node {
                 catalog: Arc::new(catalog),
