@@ -53,11 +53,24 @@ fn live(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Box<dyn State>> {
         return Ok(Box::new(Memory::default()));
     };
     let trust = Trust::open(disk, directory)?;
-    if !trust.holds() {
+    if !trust.holds() || is_damaged(&path)? {
         disk.remove_dir(&files)?;
     }
     disk.create_dir(&files)?;
     Ok(Box::new(Lmdb::open(&path, trust)?))
+}
+
+/// Whether what is there has to be made again, although it is trusted: somebody else than the node has changed it.
+fn is_damaged(files: &Path) -> io::Result<bool> {
+    match Lmdb::check(files) {
+        Ok(()) => Ok(false),
+        Err(Unusable::Io(error)) => Err(error),
+        Err(Unusable::Damaged { at, source }) => {
+            let path = Lmdb::file(files);
+            tracing::error!(path = %path.display(), at, reason = %source, "rows are damaged, and are made again");
+            Ok(true)
+        }
+    }
 }
 
 fn applied(state: &dyn State) -> io::Result<Offset> {

@@ -87,6 +87,7 @@ proptest! {
             memory.commit(&changes, &about).unwrap();
             tree.commit(&changes, &about).unwrap();
             prop_assert!(tree.kept_to_its_room());
+            prop_assert!(Lmdb::check(&disk.real_path(Path::new(PLACE)).unwrap()).is_ok());
             if index % 3 == 2 {
                 drop(tree);
                 tree = lmdb(&disk);

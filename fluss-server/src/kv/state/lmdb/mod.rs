@@ -3,15 +3,16 @@
 //! It writes into the map and never syncs: [`Trust`] says whether what it left can be used. Two things are done ahead of
 //! each commit: the map is made large enough for it, and room for it is taken on the disk.
 
+mod check;
 mod keys;
 mod open;
 mod read;
 mod space;
 mod write;
 
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
 
 use heed::{Env, MdbError, WithoutTls};
@@ -20,7 +21,7 @@ use self::open::Tree;
 use self::read::View;
 use self::space::{Space, Take};
 use self::write::Writes;
-use super::{About, Change, Snapshot, State};
+use super::{About, Change, Snapshot, State, Unusable};
 use crate::disk::Trust;
 
 /// The map to begin with, which costs addresses only.
@@ -38,19 +39,32 @@ pub(in crate::kv) struct Lmdb {
 }
 
 impl Lmdb {
-    /// Opens the environment in a directory that exists. What is in it must be trusted, or nothing.
+    /// The file of the environment in a directory.
+    pub(in crate::kv) fn file(directory: &Path) -> PathBuf {
+        directory.join(DATA)
+    }
+
+    /// Whether the file in a directory, if there is one, can be what was left there, as far as its size and its first
+    /// pages tell.
+    pub(in crate::kv) fn check(directory: &Path) -> Result<(), Unusable> {
+        match File::open(Self::file(directory)) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+            file => check::check(&file?),
+        }
+    }
+
+    /// Opens the environment in a directory that exists. What is in it must be trusted and checked, or nothing.
     pub(in crate::kv) fn open(directory: &Path, trust: Trust) -> io::Result<Self> {
         Self::on(directory, trust, space::take)
     }
 
     pub(super) fn on(directory: &Path, trust: Trust, take: Take) -> io::Result<Self> {
-        let path = directory.join(DATA);
         let file = OpenOptions::new()
             .read(true)
             .write(true)
             .create(true)
             .truncate(false)
-            .open(path)?;
+            .open(Self::file(directory))?;
         let map = file.metadata()?.len().max(FIRST_MAP_BYTES);
         let (env, tree) = open::open(directory, map_bytes(map))?;
         Ok(Self {
