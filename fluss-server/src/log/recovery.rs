@@ -281,6 +281,9 @@ impl Recovery<'_> {
         if segment.end != next {
             let reason = format!("ends at offset {}, the next one begins at {next}", segment.end);
             self.damage(segment, segment.size, DecodeError::new("log", reason));
+            if segment.index.at_or_before(segment.base).is_none() {
+                segment.index.note_after_damage(segment.end());
+            }
             segment.end = next;
         }
     }

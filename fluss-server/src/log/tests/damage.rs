@@ -168,6 +168,24 @@ fn files_that_are_gone_are_missed() {
 }
 
 #[test]
+fn a_segment_that_is_empty_is_named() {
+    let (disk, _) = small_log(false);
+    let bases = segment::bases(&disk.list(&directory()).unwrap());
+    // The last may as well be new.
+    for base in &bases[..bases.len() - 1] {
+        let (disk, path) = (disk.copy(), segment::log_path(&directory(), *base));
+        disk.alter(&path, Vec::clear);
+        let log = open(&disk);
+        let read = log.read(*base, limits(&log, 9)).and_then(|slice| slice.load());
+        let failure = read.unwrap_err();
+        assert!(
+            failure.message.starts_with(&path.display().to_string()),
+            "{failure}"
+        );
+    }
+}
+
+#[test]
 fn a_segment_that_is_cut_short_is_missed() {
     let (disk, _) = small_log(true);
     for base in segment::bases(&disk.list(&directory()).unwrap()) {
