@@ -1,3 +1,4 @@
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::world::{Events, HOUR_MS, Opened, Rows, create_tables, large_batch};
@@ -100,26 +101,74 @@ fn a_power_cut_takes_nothing_that_was_synced() {
     machines(false);
 }
 
+/// A machine without syncs by the clock, whose rows have had checkpoints and whose changelog was cut.
+fn after_expiry(seed: u64) -> (Machine, Opened) {
+    let mut machine = Machine::new(seed, false);
+    let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+    let rows = node.bucket("rows").unwrap();
+    for _ in 0..6 {
+        for _ in 0..10 {
+            machine.rows.write(&rows, &mut machine.dice).unwrap();
+        }
+        machine.clock.advance(2 * HOUR_MS);
+        // Nothing else makes the log durable.
+        node.buckets.expire();
+    }
+    assert!(rows.start_offset() > 0);
+    (machine, node)
+}
+
 #[test]
 fn a_changelog_is_cut_only_where_its_rows_can_be_made_again_after_a_power_cut() {
     for seed in 0..20 {
-        let mut machine = Machine::new(seed, false);
-        let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
-        let rows = node.bucket("rows").unwrap();
-        for _ in 0..6 {
-            for _ in 0..10 {
-                machine.rows.write(&rows, &mut machine.dice).unwrap();
-            }
-            machine.clock.advance(2 * HOUR_MS);
-            // Nothing else makes the log durable.
-            node.buckets.expire();
-        }
-        assert!(rows.start_offset() > 0);
+        let (mut machine, _) = after_expiry(seed);
         machine.disk.cut_power();
         let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
         let rows = node.bucket("rows").unwrap();
         machine.rows.check(&rows).unwrap();
         assert!(rows.start_offset() > 0);
+    }
+}
+
+/// The checkpoints of rows, in order.
+fn checkpoints(disk: &FaultyDisk) -> Vec<PathBuf> {
+    let is_checkpoint = |path: &PathBuf| {
+        path.file_name()
+            .is_some_and(|name| name.to_string_lossy().starts_with("checkpoint-"))
+    };
+    disk.paths().into_iter().filter(is_checkpoint).collect()
+}
+
+fn flip_in_the_middle(bytes: &mut [u8]) {
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+}
+
+#[test]
+fn rows_are_made_from_the_checkpoint_before_if_the_newest_is_damaged_after_a_power_cut() {
+    for seed in 0..20 {
+        let (mut machine, node) = after_expiry(seed);
+        let rows = node.bucket("rows").unwrap();
+        for _ in 0..10 {
+            machine.rows.write(&rows, &mut machine.dice).unwrap();
+        }
+        node.buckets.sync();
+        machine.rows.note_durable(&rows);
+        machine.disk.cut_power();
+        // The cut may have brought back one that was removed.
+        let mut older = checkpoints(&machine.disk);
+        let newest = older.pop().unwrap();
+        machine.disk.alter(&newest, |bytes| flip_in_the_middle(bytes));
+        let without_newest = machine.disk.copy();
+        let node = Opened::new(&without_newest, &machine.clock, false).unwrap();
+        machine.rows.check(&node.bucket("rows").unwrap()).unwrap();
+        for path in older {
+            machine.disk.alter(&path, |bytes| flip_in_the_middle(bytes));
+        }
+        let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+        let refused = node.bucket("rows").unwrap_err().message;
+        let expected = format!("{} is damaged at byte ", newest.display());
+        assert!(refused.contains(&expected), "{refused}");
     }
 }
 

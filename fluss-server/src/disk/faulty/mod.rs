@@ -90,6 +90,13 @@ impl FaultyDisk {
         files.collect()
     }
 
+    /// The files that a power cut may take, in whole or in part, in order.
+    pub fn unsynced(&self) -> Vec<PathBuf> {
+        let paths = self.paths();
+        let state = self.state();
+        paths.into_iter().filter(|path| !state.is_durable(path)).collect()
+    }
+
     /// Another disk with the same files, all of them synced.
     #[must_use]
     pub fn copy(&self) -> Self {
@@ -138,7 +145,7 @@ impl Disk for FaultyDisk {
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let mut state = self.operate()?;
+        let state = self.operate()?;
         let Some(Node::File(file)) = state.node(path) else {
             return Err(not_found(path));
         };

@@ -46,6 +46,12 @@ pub(super) enum Change {
 }
 
 impl Directory {
+    /// Whether a name stands for the same whenever the power is cut.
+    pub(super) fn is_durable(&self, name: &str) -> bool {
+        let live = self.live().get(name);
+        self.0.iter().all(|names| names.get(name) == live)
+    }
+
     pub(super) fn live(&self) -> &BTreeMap<String, Node> {
         static NONE: BTreeMap<String, Node> = BTreeMap::new();
         self.0.last().unwrap_or(&NONE)
@@ -172,9 +178,27 @@ impl State {
         Ok((directory, name))
     }
 
-    pub(super) fn node(&mut self, path: &Path) -> Option<Node> {
-        let (directory, name) = self.place(path).ok()?;
-        directory.live().get(&name).copied()
+    pub(super) fn node(&self, path: &Path) -> Option<Node> {
+        let directory = self.directories.get(path.parent()?)?;
+        directory.live().get(path.file_name()?.to_str()?).copied()
+    }
+
+    /// Whether a file stays as it is, where it is, when the power is cut.
+    pub(super) fn is_durable(&self, path: &Path) -> bool {
+        let is_named = |path: &Path| {
+            let (Some(above), Some(name)) = (path.parent(), path.file_name().and_then(|name| name.to_str()))
+            else {
+                return true;
+            };
+            self.directories
+                .get(above)
+                .is_some_and(|directory| directory.is_durable(name))
+        };
+        let contents = match self.node(path) {
+            Some(Node::File(file)) => self.files.get(file),
+            _ => None,
+        };
+        contents.is_none_or(|contents| contents.changes.is_empty()) && path.ancestors().all(is_named)
     }
 
     /// How much of a write gets through, and what is wrong if that is not all of it.
