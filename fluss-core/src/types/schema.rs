@@ -194,6 +194,15 @@ impl Schema {
         &self.row_type
     }
 
+    /// For each column its position in another version of the schema; nothing where that does not have it.
+    ///
+    /// Columns keep their identities through changes of the schema (`descriptors.md` §3.1). So do the fields of nested
+    /// rows, which never change: servers add whole columns, and nothing else.
+    pub fn places_in(&self, other: &Self) -> Vec<Option<usize>> {
+        let place = |column: &Column| other.columns.iter().position(|other| other.id == column.id);
+        self.columns.iter().map(place).collect()
+    }
+
     /// The positions of these columns.
     pub fn indexes_of<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<usize>, InvalidDefinition> {
         let index = |name: &str| {
@@ -356,6 +365,8 @@ mod tests {
         let next = schema.with_column(added("s")).unwrap();
         assert_eq!((next.columns()[1].id, next.highest_field_id()), (2, 3));
         assert!(next.with_column(added("r")).is_err());
+        assert_eq!(next.places_in(&schema), [Some(0), None]);
+        assert_eq!(schema.places_in(&next), [Some(0)]);
     }
 
     #[test]

@@ -118,9 +118,7 @@ impl Table {
 impl Shape {
     fn new(info: &TableInfo, schema: &Schema) -> Result<Self, Failure> {
         let invalid = |error: InvalidDefinition| Failure::new(ErrorCode::INVALID_TABLE, error.to_string());
-        let place = |id| schema.columns().iter().position(|column| column.id == id);
-        let latest = info.schema().columns();
-        let places: Vec<_> = latest.iter().map(|column| place(column.id)).collect();
+        let places = info.schema().places_in(schema);
         let here = (0..schema.columns().len()).map(Some);
         Ok(Self {
             row_type: schema.row_type().clone(),
