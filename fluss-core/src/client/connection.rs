@@ -9,6 +9,7 @@ use fluss_rpc::net::ServerAddress;
 use super::error::{Context, ErrorKind, Result};
 use super::metadata::{Cluster, Metadata};
 use super::options::ClientOptions;
+use super::schemas::Schemas;
 use super::servers::Servers;
 use super::write::OpenWriters;
 use super::{Admin, Table, retry, wire};
@@ -28,6 +29,7 @@ struct Shared {
     options: ClientOptions,
     servers: Arc<Servers>,
     metadata: Metadata,
+    schemas: Schemas,
     writers: OpenWriters,
     closed: AtomicBool,
 }
@@ -55,6 +57,7 @@ impl Connection {
             options,
             servers,
             metadata,
+            schemas: Schemas::default(),
             writers: OpenWriters::default(),
             closed: AtomicBool::new(false),
         };
@@ -126,6 +129,10 @@ impl Connection {
         &self.shared.servers
     }
 
+    pub(crate) fn schemas(&self) -> &Schemas {
+        &self.shared.schemas
+    }
+
     pub(crate) fn writers(&self) -> &OpenWriters {
         &self.shared.writers
     }
@@ -190,10 +197,24 @@ impl Connection {
     ///
     /// What only reads is tried again; what changes something is sent once.
     pub(crate) async fn ask<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
+        self.ask_unless(context, request, |_| false).await
+    }
+
+    /// As [`ask`](Self::ask), where some refusals that others would try again are final.
+    pub(crate) async fn ask_unless<R: Request>(
+        &self,
+        context: &Context,
+        request: &R,
+        is_final: impl Fn(ErrorCode) -> bool,
+    ) -> Result<R::Response> {
         self.check_open(context.operation)?;
         let timeout = self.options().request_timeout;
         if R::API.is_served_by(ServerRole::Tablet) {
-            return retry::until(timeout, || self.ask_once(context, request)).await;
+            let ask = async || match self.ask_once(context, request).await {
+                Err(error) if error.code().is_some_and(&is_final) => Ok(Err(error)),
+                other => other.map(Ok),
+            };
+            return retry::until(timeout, ask).await?;
         }
         let server = self.coordinator(context).await?;
         self.ask_server(&server, context, request).await

@@ -6,7 +6,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
 
 use crate::error::{DecodeError, ValueError};
-use crate::id::BucketId;
+use crate::id::{BucketId, SchemaId};
 use crate::types::{InvalidDefinition, PhysicalTablePath, TablePath};
 
 /// The result of whatever talks to servers.
@@ -94,6 +94,8 @@ pub struct Context {
     pub database: Option<String>,
     /// The table, with its partition.
     pub table: Option<PhysicalTablePath>,
+    /// The version of the table's schema, where it matters.
+    pub schema: Option<SchemaId>,
     /// The bucket.
     pub bucket: Option<BucketId>,
     /// The server.
@@ -107,6 +109,7 @@ impl Context {
             operation,
             database: None,
             table: None,
+            schema: None,
             bucket: None,
             server: None,
         }
@@ -130,6 +133,13 @@ impl Context {
     #[must_use]
     pub fn physical(mut self, table: &PhysicalTablePath) -> Self {
         self.table = Some(table.clone());
+        self
+    }
+
+    /// The same with what was written under a version of the table's schema.
+    #[must_use]
+    pub const fn schema(mut self, schema: SchemaId) -> Self {
+        self.schema = Some(schema);
         self
     }
 
@@ -258,6 +268,9 @@ impl fmt::Display for Context {
         }
         if let Some(table) = &self.table {
             write!(f, " {table}")?;
+        }
+        if let Some(schema) = self.schema {
+            write!(f, " schema {schema}")?;
         }
         if let Some(bucket) = self.bucket {
             write!(f, " bucket {bucket}")?;

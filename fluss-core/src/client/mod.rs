@@ -8,6 +8,7 @@ mod metadata;
 mod options;
 mod retry;
 mod scan;
+mod schemas;
 mod servers;
 mod shape;
 mod table;

@@ -3,12 +3,10 @@
 use fluss_rpc::proto;
 
 use super::{Admin, DatabaseInfo};
-use crate::client::error::{Context, ErrorKind, Result};
+use crate::client::error::{Context, Result};
 use crate::client::wire;
 use crate::id::SchemaId;
-use crate::types::{
-    DatabaseDescriptor, InvalidDefinition, Schema, TableDescriptor, TableInfo, TablePath, check_name,
-};
+use crate::types::{DatabaseDescriptor, Schema, TableDescriptor, TableInfo, TablePath, check_name};
 
 impl Admin {
     /// Creates a database.
@@ -139,19 +137,7 @@ impl Admin {
 
     /// A version of a table's schema, the latest if none is named. Code 9 if there is no such version.
     pub async fn table_schema(&self, path: &TablePath, id: Option<SchemaId>) -> Result<(SchemaId, Schema)> {
-        let context = Context::new("get schema").table(path);
-        let request = proto::GetTableSchemaRequest {
-            table_path: wire::table_path(path),
-            schema_id: id.map(|id| id.get().into()),
-        };
-        let response = self.connection.ask(&context, &request).await?;
-        let read = || -> Result<_, InvalidDefinition> {
-            let id = i16::try_from(response.schema_id).map_err(|_| {
-                InvalidDefinition::new(format!("schema id {} is too large", response.schema_id))
-            })?;
-            Ok((SchemaId(id), Schema::from_json(&response.schema_json)?))
-        };
-        read().map_err(|error| context.error(ErrorKind::Definition(error)))
+        self.connection.fetch_schema(path, id).await
     }
 }
 

@@ -15,9 +15,9 @@ use crate::error::{DecodeError, ValueError};
 use crate::id::SchemaId;
 use crate::record::value::StoredValue;
 use crate::row::RowFormat;
-use crate::types::{Datum, OwnedRow, RowType, Schema, TableInfo};
+use crate::types::{Datum, OwnedRow, RowType, TableInfo};
 
-/// Reads stored values as rows of the table as it stands, under whatever schema they were written.
+/// Reads stored values as rows of the table as it stood when it was asked for, under whatever schema they were written.
 #[derive(Debug)]
 pub(super) struct Values {
     connection: Connection,
@@ -32,23 +32,12 @@ pub(super) struct Values {
     operation: &'static str,
 }
 
-/// A schema that is not the table's latest.
+/// A schema that is not the one that the table had when it was asked for.
 #[derive(Debug)]
 struct Other {
     row_type: RowType,
     /// For each column of the table, its position under this schema.
     places: Vec<Option<usize>>,
-}
-
-impl Other {
-    /// Columns keep their ids through changes of the schema.
-    fn new(schema: &Schema, latest: &Schema) -> Self {
-        let place = |id| schema.columns().iter().position(|column| column.id == id);
-        Self {
-            row_type: schema.row_type().clone(),
-            places: latest.columns().iter().map(|column| place(column.id)).collect(),
-        }
-    }
 }
 
 impl Values {
@@ -110,9 +99,11 @@ impl Values {
         if self.is_known(id) {
             return Ok(());
         }
-        let admin = self.connection.admin();
-        let (_, schema) = admin.table_schema(&self.info.path, Some(id)).await?;
-        let other = Arc::new(Other::new(&schema, self.info.schema()));
+        let schema = self.connection.schema(&self.info, id).await?;
+        let other = Arc::new(Other {
+            row_type: schema.row_type().clone(),
+            places: self.info.schema().places_in(&schema),
+        });
         let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
         others.insert(id, other);
         Ok(())
