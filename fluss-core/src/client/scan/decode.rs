@@ -2,55 +2,105 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::SchemaRef;
+use arrow::array::{RecordBatchOptions, new_null_array};
+use arrow::datatypes::{FieldRef, SchemaRef};
 use arrow::record_batch::RecordBatch;
 
+use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
-use super::session::Fetched;
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::DecodeError;
 use crate::id::SchemaId;
 use crate::record::log::{LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
-use crate::types::{LogFormat, RowType, TableInfo};
+use crate::types::{LogFormat, RowType, Schema, TableInfo};
 
-/// Turns fetched batches into the columns that the consumer asked for.
+/// Turns fetched batches into the columns that the consumer asked for, under whatever schema they were written.
 #[derive(Debug)]
 pub(super) struct Decoder {
-    format: LogFormat,
-    schema_id: SchemaId,
-    /// What batches hold: the fetched columns in the order of the schema.
-    fetched_type: RowType,
-    wire_schema: SchemaRef,
-    /// What the consumer sees, and the positions of these columns among the fetched ones.
+    info: Arc<TableInfo>,
+    /// The positions of the columns that the consumer sees, in its order.
+    columns: Vec<usize>,
+    /// The positions of the columns that are enough to fetch, ascending; nothing for all.
+    projection: Option<Vec<usize>>,
     shown_type: RowType,
     shown_schema: SchemaRef,
-    order: Vec<usize>,
-    /// Whether batches can be checked: the server does not compute the checksum of a projected batch anew.
     check_crc: bool,
+}
+
+/// How batches are laid out that were written under one schema and fetched in one way.
+#[derive(Debug)]
+pub(super) struct Form {
+    held: RowType,
+    wire_schema: SchemaRef,
+    /// Where the columns are that the consumer sees; nothing for those that the schema does not have.
+    places: Vec<Option<usize>>,
+    /// Whether batches can be checked: the server does not compute the checksum of a projected batch anew.
+    is_whole: bool,
+}
+
+/// How batches are laid out that were written under one schema.
+#[derive(Debug)]
+pub(super) struct Forms {
+    pub(super) whole: Arc<Form>,
+    /// With no more columns than the consumer asked for; nothing if the schema does not have them where the table has
+    /// them (`behaviour.md` §4.3), or if all are fetched anyway.
+    pub(super) projected: Option<Arc<Form>>,
 }
 
 impl Decoder {
     /// `columns` are the positions that the consumer wants, in its order.
-    pub(super) fn new(info: &TableInfo, columns: Option<&[usize]>, check_crc: bool) -> Self {
-        let all: Vec<usize> = (0..info.row_type().len()).collect();
-        let columns = columns.unwrap_or(&all);
-        let fetched = fetched_columns(info, columns);
-        let order = columns
-            .iter()
-            .filter_map(|column| fetched.iter().position(|other| other == column))
-            .collect();
-        let fetched_type = info.row_type().project(&fetched);
-        let shown_type = info.row_type().project(columns);
+    pub(super) fn new(info: &Arc<TableInfo>, columns: Option<&[usize]>, check_crc: bool) -> Self {
+        let all = || (0..info.row_type().len()).collect();
+        let columns: Vec<usize> = columns.map_or_else(all, <[_]>::to_vec);
+        let shown_type = info.row_type().project(&columns);
         Self {
-            format: info.properties.log_format,
-            schema_id: info.schema_id,
-            wire_schema: arrow_schema(&fetched_type),
+            projection: projection(info, &columns),
+            columns,
             shown_schema: user_schema(&shown_type),
-            check_crc: check_crc && fetched.len() == all.len(),
-            fetched_type,
             shown_type,
-            order,
+            check_crc,
+            info: info.clone(),
+        }
+    }
+
+    /// The positions of the columns that are enough to fetch, ascending; nothing for all.
+    pub(super) fn projection(&self) -> Option<&[usize]> {
+        self.projection.as_deref()
+    }
+
+    /// The table's schema as it was when the table was asked for, and how its batches are laid out.
+    pub(super) fn own_forms(&self) -> (SchemaId, Forms) {
+        (self.info.schema_id, self.forms(self.info.schema()))
+    }
+
+    /// How batches are laid out that were written under a schema.
+    pub(super) fn forms(&self, schema: &Schema) -> Forms {
+        let places = self.info.schema().places_in(schema);
+        let shown = |place: &dyn Fn(usize) -> Option<usize>| {
+            let columns = self.columns.iter();
+            columns.map(|column| place(*column)).collect()
+        };
+        let form = |held: RowType, places, is_whole| {
+            Arc::new(Form {
+                wire_schema: arrow_schema(&held),
+                held,
+                places,
+                is_whole,
+            })
+        };
+        let is_there = |column: &usize| places.get(*column) == Some(&Some(*column));
+        let projection = self.projection.as_ref().filter(|all| all.iter().all(is_there));
+        Forms {
+            whole: form(
+                schema.row_type().clone(),
+                shown(&|column| places.get(column).copied().flatten()),
+                true,
+            ),
+            projected: projection.map(|projection| {
+                let place = |column| projection.iter().position(|fetched| *fetched == column);
+                form(schema.row_type().project(projection), shown(&place), false)
+            }),
         }
     }
 
@@ -61,7 +111,7 @@ impl Decoder {
 
     /// The wanted rows of a batch as columns.
     pub(super) fn batch(&self, fetched: &Fetched) -> Result<ScanBatch, DecodeError> {
-        let batch = self.columns(&fetched.batch)?;
+        let batch = self.columns(fetched)?;
         let base = fetched.batch.base_offset();
         let skip = usize::try_from(fetched.from.saturating_sub(base))
             .unwrap_or(0)
@@ -99,53 +149,124 @@ impl Decoder {
         })
     }
 
-    fn columns(&self, batch: &LogBatch) -> Result<RecordBatch, DecodeError> {
-        if self.check_crc {
+    fn columns(&self, fetched: &Fetched) -> Result<RecordBatch, DecodeError> {
+        let misplaced = || DecodeError::new("log batch", "it does not have the columns that were asked for");
+        let (batch, form) = (&fetched.batch, fetched.form.as_ref().ok_or_else(misplaced)?);
+        if self.check_crc && form.is_whole {
             batch.verify_checksum()?;
         }
-        if batch.schema_id() != self.schema_id {
-            let reason = format!(
-                "written under schema {}, the table was opened under {}",
-                batch.schema_id(),
-                self.schema_id
-            );
-            return Err(DecodeError::new("log batch", reason));
-        }
-        let fetched = match self.format {
-            LogFormat::Arrow => decode_arrow(batch, &self.wire_schema)?,
-            LogFormat::Indexed => self.columns_of_rows(batch, RowFormat::Indexed)?,
-            LogFormat::Compacted => self.columns_of_rows(batch, RowFormat::Compacted)?,
+        let held = match self.info.properties.log_format {
+            LogFormat::Arrow => decode_arrow(batch, &form.wire_schema)?,
+            LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, &form.held)?,
+            LogFormat::Compacted => columns_of_rows(batch, RowFormat::Compacted, &form.held)?,
         };
-        self.show(&fetched)
+        self.show(form, &held)
     }
 
-    fn columns_of_rows(&self, batch: &LogBatch, format: RowFormat) -> Result<RecordBatch, DecodeError> {
-        let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
-        let mut columns = ColumnsBuilder::new(&self.fetched_type, batch.record_count());
-        for record in decode_rows(batch, format, &self.fetched_type) {
-            let (_, mut row) = record?;
-            crate::row::pad(&self.fetched_type, &mut row);
-            columns.append(&row).map_err(fault)?;
-        }
-        columns.finish().map_err(fault)
-    }
-
-    /// The columns in the consumer's order, under the schema that it sees. No bytes are copied.
-    fn show(&self, fetched: &RecordBatch) -> Result<RecordBatch, DecodeError> {
+    /// The columns that the consumer sees, in its order. No bytes are copied.
+    fn show(&self, form: &Form, held: &RecordBatch) -> Result<RecordBatch, DecodeError> {
         let fault = |error: arrow::error::ArrowError| DecodeError::new("record batch", error.to_string());
-        let ordered = fetched.project(&self.order).map_err(fault)?;
-        crate::arrow::with_schema(&ordered, &self.shown_schema)
-            .map_err(|error| DecodeError::new("record batch", error.to_string()))
+        let rows = held.num_rows();
+        let wire_schema = arrow_schema(&self.shown_type);
+        let column = |(place, field): (&Option<usize>, &FieldRef)| {
+            let held = place.and_then(|place| held.columns().get(place));
+            held.map_or_else(|| new_null_array(field.data_type(), rows), Clone::clone)
+        };
+        let columns = form.places.iter().zip(wire_schema.fields()).map(column);
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        let shown = RecordBatch::try_new_with_options(wire_schema.clone(), columns.collect(), &options);
+        crate::arrow::with_schema(&shown.map_err(fault)?, &self.shown_schema).map_err(fault)
     }
 }
 
-/// The columns to fetch, ascending. Only columns of Arrow batches can be fetched by themselves.
-pub(super) fn fetched_columns(info: &TableInfo, columns: &[usize]) -> Vec<usize> {
-    if info.properties.log_format != LogFormat::Arrow {
-        return (0..info.row_type().len()).collect();
+fn columns_of_rows(
+    batch: &LogBatch,
+    format: RowFormat,
+    row_type: &RowType,
+) -> Result<RecordBatch, DecodeError> {
+    let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
+    let mut columns = ColumnsBuilder::new(row_type, batch.record_count());
+    for record in decode_rows(batch, format, row_type) {
+        let (_, mut row) = record?;
+        crate::row::pad(row_type, &mut row);
+        columns.append(&row).map_err(fault)?;
     }
+    columns.finish().map_err(fault)
+}
+
+/// The columns to fetch, ascending; nothing for all. Only columns of Arrow batches can be fetched by themselves.
+fn projection(info: &TableInfo, columns: &[usize]) -> Option<Vec<usize>> {
     let mut fetched = columns.to_vec();
     fetched.sort_unstable();
     fetched.dedup();
-    fetched
+    let is_less = fetched.len() < info.row_type().len();
+    (is_less && info.properties.log_format == LogFormat::Arrow).then_some(fetched)
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::id::TableId;
+    use crate::types::{Column, DataType, TableDescriptor, TablePath, TableProperties};
+
+    /// The version of a schema that has so many columns: `a`, and each later one with one more.
+    pub(in crate::client::scan) fn schema(id: SchemaId) -> Schema {
+        let first = Schema::builder().column("a", DataType::int()).build().unwrap();
+        ["b", "c", "d"]
+            .iter()
+            .take(id.get() as usize - 1)
+            .fold(first, |schema, name| {
+                let column = Column {
+                    name: (*name).to_owned(),
+                    data_type: DataType::int(),
+                    comment: None,
+                    aggregate: None,
+                    id: -1,
+                };
+                schema.with_column(column).unwrap()
+            })
+    }
+
+    /// Of a table that had this version of the schema when it was asked for.
+    pub(in crate::client::scan) fn decoder(id: SchemaId, columns: Option<&[usize]>, format: &str) -> Decoder {
+        let descriptor = TableDescriptor::builder(schema(id)).property("table.log.format", format);
+        let descriptor = descriptor.build().unwrap();
+        let info = TableInfo {
+            path: TablePath::new("d", "t"),
+            id: TableId(1),
+            schema_id: id,
+            properties: TableProperties::parse(descriptor.properties()).unwrap(),
+            descriptor,
+            bucket_count: 2,
+            created_time: 0,
+            modified_time: 0,
+        };
+        Decoder::new(&Arc::new(info), columns, true)
+    }
+
+    #[test]
+    fn a_schema_that_lacks_a_column_is_read_whole() {
+        let decoder = decoder(SchemaId(3), Some(&[2, 0]), "ARROW");
+        assert_eq!(decoder.projection(), Some(&[0, 2][..]));
+        let places = |id| {
+            let Forms { whole, projected } = decoder.forms(&schema(SchemaId(id)));
+            (
+                whole.places.clone(),
+                projected.map(|projected| projected.places.clone()),
+            )
+        };
+        assert_eq!(places(2), (vec![None, Some(0)], None));
+        for later in [3, 4] {
+            assert_eq!(
+                places(later),
+                (vec![Some(2), Some(0)], Some(vec![Some(1), Some(0)]))
+            );
+        }
+    }
+
+    #[test]
+    fn only_columns_of_arrow_batches_are_fetched_by_themselves() {
+        assert_eq!(decoder(SchemaId(2), Some(&[1]), "INDEXED").projection(), None);
+        assert_eq!(decoder(SchemaId(2), Some(&[1, 0]), "ARROW").projection(), None);
+    }
 }

@@ -10,17 +10,18 @@ use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
 
-use super::session::{Fetch, Fetched, Session, Wanted};
+use super::arrivals::Fetched;
+use super::decode::Decoder;
+use super::session::{Fetch, Session, Wanted};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, Result};
-use crate::id::{PartitionId, TableBucket};
-use crate::types::TableInfo;
+use crate::id::{PartitionId, SchemaId, TableBucket};
+use crate::types::{Schema, TableInfo};
 
 /// What a scanner and its fetcher share.
 pub(super) struct Shared {
     pub(super) info: Arc<TableInfo>,
-    /// Columns to fetch, ascending; nothing for all.
-    pub(super) columns: Option<Vec<usize>>,
+    pub(super) decoder: Decoder,
     pub(super) session: Mutex<Session>,
     /// Rings when the fetcher has something to do.
     pub(super) wake: Notify,
@@ -55,6 +56,7 @@ const WAITING: usize = 4;
 enum Event {
     Answered(Fetch, Result<proto::FetchLogResponse>),
     Refreshed,
+    Schema(SchemaId, Result<Arc<Schema>>),
 }
 
 /// Fetches for one scanner, until it is aborted.
@@ -65,6 +67,8 @@ pub(super) struct Fetcher {
     /// How many fetches are under way to a server, of those that wait for news and of those that do not.
     busy: HashMap<(ServerAddress, bool), usize>,
     refreshing: bool,
+    /// The schemas that are asked for.
+    learning: BTreeSet<SchemaId>,
     /// Buckets whose leaders are to be looked for.
     astray: BTreeSet<TableBucket>,
 }
@@ -77,6 +81,7 @@ impl Fetcher {
             tasks: JoinSet::new(),
             busy: HashMap::new(),
             refreshing: false,
+            learning: BTreeSet::new(),
             astray: BTreeSet::new(),
         }
     }
@@ -85,7 +90,7 @@ impl Fetcher {
         loop {
             let now = Instant::now();
             self.advance(now);
-            let wake = self.shared.lock().next_wake().filter(|wake| *wake > now);
+            let wake = self.shared.lock().next_wake(now);
             tokio::select! {
                 () = self.shared.wake.notified() => {}
                 () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
@@ -116,6 +121,18 @@ impl Fetcher {
             self.astray.extend(lost);
             self.refresh();
         }
+        let unknown = self.shared.lock().unknown_schemas(now);
+        for schema in unknown {
+            self.learn(schema);
+        }
+    }
+
+    fn learn(&mut self, id: SchemaId) {
+        if self.learning.insert(id) {
+            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            self.tasks
+                .spawn(async move { Event::Schema(id, connection.schema(&info, id).await) });
+        }
     }
 
     fn fetch(&mut self, fetch: Fetch) {
@@ -134,7 +151,7 @@ impl Fetcher {
     fn request(&self, fetch: &Fetch) -> proto::FetchLogRequest {
         let options = &self.connection.options().scanner;
         let bytes = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
-        let columns = self.shared.columns.as_deref().unwrap_or_default();
+        let columns = self.shared.decoder.projection().filter(|_| fetch.projected);
         let bucket = |wanted: &Wanted| proto::PbFetchLogReqForBucket {
             partition_id: wanted.bucket.partition.map(PartitionId::get),
             bucket_id: wanted.bucket.bucket.get(),
@@ -143,8 +160,12 @@ impl Fetcher {
         };
         let table = proto::PbFetchLogReqForTable {
             table_id: self.shared.info.id.get(),
-            projection_pushdown_enabled: self.shared.columns.is_some(),
-            projected_fields: columns.iter().map(|column| *column as i32).collect(),
+            projection_pushdown_enabled: columns.is_some(),
+            projected_fields: columns
+                .unwrap_or_default()
+                .iter()
+                .map(|column| *column as i32)
+                .collect(),
             buckets_req: fetch.buckets.iter().map(bucket).collect(),
             ..Default::default()
         };
@@ -189,6 +210,7 @@ impl Fetcher {
                 session.end(|bucket| cluster.is_gone(bucket));
                 session.rest_lost(Instant::now(), is_led);
             }
+            Event::Schema(id, schema) => self.on_schema(id, schema),
             Event::Answered(fetch, answer) => {
                 if let Some(count) = self.busy.get_mut(&(fetch.server.clone(), fetch.waits)) {
                     *count -= 1;
@@ -200,6 +222,16 @@ impl Fetcher {
                 self.shared.news.notify_waiters();
             }
         }
+    }
+
+    fn on_schema(&mut self, id: SchemaId, schema: Result<Arc<Schema>>) {
+        self.learning.remove(&id);
+        let mut session = self.shared.lock();
+        match schema {
+            Ok(schema) => session.learn(id, self.shared.decoder.forms(&schema)),
+            Err(error) => session.unlearned(id, &error, Instant::now()),
+        }
+        self.shared.news.notify_waiters();
     }
 
     fn on_response(&mut self, server: &ServerAddress, wanted: &[Wanted], response: proto::FetchLogResponse) {

@@ -3,12 +3,15 @@
 //! ```text
 //! subscribe ─▶ session ◀─ answers ─ fetcher ─▶ FETCH_LOG to each leader
 //!                 │
-//!                 └─ fetched batches ─▶ poll: decode ─▶ records, Arrow batches
+//!                 └─ arrivals, until their schemas are known ─▶ poll: decode ─▶ records, Arrow batches
 //! ```
 //!
 //! `session` decides what to fetch and what an answer means, and knows neither sockets nor tasks. `fetcher` is the task
-//! that carries that out, ahead of the consumer. Batches are decoded by whoever polls.
+//! that carries that out, ahead of the consumer, and asks for the schemas that batches were written under. Batches are
+//! decoded by whoever polls, to the columns that the table had when the scan began: what was written before one of them
+//! was added is null there, and what was added later is left out.
 
+mod arrivals;
 mod changelog;
 mod decode;
 mod fetcher;

@@ -7,10 +7,11 @@ use futures::Stream;
 use tokio::task::AbortHandle;
 use tokio::time::{Instant, timeout_at};
 
-use super::decode::{Decoder, fetched_columns};
+use super::arrivals::Fetched;
+use super::decode::Decoder;
 use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords};
-use super::session::{Fetched, Session};
+use super::session::Session;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::{Connection, Table};
 use crate::error::DecodeError;
@@ -73,6 +74,9 @@ impl ScanBuilder {
 /// [`ScannerOptions`](crate::client::ScannerOptions). Within a bucket records come in the order of their offsets.
 /// Dropping the last clone stops the fetches.
 ///
+/// Records have the columns that the table had when it was asked for: one that was added later is left out, one that was
+/// added before is null in the records from before that.
+///
 /// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
 #[derive(Clone)]
 pub struct LogScanner {
@@ -82,7 +86,6 @@ pub struct LogScanner {
 pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
-    decoder: Decoder,
     /// Rows decoded by an earlier poll that had no room for them.
     pub(super) rest: tokio::sync::Mutex<Option<(TableBucket, u64, Run)>>,
     fetcher: AbortHandle,
@@ -111,10 +114,9 @@ impl LogScanner {
     fn new(connection: Connection, info: Arc<TableInfo>, columns: Option<&[usize]>) -> Self {
         let options = connection.options().scanner.clone();
         let decoder = Decoder::new(&info, columns, options.check_crc);
-        let projection = columns.map(|columns| fetched_columns(&info, columns));
         let shared = Arc::new(Shared {
-            columns: projection.filter(|projection| projection.len() < info.row_type().len()),
-            session: Mutex::new(Session::new(options)),
+            session: Mutex::new(Session::new(options, decoder.own_forms())),
+            decoder,
             info,
             wake: tokio::sync::Notify::new(),
             news: tokio::sync::Notify::new(),
@@ -125,7 +127,6 @@ impl LogScanner {
             inner: Arc::new(Inner {
                 shared,
                 connection,
-                decoder,
                 rest,
                 fetcher,
                 discovery: Mutex::default(),
@@ -138,9 +139,10 @@ impl LogScanner {
         &self.inner.shared.info
     }
 
-    /// The Arrow schema of the batches that [`poll_arrow`](Self::poll_arrow) returns.
+    /// The Arrow schema of the batches that [`poll_arrow`](Self::poll_arrow) returns: of the table as it stood when it was
+    /// asked for, whatever is added to it later.
     pub fn schema(&self) -> &SchemaRef {
-        self.inner.decoder.schema()
+        self.inner.shared.decoder.schema()
     }
 
     /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records). Waits for the
@@ -197,6 +199,7 @@ impl LogScanner {
         };
         let run = self
             .inner
+            .shared
             .decoder
             .run(&fetched)
             .map_err(|error| self.undecodable(&fetched, error))?;
@@ -232,7 +235,7 @@ impl LogScanner {
             {
                 continue;
             }
-            match self.inner.decoder.batch(&fetched) {
+            match self.inner.shared.decoder.batch(&fetched) {
                 Ok(batch) => batches.push(batch),
                 Err(error) => failure = Some((fetched.bucket, self.undecodable(&fetched, error))),
             }
@@ -302,6 +305,7 @@ impl LogScanner {
         let cluster = self.inner.connection.cluster();
         let context = Context::new("poll")
             .physical(&cluster.physical(&self.table().path, &fetched.bucket))
+            .schema(fetched.batch.schema_id())
             .bucket(fetched.bucket.bucket);
         let error = context.error(error);
         self.inner.shared.lock().refuse(fetched, error.clone());

@@ -1,6 +1,6 @@
 //! What a scanner is subscribed to, where it stands, and what has been fetched.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::time::Duration;
 
 use fluss_rpc::code::{ErrorCode, Retry};
@@ -8,11 +8,13 @@ use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto::PbFetchLogRespForBucket;
 use tokio::time::Instant;
 
+use super::arrivals::{Arrival, Arrivals, Fetched};
+use super::decode::Forms;
 use crate::client::error::{Context, Error, ErrorKind};
 use crate::client::options::ScannerOptions;
 use crate::client::retry;
 use crate::error::DecodeError;
-use crate::id::{Offset, TableBucket};
+use crate::id::{Offset, SchemaId, TableBucket};
 use crate::record::log::{Generation, LogBatch, LogBatches};
 use crate::types::PhysicalTablePath;
 
@@ -26,13 +28,24 @@ const AHEAD: usize = 2;
 pub(super) struct Session {
     options: ScannerOptions,
     buckets: BTreeMap<TableBucket, Subscription>,
-    fetched: VecDeque<Fetched>,
-    fetched_bytes: usize,
+    arrivals: Arrivals,
+    /// The fewest columns that are enough.
+    columns: Columns,
     last_subscription: u64,
-    /// Why nobody knows whether there are new partitions, until it is told.
-    undiscovered: Option<Error>,
+    /// Why nobody knows whether there are new partitions, or what a schema is, until it is told.
+    trouble: Option<Error>,
+    /// Between attempts to get schemas.
+    schema_pause: Option<Pause>,
     /// Moves which bucket is asked for first: only that one is sure to get a batch that exceeds the limits.
     turn: usize,
+}
+
+/// The columns that batches are fetched with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Columns {
+    All,
+    /// Those that are asked for: not while there are batches that lack some of them.
+    Asked,
 }
 
 /// A bucket that is read.
@@ -45,6 +58,7 @@ struct Subscription {
     /// From where to fetch; nothing for the first record that is still there.
     next: Option<Offset>,
     in_flight: bool,
+    columns: Columns,
     /// Whether the server is believed to have more: not since an answer that reached the end of the log.
     behind: bool,
     fetched_bytes: usize,
@@ -59,15 +73,6 @@ struct Pause {
     lengths: Box<dyn Iterator<Item = Duration> + Send>,
 }
 
-/// A batch that waits for the consumer.
-pub(super) struct Fetched {
-    pub(super) bucket: TableBucket,
-    pub(super) subscription: u64,
-    pub(super) batch: LogBatch,
-    /// Records before this offset are not wanted.
-    pub(super) from: Offset,
-}
-
 /// A fetch to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub(super) struct Fetch {
@@ -75,6 +80,8 @@ pub(super) struct Fetch {
     /// Whether the server is to wait for records. Buckets that are behind never share a fetch with those that have
     /// to wait for news.
     pub(super) waits: bool,
+    /// Whether no more columns are fetched than are asked for.
+    pub(super) projected: bool,
     pub(super) buckets: Vec<Wanted>,
 }
 
@@ -84,18 +91,26 @@ pub(super) struct Wanted {
     pub(super) bucket: TableBucket,
     pub(super) subscription: u64,
     pub(super) offset: Offset,
+    pub(super) projected: bool,
 }
 
 impl Session {
-    pub(super) fn new(options: ScannerOptions) -> Self {
-        let (buckets, fetched) = (BTreeMap::new(), VecDeque::new());
+    /// Begins with the schema that the table had when it was asked for.
+    pub(super) fn new(options: ScannerOptions, (schema, forms): (SchemaId, Forms)) -> Self {
+        let columns = match forms.projected {
+            Some(_) => Columns::Asked,
+            None => Columns::All,
+        };
+        let mut arrivals = Arrivals::default();
+        arrivals.learn(schema, forms);
         Self {
             options,
-            buckets,
-            fetched,
-            fetched_bytes: 0,
+            buckets: BTreeMap::new(),
+            arrivals,
+            columns,
             last_subscription: 0,
-            undiscovered: None,
+            trouble: None,
+            schema_pause: None,
             turn: 0,
         }
     }
@@ -111,6 +126,7 @@ impl Session {
             ended: false,
             next,
             in_flight: false,
+            columns: self.columns,
             behind: true,
             fetched_bytes: 0,
             pause: None,
@@ -121,9 +137,9 @@ impl Session {
     }
 
     pub(super) fn unsubscribe(&mut self, bucket: TableBucket) {
-        self.buckets.remove(&bucket);
-        self.fetched.retain(|fetched| fetched.bucket != bucket);
-        self.fetched_bytes = self.fetched.iter().map(|fetched| fetched.batch.len()).sum();
+        if let Some(subscription) = self.buckets.remove(&bucket) {
+            self.arrivals.forget(subscription.id);
+        }
     }
 
     /// Reads no further in partitions that were dropped. What was fetched of them is still handed over.
@@ -137,7 +153,39 @@ impl Session {
 
     /// Takes note that it could not be found out whether there are new partitions.
     pub(super) fn undiscovered(&mut self, error: Error) {
-        self.undiscovered = Some(error);
+        self.trouble = Some(error);
+    }
+
+    /// The schemas to ask for now: batches wait until they are known.
+    pub(super) fn unknown_schemas(&self, now: Instant) -> BTreeSet<SchemaId> {
+        match &self.schema_pause {
+            Some(pause) if now < pause.until => BTreeSet::new(),
+            _ => self.arrivals.unknown(),
+        }
+    }
+
+    /// Takes note of how batches are laid out that were written under a schema.
+    pub(super) fn learn(&mut self, schema: SchemaId, forms: Forms) {
+        self.schema_pause = None;
+        self.arrivals.learn(schema, forms);
+    }
+
+    /// Takes note that a schema is not to be had. If that can change it is asked for again after a pause; the buckets
+    /// that need it are read no further otherwise.
+    pub(super) fn unlearned(&mut self, schema: SchemaId, error: &Error, now: Instant) {
+        if error.is_retriable() {
+            Pause::extend(&mut self.schema_pause, now);
+            self.trouble = Some(error.clone());
+            return;
+        }
+        let stuck: Vec<_> = self.arrivals.waiting_for(schema).collect();
+        for (bucket, subscription) in &mut self.buckets {
+            if stuck.contains(&subscription.id) {
+                let context = subscription.context(*bucket).schema(schema);
+                subscription.error = Some(error.clone().within(context));
+                self.arrivals.give_up(subscription.id);
+            }
+        }
     }
 
     /// The partitions and buckets that are read.
@@ -152,7 +200,7 @@ impl Session {
 
     /// Whether something waits for the consumer.
     pub(super) fn has_fetched(&self) -> bool {
-        !self.fetched.is_empty()
+        self.arrivals.is_ready()
     }
 
     /// Reads a bucket no further, because a batch of it cannot be decoded.
@@ -163,8 +211,7 @@ impl Session {
         {
             subscription.error = Some(error);
         }
-        self.fetched
-            .retain(|other| other.subscription != fetched.subscription);
+        self.arrivals.forget(fetched.subscription);
     }
 
     /// The fetches to send now, and the buckets that no server is known to lead. A server that is `busy` with fetches
@@ -177,7 +224,7 @@ impl Session {
     ) -> (Vec<Fetch>, Vec<TableBucket>) {
         let mut fetches: Vec<Fetch> = Vec::new();
         let mut lost = Vec::new();
-        if self.fetched_bytes >= self.options.fetch_max_bytes {
+        if self.arrivals.bytes() >= self.options.fetch_max_bytes {
             return (fetches, lost);
         }
         for bucket in self.in_turn() {
@@ -207,13 +254,17 @@ impl Session {
                 bucket,
                 subscription: subscription.id,
                 offset,
+                projected: subscription.columns == Columns::Asked,
             };
-            let same = |fetch: &&mut Fetch| fetch.server == server && fetch.waits == waits;
+            let same = |fetch: &&mut Fetch| {
+                (&fetch.server, fetch.waits, fetch.projected) == (&server, waits, wanted.projected)
+            };
             match fetches.iter_mut().find(same) {
                 Some(fetch) => fetch.buckets.push(wanted),
                 None => fetches.push(Fetch {
                     server,
                     waits,
+                    projected: wanted.projected,
                     buckets: vec![wanted],
                 }),
             }
@@ -260,6 +311,11 @@ impl Session {
             return true;
         };
         if let Some(code) = ErrorCode::of(answer.error_code) {
+            if wanted.projected && code == ErrorCode::INVALID_COLUMN_PROJECTION {
+                // There are batches of a schema that lacks some of the columns: they come whole (`behaviour.md` §4.3).
+                subscription.columns = Columns::All;
+                return false;
+            }
             let error = context.error(ErrorKind::server(code, answer.error_message));
             return subscription.on_refusal(code, error, now);
         }
@@ -283,28 +339,26 @@ impl Session {
         let Some(subscription) = self.buckets.get_mut(&wanted.bucket) else {
             return;
         };
+        let mut schemas = BTreeSet::new();
         for batch in LogBatches::new(records, Generation::V0_9) {
-            match batch.map(|batch| subscription.advance(batch)) {
-                Ok(Some((batch, from))) => {
-                    subscription.fetched_bytes += batch.len();
-                    self.fetched_bytes += batch.len();
-                    let Wanted {
-                        bucket, subscription, ..
-                    } = *wanted;
-                    self.fetched.push_back(Fetched {
-                        bucket,
-                        subscription,
-                        batch,
-                        from,
-                    });
-                }
-                Ok(None) => {}
+            let batch = match batch {
+                Ok(batch) => batch,
                 Err(error) => {
                     let error: DecodeError = error;
                     subscription.error = Some(context.clone().error(error));
                     return;
                 }
+            };
+            schemas.insert(batch.schema_id());
+            if let Some((batch, from)) = subscription.advance(batch) {
+                subscription.fetched_bytes += batch.len();
+                self.arrivals.push(wanted.arrival(batch, from));
             }
+        }
+        // Once all that came had the columns that are asked for, it is tried again to fetch no others.
+        let mut schemas = schemas.iter().peekable();
+        if schemas.peek().is_some() && schemas.all(|schema| self.arrivals.has_columns(*schema)) {
+            subscription.columns = Columns::Asked;
         }
     }
 
@@ -324,20 +378,14 @@ impl Session {
 
     /// All batches that wait for the consumer.
     pub(super) fn take_fetched(&mut self) -> VecDeque<Fetched> {
-        self.fetched_bytes = 0;
-        for subscription in self.buckets.values_mut() {
-            subscription.fetched_bytes = 0;
-        }
-        std::mem::take(&mut self.fetched)
+        std::iter::from_fn(|| self.next_fetched()).collect()
     }
 
     /// The next batch for the consumer.
     pub(super) fn next_fetched(&mut self) -> Option<Fetched> {
-        let fetched = self.fetched.pop_front()?;
-        let bytes = fetched.batch.len();
-        self.fetched_bytes = self.fetched_bytes.saturating_sub(bytes);
+        let fetched = self.arrivals.pop()?;
         if let Some(subscription) = self.buckets.get_mut(&fetched.bucket) {
-            subscription.fetched_bytes = subscription.fetched_bytes.saturating_sub(bytes);
+            subscription.fetched_bytes = subscription.fetched_bytes.saturating_sub(fetched.batch.len());
         }
         Some(fetched)
     }
@@ -345,7 +393,7 @@ impl Session {
     /// What a poll has to raise: a bucket that cannot be read, or one that nobody has answered for since `timeout`.
     /// The latter is raised once for each such span of time, while the attempts go on.
     pub(super) fn error(&mut self, now: Instant, timeout: Duration) -> Option<Error> {
-        if let Some(error) = self.undiscovered.take() {
+        if let Some(error) = self.trouble.take() {
             return Some(error);
         }
         for (bucket, subscription) in &mut self.buckets {
@@ -368,13 +416,15 @@ impl Session {
     }
 
     /// When time alone will change something for the fetcher.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let idle = self
             .buckets
             .values()
             .filter(|subscription| !subscription.in_flight);
-        idle.filter_map(|subscription| subscription.pause.as_ref().map(|pause| pause.until))
-            .min()
+        let pauses = idle.filter_map(|subscription| subscription.pause.as_ref());
+        let pauses = pauses.chain(&self.schema_pause);
+        let ends = pauses.map(|pause| pause.until);
+        ends.filter(|until| *until > now).min()
     }
 
     /// When a poll has to raise that nobody answers.
@@ -393,6 +443,29 @@ impl Session {
     }
 }
 
+impl Pause {
+    /// Begins a pause, longer than the one before.
+    fn extend(pause: &mut Option<Self>, now: Instant) {
+        let pause = pause.get_or_insert_with(|| Self {
+            until: now,
+            lengths: Box::new(retry::pauses()),
+        });
+        pause.until = now + pause.lengths.next().unwrap_or_default();
+    }
+}
+
+impl Wanted {
+    const fn arrival(&self, batch: LogBatch, from: Offset) -> Arrival {
+        Arrival {
+            bucket: self.bucket,
+            subscription: self.subscription,
+            batch,
+            from,
+            projected: self.projected,
+        }
+    }
+}
+
 impl Subscription {
     fn context(&self, bucket: TableBucket) -> Context {
         Context::new("poll").physical(&self.table).bucket(bucket.bucket)
@@ -404,11 +477,7 @@ impl Subscription {
     }
 
     fn rest(&mut self, now: Instant) {
-        let pause = self.pause.get_or_insert_with(|| Pause {
-            until: now,
-            lengths: Box::new(retry::pauses()),
-        });
-        pause.until = now + pause.lengths.next().unwrap_or_default();
+        Pause::extend(&mut self.pause, now);
     }
 
     /// Steps over a batch, and returns it with the first wanted offset if any of it is wanted.
@@ -435,8 +504,9 @@ impl Subscription {
 
 #[cfg(test)]
 mod tests {
+    use super::super::decode::tests::decoder;
     use super::*;
-    use crate::id::{BucketId, SchemaId, TableId};
+    use crate::id::{BucketId, TableId};
     use crate::record::log::{ChangeType, RowsBuilder};
     use crate::row::RowFormat;
     use crate::types::{DataType, Datum, Field, RowType, TablePath};
@@ -444,7 +514,8 @@ mod tests {
     const TIMEOUT: Duration = Duration::from_secs(2);
 
     fn session() -> Session {
-        Session::new(ScannerOptions::default())
+        let decoder = decoder(SchemaId(1), None, "COMPACTED");
+        Session::new(ScannerOptions::default(), decoder.own_forms())
     }
 
     fn bucket(number: i32) -> TableBucket {
@@ -560,7 +631,7 @@ mod tests {
             "the leader is looked for"
         );
         assert!(ask(&mut session, now).is_empty());
-        let rested = session.next_wake().unwrap();
+        let rested = session.next_wake(now).unwrap();
         let wanted = ask(&mut session, rested);
         let out_of_range = refusal(ErrorCode::LOG_OFFSET_OUT_OF_RANGE);
         assert!(!session.on_answer(&wanted[0], Some(out_of_range), &server(), rested));
@@ -579,7 +650,10 @@ mod tests {
         session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
         session.end(|bucket| *bucket == dropped);
         assert!(ask(&mut session, now).is_empty());
-        assert_eq!((session.next_wake(), session.next_timeout(TIMEOUT)), (None, None));
+        assert_eq!(
+            (session.next_wake(now), session.next_timeout(TIMEOUT)),
+            (None, None)
+        );
         assert_eq!(session.next_fetched().unwrap().batch.record_count(), 3);
         assert!(session.error(now + TIMEOUT, TIMEOUT).is_none());
     }
