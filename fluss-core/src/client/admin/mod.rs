@@ -1,5 +1,6 @@
 //! What administers databases, tables and partitions, and tells of servers and offsets.
 
+mod alter;
 mod catalog;
 mod offsets;
 mod partitions;
@@ -9,6 +10,7 @@ use std::collections::HashMap;
 use fluss_rpc::api::ServerRole;
 use fluss_rpc::net::ServerAddress;
 
+pub use alter::TableChange;
 pub use offsets::OffsetSpec;
 pub use partitions::PartitionInfo;
 
