@@ -12,6 +12,7 @@ use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyList};
 
+use crate::change::TableChange;
 use crate::descriptor::{TableDescriptor, TableInfo};
 use crate::path::PathArgument;
 use crate::pending::Pending;
@@ -119,6 +120,16 @@ impl Admin {
     ) -> Pending {
         let descriptor = descriptor.0.clone();
         self.act(|admin| async move { admin.create_table(&path.0, &descriptor, ignore_if_exists).await })
+    }
+
+    fn alter_table(
+        &self,
+        path: PathArgument,
+        changes: Vec<TableChange>,
+        ignore_if_not_exists: bool,
+    ) -> Pending {
+        let changes: Vec<_> = changes.into_iter().map(|change| change.0).collect();
+        self.act(|admin| async move { admin.alter_table(&path.0, &changes, ignore_if_not_exists).await })
     }
 
     fn drop_table(&self, path: PathArgument, ignore_if_not_exists: bool) -> Pending {

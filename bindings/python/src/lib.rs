@@ -6,6 +6,7 @@
 mod admin;
 mod arrow;
 mod awaited;
+mod change;
 mod config;
 mod connection;
 mod convert;
@@ -42,6 +43,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<admin::OffsetSpec>()?;
     module.add_class::<arrow::ArrowTable>()?;
     module.add_class::<arrow::RecordBatch>()?;
+    module.add_class::<change::TableChange>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<convert::Timestamp>()?;
     module.add_class::<descriptor::TableDescriptor>()?;

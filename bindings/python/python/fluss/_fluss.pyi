@@ -31,6 +31,7 @@ __all__ = [
     "SchemaBuilder",
     "Table",
     "TableBucket",
+    "TableChange",
     "TableDescriptor",
     "TableInfo",
     "TablePath",
@@ -196,6 +197,25 @@ class TableBucket:
     def __gt__(self, other: TableBucket, /) -> bool: ...
     def __ge__(self, other: TableBucket, /) -> bool: ...
     def __hash__(self) -> int: ...
+
+@final
+class TableChange:
+    """A change of a table, for ``Admin.alter_table``."""
+
+    @staticmethod
+    def set(key: str, value: str) -> TableChange:
+        """Gives a property a value. Keys that begin with ``table.`` are the table's, all others the user's own."""
+
+    @staticmethod
+    def reset(key: str) -> TableChange:
+        """Goes back to a property's default; the user's own are removed."""
+
+    @staticmethod
+    def add_column(name: str, data_type: DataType | str, comment: str | None = None) -> TableChange:
+        """Adds a column at the end, of a type that takes nulls."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class Schema:
@@ -635,6 +655,9 @@ class Admin:
     def get_database_info(self, name: str) -> Pending[DatabaseInfo]: ...
     def create_table(
         self, path: TablePath | str, descriptor: TableDescriptor, ignore_if_exists: bool
+    ) -> Pending[None]: ...
+    def alter_table(
+        self, path: TablePath | str, changes: list[TableChange], ignore_if_not_exists: bool
     ) -> Pending[None]: ...
     def drop_table(self, path: TablePath | str, ignore_if_not_exists: bool) -> Pending[None]: ...
     def list_tables(self, database: str) -> Pending[list[str]]: ...

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Self
 
-from fluss._fluss import Schema, SchemaBuilder, TableBucket, TableDescriptor, TableInfo, TablePath
+from fluss._fluss import Schema, SchemaBuilder, TableBucket, TableChange, TableDescriptor, TableInfo, TablePath
 from fluss.errors import SchemaError
 
 __all__ = [
@@ -17,6 +17,7 @@ __all__ = [
     "SchemaBuilder",
     "ServerNode",
     "TableBucket",
+    "TableChange",
     "TableDescriptor",
     "TableDescriptorBuilder",
     "TableInfo",

@@ -11,6 +11,7 @@ from fluss.metadata import (
     PartitionInfo,
     Schema,
     ServerNode,
+    TableChange,
     TableDescriptor,
     TableInfo,
     TablePath,
@@ -61,6 +62,16 @@ class Admin:
     ) -> None:
         """Creates a table. Writers and scanners wait until its buckets have leaders."""
         return self._core.create_table(table_path, table_descriptor, ignore_if_exists).wait()
+
+    def alter_table(
+        self, table_path: TablePath | str, changes: Iterable[TableChange], ignore_if_not_exists: bool = False
+    ) -> None:
+        """Changes properties of a table, or adds columns to it: all of the changes, or none.
+
+        Whoever has the table already goes on with the columns that it had; ``connection.get_table`` gives one with the
+        new ones, which are null in the rows from before.
+        """
+        return self._core.alter_table(table_path, list(changes), ignore_if_not_exists).wait()
 
     def drop_table(self, table_path: TablePath | str, ignore_if_not_exists: bool = False) -> None:
         """Drops a table."""
