@@ -11,9 +11,12 @@ use super::records::{Run, ScanBatch};
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::DecodeError;
 use crate::id::SchemaId;
-use crate::record::log::{LogBatch, decode_arrow, decode_rows};
+use crate::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
 use crate::types::{LogFormat, RowType, Schema, TableInfo};
+
+/// What each row did to its key; nothing in a log table.
+type Changes = Option<Arc<[ChangeType]>>;
 
 /// Turns fetched batches into the columns that the consumer asked for, under whatever schema they were written.
 #[derive(Debug)]
@@ -111,15 +114,12 @@ impl Decoder {
 
     /// The wanted rows of a batch as columns.
     pub(super) fn batch(&self, fetched: &Fetched) -> Result<ScanBatch, DecodeError> {
-        let batch = self.columns(fetched)?;
+        let (batch, change_types) = self.columns(fetched)?;
         let base = fetched.batch.base_offset();
         let skip = usize::try_from(fetched.from.saturating_sub(base))
             .unwrap_or(0)
             .min(batch.num_rows());
-        let change_types = fetched
-            .batch
-            .change_types()?
-            .map(|types| types.get(skip..).unwrap_or_default().into());
+        let change_types = change_types.map(|types| types.get(skip..).unwrap_or_default().into());
         Ok(ScanBatch {
             bucket: fetched.bucket,
             base_offset: base + skip as i64,
@@ -149,18 +149,18 @@ impl Decoder {
         })
     }
 
-    fn columns(&self, fetched: &Fetched) -> Result<RecordBatch, DecodeError> {
+    fn columns(&self, fetched: &Fetched) -> Result<(RecordBatch, Changes), DecodeError> {
         let misplaced = || DecodeError::new("log batch", "it does not have the columns that were asked for");
         let (batch, form) = (&fetched.batch, fetched.form.as_ref().ok_or_else(misplaced)?);
         if self.check_crc && form.is_whole {
             batch.verify_checksum()?;
         }
-        let held = match self.info.properties.log_format {
-            LogFormat::Arrow => decode_arrow(batch, &form.wire_schema)?,
+        let (held, changes) = match self.info.properties.log_format {
+            LogFormat::Arrow => (decode_arrow(batch, &form.wire_schema)?, batch.change_types()?),
             LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, &form.held)?,
             LogFormat::Compacted => columns_of_rows(batch, RowFormat::Compacted, &form.held)?,
         };
-        self.show(form, &held)
+        Ok((self.show(form, &held)?, changes))
     }
 
     /// The columns that the consumer sees, in its order. No bytes are copied.
@@ -179,19 +179,23 @@ impl Decoder {
     }
 }
 
+/// The columns of a batch of rows, each of which has its change before it.
 fn columns_of_rows(
     batch: &LogBatch,
     format: RowFormat,
     row_type: &RowType,
-) -> Result<RecordBatch, DecodeError> {
+) -> Result<(RecordBatch, Changes), DecodeError> {
     let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
     let mut columns = ColumnsBuilder::new(row_type, batch.record_count());
+    let mut changes = Vec::new();
     for record in decode_rows(batch, format, row_type) {
-        let (_, mut row) = record?;
+        let (change, mut row) = record?;
         crate::row::pad(row_type, &mut row);
         columns.append(&row).map_err(fault)?;
+        changes.push(change);
     }
-    columns.finish().map_err(fault)
+    let changes = (!batch.header().append_only).then(|| changes.into());
+    Ok((columns.finish().map_err(fault)?, changes))
 }
 
 /// The columns to fetch, ascending; nothing for all. Only columns of Arrow batches can be fetched by themselves.
