@@ -1,6 +1,6 @@
 //! What we write to primary-key tables the Java client finds and reads, and we what it writes.
 
-mod client;
+pub(crate) mod client;
 mod shape;
 mod values;
 

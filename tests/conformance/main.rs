@@ -1,6 +1,7 @@
 //! What is promised, on every backend: the same functions, and a table of what came of them.
 
 mod errors;
+mod evolution;
 mod extremes;
 mod faults;
 mod java;
@@ -33,6 +34,12 @@ fn main() -> ExitCode {
         key_tables::inserts::TESTS,
         look_ups::TESTS,
         partitions::TESTS,
+        evolution::TESTS,
+        evolution::running::TESTS,
+        evolution::keys::TESTS,
+        evolution::properties::TESTS,
+        evolution::restart::TESTS,
+        evolution::java::TESTS,
         java::TESTS,
         faults::TESTS,
         faults::keys::TESTS,

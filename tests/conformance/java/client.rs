@@ -33,6 +33,12 @@ impl Java {
         self.0.ask(&request).unwrap()
     }
 
+    /// Appends or upserts whole rows, under the latest schema.
+    pub fn store(&mut self, op: &str, table: &Table, rows: &[OwnedRow]) {
+        let written = &self.ask(op, table, json!({"rows": to_json(rows)}))["written"];
+        assert_eq!(*written, rows.len());
+    }
+
     /// Upserts whole rows, or deletes those with their keys. If columns are given, the others are left as they are.
     pub fn write(&mut self, table: &Table, columns: Option<&[&str]>, step: &Step) {
         let op = if step.delete { "delete" } else { "upsert" };
