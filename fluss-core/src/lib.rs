@@ -6,6 +6,7 @@
 pub mod arrow;
 #[cfg(feature = "client")]
 pub mod client;
+pub mod filter;
 pub mod id;
 pub mod record;
 pub mod row;

@@ -13,6 +13,7 @@ mod value;
 pub use columns::ColumnsBuilder;
 pub use conform::conform;
 pub use rows::{ArrowRow, ArrowRows};
+pub(crate) use schema::retag;
 pub use schema::{arrow_schema, row_type, user_schema, with_schema};
 pub use split::{data_bytes, split};
 pub use value::ColumnValue;

@@ -169,7 +169,7 @@ pub fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
 }
 
 /// The same data under another type of the same layout.
-pub(super) fn retag(data: ArrayData, data_type: &ArrowType) -> Result<ArrayData, ArrowError> {
+pub(crate) fn retag(data: ArrayData, data_type: &ArrowType) -> Result<ArrayData, ArrowError> {
     let children: Vec<&ArrowType> = match data_type {
         ArrowType::List(child) | ArrowType::Map(child, _) => vec![child.data_type()],
         ArrowType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),

@@ -27,7 +27,7 @@ pub use bucket::{BucketFunction, hash42, intmix, murmur3_32};
 pub use check::check;
 pub use key::{KeyEncoder, KeyFormat};
 pub use pad::pad;
-pub use partition::{AutoPartitionUnit, partition_name, partition_value};
+pub use partition::{AutoPartitionUnit, partition_datum, partition_name, partition_value};
 
 use crate::types::{Datum, KvFormat, Row, RowType};
 use crate::{DecodeError, ValueError};

@@ -59,6 +59,30 @@ pub fn partition_value(data_type: &DataType, datum: &Datum<'_>) -> Result<String
     })
 }
 
+/// The value that has this text in the name of its partition. Of text, booleans, integers, bytes and dates; nothing for
+/// other types, and for a text that none of their values has.
+pub fn partition_datum(data_type: &DataType, text: &str) -> Option<Datum<'static>> {
+    let value = match data_type.kind() {
+        Kind::Char(_) | Kind::String => Datum::from(text.to_owned()),
+        Kind::Boolean => Datum::Boolean(text.parse().ok()?),
+        Kind::TinyInt => Datum::TinyInt(text.parse().ok()?),
+        Kind::SmallInt => Datum::SmallInt(text.parse().ok()?),
+        Kind::Int => Datum::Int(text.parse().ok()?),
+        Kind::BigInt => Datum::BigInt(text.parse().ok()?),
+        Kind::Binary(_) | Kind::Bytes => Datum::from(bytes_of_hex(text)?),
+        Kind::Date => Datum::Date(text.parse::<CivilDate>().ok()?.days().try_into().ok()?),
+        _ => return None,
+    };
+    // Of values that several texts could stand for only the one that is written.
+    (partition_value(data_type, &value).ok()? == text).then_some(value)
+}
+
+fn bytes_of_hex(text: &str) -> Option<Vec<u8>> {
+    let digits = text.as_bytes().chunks(2);
+    let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok();
+    digits.map(byte).collect()
+}
+
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().fold(String::new(), |mut text, byte| {
         // Writing to a string cannot fail.

@@ -1,14 +1,19 @@
 //! Days and moments as years, months, days, hours, minutes and seconds of the proleptic Gregorian calendar.
 
 use std::fmt;
+use std::ops::RangeInclusive;
+use std::str::FromStr;
 
-use crate::types::Timestamp;
+use crate::types::{InvalidDefinition, Timestamp};
 
 const MILLIS_PER_DAY: i64 = 86_400_000;
 const DAYS_PER_400_YEARS: i64 = 146_097;
 
 /// From 0000-03-01 to 1970-01-01. Years are counted from March, so that a leap day is the last of its year.
 const DAYS_FROM_MARCH_0000: i64 = 719_468;
+
+/// Days further away than so many years are not read from text.
+const YEARS: i64 = 10_000_000;
 
 /// A day, printed as `yyyy-MM-dd`.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +45,41 @@ impl CivilDate {
             month,
             day: day_of_year - (153 * month_from_march + 2) / 5 + 1,
         }
+    }
+
+    /// How many days after 1970-01-01 this is.
+    pub const fn days(self) -> i64 {
+        let (month_from_march, year) = if self.month > 2 {
+            (self.month - 3, self.year)
+        } else {
+            (self.month + 9, self.year - 1)
+        };
+        let year_of_era = year.rem_euclid(400);
+        let day_of_year = (153 * month_from_march + 2) / 5 + self.day - 1;
+        let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+        year.div_euclid(400) * DAYS_PER_400_YEARS + day_of_era - DAYS_FROM_MARCH_0000
+    }
+}
+
+impl FromStr for CivilDate {
+    type Err = InvalidDefinition;
+
+    /// Reads `yyyy-MM-dd`.
+    fn from_str(text: &str) -> Result<Self, Self::Err> {
+        let mut parts = text.rsplitn(3, '-');
+        let mut number = |range: RangeInclusive<i64>| {
+            let number: i64 = parts.next()?.parse().ok()?;
+            range.contains(&number).then_some(number)
+        };
+        let (day, month) = (number(1..=31), number(1..=12));
+        let mut date = || {
+            let (day, month) = (day?, month?);
+            let year = number(-YEARS..=YEARS)?;
+            // A day that the month does not have is another one of the next.
+            let date = Self { year, month, day };
+            (Self::from_days(date.days()) == date).then_some(date)
+        };
+        date().ok_or_else(|| InvalidDefinition::new(format!("'{text}' is no day: 'yyyy-MM-dd' expected")))
     }
 }
 
@@ -102,6 +142,7 @@ mod tests {
                 (date.year * 12 + date.month - 1) == (last.year * 12 + last.month) && last.day >= 28
             };
             assert!(follows, "{last} {date}");
+            assert_eq!(date.days(), days);
             last = date;
         }
     }
@@ -114,6 +155,12 @@ mod tests {
         assert_eq!(day(-719_162), "0001-01-01");
         assert_eq!(day(-719_529), "-0001-12-31");
         assert_eq!(day(2_932_897), "10000-01-01");
+        for bad in ["2023-02-29", "2024-13-01", "2024-1", "x-01-01", ""] {
+            assert!(bad.parse::<CivilDate>().is_err(), "{bad}");
+        }
+        for days in [0, 19_782, -719_529, 2_932_897] {
+            assert_eq!(day(days).parse::<CivilDate>().unwrap().days(), days);
+        }
         assert!(CivilTime::from(Timestamp::from_millis(i64::MIN)).date.year < -292_000_000);
     }
 }
