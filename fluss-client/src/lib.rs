@@ -22,7 +22,7 @@
 //! ```
 
 pub use fluss_core::client::*;
-pub use fluss_core::{DecodeError, ValueError, arrow, id, record, row, types};
+pub use fluss_core::{DecodeError, ValueError, arrow, filter, id, record, row, types};
 pub use fluss_rpc::api::ServerRole;
 pub use fluss_rpc::code::ErrorCode;
 pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};

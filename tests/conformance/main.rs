@@ -4,6 +4,7 @@ mod errors;
 mod evolution;
 mod extremes;
 mod faults;
+mod filters;
 mod java;
 mod key_tables;
 mod log_tables;
@@ -40,6 +41,7 @@ fn main() -> ExitCode {
         evolution::properties::TESTS,
         evolution::restart::TESTS,
         evolution::java::TESTS,
+        filters::TESTS,
         java::TESTS,
         faults::TESTS,
         faults::keys::TESTS,

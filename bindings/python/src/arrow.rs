@@ -148,12 +148,20 @@ impl RecordBatch {
 
     #[getter]
     fn base_offset(&self) -> i64 {
-        self.0.base_offset
+        self.0.offset(0)
     }
 
     #[getter]
     fn last_offset(&self) -> i64 {
-        self.0.base_offset + self.0.batch.num_rows() as i64 - 1
+        match self.0.batch.num_rows() {
+            0 => self.0.base_offset - 1,
+            rows => self.0.offset(rows - 1),
+        }
+    }
+
+    #[getter]
+    fn offsets(&self) -> Vec<i64> {
+        self.0.offsets().values().to_vec()
     }
 
     #[getter]

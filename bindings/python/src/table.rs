@@ -5,7 +5,7 @@ use fluss_client::types::RowType;
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
-use crate::convert::{Maps, RowShape};
+use crate::convert::{Maps, RowShape, predicate_from_python};
 use crate::descriptor::TableInfo;
 use crate::error::Fault;
 use crate::lookup::{Lookuper, PrefixLookuper};
@@ -65,13 +65,14 @@ impl Table {
         Ok(PrefixLookuper::new(py, lookuper, Maps::of(map_pairs)))
     }
 
-    /// A scanner of these columns, by name or position; of all if none are named. With `map_pairs`, MAPs of its records
-    /// come as lists of pairs.
-    #[pyo3(signature = (columns, map_pairs=false))]
+    /// A scanner of these columns, by name or position; of all if none are named. Where a `fluss.predicate.Predicate` is
+    /// given, of the rows that hold it. With `map_pairs`, MAPs of its records come as lists of pairs.
+    #[pyo3(signature = (columns, predicate=None, map_pairs=false))]
     fn log_scanner(
         &self,
         py: Python<'_>,
         columns: Option<Vec<ColumnArgument>>,
+        predicate: Option<&Bound<'_, PyAny>>,
         map_pairs: bool,
     ) -> PyResult<LogScanner> {
         let _guard = runtime()?.enter();
@@ -83,6 +84,9 @@ impl Table {
             let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
             row_type = all.project(&indexes);
             scan = scan.project(names);
+        }
+        if let Some(predicate) = predicate {
+            scan = scan.filter(predicate_from_python(predicate, all)?);
         }
         let shape = RowShape::new(py, row_type, Maps::of(map_pairs));
         Ok(LogScanner::new(scan.log_scanner().map_err(Fault::from)?, shape))

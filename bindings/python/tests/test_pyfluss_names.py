@@ -119,6 +119,7 @@ def test_errors_are_told_apart_by_their_number() -> None:
 def test_conditions_are_built_but_neither_true_nor_false() -> None:
     condition = (fluss.col("id") >= 200) & fluss.col("name").starts_with("high") | fluss.col("id").is_in([1, 2])
     assert repr(condition) == "Predicate(((id >= 200 AND name STARTS WITH 'high') OR id IN (1, 2)))"
+    assert repr(~condition) == "Predicate(NOT ((id >= 200 AND name STARTS WITH 'high') OR id IN (1, 2)))"
     with pytest.raises(TypeError, match="neither true nor false"):
         bool(condition)
     with pytest.raises(TypeError, match="compare it"):

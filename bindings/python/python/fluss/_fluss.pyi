@@ -10,6 +10,7 @@ from fluss.metadata import (
     ServerNode,
     TableDescriptorBuilder,
 )
+from fluss.predicate import Predicate
 
 _T = TypeVar("_T", covariant=True)
 
@@ -475,11 +476,15 @@ class RecordBatch:
 
     @property
     def base_offset(self) -> int:
-        """The offset of the first row; the others follow without gap."""
+        """The offset of the first row; without a filter the others follow without gap."""
 
     @property
     def last_offset(self) -> int:
         """The offset of the last row."""
+
+    @property
+    def offsets(self) -> list[int]:
+        """The offsets of all rows."""
 
     @property
     def timestamp(self) -> int:
@@ -603,7 +608,9 @@ class Table:
     def upsert_writer(self, columns: list[str | int] | None, overwrite: bool) -> UpsertWriter: ...
     def lookuper(self, insert_if_not_exists: bool, map_pairs: bool = False) -> Lookuper: ...
     def prefix_lookuper(self, columns: list[str | int], map_pairs: bool = False) -> PrefixLookuper: ...
-    def log_scanner(self, columns: list[str | int] | None, map_pairs: bool = False) -> LogScanner: ...
+    def log_scanner(
+        self, columns: list[str | int] | None, predicate: Predicate | None = None, map_pairs: bool = False
+    ) -> LogScanner: ...
 
 @final
 class AppendWriter:

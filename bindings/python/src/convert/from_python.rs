@@ -119,7 +119,7 @@ fn unknown_key(dict: &Bound<'_, PyDict>, row_type: &RowType) -> ValueError {
     }
 }
 
-fn field_value(value: &Bound<'_, PyAny>, field: &Field) -> Result<Datum<'static>> {
+pub(super) fn field_value(value: &Bound<'_, PyAny>, field: &Field) -> Result<Datum<'static>> {
     datum(value, &field.data_type).map_err(|fault| fault.within(&field.name))
 }
 

@@ -3,8 +3,10 @@
 mod from_python;
 mod moment;
 mod number;
+mod predicate;
 mod to_python;
 
 pub(crate) use from_python::{key_from_python, row_from_python};
 pub(crate) use moment::Timestamp;
+pub(crate) use predicate::predicate_from_python;
 pub(crate) use to_python::{Maps, RowShape};

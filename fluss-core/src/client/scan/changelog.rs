@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, Int64Array, RecordBatchOptions, StringArray, TimestampMillisecondArray};
+use arrow::array::{ArrayRef, RecordBatchOptions, StringArray, TimestampMillisecondArray};
 use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use arrow::record_batch::RecordBatch;
 
 use super::records::ScanBatch;
 use crate::error::ValueError;
-use crate::id::Offset;
 use crate::record::log::ChangeType;
 
 const UTC: &str = "UTC";
@@ -34,7 +33,7 @@ impl ScanBatch {
             Some(types) => types.iter().map(|change| Some(change.short())).collect(),
             None => std::iter::repeat_n(Some(ChangeType::AppendOnly.short()), rows).collect(),
         };
-        let offsets = Int64Array::from_iter_values(self.base_offset..self.base_offset + rows as Offset);
+        let offsets = self.offsets();
         let times = TimestampMillisecondArray::from_value(self.timestamp, rows).with_timezone(UTC);
         [Arc::new(changes), Arc::new(offsets), Arc::new(times)]
     }
@@ -57,7 +56,7 @@ pub fn changelog_schema(schema: &SchemaRef) -> SchemaRef {
 
 #[cfg(test)]
 mod tests {
-    use arrow::array::AsArray;
+    use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::Int64Type;
 
     use super::*;
@@ -69,6 +68,7 @@ mod tests {
         let mut scanned = ScanBatch {
             bucket: TableBucket::new(TableId(1), BucketId(0)),
             base_offset: 40,
+            kept: None,
             timestamp: 1,
             change_types: Some([ChangeType::UpdateBefore, ChangeType::UpdateAfter].into()),
             batch: RecordBatch::try_from_iter([("n", column)]).unwrap(),

@@ -4,31 +4,45 @@ use std::sync::Arc;
 
 use arrow::array::{RecordBatchOptions, new_null_array};
 use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
-use crate::error::DecodeError;
+use crate::error::{DecodeError, ValueError};
+use crate::filter::{Filter, Predicate};
 use crate::id::SchemaId;
 use crate::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
-use crate::types::{LogFormat, RowType, Schema, TableInfo};
+use crate::types::{LogFormat, PartitionName, RowType, Schema, TableInfo};
 
 /// What each row did to its key; nothing in a log table.
 type Changes = Option<Arc<[ChangeType]>>;
 
-/// Turns fetched batches into the columns that the consumer asked for, under whatever schema they were written.
+/// Turns fetched batches into the rows and columns that the consumer asked for, under whatever schema they were written.
 #[derive(Debug)]
 pub(super) struct Decoder {
     info: Arc<TableInfo>,
-    /// The positions of the columns that the consumer sees, in its order.
+    /// The positions of the columns that are needed: those that the consumer sees, in its order, and behind them those
+    /// that only the filter looks at.
     columns: Vec<usize>,
+    wire_schema: SchemaRef,
     /// The positions of the columns that are enough to fetch, ascending; nothing for all.
     projection: Option<Vec<usize>>,
+    filter: Option<RowFilter>,
     shown_type: RowType,
     shown_schema: SchemaRef,
     check_crc: bool,
+}
+
+/// A filter on the rows of a table.
+#[derive(Debug)]
+struct RowFilter {
+    /// On rows of the columns that are needed.
+    of_batches: Filter,
+    /// On rows of the table.
+    of_table: Filter,
 }
 
 /// How batches are laid out that were written under one schema and fetched in one way.
@@ -36,7 +50,7 @@ pub(super) struct Decoder {
 pub(super) struct Form {
     held: RowType,
     wire_schema: SchemaRef,
-    /// Where the columns are that the consumer sees; nothing for those that the schema does not have.
+    /// Where the columns are that are needed; nothing for those that the schema does not have.
     places: Vec<Option<usize>>,
     /// Whether batches can be checked: the server does not compute the checksum of a projected batch anew.
     is_whole: bool,
@@ -46,25 +60,53 @@ pub(super) struct Form {
 #[derive(Debug)]
 pub(super) struct Forms {
     pub(super) whole: Arc<Form>,
-    /// With no more columns than the consumer asked for; nothing if the schema does not have them where the table has
+    /// With no more columns than are needed; nothing if the schema does not have them where the table has
     /// them (`behaviour.md` §4.3), or if all are fetched anyway.
     pub(super) projected: Option<Arc<Form>>,
 }
 
 impl Decoder {
     /// `columns` are the positions that the consumer wants, in its order.
-    pub(super) fn new(info: &Arc<TableInfo>, columns: Option<&[usize]>, check_crc: bool) -> Self {
+    ///
+    /// # Errors
+    ///
+    /// A predicate that does not fit the table.
+    pub(super) fn new(
+        info: &Arc<TableInfo>,
+        columns: Option<&[usize]>,
+        predicate: Option<&Predicate>,
+        check_crc: bool,
+    ) -> Result<Self, ValueError> {
         let all = || (0..info.row_type().len()).collect();
-        let columns: Vec<usize> = columns.map_or_else(all, <[_]>::to_vec);
+        let mut columns: Vec<usize> = columns.map_or_else(all, <[_]>::to_vec);
         let shown_type = info.row_type().project(&columns);
-        Self {
+        let filter = predicate
+            .map(|predicate| RowFilter::new(predicate, info.row_type(), &mut columns))
+            .transpose()?;
+        Ok(Self {
             projection: projection(info, &columns),
+            wire_schema: arrow_schema(&info.row_type().project(&columns)),
             columns,
+            filter,
             shown_schema: user_schema(&shown_type),
             shown_type,
             check_crc,
             info: info.clone(),
-        }
+        })
+    }
+
+    /// Whether a partition may have rows that are wanted.
+    pub(super) fn may_match(&self, partition: &PartitionName) -> bool {
+        let Some(filter) = &self.filter else {
+            return true;
+        };
+        let keys = self
+            .info
+            .schema()
+            .indexes_of(self.info.descriptor.partition_keys());
+        keys.map_or(true, |keys| {
+            filter.of_table.may_match(self.info.row_type(), &keys, partition)
+        })
     }
 
     /// The positions of the columns that are enough to fetch, ascending; nothing for all.
@@ -80,7 +122,7 @@ impl Decoder {
     /// How batches are laid out that were written under a schema.
     pub(super) fn forms(&self, schema: &Schema) -> Forms {
         let places = self.info.schema().places_in(schema);
-        let shown = |place: &dyn Fn(usize) -> Option<usize>| {
+        let needed = |place: &dyn Fn(usize) -> Option<usize>| {
             let columns = self.columns.iter();
             columns.map(|column| place(*column)).collect()
         };
@@ -97,12 +139,12 @@ impl Decoder {
         Forms {
             whole: form(
                 schema.row_type().clone(),
-                shown(&|column| places.get(column).copied().flatten()),
+                needed(&|column| places.get(column).copied().flatten()),
                 true,
             ),
             projected: projection.map(|projection| {
                 let place = |column| projection.iter().position(|fetched| *fetched == column);
-                form(schema.row_type().project(projection), shown(&place), false)
+                form(schema.row_type().project(projection), needed(&place), false)
             }),
         }
     }
@@ -120,19 +162,27 @@ impl Decoder {
             .unwrap_or(0)
             .min(batch.num_rows());
         let change_types = change_types.map(|types| types.get(skip..).unwrap_or_default().into());
-        Ok(ScanBatch {
+        let batch = batch.slice(skip, batch.num_rows() - skip);
+        let all = ScanBatch {
             bucket: fetched.bucket,
             base_offset: base + skip as i64,
+            kept: None,
             timestamp: fetched.batch.commit_timestamp(),
             change_types,
-            batch: batch.slice(skip, batch.num_rows() - skip),
-        })
+            batch: self.show(&batch).map_err(fault)?,
+        };
+        match &self.filter {
+            Some(filter) => filter.of_batches.matches(&batch).and_then(|held| all.keep(&held)),
+            None => Ok(all),
+        }
+        .map_err(fault)
     }
 
     /// The wanted rows of a batch as rows.
     pub(super) fn run(&self, fetched: &Fetched) -> Result<Run, DecodeError> {
         let ScanBatch {
             base_offset,
+            kept,
             timestamp,
             change_types,
             batch,
@@ -144,6 +194,7 @@ impl Decoder {
             range: 0..rows.len(),
             rows: Arc::new(rows),
             base_offset,
+            kept,
             timestamp,
             change_types,
         })
@@ -160,23 +211,44 @@ impl Decoder {
             LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, &form.held)?,
             LogFormat::Compacted => columns_of_rows(batch, RowFormat::Compacted, &form.held)?,
         };
-        Ok((self.show(form, &held)?, changes))
+        Ok((self.gather(form, &held).map_err(fault)?, changes))
     }
 
-    /// The columns that the consumer sees, in its order. No bytes are copied.
-    fn show(&self, form: &Form, held: &RecordBatch) -> Result<RecordBatch, DecodeError> {
-        let fault = |error: arrow::error::ArrowError| DecodeError::new("record batch", error.to_string());
+    /// The columns that are needed. No bytes are copied.
+    fn gather(&self, form: &Form, held: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let rows = held.num_rows();
-        let wire_schema = arrow_schema(&self.shown_type);
         let column = |(place, field): (&Option<usize>, &FieldRef)| {
             let held = place.and_then(|place| held.columns().get(place));
             held.map_or_else(|| new_null_array(field.data_type(), rows), Clone::clone)
         };
-        let columns = form.places.iter().zip(wire_schema.fields()).map(column);
+        let columns = form.places.iter().zip(self.wire_schema.fields()).map(column);
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let shown = RecordBatch::try_new_with_options(wire_schema.clone(), columns.collect(), &options);
-        crate::arrow::with_schema(&shown.map_err(fault)?, &self.shown_schema).map_err(fault)
+        RecordBatch::try_new_with_options(self.wire_schema.clone(), columns.collect(), &options)
     }
+
+    /// The columns that the consumer sees. No bytes are copied.
+    fn show(&self, needed: &RecordBatch) -> Result<RecordBatch, ArrowError> {
+        let shown: Vec<usize> = (0..self.shown_type.len()).collect();
+        crate::arrow::with_schema(&needed.project(&shown)?, &self.shown_schema)
+    }
+}
+
+impl RowFilter {
+    /// Adds the columns that it looks at to those that are needed.
+    fn new(predicate: &Predicate, row_type: &RowType, columns: &mut Vec<usize>) -> Result<Self, ValueError> {
+        let of_table = Filter::new(predicate, row_type)?;
+        for column in of_table.columns() {
+            if !columns.contains(column) {
+                columns.push(*column);
+            }
+        }
+        let of_batches = Filter::new(predicate, &row_type.project(columns))?;
+        Ok(Self { of_batches, of_table })
+    }
+}
+
+fn fault(error: ArrowError) -> DecodeError {
+    DecodeError::new("record batch", error.to_string())
 }
 
 /// The columns of a batch of rows, each of which has its change before it.
@@ -245,7 +317,7 @@ pub(super) mod tests {
             created_time: 0,
             modified_time: 0,
         };
-        Decoder::new(&Arc::new(info), columns, true)
+        Decoder::new(&Arc::new(info), columns, None, true).unwrap()
     }
 
     #[test]

@@ -1,6 +1,9 @@
 use std::ops::Range;
 use std::sync::Arc;
 
+use arrow::array::{BooleanArray, Int64Array};
+use arrow::compute::filter_record_batch;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use crate::arrow::{ArrowRow, ArrowRows};
@@ -12,14 +15,65 @@ use crate::record::log::ChangeType;
 pub struct ScanBatch {
     /// The bucket.
     pub bucket: TableBucket,
-    /// The offset of the first row; the others follow without gap.
+    /// The offset of the first row that was read. Without a filter the others follow without gap; see
+    /// [`offset`](Self::offset).
     pub base_offset: Offset,
+    /// Of a filtered scan, which of the rows that were read are these, ascending and counted from the first.
+    pub kept: Option<Arc<[u32]>>,
     /// When the server stored the rows, in milliseconds since the epoch.
     pub timestamp: i64,
     /// What each row did to its key; nothing in a log table, whose rows are all appended.
     pub change_types: Option<Arc<[ChangeType]>>,
     /// The rows.
     pub batch: RecordBatch,
+}
+
+impl ScanBatch {
+    /// The offset of a row.
+    pub fn offset(&self, row: usize) -> Offset {
+        offset(self.base_offset, self.kept.as_deref(), row)
+    }
+
+    /// The offsets of all rows.
+    pub fn offsets(&self) -> Int64Array {
+        match &self.kept {
+            Some(kept) => kept
+                .iter()
+                .map(|place| self.base_offset + Offset::from(*place))
+                .collect(),
+            None => (self.base_offset..).take(self.batch.num_rows()).collect(),
+        }
+    }
+
+    /// Whether rows were read, and none is left.
+    pub(super) fn is_filtered_out(&self) -> bool {
+        self.kept.as_ref().is_some_and(|kept| kept.is_empty())
+    }
+
+    /// Only the rows that are held, of a batch with all of them.
+    pub(super) fn keep(self, held: &BooleanArray) -> Result<Self, ArrowError> {
+        if held.true_count() == held.len() {
+            return Ok(self);
+        }
+        let kept: Arc<[u32]> = held.values().set_indices_u32().collect();
+        let kept_type = |types: &Arc<[ChangeType]>, row: &u32| types.get(*row as usize).copied();
+        Ok(Self {
+            batch: filter_record_batch(&self.batch, held)?,
+            change_types: self
+                .change_types
+                .map(|types| kept.iter().filter_map(|row| kept_type(&types, row)).collect()),
+            kept: Some(kept),
+            ..self
+        })
+    }
+}
+
+/// The offset of a row among those that are left of what was read from `base` on.
+fn offset(base: Offset, kept: Option<&[u32]>, row: usize) -> Offset {
+    let place = kept.map_or(Some(row as Offset), |kept| {
+        kept.get(row).map(|place| Offset::from(*place))
+    });
+    base + place.unwrap_or_default()
 }
 
 /// What one poll returned.
@@ -40,8 +94,10 @@ pub struct BucketRecords {
 pub(super) struct Run {
     pub(super) rows: Arc<ArrowRows>,
     pub(super) range: Range<usize>,
-    /// The offset of row 0, which need not be in the range.
+    /// The offset of the first row that was read, which need not be in the range.
     pub(super) base_offset: Offset,
+    /// As that of a [`ScanBatch`], of all rows.
+    pub(super) kept: Option<Arc<[u32]>>,
     pub(super) timestamp: i64,
     pub(super) change_types: Option<Arc<[ChangeType]>>,
 }
@@ -145,9 +201,12 @@ impl Run {
     pub(super) fn into_batch(self, bucket: TableBucket) -> ScanBatch {
         let Range { start, end } = self.range;
         let types = |types: Arc<[ChangeType]>| types.get(start..end).unwrap_or_default().into();
+        let kept = |kept: Arc<[u32]>| kept.get(start..end).unwrap_or_default().into();
+        let skipped = if self.kept.is_some() { 0 } else { start };
         ScanBatch {
             bucket,
-            base_offset: self.base_offset + start as Offset,
+            base_offset: self.base_offset + skipped as Offset,
+            kept: self.kept.map(kept),
             timestamp: self.timestamp,
             change_types: self.change_types.map(types),
             batch: self.rows.batch().slice(start, end - start),
@@ -160,7 +219,7 @@ impl Run {
             .as_ref()
             .and_then(|types| types.get(index).copied());
         ScanRecord {
-            offset: self.base_offset + index as Offset,
+            offset: offset(self.base_offset, self.kept.as_deref(), index),
             timestamp: self.timestamp,
             change_type: change_type.unwrap_or(ChangeType::AppendOnly),
             row: self.rows.row(index),

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use futures::Stream;
-use tokio::task::AbortHandle;
+use tokio::task::{AbortHandle, coop::consume_budget};
 use tokio::time::{Instant, timeout_at};
 
 use super::arrivals::Fetched;
@@ -15,6 +15,7 @@ use super::session::Session;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::{Connection, Table};
 use crate::error::DecodeError;
+use crate::filter::Predicate;
 use crate::id::TableBucket;
 use crate::types::TableInfo;
 
@@ -23,11 +24,16 @@ use crate::types::TableInfo;
 pub struct ScanBuilder {
     table: Table,
     columns: Option<Vec<String>>,
+    predicate: Option<Predicate>,
 }
 
 impl ScanBuilder {
     pub(crate) const fn new(table: Table) -> Self {
-        Self { table, columns: None }
+        Self {
+            table,
+            columns: None,
+            predicate: None,
+        }
     }
 
     /// Reads only these columns, in this order. Of a table in the ARROW format only they are fetched.
@@ -37,11 +43,26 @@ impl ScanBuilder {
         self
     }
 
+    /// Reads only the rows that hold a condition; named twice, those that hold both. Of a primary-key table these are
+    /// records of its changelog: an update may have only one side that holds it.
+    ///
+    /// The columns that it looks at need not be among those that are projected. Partitions that cannot have such rows are
+    /// not read by [`subscribe_all`](LogScanner::subscribe_all).
+    #[must_use]
+    pub fn filter(mut self, predicate: Predicate) -> Self {
+        self.predicate = Some(match self.predicate.take() {
+            Some(first) => first & predicate,
+            None => predicate,
+        });
+        self
+    }
+
     /// A scanner of the log: of the rows of a log table, of the changes of a primary-key table.
     ///
     /// # Errors
     ///
-    /// A column that the table does not have, one that is named twice, or none at all.
+    /// A column that the table does not have, one that is named twice, or none at all; a filter that does not fit the
+    /// table, see [`Filter::new`](crate::filter::Filter::new).
     pub fn log_scanner(self) -> Result<LogScanner> {
         let info = self.table.shared_info();
         let context = || Context::new("scan").table(&info.path);
@@ -60,11 +81,11 @@ impl ScanBuilder {
                 return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
             }
         }
-        Ok(LogScanner::new(
-            self.table.connection().clone(),
-            info,
-            columns.as_deref(),
-        ))
+        let connection = self.table.connection().clone();
+        let check_crc = connection.options().scanner.check_crc;
+        let decoder = Decoder::new(&info, columns.as_deref(), self.predicate.as_ref(), check_crc);
+        let decoder = decoder.map_err(|error| context().error(error))?;
+        Ok(LogScanner::new(connection, info, decoder))
     }
 }
 
@@ -111,9 +132,8 @@ impl Drop for Inner {
 }
 
 impl LogScanner {
-    fn new(connection: Connection, info: Arc<TableInfo>, columns: Option<&[usize]>) -> Self {
+    fn new(connection: Connection, info: Arc<TableInfo>, decoder: Decoder) -> Self {
         let options = connection.options().scanner.clone();
-        let decoder = Decoder::new(&info, columns, options.check_crc);
         let shared = Arc::new(Shared {
             session: Mutex::new(Session::new(options, decoder.own_forms())),
             decoder,
@@ -158,14 +178,28 @@ impl LogScanner {
     /// Dropping the future loses no record.
     pub async fn poll(&self, timeout: Duration) -> Result<ScanRecords> {
         let mut rest = self.inner.rest.lock().await;
-        let most = self.inner.connection.options().scanner.max_poll_records;
+        let deadline = deadline(timeout);
         let mut records = ScanRecords::default();
-        let mut room = most;
-        if rest.is_none() && !self.wait(timeout).await? {
-            return Ok(records);
+        while rest.is_some() || self.wait(deadline).await? {
+            self.take_records(&mut rest, &mut records)?;
+            if !records.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            // All were left out by the filter.
+            consume_budget().await;
         }
+        Ok(records)
+    }
+
+    /// Moves what is fetched to `records`, as far as a poll has room.
+    fn take_records(
+        &self,
+        rest: &mut Option<(TableBucket, u64, Run)>,
+        records: &mut ScanRecords,
+    ) -> Result<()> {
+        let mut room = self.inner.connection.options().scanner.max_poll_records;
         while room > 0 {
-            let (bucket, id, mut run) = match self.next_run(&mut rest) {
+            let (bucket, id, mut run) = match self.next_run(rest) {
                 Ok(Some(next)) => next,
                 // A later poll tells what is wrong with a batch, when the records before it are delivered.
                 Err(error) if records.is_empty() => return Err(error),
@@ -180,7 +214,7 @@ impl LogScanner {
                 *rest = Some((bucket, id, run));
             }
         }
-        Ok(records)
+        Ok(())
     }
 
     /// The rows left by an earlier poll, or those of the next batch. A bucket that was subscribed anew meanwhile has
@@ -217,10 +251,25 @@ impl LogScanner {
     /// Dropping the future loses no record.
     pub async fn poll_arrow(&self, timeout: Duration) -> Result<Vec<ScanBatch>> {
         let mut rest = self.inner.rest.lock().await;
+        let deadline = deadline(timeout);
         let mut batches = Vec::new();
-        if rest.is_none() && !self.wait(timeout).await? {
-            return Ok(batches);
+        while rest.is_some() || self.wait(deadline).await? {
+            self.take_batches(&mut rest, &mut batches)?;
+            if !batches.is_empty() || Instant::now() >= deadline {
+                break;
+            }
+            // All were left out by the filter.
+            consume_budget().await;
         }
+        Ok(batches)
+    }
+
+    /// Moves all that is fetched to `batches`.
+    fn take_batches(
+        &self,
+        rest: &mut Option<(TableBucket, u64, Run)>,
+        batches: &mut Vec<ScanBatch>,
+    ) -> Result<()> {
         if let Some((bucket, subscription, run)) = rest.take()
             && self.inner.shared.lock().subscription_id(&bucket) == Some(subscription)
         {
@@ -236,6 +285,7 @@ impl LogScanner {
                 continue;
             }
             match self.inner.shared.decoder.batch(&fetched) {
+                Ok(batch) if batch.is_filtered_out() => {}
                 Ok(batch) => batches.push(batch),
                 Err(error) => failure = Some((fetched.bucket, self.undecodable(&fetched, error))),
             }
@@ -243,7 +293,7 @@ impl LogScanner {
         match failure {
             // A later poll tells it, when what was decoded is delivered.
             Some((_, error)) if batches.is_empty() => Err(error),
-            _ => Ok(batches),
+            _ => Ok(()),
         }
     }
 
@@ -266,14 +316,10 @@ impl LogScanner {
         )
     }
 
-    /// Waits until something is fetched; false after `timeout`.
-    async fn wait(&self, timeout: Duration) -> Result<bool> {
+    /// Waits until something is fetched; false after the deadline.
+    async fn wait(&self, deadline: Instant) -> Result<bool> {
         let shared = &self.inner.shared;
         let silence = self.inner.connection.options().request_timeout;
-        let now = Instant::now();
-        let deadline = now
-            .checked_add(timeout)
-            .unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365));
         loop {
             let news = shared.news.notified();
             tokio::pin!(news);
@@ -311,6 +357,12 @@ impl LogScanner {
         self.inner.shared.lock().refuse(fetched, error.clone());
         error
     }
+}
+
+fn deadline(timeout: Duration) -> Instant {
+    let now = Instant::now();
+    now.checked_add(timeout)
+        .unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365))
 }
 
 impl fmt::Debug for LogScanner {

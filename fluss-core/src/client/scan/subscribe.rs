@@ -115,6 +115,7 @@ impl LogScanner {
         let known: HashSet<PartitionId> = partitions.keys().copied().collect();
         let buckets: Vec<_> = known
             .iter()
+            .filter(|partition| shared.is_wanted(&partitions, partition))
             .flat_map(|partition| buckets_of(self.table(), Some(*partition)))
             .collect();
         let resolved = join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await;
@@ -246,6 +247,14 @@ async fn partitions(
         .collect())
 }
 
+impl Shared {
+    /// Whether a partition may have rows that are wanted.
+    fn is_wanted(&self, partitions: &HashMap<PartitionId, PartitionName>, partition: &PartitionId) -> bool {
+        let name = partitions.get(partition);
+        name.is_none_or(|name| self.decoder.may_match(name))
+    }
+}
+
 fn begin(
     shared: &Shared,
     partitions: &HashMap<PartitionId, PartitionName>,
@@ -276,6 +285,7 @@ async fn discover(shared: Arc<Shared>, connection: Connection, mut known: HashSe
             }
         };
         let new = partitions.keys().copied().filter(|id| known.insert(*id));
+        let new = new.filter(|partition| shared.is_wanted(&partitions, partition));
         let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
         let starts: Vec<_> = buckets.map(|bucket| (bucket, None)).collect();
         begin(&shared, &partitions, starts);

@@ -15,6 +15,7 @@ from fluss._target import configuration, options
 from fluss.client.admin import Admin
 from fluss.config import Configuration
 from fluss.metadata import TableInfo, TablePath
+from fluss.predicate import Predicate
 
 __all__ = [
     "Admin",
@@ -354,17 +355,31 @@ class PrefixLookuper:
 class TableScan:
     """A read of a table, before it begins. Each method returns a new one."""
 
-    def __init__(self, core: _fluss.Table, columns: list[str | int] | None = None) -> None:
+    def __init__(
+        self, core: _fluss.Table, columns: list[str | int] | None = None, predicate: Predicate | None = None
+    ) -> None:
         self._core = core
         self._columns = columns
+        self._predicate = predicate
 
     def project(self, columns: Iterable[str | int]) -> "TableScan":
         """Reads only these columns, by name or position, in this order; the server sends no others."""
-        return TableScan(self._core, list(columns))
+        return TableScan(self._core, list(columns), self._predicate)
+
+    def filter(self, predicate: Predicate) -> "TableScan":
+        """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one, only
+        those for which both are.
+
+        The columns that it looks at need not be among those that are projected. Of a primary-key table these are records
+        of its changelog: an update may have only one side for which it is true. Partitions that cannot have such rows are
+        not read by ``subscribe_all``. A condition that does not fit the table raises when the scanner is created:
+        `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could not hold.
+        """
+        return TableScan(self._core, self._columns, predicate if self._predicate is None else self._predicate & predicate)
 
     def create_log_scanner(self) -> "LogScanner":
         """A scanner of the log, which is subscribed to no bucket yet."""
-        return LogScanner(self._core.log_scanner(self._columns))
+        return LogScanner(self._core.log_scanner(self._columns, self._predicate))
 
 
 @final

@@ -15,9 +15,9 @@ client cannot do yet raises `fluss.UnsupportedError`: filters, scans with a limi
 from fluss.compat.config import Config
 from fluss.compat.connection import FlussAdmin, FlussConnection, FlussTable, LakeSnapshot
 from fluss.compat.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
-from fluss.compat.predicate import ColumnRef, Predicate, col
 from fluss.compat.scan import EARLIEST_OFFSET, BatchScanner, LogScanner, TableScan
 from fluss.compat.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter, WriteResultHandle
+from fluss.predicate import ColumnRef, Predicate, col
 
 __all__ = [
     "EARLIEST_OFFSET",

@@ -7,10 +7,10 @@ from fluss import _fluss
 from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords
 from fluss.compat._arrow import pyarrow, schema_of
 from fluss.compat.bounded import BoundedRead
-from fluss.compat.predicate import Predicate
 from fluss.compat.rows import names_at
 from fluss.errors import ArgumentError, UnsupportedError
 from fluss.metadata import TableBucket
+from fluss.predicate import Predicate
 
 __all__ = ["EARLIEST_OFFSET", "BatchScanner", "LogScanner", "TableScan"]
 

@@ -1,29 +1,49 @@
-"""Filter expressions. They can be built; no scan takes them yet."""
+"""Conditions on rows: ``col("id") >= 200``, combined with ``&``, ``|`` and ``~``.
+
+A scan takes them with ``filter``, and gives exactly the rows for which they are true. As in SQL a comparison to None is
+neither true nor false, and so is its opposite: ``is_null`` asks for None. Of floating-point numbers both zeros are equal,
+and NaN equals NaN and is above all others.
+"""
 
 import datetime
 from collections.abc import Iterable
 from decimal import Decimal
-from typing import Any, NoReturn, final
+from typing import Any, Final, NoReturn, final
 
 __all__ = ["ColumnRef", "Predicate", "col"]
 
-_LITERALS = (bool, int, float, str, bytes, Decimal, datetime.date, datetime.time, datetime.datetime, type(None))
+_LITERALS = (bool, int, float, str, bytes, Decimal, datetime.date, datetime.time, datetime.datetime)
 
 
 @final
 class Predicate:
-    """A condition on columns, made from `col`; ``&`` and ``|`` combine two."""
+    """A condition on rows, made from `col`. ``&``, ``|`` and ``~`` combine them.
 
-    def __init__(self, text: str) -> None:
-        self._text = text
+    It names columns, and fits any table that has them; values are checked against the columns by the scan.
+    """
+
+    __slots__ = ("operands", "operator")
+
+    def __init__(self, operator: str, *operands: Any) -> None:
+        self.operator: Final = operator
+        self.operands: Final = operands
 
     def and_(self, other: "Predicate") -> "Predicate":
         """Both conditions."""
-        return Predicate(f"({self._text} AND {other._text})")
+        return self._joined("AND", other)
 
     def or_(self, other: "Predicate") -> "Predicate":
         """At least one of the conditions."""
-        return Predicate(f"({self._text} OR {other._text})")
+        return self._joined("OR", other)
+
+    def not_(self) -> "Predicate":
+        """The opposite."""
+        return Predicate("NOT", self)
+
+    def _joined(self, operator: str, other: "Predicate") -> "Predicate":
+        # Long chains stay flat.
+        parts = [part.operands if part.operator == operator else (part,) for part in (self, other)]
+        return Predicate(operator, *parts[0], *parts[1])
 
     def __and__(self, other: "Predicate") -> "Predicate":
         return self.and_(other) if isinstance(other, Predicate) else NotImplemented
@@ -31,16 +51,36 @@ class Predicate:
     def __or__(self, other: "Predicate") -> "Predicate":
         return self.or_(other) if isinstance(other, Predicate) else NotImplemented
 
+    def __invert__(self) -> "Predicate":
+        return self.not_()
+
     def __bool__(self) -> NoReturn:
-        raise TypeError("a Predicate is neither true nor false: combine two with & and |, not with and, or, not")
+        raise TypeError("a Predicate is neither true nor false: combine with &, | and ~, not with and, or, not")
 
     def __repr__(self) -> str:
-        return f"Predicate({self._text})"
+        return f"Predicate({self})"
+
+    def __str__(self) -> str:
+        match self.operator, self.operands:
+            case "AND" | "OR", parts:
+                return "(" + f" {self.operator} ".join(map(str, parts)) + ")"
+            case "NOT", (part,):
+                return f"NOT {part}"
+            case "IS NULL", (column,):
+                return f"{column} IS NULL"
+            case "IN", (column, values):
+                return f"{column} IN ({', '.join(map(repr, values))})"
+            case _, (column, value):
+                return f"{column} {self.operator} {value!r}"
+            case _:
+                return f"{self.operator} {self.operands}"
 
 
 @final
 class ColumnRef:
     """A column by its name. Comparing it to a plain value makes a `Predicate`: ``col("id") >= 200``."""
+
+    __slots__ = ("_name",)
 
     def __init__(self, name: str) -> None:
         self._name = name
@@ -75,7 +115,7 @@ class ColumnRef:
         return self._compared("=", value)
 
     def not_equal(self, value: Any) -> Predicate:
-        """The column does not equal a value."""
+        """The column has another value."""
         return self._compared("<>", value)
 
     def less_than(self, value: Any) -> Predicate:
@@ -94,13 +134,17 @@ class ColumnRef:
         """The column is at least a value."""
         return self._compared(">=", value)
 
+    def between(self, low: Any, high: Any) -> Predicate:
+        """The column is at least one value, and at most another."""
+        return self.greater_or_equal(low) & self.less_or_equal(high)
+
     def is_null(self) -> Predicate:
-        """The column is null."""
-        return Predicate(f"{self._name} IS NULL")
+        """The column is None."""
+        return Predicate("IS NULL", self._name)
 
     def is_not_null(self) -> Predicate:
-        """The column is not null."""
-        return Predicate(f"{self._name} IS NOT NULL")
+        """The column is not None."""
+        return ~self.is_null()
 
     def starts_with(self, prefix: str) -> Predicate:
         """The text begins with a prefix."""
@@ -116,14 +160,14 @@ class ColumnRef:
 
     def is_in(self, values: Iterable[Any]) -> Predicate:
         """The column equals one of the values."""
-        return Predicate(f"{self._name} IN ({', '.join(map(_literal, values))})")
+        return Predicate("IN", self._name, [_literal(value) for value in values])
 
     def not_in(self, values: Iterable[Any]) -> Predicate:
-        """The column equals none of the values."""
-        return Predicate(f"{self._name} NOT IN ({', '.join(map(_literal, values))})")
+        """The column has a value, and equals none of these."""
+        return ~self.is_in(values)
 
     def _compared(self, operator: str, value: object, *kinds: type) -> Predicate:
-        return Predicate(f"{self._name} {operator} {_literal(value, *kinds)}")
+        return Predicate(operator, self._name, _literal(value, *kinds))
 
     def __bool__(self) -> NoReturn:
         raise TypeError("a ColumnRef is neither true nor false: compare it to a value first")
@@ -137,7 +181,9 @@ def col(name: str) -> ColumnRef:
     return ColumnRef(name)
 
 
-def _literal(value: object, *kinds: type) -> str:
+def _literal(value: object, *kinds: type) -> Any:
+    if value is None:
+        raise TypeError("nothing compares to None: use is_null() or is_not_null()")
     if not isinstance(value, kinds or _LITERALS):
         raise TypeError(f"no column is compared to {value!r} ({type(value).__name__})")
-    return repr(value)
+    return value
