@@ -42,11 +42,11 @@ impl<'s> Slots<'s> {
         state: Option<&'s dyn Snapshot>,
     ) -> io::Result<Self> {
         let key = |record: &usize| records.get(*record).map_or::<&[u8], _>(&[], |record| record.key);
-        let mut order: Vec<usize> = (0..records.len()).collect();
-        order.sort_unstable_by(|a, b| key(a).cmp(key(b)));
+        let mut order: Vec<(u64, usize)> = records.iter().map(beginning).zip(0..).collect();
+        order.sort_unstable_by(|(a, one), (b, other)| a.cmp(b).then_with(|| key(one).cmp(key(other))));
         let mut keys: Vec<Slot<'s>> = Vec::with_capacity(records.len());
         let mut of_record = vec![0; records.len()];
-        for record in order {
+        for (_, record) in order {
             let key = key(&record);
             if keys.last().is_none_or(|last| last.key != key) {
                 keys.push(Slot {
@@ -127,6 +127,15 @@ impl<'s> Slots<'s> {
         };
         places.into_iter().map(change).collect()
     }
+}
+
+/// The first bytes of a record's key, which are in the order of the keys: few need another look.
+fn beginning(record: &KvRecord<'_>) -> u64 {
+    let mut bytes = [0; size_of::<u64>()];
+    for (byte, of_key) in bytes.iter_mut().zip(record.key) {
+        *byte = *of_key;
+    }
+    u64::from_be_bytes(bytes)
 }
 
 /// What a record needs if it is stored as it is.
