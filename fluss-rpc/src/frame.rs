@@ -39,20 +39,26 @@ pub fn encode(
     max_bytes: usize,
 ) -> Result<Segments, FrameError> {
     let length = header.encoded_len() + message.encoded_len();
-    let frame_bytes = LENGTH_BYTES + length;
-    let too_large = FrameError::TooLarge {
-        bytes: frame_bytes as u64,
-        limit: max_bytes,
-    };
-    let length = i32::try_from(length).map_err(|_| too_large.clone())?;
-    if frame_bytes > max_bytes {
-        return Err(too_large);
-    }
+    let frame_bytes = check_length(length, max_bytes)?;
+    let too_large = || FrameError::too_large(frame_bytes as u64, max_bytes);
     let mut buf = SegmentsMut::with_capacity(frame_bytes);
-    buf.put_i32(length);
+    buf.put_i32(i32::try_from(length).map_err(|_| too_large())?);
     header.encode(&mut buf);
-    message.encode(&mut buf).map_err(|_| too_large)?;
+    message.encode(&mut buf).map_err(|_| too_large())?;
     Ok(buf.finish())
+}
+
+/// The size of the frame whose length field says `length`.
+///
+/// # Errors
+///
+/// [`FrameError::TooLarge`] when the frame has more than `max_bytes`.
+pub fn check_length(length: usize, max_bytes: usize) -> Result<usize, FrameError> {
+    let bytes = length as u64 + LENGTH_BYTES as u64;
+    usize::try_from(bytes)
+        .ok()
+        .filter(|bytes| *bytes <= max_bytes)
+        .ok_or(FrameError::too_large(bytes, max_bytes))
 }
 
 /// Cuts a stream of bytes into frames.
@@ -110,14 +116,7 @@ impl FrameDecoder {
             return Ok(None);
         };
         // Read as unsigned, a negative length is too large.
-        let bytes = u64::from(u32::from_be_bytes(*length)) + LENGTH_BYTES as u64;
-        match usize::try_from(bytes) {
-            Ok(bytes) if bytes <= self.limit => Ok(Some(bytes)),
-            _ => Err(FrameError::TooLarge {
-                bytes,
-                limit: self.limit,
-            }),
-        }
+        check_length(u32::from_be_bytes(*length) as usize, self.limit).map(Some)
     }
 }
 
@@ -132,6 +131,12 @@ pub enum FrameError {
         /// The most that is allowed.
         limit: usize,
     },
+}
+
+impl FrameError {
+    const fn too_large(bytes: u64, limit: usize) -> Self {
+        Self::TooLarge { bytes, limit }
+    }
 }
 
 #[cfg(test)]

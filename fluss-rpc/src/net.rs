@@ -8,6 +8,9 @@
 //! A [`Connection`] owns two tasks. Callers own only their place in the map of pending requests: going away gives
 //! it back, and a frame that has begun is always finished. When either task fails, the connection is closed with
 //! the reason, and everyone who waits or comes later learns it. Reconnecting is the caller's job.
+//!
+//! A [`Transport`] leads to a server in the same process. There is no socket then, and the client has no tasks: a frame is
+//! [received](Receive) by the other side on the thread that sends it, the answer too.
 
 mod address;
 pub mod backoff;
@@ -28,7 +31,7 @@ pub use self::error::{ConnectError, Disconnect, RequestError};
 pub use self::inbox::Inbox;
 pub use self::options::ConnectOptions;
 pub use self::outbox::Outbox;
-pub use self::transport::{Dialing, Stream, Transport};
+pub use self::transport::{Receive, Transport};
 pub use crate::sasl::{Credentials, Mechanism};
 
 #[cfg(test)]

@@ -9,8 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fluss_rpc::net::{Dialing, ServerAddress, Stream, Transport};
-use tokio::io::{DuplexStream, duplex};
+use fluss_rpc::net::{Receive, ServerAddress, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio_util::sync::CancellationToken;
@@ -24,9 +23,6 @@ use crate::options::{Limits, NodeOptions, Storage, Sync};
 use crate::security::{Caller, Users};
 use crate::serve::admin::{self, Address, Remove};
 use crate::serve::{Peer, Session, listen};
-
-/// How much of what one side has sent the other need not have read, in bytes, in a process of both.
-const PIPE_BYTES: usize = 256 << 10;
 
 /// The name by which a node in the same process is called in messages.
 const IN_PROCESS: &str = "embedded";
@@ -120,21 +116,6 @@ impl Node {
         })
     }
 
-    /// Opens a stream to the node from within the process. It has to be called on a tokio runtime, which then serves it.
-    pub fn connect(&self) -> DuplexStream {
-        let (near, far) = duplex(PIPE_BYTES);
-        let peer = Peer {
-            address: Address {
-                host: IN_PROCESS.to_owned(),
-                port: 0,
-            },
-            caller: Some(Caller::internal()),
-            host: String::new(),
-        };
-        tokio::spawn(Session::serve(self.handle.shared.clone(), far, peer));
-        near
-    }
-
     /// Listens for other processes, and returns where. It has to be called on a tokio runtime, which then serves them,
     /// until the node is shut down.
     ///
@@ -203,17 +184,36 @@ impl fmt::Debug for Node {
 }
 
 impl Transport for Node {
-    fn dial<'a>(&'a self, _: &'a ServerAddress) -> Dialing<'a> {
-        Box::pin(async { Ok(Box::new(self.connect()) as Box<dyn Stream>) })
+    fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
+        let peer = Peer {
+            address: Address {
+                host: IN_PROCESS.to_owned(),
+                port: 0,
+            },
+            caller: Some(Caller::internal()),
+            host: String::new(),
+        };
+        Session::attend(self.handle.shared.clone(), client, peer)
     }
 }
 
 impl Shared {
     /// Room for a request of so many bytes, once it is there.
     pub(crate) async fn memory_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = self.permits(bytes);
+        self.memory.clone().acquire_many_owned(permits).await.ok()
+    }
+
+    /// Room for a request of so many bytes, if it is there now.
+    pub(crate) fn memory_now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
+        let permits = self.permits(bytes);
+        self.memory.clone().try_acquire_many_owned(permits).ok()
+    }
+
+    /// What a request of so many bytes takes of the memory: all of it, if it is larger.
+    fn permits(&self, bytes: usize) -> u32 {
         let most = u32::try_from(self.limits.memory_bytes).unwrap_or(u32::MAX);
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX).min(most);
-        self.memory.clone().acquire_many_owned(bytes).await.ok()
+        u32::try_from(bytes).unwrap_or(u32::MAX).min(most)
     }
 
     /// Whether a write waits for the disk.

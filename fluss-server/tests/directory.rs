@@ -2,7 +2,9 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
+use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress};
 use fluss_server::{Node, NodeOptions, OpenError, Storage};
 
 fn open(directory: &Path) -> Result<Node, OpenError> {
@@ -65,7 +67,13 @@ fn a_node_ends_with_its_last_handle_and_leaves_its_directory_to_the_next() {
     runtime.block_on(async {
         for _ in 0..20 {
             let node = open(root.path()).unwrap();
-            let _connection = node.connect();
+            let options = ConnectOptions {
+                transport: Some(Arc::new(node.clone())),
+                ..ConnectOptions::default()
+            };
+            let address = ServerAddress::new("embedded", 0);
+            let _connection = Connection::connect(&address, &options).await.unwrap();
+            drop(options);
             let weak = node.downgrade();
             drop(node);
             weak.ended().await;

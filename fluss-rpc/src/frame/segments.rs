@@ -58,6 +58,20 @@ impl Buf for Segments {
             self.pieces.pop_front();
         }
     }
+
+    /// Copies only what is in several pieces.
+    fn copy_to_bytes(&mut self, count: usize) -> Bytes {
+        if let Some(front) = self.pieces.front()
+            && count <= front.len()
+        {
+            let taken = front.slice(..count);
+            self.advance(count);
+            return taken;
+        }
+        let mut joined = BytesMut::with_capacity(count);
+        joined.put(self.take(count));
+        joined.freeze()
+    }
 }
 
 /// Collects what is encoded into [`Segments`]: small values one behind the other, large [`Bytes`] as they are.
@@ -144,6 +158,17 @@ mod tests {
         assert_eq!(appended.chunks_vectored(&mut slices), 4);
         assert_eq!(slices.map(|slice| slice.len()), [2, 3, 1, 2]);
         assert_eq!(appended.remaining(), 12);
+    }
+
+    #[test]
+    fn what_is_in_one_piece_is_not_copied() {
+        let mut segments = three_pieces();
+        let second = segments.pieces[1].as_ptr();
+        assert_eq!(segments.copy_to_bytes(2), "ab");
+        let taken = segments.copy_to_bytes(2);
+        assert_eq!((&taken[..], taken.as_ptr()), (&b"cd"[..], second));
+        assert_eq!(segments.copy_to_bytes(2), "ef");
+        assert_eq!(segments.remaining(), 0);
     }
 
     #[test]

@@ -11,8 +11,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use super::handshake::shake_hands;
-use super::link::{Link, Reader};
-use super::outbox::Writer;
+use super::link::Link;
 use super::{ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress};
 use crate::api::{Request, Versions};
 
@@ -54,13 +53,13 @@ impl Connection {
                 server: server.clone(),
                 source: Arc::new(error),
             };
-            if let Some(transport) = &options.transport {
-                let stream = transport.dial(server).await.map_err(unreachable)?;
-                let (reader, writer) = tokio::io::split(stream);
-                return Self::open(Box::new(reader), Box::new(writer), server, options).await;
-            }
-            let (reader, writer) = tcp(server).await.map_err(unreachable)?.into_split();
-            Self::open(Box::new(reader), Box::new(writer), server, options).await
+            let link = if let Some(transport) = &options.transport {
+                Link::dial(&**transport, server.clone(), options)
+            } else {
+                let (reader, writer) = tcp(server).await.map_err(unreachable)?.into_split();
+                Link::start(Box::new(reader), Box::new(writer), server.clone(), options)
+            };
+            Self::open(link, options).await
         };
         within(options.connect_timeout, server, connecting).await
     }
@@ -75,17 +74,11 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let (reader, writer) = tokio::io::split(stream);
-        let opening = Self::open(Box::new(reader), Box::new(writer), server, options);
-        within(options.connect_timeout, server, opening).await
+        let link = Link::start(Box::new(reader), Box::new(writer), server.clone(), options);
+        within(options.connect_timeout, server, Self::open(link, options)).await
     }
 
-    async fn open(
-        reader: Reader,
-        writer: Writer,
-        server: &ServerAddress,
-        options: &ConnectOptions,
-    ) -> Result<Self, ConnectError> {
-        let link = Link::start(reader, writer, server.clone(), options);
+    async fn open(link: Arc<Link>, options: &ConnectOptions) -> Result<Self, ConnectError> {
         // From here on every way out closes the link.
         let mut inner = Inner {
             link,

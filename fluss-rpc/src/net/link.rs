@@ -1,4 +1,5 @@
-//! A stream with its two tasks, before anything is known about the server.
+//! A stream with its two tasks, or the client's end of a connection within the process, before anything is known about
+//! the server.
 
 use std::sync::Arc;
 
@@ -11,9 +12,9 @@ use tracing::debug;
 use super::inbox::Inbox;
 use super::outbox::{Outbox, Writer};
 use super::pending::{Pending, Registered};
-use super::{ConnectOptions, Disconnect, RequestError, ServerAddress};
+use super::{ConnectOptions, Disconnect, Receive, RequestError, ServerAddress, Transport};
 use crate::api::Request;
-use crate::frame::{self, FrameError, LENGTH_BYTES};
+use crate::frame::{self, FrameError, LENGTH_BYTES, check_length};
 use crate::header::{RequestHeader, ResponseHeader};
 use crate::proto::ErrorResponse;
 
@@ -27,6 +28,7 @@ pub(super) struct Link {
     pub(super) pending: Pending,
     outbox: Outbox,
     max_request_bytes: usize,
+    max_response_bytes: usize,
     closed: watch::Sender<bool>,
 }
 
@@ -38,19 +40,35 @@ impl Link {
         server: ServerAddress,
         options: &ConnectOptions,
     ) -> Arc<Self> {
-        let link = Arc::new(Self {
-            server,
-            pending: Pending::new(),
-            outbox: Outbox::new(writer),
-            max_request_bytes: options.max_request_bytes,
-            closed: watch::Sender::new(false),
-        });
+        let link = Self::new(Outbox::new(writer), server, options);
         tokio::spawn(run_writer(link.clone()));
         tokio::spawn(run_reader(
             link.clone(),
             Inbox::new(reader, options.max_response_bytes),
         ));
         link
+    }
+
+    /// Has a transport lead to the server. There are no tasks.
+    pub(super) fn dial(
+        transport: &dyn Transport,
+        server: ServerAddress,
+        options: &ConnectOptions,
+    ) -> Arc<Self> {
+        let link = Self::new(Outbox::unknown(), server, options);
+        link.outbox.lead_to(transport.dial(&link.server, link.clone()));
+        link
+    }
+
+    fn new(outbox: Outbox, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
+        Arc::new(Self {
+            server,
+            pending: Pending::new(),
+            outbox,
+            max_request_bytes: options.max_request_bytes,
+            max_response_bytes: options.max_response_bytes,
+            closed: watch::Sender::new(false),
+        })
     }
 
     /// Queues a request at once, and returns the place at which to wait for its answer.
@@ -106,6 +124,35 @@ impl Link {
                 ErrorResponse::decode(frame).unwrap_or_else(|_| unexplained()),
             )),
         }
+    }
+
+    /// Tells the request whose response is too large that this is so: the others have only lost their connection. `head` is
+    /// the beginning of the response.
+    fn blame(&self, mut head: Bytes, error: &FrameError) {
+        if let Ok(ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id }) =
+            ResponseHeader::decode(&mut head)
+        {
+            self.pending.complete(request_id, Err(error.clone().into()));
+        }
+    }
+}
+
+impl Receive for Link {
+    fn receive(&self, frame: Bytes) {
+        let taken = match check_length(frame.len(), self.max_response_bytes) {
+            Ok(_) => self.dispatch(frame),
+            Err(error) => {
+                self.blame(frame, &error);
+                Err(error.into())
+            }
+        };
+        if let Err(reason) = taken {
+            self.close(&reason);
+        }
+    }
+
+    fn end(&self) {
+        self.close(&Disconnect::ClosedByServer);
     }
 }
 
@@ -176,8 +223,10 @@ async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
             Ok(Some(frame)) => frame,
             Ok(None) => return Disconnect::ClosedByServer,
             Err(reason) => {
-                if let Disconnect::Frame(error) = &reason {
-                    blame(link, &mut inbox, error).await;
+                if let Disconnect::Frame(error) = &reason
+                    && let Some(head) = inbox.head(RESPONSE_HEAD_BYTES).await
+                {
+                    link.blame(head.slice(LENGTH_BYTES..), error);
                 }
                 return reason;
             }
@@ -185,18 +234,5 @@ async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
         if let Err(reason) = link.dispatch(frame) {
             return reason;
         }
-    }
-}
-
-/// Tells the request whose response is too large that this is so: the others have only lost their connection.
-async fn blame(link: &Link, inbox: &mut Inbox<Reader>, error: &FrameError) {
-    let Some(mut head) = inbox.head(RESPONSE_HEAD_BYTES).await else {
-        return;
-    };
-    drop(head.split_to(LENGTH_BYTES));
-    if let Ok(ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id }) =
-        ResponseHeader::decode(&mut head)
-    {
-        link.pending.complete(request_id, Err(error.clone().into()));
     }
 }

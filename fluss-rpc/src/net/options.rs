@@ -25,7 +25,7 @@ pub struct ConnectOptions {
     pub expected_role: Option<ServerRole>,
     /// With these the client authenticates; without, it does not.
     pub credentials: Option<Credentials>,
-    /// How the server is reached; `None` for TCP.
+    /// What opens the connection; `None` for TCP.
     pub transport: Option<Arc<dyn Transport>>,
     /// The name of the client software, told to the server.
     pub software_name: String,

@@ -1,35 +1,46 @@
-//! The write half of a connection, and the frames that wait for it.
+//! The way out of a connection, and the frames that wait for it.
 
 use std::future::poll_fn;
 use std::io::{self, IoSlice};
 use std::pin::Pin;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 
-use crate::frame::Segments;
+use super::Receive;
+use crate::frame::{LENGTH_BYTES, Segments};
 
 pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// How many pieces one vectored write takes.
 const SLICES: usize = 64;
 
-/// Frames on their way to the socket, in order.
+/// Frames on their way to a socket, in order, or to a receiver in the same process.
 ///
 /// Writing never waits while the lock is held: whoever holds it writes what the socket takes at once, and leaves
-/// the rest to the writer task, which joins all that has gathered in vectored writes.
+/// the rest to the writer task, which joins all that has gathered in vectored writes. A receiver is handed each frame
+/// without the lock, by whoever sends it.
 pub struct Outbox {
     state: Mutex<State>,
     /// Told whenever nothing is queued any more.
     drained: Notify,
 }
 
+/// Where frames go.
+enum Way {
+    /// Nowhere yet: it is not known where.
+    Unknown,
+    Socket(Writer),
+    Process(Arc<dyn Receive>),
+    /// Nowhere any more.
+    Closed,
+}
+
 struct State {
-    /// `None` once the outbox is closed.
-    writer: Option<Writer>,
+    way: Way,
     queue: Segments,
     /// Whether bytes may linger in a buffer of the writer.
     unflushed: bool,
@@ -40,8 +51,22 @@ struct State {
 impl Outbox {
     /// An empty outbox in front of a socket.
     pub fn new(writer: Box<dyn AsyncWrite + Send + Unpin>) -> Self {
+        Self::on(Way::Socket(writer))
+    }
+
+    /// An outbox that hands frames to a receiver.
+    pub fn to(receiver: Arc<dyn Receive>) -> Self {
+        Self::on(Way::Process(receiver))
+    }
+
+    /// An outbox whose receiver is still to be [set](Self::lead_to).
+    pub(super) fn unknown() -> Self {
+        Self::on(Way::Unknown)
+    }
+
+    fn on(way: Way) -> Self {
         let state = State {
-            writer: Some(writer),
+            way,
             queue: Segments::default(),
             unflushed: false,
             waker: None,
@@ -52,16 +77,35 @@ impl Outbox {
         }
     }
 
-    /// Queues a frame. If nothing is queued before it and it is `urgent`, it is written right here as far as the
-    /// socket takes it, which saves a single request the way over the writer task.
+    /// Sets the receiver of an outbox that has none yet. If the outbox has been closed meanwhile, the receiver is told.
+    pub(super) fn lead_to(&self, receiver: Arc<dyn Receive>) {
+        let mut state = self.lock();
+        if matches!(state.way, Way::Unknown) {
+            state.way = Way::Process(receiver);
+        } else {
+            drop(state);
+            receiver.end();
+        }
+    }
+
+    /// Queues a frame, or hands it to the receiver. If nothing is queued before it and it is `urgent`, it is written right
+    /// here as far as the socket takes it, which saves a single request the way over the writer task.
     ///
     /// # Errors
     ///
     /// What the socket says. The stream cannot be used any more.
-    pub fn send(&self, frame: Segments, urgent: bool) -> io::Result<()> {
+    pub fn send(&self, mut frame: Segments, urgent: bool) -> io::Result<()> {
         let mut state = self.lock();
-        if state.writer.is_none() {
-            return Ok(());
+        match &state.way {
+            Way::Unknown | Way::Closed => return Ok(()),
+            Way::Process(receiver) => {
+                let receiver = receiver.clone();
+                drop(state);
+                frame.advance(LENGTH_BYTES);
+                receiver.receive(frame.copy_to_bytes(frame.remaining()));
+                return Ok(());
+            }
+            Way::Socket(_) => {}
         }
         let idle = state.is_drained();
         state.queue.append(frame);
@@ -87,7 +131,7 @@ impl Outbox {
 
     fn poll_run(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let mut state = self.lock();
-        if state.writer.is_none() {
+        if matches!(state.way, Way::Closed) {
             return Poll::Ready(Ok(()));
         }
         state.waker = Some(cx.waker().clone());
@@ -107,15 +151,17 @@ impl Outbox {
         }
     }
 
-    /// Gives the write half up, with what is still queued.
+    /// Gives the write half up, with what is still queued; or tells the receiver that nothing more comes.
     pub fn close(&self) {
         let mut state = self.lock();
-        let writer = state.writer.take();
+        let way = std::mem::replace(&mut state.way, Way::Closed);
         state.queue = Segments::default();
         state.wake();
         drop(state);
         self.drained.notify_waiters();
-        drop(writer);
+        if let Way::Process(receiver) = way {
+            receiver.end();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -135,7 +181,7 @@ impl State {
     }
 
     fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let Some(writer) = &mut self.writer else {
+        let Way::Socket(writer) = &mut self.way else {
             return Poll::Ready(Ok(()));
         };
         while self.queue.has_remaining() {

@@ -1,4 +1,5 @@
 mod handshake;
+mod process;
 mod server;
 mod tcp;
 

@@ -1,23 +1,25 @@
-//! How a client reaches a server.
+//! How a client reaches a server in the same process.
 
 use std::fmt;
-use std::io;
-use std::pin::Pin;
+use std::sync::Arc;
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use bytes::Bytes;
 
 use super::ServerAddress;
 
-/// A stream of bytes in both directions.
-pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+/// Takes the frames of one direction, each as it is: nothing is copied, and no task has to wake up for it.
+pub trait Receive: Send + Sync {
+    /// Takes a frame, without its length field, on the thread of whoever sends it. Frames that are sent at the same time
+    /// come at the same time; those that are sent one after the other come in their order.
+    fn receive(&self, frame: Bytes);
 
-impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+    /// Learns that nothing more comes. It may be told twice.
+    fn end(&self);
+}
 
-/// The future of a stream to a server.
-pub type Dialing<'a> = Pin<Box<dyn Future<Output = io::Result<Box<dyn Stream>>> + Send + 'a>>;
-
-/// What opens streams to servers, in place of TCP: to a server in the same process, for instance.
+/// What opens connections in place of TCP.
 pub trait Transport: fmt::Debug + Send + Sync {
-    /// Opens a stream to a server.
-    fn dial<'a>(&'a self, server: &'a ServerAddress) -> Dialing<'a>;
+    /// Opens a connection to a server. It gives its answers to `client`; what takes the requests is returned. Called on a
+    /// tokio runtime.
+    fn dial(&self, server: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive>;
 }

@@ -7,6 +7,7 @@
 
 pub mod admin;
 mod answer;
+mod desk;
 mod dispatch;
 mod fetch;
 mod listener;

@@ -8,16 +8,17 @@ use fluss_rpc::api::{ApiKey, Request};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::frame::{self, FrameError};
 use fluss_rpc::header::{RequestHeader, ResponseHeader};
-use fluss_rpc::net::{Disconnect, Inbox, Outbox, Stream};
+use fluss_rpc::net::{Disconnect, Inbox, Outbox, Receive};
 use fluss_rpc::proto;
 use prost::Message;
-use tokio::io::ReadHalf;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{OwnedSemaphorePermit, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 use tracing::debug;
 
 use super::admin::{Address, Context};
+use super::desk::Desk;
 use super::dispatch;
 use crate::error::Failure;
 use crate::node::Shared;
@@ -56,8 +57,8 @@ pub(crate) struct Session {
     outbox: Outbox,
     /// Writes, which are done one after the other: the next number of a writer counts on the one before.
     writes: mpsc::UnboundedSender<Write>,
-    /// What goes on beside the reading of further requests. It ends with the connection.
-    tasks: Mutex<JoinSet<()>>,
+    /// What goes on beside the reading of further requests, until the connection ends: nothing then.
+    tasks: Mutex<Option<JoinSet<()>>>,
 }
 
 /// A write that waits for its turn.
@@ -66,57 +67,107 @@ pub(super) struct Write {
     pub(super) run: Box<dyn FnOnce() + Send>,
 }
 
+/// Ends a session when its task ends, in whatever way, even before it has begun.
+struct EndOnDrop(Arc<Session>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0.end();
+    }
+}
+
 impl Session {
     /// Serves a client until it goes away, or breaks the protocol.
-    pub(crate) async fn serve(node: Arc<Shared>, stream: impl Stream + 'static, peer: Peer) {
+    pub(crate) async fn serve(
+        node: Arc<Shared>,
+        stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+        peer: Peer,
+    ) {
         let (reader, writer) = tokio::io::split(stream);
-        let (sender, queue) = mpsc::unbounded_channel();
-        let session = Arc::new(Self {
+        let (session, writes) = Self::new(node, Outbox::new(Box::new(writer)), peer);
+        let inbox = Inbox::new(reader, session.node.limits.request_bytes);
+        Self::run(EndOnDrop(session.clone()), session.read(inbox), writes).await;
+    }
+
+    /// Serves a client in the same process, and returns what takes its requests. Called on a tokio runtime.
+    pub(crate) fn attend(node: Arc<Shared>, client: Arc<dyn Receive>, peer: Peer) -> Arc<dyn Receive> {
+        let (session, writes) = Self::new(node, Outbox::to(client), peer);
+        let (desk, queue) = Desk::new(&session);
+        let end = EndOnDrop(session.clone());
+        tokio::spawn(async move { Self::run(end, queue.work_off(&session), writes).await });
+        Arc::new(desk)
+    }
+
+    fn new(node: Arc<Shared>, outbox: Outbox, peer: Peer) -> (Arc<Self>, mpsc::UnboundedReceiver<Write>) {
+        let (sender, writes) = mpsc::unbounded_channel();
+        let session = Self {
             caller: peer.caller.map_or_else(OnceLock::new, OnceLock::from),
             host: peer.host,
             address: peer.address,
-            outbox: Outbox::new(Box::new(writer)),
+            outbox,
             writes: sender,
-            tasks: Mutex::default(),
+            tasks: Mutex::new(Some(JoinSet::new())),
             node,
-        });
-        let inbox = Inbox::new(reader, session.node.limits.request_bytes);
+        };
+        (Arc::new(session), writes)
+    }
+
+    /// Goes on until there are no more requests, the client is gone, or the node closes.
+    async fn run(
+        end: EndOnDrop,
+        requests: impl Future<Output = Result<(), Disconnect>>,
+        writes: mpsc::UnboundedReceiver<Write>,
+    ) {
+        let session = &end.0;
         let ended = tokio::select! {
-            ended = session.read(inbox) => ended,
+            ended = requests => ended,
             written = session.outbox.run() => written.map_err(Disconnect::from),
-            () = do_in_turn(queue) => Ok(()),
+            () = do_in_turn(writes) => Ok(()),
             () = session.node.closing.cancelled() => Ok(()),
         };
         if let Err(reason) = ended {
             debug!(%reason, "connection closed");
         }
-        session.end();
     }
 
-    async fn read<S: Stream>(self: &Arc<Self>, mut inbox: Inbox<ReadHalf<S>>) -> Result<(), Disconnect> {
+    async fn read<R: AsyncRead + Unpin>(self: &Arc<Self>, mut inbox: Inbox<R>) -> Result<(), Disconnect> {
         let began = Instant::now();
         loop {
             self.outbox.has_room(BACKLOG_BYTES).await;
             let deadline = self.login_deadline(began);
             // Nobody holds a place without saying who it is.
             let frame = timeout_at(deadline, self.next_frame(&mut inbox)).await;
-            let (mut body, memory) = match frame.unwrap_or(Ok(None)) {
+            let (frame, memory) = match frame.unwrap_or(Ok(None)) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
                 Err(reason) => {
-                    self.give_up(&reason).await;
+                    if self.blame(&reason) {
+                        self.outbox.has_room(1).await;
+                    }
                     return Err(reason);
                 }
             };
-            let header = RequestHeader::decode(&mut body).map_err(Disconnect::from)?;
-            dispatch::dispatch(Call {
-                session: self.clone(),
-                header,
-                body,
-                alone: inbox.is_drained(),
-                _memory: memory,
-            });
+            self.begin(frame, memory, inbox.is_drained())?;
         }
+    }
+
+    /// Answers a request, or has it answered. `alone` says whether nothing came behind it, so that the answer need not wait
+    /// for others; `memory` is given back when it is answered.
+    pub(super) fn begin(
+        self: &Arc<Self>,
+        mut frame: Bytes,
+        memory: Option<OwnedSemaphorePermit>,
+        alone: bool,
+    ) -> Result<(), Disconnect> {
+        let header = RequestHeader::decode(&mut frame)?;
+        dispatch::dispatch(Call {
+            session: self.clone(),
+            header,
+            body: frame,
+            alone,
+            _memory: memory,
+        });
+        Ok(())
     }
 
     fn login_deadline(&self, began: Instant) -> Instant {
@@ -128,9 +179,9 @@ impl Session {
     }
 
     /// The next frame, and the memory that it may hold until it is answered.
-    async fn next_frame<S: Stream>(
+    async fn next_frame<R: AsyncRead + Unpin>(
         &self,
-        inbox: &mut Inbox<ReadHalf<S>>,
+        inbox: &mut Inbox<R>,
     ) -> Result<Option<(Bytes, Option<OwnedSemaphorePermit>)>, Disconnect> {
         let Some(bytes) = inbox.next_bytes().await? else {
             return Ok(None);
@@ -139,17 +190,18 @@ impl Session {
         Ok(inbox.next().await?.map(|frame| (frame, memory)))
     }
 
-    /// Says why nothing more is read from this connection, if the client is to blame.
-    async fn give_up(&self, reason: &Disconnect) {
-        if let Disconnect::Frame(error @ FrameError::TooLarge { .. }) = reason {
-            let failure = Failure::new(ErrorCode::RECORD_TOO_LARGE, error.to_string());
-            self.send(
-                ResponseHeader::ServerFailure,
-                &proto::ErrorResponse::from(failure),
-                true,
-            );
-            self.outbox.has_room(1).await;
-        }
+    /// Tells why nothing more is read from this connection, if the client is to blame.
+    pub(super) fn blame(&self, reason: &Disconnect) -> bool {
+        let Disconnect::Frame(error @ FrameError::TooLarge { .. }) = reason else {
+            return false;
+        };
+        let failure = Failure::new(ErrorCode::RECORD_TOO_LARGE, error.to_string());
+        self.send(
+            ResponseHeader::ServerFailure,
+            &proto::ErrorResponse::from(failure),
+            true,
+        );
+        true
     }
 
     /// Who is asking.
@@ -190,16 +242,17 @@ impl Session {
 
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
-        while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        if let Some(tasks) = &mut *tasks {
+            while tasks.try_join_next().is_some() {}
+            tasks.spawn(task);
+        }
     }
 
-    fn end(&self) {
+    /// Takes no more requests, and gives up what goes on beside.
+    pub(super) fn end(&self) {
         self.outbox.close();
-        self.tasks
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .abort_all();
+        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        drop(tasks);
     }
 }
 

@@ -1,5 +1,7 @@
 //! What clients see of a node, frame by frame.
 
+mod inside;
+
 use std::time::Duration;
 
 use bytes::Bytes;

@@ -1,0 +1,95 @@
+//! Requests of a client in the same process.
+//!
+//! A request is begun on the thread of whoever sends it, and answered there if that takes microseconds, so that a look-up
+//! needs no other task. Only if there is no memory for it now does it wait, with those that come behind it, for the task of
+//! the session.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Weak};
+
+use bytes::Bytes;
+use fluss_rpc::frame::check_length;
+use fluss_rpc::net::{Disconnect, Receive};
+use tokio::runtime::Handle;
+use tokio::sync::mpsc;
+use tracing::debug;
+
+use super::session::Session;
+
+/// Where a client in the same process leaves its requests.
+pub(super) struct Desk {
+    /// Gone once it has ended, which the client has been told.
+    session: Weak<Session>,
+    /// Where what is begun goes on.
+    runtime: Handle,
+    queue: mpsc::UnboundedSender<Bytes>,
+    /// How many requests are in the queue, or are taken from it.
+    queued: Arc<AtomicUsize>,
+}
+
+/// The requests that wait.
+pub(super) struct Queue {
+    requests: mpsc::UnboundedReceiver<Bytes>,
+    queued: Arc<AtomicUsize>,
+}
+
+impl Desk {
+    /// The desk of a session whose task does what is queued. It is made on the runtime of that task.
+    pub(super) fn new(session: &Arc<Session>) -> (Self, Queue) {
+        let (queue, requests) = mpsc::unbounded_channel();
+        let queued = Arc::<AtomicUsize>::default();
+        let desk = Self {
+            session: Arc::downgrade(session),
+            runtime: Handle::current(),
+            queue,
+            queued: queued.clone(),
+        };
+        (desk, Queue { requests, queued })
+    }
+
+    /// Begins a request, if nothing waits before it and there is memory.
+    fn take(&self, session: &Arc<Session>, request: Bytes) -> Result<(), Disconnect> {
+        let bytes = check_length(request.len(), session.node.limits.request_bytes)?;
+        if self.queued.load(Ordering::Acquire) == 0
+            && let Some(memory) = session.node.memory_now(bytes)
+        {
+            let _runtime = self.runtime.enter();
+            return session.begin(request, Some(memory), true);
+        }
+        self.queued.fetch_add(1, Ordering::AcqRel);
+        // Nobody takes it any more only when the session has ended.
+        let _ = self.queue.send(request);
+        Ok(())
+    }
+}
+
+impl Receive for Desk {
+    fn receive(&self, request: Bytes) {
+        let Some(session) = self.session.upgrade() else {
+            return;
+        };
+        if let Err(reason) = self.take(&session, request) {
+            debug!(%reason, "connection closed");
+            session.blame(&reason);
+            session.end();
+        }
+    }
+
+    fn end(&self) {
+        if let Some(session) = self.session.upgrade() {
+            session.end();
+        }
+    }
+}
+
+impl Queue {
+    /// Begins one request after the other, each once there is memory for it.
+    pub(super) async fn work_off(mut self, session: &Arc<Session>) -> Result<(), Disconnect> {
+        while let Some(request) = self.requests.recv().await {
+            let memory = session.node.memory_for(request.len()).await;
+            session.begin(request, memory, true)?;
+            self.queued.fetch_sub(1, Ordering::AcqRel);
+        }
+        Ok(())
+    }
+}
