@@ -92,14 +92,18 @@ impl<'a> Reader<'a> {
 
     fn varint(&mut self) -> Result<u64, DecodeError> {
         let mut bits = 0;
+        let mut rest = self.rest.iter();
         for shift in (0..u64::BITS).step_by(7) {
-            let byte = self.byte()?;
+            let Some(byte) = rest.next() else {
+                return Err(DecodeError::truncated(self.what, 1, 0));
+            };
             let group = u64::from(byte & 0x7f);
             if (group << shift) >> shift != group {
                 break;
             }
             bits |= group << shift;
             if byte & 0x80 == 0 {
+                self.rest = rest.as_slice();
                 return Ok(bits);
             }
         }

@@ -94,7 +94,7 @@ async fn an_answer_that_is_given_at_once_is_there_at_once() {
         ..Server::default()
     });
     let connection = connected(&server).await;
-    let answer = pin!(connection.request(&ask("db")));
+    let answer = pin!(connection.send(&ask("db")));
     let polled = answer.poll(&mut Context::from_waker(Waker::noop()));
     assert!(matches!(polled, Poll::Ready(Ok(names)) if names == tell("db")));
 }
