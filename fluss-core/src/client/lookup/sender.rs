@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fluss_rpc::net::{Disconnect, RequestError, ServerAddress};
+use futures::FutureExt;
 use futures::future::Either;
 use tokio::sync::oneshot;
 use tokio::time::{Instant, timeout_at};
@@ -221,7 +222,11 @@ impl<Q: Query> Sender<Q> {
             server: server.clone(),
             ended: false,
         };
-        tokio::spawn(driver.drive(first));
+        let mut lane = Box::pin(driver.drive(first));
+        // A server in the same process has answered already.
+        if lane.as_mut().now_or_never().is_none() {
+            tokio::spawn(lane);
+        }
     }
 
     /// Sends a batch, at once if there is a connection. The future ends when everybody has an answer.
