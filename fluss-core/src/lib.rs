@@ -9,8 +9,10 @@ pub mod client;
 pub mod filter;
 pub mod id;
 pub mod record;
+pub mod rights;
 pub mod row;
 pub mod types;
 
 mod error;
+mod numbered;
 pub use error::{DecodeError, ValueError};

@@ -1,59 +1,12 @@
 //! Who asks, and whether they may (`behaviour.md` §8.6).
 
 use std::collections::BTreeSet;
-use std::fmt;
 
+use fluss_core::rights::{Operation, Principal, Resource};
 use fluss_rpc::code::ErrorCode;
-use serde::{Deserialize, Serialize};
 
-use super::acl::{Acls, Operation, Resource};
+use super::acl::Acls;
 use crate::Failure;
-
-/// Somebody who has, or has not, rights.
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Serialize, Deserialize)]
-pub struct Principal {
-    /// `User`, or `*` with the name `*`.
-    pub kind: String,
-    /// The name.
-    pub name: String,
-}
-
-impl Principal {
-    /// A principal of a type.
-    pub fn new(kind: impl Into<String>, name: impl Into<String>) -> Self {
-        Self {
-            kind: kind.into(),
-            name: name.into(),
-        }
-    }
-
-    /// A user.
-    pub fn user(name: impl Into<String>) -> Self {
-        Self::new("User", name)
-    }
-
-    /// Who has not said who they are, where nobody has to (`rpc.md` §5.2).
-    pub fn anonymous() -> Self {
-        Self::user("ANONYMOUS")
-    }
-
-    /// Reads `User:root;User:alice`; nothing if a part has no type or no name.
-    pub fn parse_list(text: &str) -> Option<Vec<Self>> {
-        let parts = text.split(';').map(str::trim).filter(|part| !part.is_empty());
-        parts
-            .map(|part| match part.split_once(':') {
-                Some((kind, name)) if !kind.is_empty() && !name.is_empty() => Some(Self::new(kind, name)),
-                _ => None,
-            })
-            .collect()
-    }
-}
-
-impl fmt::Display for Principal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.kind, self.name)
-    }
-}
 
 /// Who sends a request, from where.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -138,20 +91,6 @@ impl Access {
     }
 }
 
-impl fmt::Display for Operation {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::All => "do everything to",
-            Self::Read => "read",
-            Self::Write => "write",
-            Self::Create => "create in",
-            Self::Drop => "drop",
-            Self::Alter => "alter",
-            Self::Describe => "describe",
-        })
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -186,13 +125,5 @@ mod tests {
         let refusal = refusal.unwrap_err();
         assert_eq!(refusal.code, ErrorCode::AUTHORIZATION_EXCEPTION);
         assert_eq!(refusal.message, "User:alice may not create in database 'db'");
-    }
-
-    #[test]
-    fn lists_of_principals_have_types() {
-        for bad in ["root", "User:", ":root", "User:a;b"] {
-            assert_eq!(Principal::parse_list(bad), None, "{bad}");
-        }
-        assert_eq!(Principal::parse_list(""), Some(Vec::new()));
     }
 }

@@ -4,6 +4,7 @@ mod access;
 mod acl;
 mod users;
 
-pub use access::{Access, Caller, Principal};
-pub use acl::{Acl, AclFilter, Acls, Operation, Resource, ResourceKind};
+pub use access::{Access, Caller};
+pub use acl::Acls;
+pub use fluss_core::rights::{Acl, AclFilter, Operation, Principal, Resource, ResourceKind};
 pub use users::{UserFileError, Users, user_line};

@@ -15,7 +15,7 @@ use argon2::{Algorithm, Argon2};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::sasl::PlainToken;
 
-use super::access::Principal;
+use super::Principal;
 use crate::Failure;
 
 /// The users of a node. `Debug` shows their names only.

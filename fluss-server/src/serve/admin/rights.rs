@@ -1,16 +1,12 @@
 //! The APIs of rights (`behaviour.md` §8.6).
 
+use fluss_core::DecodeError;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::Context;
 use crate::Failure;
-use crate::security::{Acl, AclFilter, Operation, Principal, Resource, ResourceKind};
-
-/// `permission_type` of every entry: there is no other.
-const ALLOW: i32 = 2;
-/// What a filter says that takes everything.
-const ANY: i32 = 1;
+use crate::security::{Acl, AclFilter, Operation, Resource, ResourceKind};
 
 /// `CREATE_ACLS`: all or none of them.
 pub fn create_acls(
@@ -44,7 +40,7 @@ pub fn list_acls(
     let found = view.acls().iter().filter(|acl| filter.matches(acl));
     let seen = found.filter(|acl| context.allows(Operation::Describe, &acl.resource));
     Ok(proto::ListAclsResponse {
-        acl: seen.map(pb_acl).collect(),
+        acl: seen.map(proto::PbAclInfo::from).collect(),
     })
 }
 
@@ -75,7 +71,7 @@ pub fn drop_acls(
 
 fn result(acls: &[Acl]) -> proto::PbDropAclsFilterResult {
     let matching = |acl| proto::PbDropAclsMatchingAcl {
-        acl: pb_acl(acl),
+        acl: proto::PbAclInfo::from(acl),
         error_code: None,
         error_message: None,
     };
@@ -104,63 +100,13 @@ fn check_may_give(context: &Context<'_>, resource: &Resource) -> Result<(), Fail
 }
 
 fn acl(acl: &proto::PbAclInfo) -> Result<Acl, Failure> {
-    let kind = ResourceKind::from_number(acl.resource_type);
-    let operation = Operation::from_number(acl.operation_type);
-    let (Some(kind), Some(operation), ALLOW) = (kind, operation, acl.permission_type) else {
-        return Err(Failure::new(
-            ErrorCode::UNKNOWN_SERVER_ERROR,
-            format!(
-                "no right has resource type {}, operation {} and permission {}",
-                acl.resource_type, acl.operation_type, acl.permission_type
-            ),
-        ));
-    };
-    Ok(Acl {
-        resource: Resource {
-            kind,
-            name: acl.resource_name.clone(),
-        },
-        principal: Principal::new(&*acl.principal_type, &*acl.principal_name),
-        host: acl.host.clone(),
-        operation,
-    })
-}
-
-fn pb_acl(acl: &Acl) -> proto::PbAclInfo {
-    proto::PbAclInfo {
-        resource_name: acl.resource.name.clone(),
-        resource_type: acl.resource.kind.number(),
-        principal_name: acl.principal.name.clone(),
-        principal_type: acl.principal.kind.clone(),
-        host: acl.host.clone(),
-        operation_type: acl.operation.number(),
-        permission_type: ALLOW,
-    }
+    Acl::try_from(acl).map_err(unknown)
 }
 
 fn filter(filter: &proto::PbAclFilter) -> Result<AclFilter, Failure> {
-    if ![ANY, ALLOW].contains(&filter.permission_type) {
-        return Err(no_filter("permission", filter.permission_type));
-    }
-    let principal = filter.principal_type.as_ref().zip(filter.principal_name.as_ref());
-    Ok(AclFilter {
-        kind: any_or("resource type", filter.resource_type, ResourceKind::from_number)?,
-        name: filter.resource_name.clone(),
-        principal: principal.map(|(kind, name)| Principal::new(kind, name)),
-        host: filter.host.clone(),
-        operation: any_or("operation", filter.operation_type, Operation::from_number)?,
-    })
+    AclFilter::try_from(filter).map_err(unknown)
 }
 
-/// What a filter asks for: one thing, or nothing.
-fn any_or<T>(what: &str, number: i32, read: impl Fn(i32) -> Option<T>) -> Result<Option<T>, Failure> {
-    match read(number) {
-        None if number != ANY => Err(no_filter(what, number)),
-        wanted => Ok(wanted),
-    }
-}
-
-fn no_filter(what: &str, number: i32) -> Failure {
-    let reason = format!("{what} {number} is none of a filter's");
-    Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason)
+fn unknown(error: DecodeError) -> Failure {
+    Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string())
 }
