@@ -1,5 +1,6 @@
 //! The APIs of the protocol: one row each, `rpc.md` §3.
 
+mod kind;
 mod versions;
 
 use std::fmt;
@@ -7,6 +8,7 @@ use std::ops::RangeInclusive;
 
 use prost::Message;
 
+pub use self::kind::ServerKind;
 pub use self::versions::{Unsupported, Versions};
 use crate::proto;
 
@@ -63,9 +65,9 @@ enum Servers {
     Tablet,
 }
 
-/// Rows are `number Variant "NAME" servers [versions] Request => Response;`. The versions are those of 0.9.1
-/// that this crate speaks. An API without versions is never offered: it exists only in 1.0, or (when it has no
-/// messages either) only between servers.
+/// Rows are `number Variant "NAME" servers [versions] Request => Response;`. The versions are those that this crate
+/// speaks. An API without versions is never offered: nobody here uses it, or (when it has no messages either) it is
+/// spoken between servers only.
 macro_rules! apis {
     ($($number:literal $key:ident $name:literal $servers:ident [$($versions:expr)?] $($request:ident => $response:ident)?;)*) => {
         /// The key of an API.
@@ -100,8 +102,7 @@ macro_rules! apis {
                 }
             }
 
-            /// The versions that this crate speaks; `None` for what it does not: APIs between servers, and those
-            /// that came with 1.0.
+            /// The versions that this crate speaks; `None` for what it does not, such as APIs between servers.
             pub fn versions(self) -> Option<RangeInclusive<i16>> {
                 match self {
                     $($(Self::$key => Some($versions),)?)*
@@ -120,6 +121,14 @@ macro_rules! apis {
 }
 
 impl ApiKey {
+    /// The first key that 0.9.1 does not have.
+    const FIRST_OF_1_0: Self = Self::AlterDatabase;
+
+    /// Whether the API came with 1.0; the others are in 0.9.1 too.
+    pub fn is_of_1_0(self) -> bool {
+        self >= Self::FIRST_OF_1_0
+    }
+
     /// The number on the wire.
     pub fn number(self) -> i16 {
         self as i16
@@ -202,11 +211,11 @@ apis! {
     1057 ReleaseKvSnapshotLease "RELEASE_KV_SNAPSHOT_LEASE" Coordinator [0..=0] ReleaseKvSnapshotLeaseRequest => ReleaseKvSnapshotLeaseResponse;
     1058 DropKvSnapshotLease "DROP_KV_SNAPSHOT_LEASE" Coordinator [0..=0] DropKvSnapshotLeaseRequest => DropKvSnapshotLeaseResponse;
     1059 GetTableStats "GET_TABLE_STATS" Tablet [0..=0] GetTableStatsRequest => GetTableStatsResponse;
-    1060 AlterDatabase "ALTER_DATABASE" Coordinator [] AlterDatabaseRequest => AlterDatabaseResponse;
+    1060 AlterDatabase "ALTER_DATABASE" Coordinator [0..=0] AlterDatabaseRequest => AlterDatabaseResponse;
     1061 ScanKv "SCAN_KV" Tablet [] ScanKvRequest => ScanKvResponse;
-    1062 GetClusterHealth "GET_CLUSTER_HEALTH" Any [] GetClusterHealthRequest => GetClusterHealthResponse;
-    1063 ListRemoteLogManifests "LIST_REMOTE_LOG_MANIFESTS" Coordinator [] ListRemoteLogManifestsRequest => ListRemoteLogManifestsResponse;
-    1064 ListKvSnapshots "LIST_KV_SNAPSHOTS" Coordinator [] ListKvSnapshotsRequest => ListKvSnapshotsResponse;
+    1062 GetClusterHealth "GET_CLUSTER_HEALTH" Any [0..=0] GetClusterHealthRequest => GetClusterHealthResponse;
+    1063 ListRemoteLogManifests "LIST_REMOTE_LOG_MANIFESTS" Coordinator [0..=0] ListRemoteLogManifestsRequest => ListRemoteLogManifestsResponse;
+    1064 ListKvSnapshots "LIST_KV_SNAPSHOTS" Coordinator [0..=0] ListKvSnapshotsRequest => ListKvSnapshotsResponse;
 }
 
 #[cfg(test)]

@@ -1,9 +1,10 @@
 //! The choice of a version for each API: `rpc.md` §4.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::ops::RangeInclusive;
 
-use super::{ApiKey, ServerRole};
+use super::{ApiKey, ServerKind, ServerRole};
 use crate::proto::{ApiVersionsResponse, PbApiVersion};
 
 /// What a server said about itself: its role and, for each API, its versions.
@@ -28,6 +29,11 @@ impl Versions {
         self.role
     }
 
+    /// What the server is, as far as it can be known.
+    pub fn server_kind(&self) -> ServerKind {
+        ServerKind::of(self.role, |api| self.offered.contains_key(&api))
+    }
+
     /// The highest version of the API that both sides speak.
     ///
     /// # Errors
@@ -36,7 +42,12 @@ impl Versions {
     pub fn usable(&self, api: ApiKey) -> Result<i16, Unsupported> {
         let ours = api.versions();
         let theirs = self.offered.get(&api).cloned();
-        highest_common(ours.as_ref(), theirs.as_ref()).ok_or(Unsupported { api, ours, theirs })
+        highest_common(ours.as_ref(), theirs.as_ref()).ok_or_else(|| Unsupported {
+            api,
+            ours,
+            theirs,
+            server: self.server_kind(),
+        })
     }
 }
 
@@ -57,8 +68,7 @@ fn highest_common(ours: Option<&RangeInclusive<i16>>, theirs: Option<&RangeInclu
 }
 
 /// An API that cannot be used on a connection, because no version of it is common to both sides.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("of {api} this client speaks {}, the server {}", range(.ours.as_ref()), range(.theirs.as_ref()))]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Unsupported {
     /// The API.
     pub api: ApiKey,
@@ -66,12 +76,27 @@ pub struct Unsupported {
     pub ours: Option<RangeInclusive<i16>>,
     /// The versions that the server listed, if it listed the API.
     pub theirs: Option<RangeInclusive<i16>>,
+    /// What the server is, as far as it can be known.
+    pub server: ServerKind,
 }
 
-fn range(versions: Option<&RangeInclusive<i16>>) -> String {
-    match versions {
-        Some(versions) => format!("versions {} to {}", versions.start(), versions.end()),
-        None => "no version".to_owned(),
+impl std::error::Error for Unsupported {}
+
+impl fmt::Display for Unsupported {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { api, server, .. } = self;
+        match (&self.ours, &self.theirs) {
+            (None, _) => write!(f, "this client does not speak {api}"),
+            (Some(_), None) => write!(f, "the server, {server}, does not offer {api}"),
+            (Some(ours), Some(theirs)) => write!(
+                f,
+                "the server, {server}, speaks {api} in versions {} to {}, this client in versions {} to {}",
+                theirs.start(),
+                theirs.end(),
+                ours.start(),
+                ours.end()
+            ),
+        }
     }
 }
 
@@ -109,9 +134,14 @@ mod tests {
         assert_eq!(error.theirs, Some(2..=3));
         assert_eq!(
             error.to_string(),
-            "of PUT_KV this client speaks versions 0 to 1, the server versions 2 to 3"
+            "the server, a tablet server older than Fluss 0.9.1, speaks PUT_KV in versions 2 to 3, \
+             this client in versions 0 to 1"
         );
-        assert_eq!(versions(&[]).usable(ApiKey::PutKv).unwrap_err().theirs, None);
+        let error = versions(&[(1059, 0, 0)]).usable(ApiKey::PutKv).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "the server, a Fluss 0.9 tablet server, does not offer PUT_KV"
+        );
         assert_eq!(
             versions(&[(1061, 0, 0)]).usable(ApiKey::ScanKv).unwrap_err().ours,
             None

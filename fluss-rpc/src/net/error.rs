@@ -123,13 +123,8 @@ pub enum RequestError {
         reason: Disconnect,
     },
     /// No version of the API is common to both sides; nothing was sent.
-    #[error("{api} cannot be used with this server")]
-    Unsupported {
-        /// The API.
-        api: ApiKey,
-        /// The versions of both sides.
-        source: Unsupported,
-    },
+    #[error(transparent)]
+    Unsupported(#[from] Unsupported),
     /// The request is larger than may be sent (it was not), or its response larger than is received.
     #[error("a frame of {bytes} bytes is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -156,7 +151,7 @@ impl RequestError {
             Self::Server { code, .. } => code.is_retriable(),
             Self::Timeout { .. } => true,
             Self::Disconnected { reason } => reason.is_retriable(),
-            Self::Unsupported { .. } | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+            Self::Unsupported(_) | Self::TooLarge { .. } | Self::Malformed { .. } => false,
         }
     }
 
@@ -176,15 +171,6 @@ impl RequestError {
         Self::Server {
             code,
             message: text(code, response.error_message),
-        }
-    }
-}
-
-impl From<Unsupported> for RequestError {
-    fn from(source: Unsupported) -> Self {
-        Self::Unsupported {
-            api: source.api,
-            source,
         }
     }
 }
