@@ -6,7 +6,7 @@ use fluss_core::types::DatabaseDescriptor;
 use fluss_rpc::code::ErrorCode;
 
 use super::entry::Database;
-use super::rules::check_database;
+use super::rules::{PropertyChange, check_database};
 use super::{Catalog, Gone, Outcome, View};
 use crate::{Failure, OpenError};
 
@@ -53,6 +53,31 @@ impl Catalog {
         })
     }
 
+    /// Changes a database's properties and, if one is given, its comment; with `if_exists`, one that is missing is fine.
+    ///
+    /// # Errors
+    /// `DATABASE_NOT_EXIST`; the disk's.
+    pub fn alter_database(
+        &self,
+        name: &str,
+        changes: Vec<PropertyChange>,
+        comment: Option<String>,
+        if_exists: bool,
+        now_ms: i64,
+    ) -> Result<(), Failure> {
+        self.change(|view| {
+            let mut altered = match view.database(name) {
+                Ok(database) => Database::clone(database),
+                Err(_) if if_exists => return Ok(Outcome::Same(())),
+                Err(missing) => return Err(missing),
+            };
+            change(&mut altered.descriptor, changes, comment);
+            altered.modified_ms = now_ms;
+            view.databases.insert(name.to_owned(), Arc::new(altered));
+            Ok(Outcome::New(()))
+        })
+    }
+
     /// Drops a database, with `cascade` together with its tables; with `if_exists`, one that is missing is fine.
     ///
     /// # Errors
@@ -79,6 +104,18 @@ impl Catalog {
             view.databases.remove(name);
             Ok(Outcome::New(tables.into_iter().map(Gone::Table).collect()))
         })
+    }
+}
+
+fn change(descriptor: &mut DatabaseDescriptor, changes: Vec<PropertyChange>, comment: Option<String>) {
+    for change in changes {
+        match change {
+            PropertyChange::Set(key, value) => descriptor.custom_properties.insert(key, value),
+            PropertyChange::Reset(key) => descriptor.custom_properties.remove(&key),
+        };
+    }
+    if comment.is_some() {
+        descriptor.comment = comment;
     }
 }
 

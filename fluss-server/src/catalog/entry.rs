@@ -163,6 +163,16 @@ impl TableEntry {
         )
     }
 
+    /// How many buckets the table has, over all its partitions.
+    pub fn bucket_total(&self) -> usize {
+        let places = if self.info.is_partitioned() {
+            self.partitions.len()
+        } else {
+            1
+        };
+        places.saturating_mul(usize::try_from(self.info.bucket_count).unwrap_or(0))
+    }
+
     /// Whether the identities of a request mean a bucket: the partition is given exactly if the table is partitioned,
     /// and both exist. A table look-up apart, this is all that a data request asks of the catalog.
     pub fn has_bucket(&self, partition: Option<PartitionId>, bucket: i32) -> bool {

@@ -65,8 +65,10 @@ handlers! {
     GetLakeSnapshotRequest quick |session, request| admin::get_lake_snapshot(&session.context()?, request);
     ListAclsRequest quick |session, request| admin::list_acls(&session.context()?, request);
     DescribeClusterConfigsRequest quick |session, request| admin::describe_cluster_configs(&session.context()?, request);
+    GetClusterHealthRequest quick |session, request| admin::get_cluster_health(&session.context()?, request);
     GetProducerOffsetsRequest quick |session, request| admin::get_producer_offsets(&session.context()?, request);
     CreateDatabaseRequest slow |session, request| admin::create_database(&session.context()?, request);
+    AlterDatabaseRequest slow |session, request| admin::alter_database(&session.context()?, request);
     DropDatabaseRequest slow |session, request| admin::drop_database(&session.context()?, request);
     CreateTableRequest slow |session, request| admin::create_table(&session.context()?, request);
     DropTableRequest slow |session, request| admin::drop_table(&session.context()?, request);
@@ -87,4 +89,16 @@ handlers! {
     PrefixLookupRequest quick reads::prefix_lookup;
     LimitScanRequest slow reads::limit_scan;
     GetTableStatsRequest quick reads::get_table_stats;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_has_versions() {
+        for api in OFFERED {
+            assert!(api.versions().is_some(), "{api}");
+        }
+    }
 }

@@ -3,6 +3,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::Context;
+use super::tables::property_change;
 use crate::Failure;
 use crate::security::{Operation, Resource};
 
@@ -26,6 +27,23 @@ pub fn create_database(
         context.now_ms(),
     )?;
     Ok(proto::CreateDatabaseResponse {})
+}
+
+/// `ALTER_DATABASE`.
+pub fn alter_database(
+    context: &Context<'_>,
+    request: proto::AlterDatabaseRequest,
+) -> Result<proto::AlterDatabaseResponse, Failure> {
+    context.check(Operation::Alter, &Resource::database(&request.database_name))?;
+    let changes = request.config_changes.into_iter().map(property_change);
+    context.node.catalog.alter_database(
+        &request.database_name,
+        changes.collect::<Result<_, _>>()?,
+        request.comment,
+        request.ignore_if_not_exists,
+        context.now_ms(),
+    )?;
+    Ok(proto::AlterDatabaseResponse {})
 }
 
 /// `DROP_DATABASE`.

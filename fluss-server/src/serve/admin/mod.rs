@@ -10,6 +10,7 @@
 mod configs;
 mod convert;
 mod databases;
+mod health;
 mod metadata;
 mod partitions;
 mod producers;
@@ -25,12 +26,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use fluss_core::types::TablePath;
-use fluss_rpc::api::ApiKey;
 
 pub use self::configs::{alter_cluster_configs, describe_cluster_configs};
 pub use self::databases::{
-    create_database, database_exists, drop_database, get_database_info, list_databases,
+    alter_database, create_database, database_exists, drop_database, get_database_info, list_databases,
 };
+pub use self::health::get_cluster_health;
 pub use self::metadata::get_metadata;
 pub use self::partitions::{create_partition, drop_partition, list_partition_infos};
 pub use self::producers::{delete_producer_offsets, get_producer_offsets, register_producer_offsets};
@@ -47,40 +48,6 @@ use crate::Failure;
 use crate::catalog::{Catalog, Gone, TableEntry, View};
 use crate::clock::Clock;
 use crate::security::{Access, Caller, Operation, Resource};
-
-/// The APIs that have a handler here, and may be listed. What is replication's own (tags, rebalance, leases) is not
-/// among them.
-pub const SERVED: &[ApiKey] = &[
-    ApiKey::CreateDatabase,
-    ApiKey::DropDatabase,
-    ApiKey::ListDatabases,
-    ApiKey::DatabaseExists,
-    ApiKey::CreateTable,
-    ApiKey::DropTable,
-    ApiKey::GetTableInfo,
-    ApiKey::ListTables,
-    ApiKey::ListPartitionInfos,
-    ApiKey::TableExists,
-    ApiKey::GetTableSchema,
-    ApiKey::GetMetadata,
-    ApiKey::GetLatestKvSnapshots,
-    ApiKey::GetKvSnapshotMetadata,
-    ApiKey::GetFileSystemSecurityToken,
-    ApiKey::InitWriter,
-    ApiKey::GetLakeSnapshot,
-    ApiKey::GetDatabaseInfo,
-    ApiKey::CreatePartition,
-    ApiKey::DropPartition,
-    ApiKey::CreateAcls,
-    ApiKey::ListAcls,
-    ApiKey::DropAcls,
-    ApiKey::AlterTable,
-    ApiKey::DescribeClusterConfigs,
-    ApiKey::AlterClusterConfigs,
-    ApiKey::RegisterProducerOffsets,
-    ApiKey::GetProducerOffsets,
-    ApiKey::DeleteProducerOffsets,
-];
 
 /// The number of the one node, as a server and as the leader of every bucket.
 pub const NODE_ID: i32 = 0;

@@ -78,6 +78,45 @@ fn databases_have_descriptors() {
 }
 
 #[test]
+fn databases_are_altered_by_who_may() {
+    let world = World::controlled();
+    let alter = |context: &Context<'_>, name: &str, op_type: i32, ignore: bool| {
+        let request = AlterDatabaseRequest {
+            database_name: name.to_owned(),
+            ignore_if_not_exists: ignore,
+            config_changes: vec![PbAlterConfig {
+                config_key: "k".to_owned(),
+                config_value: Some("v".to_owned()),
+                op_type,
+            }],
+            comment: (op_type == 0).then(|| "hi".to_owned()),
+        };
+        alter_database(context, request)
+    };
+    assert_eq!(code(alter(&world.context(), "fluss", 0, false)), 48);
+    world.grant(Operation::Alter, &Resource::database("fluss"));
+    let info = || {
+        let request = GetDatabaseInfoRequest {
+            database_name: "fluss".to_owned(),
+        };
+        get_database_info(&world.context(), request).unwrap()
+    };
+    world.clock.advance(5);
+    alter(&world.context(), "fluss", 0, false).unwrap();
+    let json: &[u8] = br#"{"version":1,"comment":"hi","custom_properties":{"k":"v"}}"#;
+    assert_eq!(&info().database_json[..], json);
+    assert_eq!((info().created_time, info().modified_time), (1_000, 1_005));
+    assert_eq!(code(alter(&world.context(), "fluss", 2, false)), -1);
+    alter(&world.context(), "fluss", 1, false).unwrap();
+    let json: &[u8] = br#"{"version":1,"comment":"hi","custom_properties":{}}"#;
+    assert_eq!(&info().database_json[..], json);
+    world.as_user("root", |root| {
+        assert_eq!(code(alter(root, "none", 0, false)), 4);
+        alter(root, "none", 0, true).unwrap();
+    });
+}
+
+#[test]
 fn tables_are_altered_one_way_at_a_time() {
     let world = World::open();
     create(&world, "t", &[], &[]);

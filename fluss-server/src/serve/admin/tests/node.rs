@@ -149,8 +149,24 @@ fn writers_need_a_table_where_rights_are_asked_for() {
 }
 
 #[test]
-fn what_is_served_has_versions() {
-    for key in SERVED {
-        assert!(key.versions().is_some(), "{key}");
-    }
+fn every_bucket_is_well() {
+    let world = World::controlled();
+    let health = |context: &Context<'_>| get_cluster_health(context, GetClusterHealthRequest {});
+    assert_eq!(code(health(&world.context())), 48);
+    world.grant(Operation::Describe, &Resource::cluster());
+    create(&world, "plain", &[], &[]);
+    create(&world, "parted", &["a", "p"], &["p"]);
+    world.as_user("root", |root| {
+        for value in ["x", "y"] {
+            create_partition(root, create_partition_request("parted", value)).unwrap();
+        }
+    });
+    let expected = GetClusterHealthResponse {
+        num_replicas: 6,
+        in_sync_replicas: 6,
+        num_leader_replicas: 6,
+        active_leader_replicas: 6,
+        status: 0,
+    };
+    assert_eq!(health(&world.context()).unwrap(), expected);
 }
