@@ -22,8 +22,8 @@
 //! ```
 
 pub use fluss_core::client::*;
-pub use fluss_core::{DecodeError, ValueError, arrow, filter, id, record, row, types};
-pub use fluss_rpc::api::ServerRole;
+pub use fluss_core::{DecodeError, ValueError, arrow, filter, id, record, rights, row, types};
+pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
 pub use fluss_rpc::code::ErrorCode;
 pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};
 pub use fluss_rpc::sasl::Mechanism;

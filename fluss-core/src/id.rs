@@ -40,6 +40,8 @@ ids! {
     SchemaId(i16);
     /// A tablet server or coordinator.
     ServerId(i32);
+    /// A snapshot of a bucket, or of a table in a lake.
+    SnapshotId(i64);
     /// An idempotent writer, given out by the cluster.
     WriterId(i64);
     /// The number of a batch of one writer in one bucket: 0, 1, 2 and so on, wrapping after `i32::MAX`.

@@ -216,6 +216,17 @@ impl Connection {
             };
             return retry::until(timeout, ask).await?;
         }
+        self.ask_coordinator(context, request).await
+    }
+
+    /// As [`ask`](Self::ask), tried again although only the coordinator answers: for what only reads.
+    pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
+        self.check_open(context.operation)?;
+        let timeout = self.options().request_timeout;
+        retry::until(timeout, || self.ask_coordinator(context, request)).await
+    }
+
+    async fn ask_coordinator<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
         let server = self.coordinator(context).await?;
         self.ask_server(&server, context, request).await
     }

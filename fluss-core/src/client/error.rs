@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fluss_rpc::api::Unsupported;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
 
@@ -56,6 +57,9 @@ pub enum ErrorKind {
     /// The connection was lost, or could not carry the request.
     #[error(transparent)]
     Request(RequestError),
+    /// The server does not offer what was asked for, and it was not asked. It says what the server is.
+    #[error(transparent)]
+    Unsupported(Unsupported),
     /// No server of the cluster could be asked.
     #[error("no server is available")]
     NoServer,
@@ -231,6 +235,7 @@ impl From<RequestError> for ErrorKind {
                 after,
                 outcome_unknown: false,
             },
+            RequestError::Unsupported(error) => Self::Unsupported(error),
             other => Self::Request(other),
         }
     }

@@ -15,7 +15,7 @@ mod table;
 mod wire;
 mod write;
 
-pub use admin::{Admin, ByBucket, DatabaseInfo, OffsetSpec, PartitionInfo, ServerNode, TableChange};
+pub use admin::*;
 pub use connection::Connection;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};

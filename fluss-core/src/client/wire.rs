@@ -2,6 +2,7 @@
 
 use fluss_rpc::proto;
 
+use crate::id::{BucketId, PartitionId, TableBucket, TableId};
 use crate::types::{
     InvalidDefinition, PartitionSpec, TableDescriptor, TableInfo, TablePath, TableProperties,
 };
@@ -10,6 +11,22 @@ pub(crate) fn table_path(path: &TablePath) -> proto::PbTablePath {
     proto::PbTablePath {
         database_name: path.database().to_owned(),
         table_name: path.table().to_owned(),
+    }
+}
+
+pub(crate) fn pb_table_bucket(bucket: &TableBucket) -> proto::PbTableBucket {
+    proto::PbTableBucket {
+        table_id: bucket.table.get(),
+        partition_id: bucket.partition.map(PartitionId::get),
+        bucket_id: bucket.bucket.get(),
+    }
+}
+
+pub(crate) fn table_bucket(bucket: &proto::PbTableBucket) -> TableBucket {
+    TableBucket {
+        table: TableId(bucket.table_id),
+        partition: bucket.partition_id.map(PartitionId),
+        bucket: BucketId(bucket.bucket_id),
     }
 }
 
