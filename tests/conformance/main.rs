@@ -1,5 +1,6 @@
 //! What is promised, on every backend: the same functions, and a table of what came of them.
 
+mod admin;
 mod errors;
 mod evolution;
 mod extremes;
@@ -29,6 +30,9 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
     suite::run(&[
+        admin::TESTS,
+        admin::operators::TESTS,
+        admin::rights::TESTS,
         errors::TESTS,
         log_tables::TESTS,
         key_tables::TESTS,

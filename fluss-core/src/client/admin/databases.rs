@@ -24,7 +24,8 @@ pub struct DatabaseInfo {
 pub struct DatabaseSummary {
     /// The name.
     pub name: String,
-    /// When the database was created, in milliseconds since the epoch.
+    /// When the database was created, in milliseconds since the epoch. A 0.9.1 server gives a time somewhat after that of
+    /// [`DatabaseInfo`].
     pub created_time: i64,
     /// How many tables it has.
     pub table_count: i32,
