@@ -1,6 +1,7 @@
 //! Servers that stop and die.
 
 pub mod keys;
+pub mod serve;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

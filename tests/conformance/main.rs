@@ -23,7 +23,7 @@ use fluss_client::types::{Schema, TableDescriptor, TableDescriptorBuilder, Table
 use fluss_client::{Connection, LogScanner, Table};
 
 use place::{Backend, Place, connect, options, start, start_alone};
-use suite::{CLUSTER, EVERYWHERE, JAVA, ONCE, SERVERS, note, tests};
+use suite::{CLUSTER, EVERYWHERE, JAVA, ONCE, SERVE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -49,6 +49,7 @@ fn main() -> ExitCode {
         java::TESTS,
         faults::TESTS,
         faults::keys::TESTS,
+        faults::serve::TESTS,
     ])
 }
 

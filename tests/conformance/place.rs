@@ -63,6 +63,14 @@ impl Place {
         }
     }
 
+    /// The `fluss serve` that it is, in tests that are run on nothing else.
+    pub(crate) fn served(&self) -> &Served {
+        match &self.running {
+            Running::Serve(served) => served,
+            Running::Node { .. } | Running::Cluster(_) => panic!("this is a test for fluss serve"),
+        }
+    }
+
     /// The addresses of its servers, in tests that are run on nothing without.
     pub(crate) fn bootstrap(&self) -> String {
         match &self.running {

@@ -31,6 +31,8 @@ pub(crate) const JAVA: On = On {
 };
 /// Once, for it brings its own server.
 pub(crate) const ONCE: On = on(&[Backend::Memory]);
+/// Tests of `fluss serve` as a process.
+pub(crate) const SERVE: On = on(&[Backend::Serve]);
 /// Tests of servers that stop and die.
 pub(crate) const CLUSTER: On = on(&[Backend::Cluster]);
 

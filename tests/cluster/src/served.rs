@@ -4,6 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 use tempfile::TempDir;
 
@@ -74,7 +75,24 @@ impl Served {
         self.data.path()
     }
 
-    /// The number of its process.
+    /// Ends it at once (SIGKILL) and returns when it is gone.
+    ///
+    /// # Errors
+    /// When it cannot be killed.
+    pub fn kill(&self) -> Result<(), Error> {
+        self.process.kill()
+    }
+
+    /// Starts it again on its directory and port, after killing it if it still runs, and waits until it listens.
+    ///
+    /// # Errors
+    /// As of [`start`](Self::start).
+    pub fn restart(&self, within: Duration) -> Result<(), Error> {
+        self.process.restart()?;
+        self.process.wait_for_port(self.address(), within)
+    }
+
+    /// The number of its process; another one after [`restart`](Self::restart).
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
