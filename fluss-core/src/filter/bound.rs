@@ -1,6 +1,7 @@
 //! A condition on the rows of one table, and how it is evaluated: column by column, in three values.
 
 use std::collections::HashSet;
+use std::slice::from_ref;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, ArrowPrimitiveType, AsArray, BooleanArray, RecordBatch, Scalar};
@@ -180,10 +181,10 @@ impl Check {
                     Members::new(data_type, &values).map_err(|error| ValueError::row(error.to_string()))?,
                 )
             }
-            Test::Text(part, text) => match data_type.kind() {
+            Test::Text(part, wanted) => match data_type.kind() {
                 Kind::Char(_) | Kind::String => {
-                    let text = Datum::from(text.clone());
-                    Self::Text(*part, Scalar::new(single(&DataType::string(), text)?))
+                    let wanted = single(&DataType::string(), wanted.clone().into())?;
+                    Self::Text(*part, Scalar::new(wanted))
                 }
                 _ => {
                     return Err(ValueError::row(format!(
@@ -230,14 +231,14 @@ impl Members {
             values: HashSet::new(),
         };
         for value in values {
-            let rows = members.converter.convert_columns(&[value.clone()])?;
+            let rows = members.converter.convert_columns(from_ref(value))?;
             members.values.extend(rows.iter().map(|row| row.as_ref().into()));
         }
         Ok(members)
     }
 
     fn hold(&self, values: &ArrayRef) -> Result<BooleanArray, ArrowError> {
-        let rows = self.converter.convert_columns(&[values.clone()])?;
+        let rows = self.converter.convert_columns(from_ref(values))?;
         let held = rows.iter().map(|row| self.values.contains(row.as_ref()));
         Ok(BooleanArray::new(held.collect(), values.nulls().cloned()))
     }

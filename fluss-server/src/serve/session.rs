@@ -84,9 +84,9 @@ impl Session {
         peer: Peer,
     ) {
         let (reader, writer) = tokio::io::split(stream);
-        let (session, writes) = Self::new(node, Outbox::new(Box::new(writer)), peer);
+        let (session, writing) = Self::new(node, Outbox::new(Box::new(writer)), peer);
         let inbox = Inbox::new(reader, session.node.limits.request_bytes);
-        Self::run(EndOnDrop(session.clone()), session.read(inbox), writes).await;
+        Self::run(EndOnDrop(session.clone()), session.read(inbox), writing).await;
     }
 
     /// Serves a client in the same process, and returns what takes its requests. Called on a tokio runtime.

@@ -247,6 +247,7 @@ impl RowFilter {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "it is what a result is mapped by")]
 fn fault(error: ArrowError) -> DecodeError {
     DecodeError::new("record batch", error.to_string())
 }

@@ -115,7 +115,7 @@ impl LogScanner {
         let known: HashSet<PartitionId> = partitions.keys().copied().collect();
         let buckets: Vec<_> = known
             .iter()
-            .filter(|partition| shared.is_wanted(&partitions, partition))
+            .filter(|partition| shared.is_wanted(&partitions, **partition))
             .flat_map(|partition| buckets_of(self.table(), Some(*partition)))
             .collect();
         let resolved = join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await;
@@ -249,8 +249,8 @@ async fn partitions(
 
 impl Shared {
     /// Whether a partition may have rows that are wanted.
-    fn is_wanted(&self, partitions: &HashMap<PartitionId, PartitionName>, partition: &PartitionId) -> bool {
-        let name = partitions.get(partition);
+    fn is_wanted(&self, partitions: &HashMap<PartitionId, PartitionName>, partition: PartitionId) -> bool {
+        let name = partitions.get(&partition);
         name.is_none_or(|name| self.decoder.may_match(name))
     }
 }
@@ -285,7 +285,7 @@ async fn discover(shared: Arc<Shared>, connection: Connection, mut known: HashSe
             }
         };
         let new = partitions.keys().copied().filter(|id| known.insert(*id));
-        let new = new.filter(|partition| shared.is_wanted(&partitions, partition));
+        let new = new.filter(|partition| shared.is_wanted(&partitions, *partition));
         let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
         let starts: Vec<_> = buckets.map(|bucket| (bucket, None)).collect();
         begin(&shared, &partitions, starts);
