@@ -1,64 +1,39 @@
-//! Administration of databases, tables and partitions.
+//! Administration of a cluster.
 
-use std::collections::BTreeMap;
+mod catalog;
+mod cluster;
+mod offsets;
+mod rights;
+mod snapshots;
+
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use fluss_client as client;
-use fluss_client::ServerRole;
-use fluss_client::id::{BucketId, Offset, SchemaId};
+use fluss_client::LakeSnapshotSpec;
+use fluss_client::id::{BucketId, Offset, PartitionId, SchemaId, SnapshotId, TableId};
 use fluss_client::types::{DatabaseDescriptor, PartitionName, PartitionSpec};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyList};
+use pyo3::types::PyList;
 
+use self::catalog::DatabaseArgument;
+use self::cluster::ConfigArgument;
+pub(crate) use self::offsets::OffsetSpec;
+use self::offsets::by_number;
+use self::rights::{AclArgument, FilterArgument};
+pub(crate) use self::snapshots::KvSnapshotLease;
 use crate::change::TableChange;
 use crate::descriptor::{TableDescriptor, TableInfo};
-use crate::path::PathArgument;
+use crate::path::{PathArgument, TableBucket};
 use crate::pending::Pending;
 use crate::schema::Schema;
 
 /// Administers a cluster.
 #[pyclass(frozen, module = "fluss._fluss")]
 pub(crate) struct Admin(pub(crate) Arc<client::Admin>);
-
-/// What is taken from a `fluss.metadata.DatabaseDescriptor`.
-#[derive(FromPyObject)]
-struct DatabaseArgument {
-    comment: Option<String>,
-    custom_properties: BTreeMap<String, String>,
-}
-
-/// Which offset of a bucket is wanted.
-#[pyclass(frozen, eq, hash, from_py_object, module = "fluss.client.admin")]
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct OffsetSpec(pub(crate) client::OffsetSpec);
-
-#[pymethods]
-impl OffsetSpec {
-    #[staticmethod]
-    fn earliest() -> Self {
-        Self(client::OffsetSpec::Earliest)
-    }
-
-    #[staticmethod]
-    fn latest() -> Self {
-        Self(client::OffsetSpec::Latest)
-    }
-
-    #[staticmethod]
-    fn timestamp(ts: i64) -> Self {
-        Self(client::OffsetSpec::Timestamp(ts))
-    }
-
-    fn __repr__(&self) -> String {
-        match self.0 {
-            client::OffsetSpec::Earliest => "OffsetSpec.earliest()".to_owned(),
-            client::OffsetSpec::Latest => "OffsetSpec.latest()".to_owned(),
-            client::OffsetSpec::Timestamp(millis) => format!("OffsetSpec.timestamp({millis})"),
-        }
-    }
-}
 
 impl Admin {
     /// An operation without a result.
@@ -77,6 +52,16 @@ impl Admin {
     {
         Pending::new(operation(self.0.clone()), |py, value| value.into_bound_py_any(py))
     }
+
+    /// An operation whose result is made into one of Python's own classes.
+    fn tell<F, T, C>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F, convert: C) -> Pending
+    where
+        F: Future<Output = client::Result<T>> + Send + 'static,
+        T: Send + 'static,
+        C: for<'py> FnOnce(Python<'py>, T) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
+    {
+        Pending::new(operation(self.0.clone()), convert)
+    }
 }
 
 #[pymethods]
@@ -88,10 +73,7 @@ impl Admin {
         descriptor: Option<DatabaseArgument>,
         ignore_if_exists: bool,
     ) -> Pending {
-        let descriptor = descriptor.map_or_else(DatabaseDescriptor::default, |given| DatabaseDescriptor {
-            comment: given.comment,
-            custom_properties: given.custom_properties,
-        });
+        let descriptor = descriptor.map_or_else(DatabaseDescriptor::default, Into::into);
         self.act(|admin| async move { admin.create_database(&name, &descriptor, ignore_if_exists).await })
     }
 
@@ -108,8 +90,10 @@ impl Admin {
     }
 
     fn get_database_info(&self, name: String) -> Pending {
-        let admin = self.0.clone();
-        Pending::new(async move { admin.database_info(&name).await }, database_info)
+        self.tell(
+            |admin| async move { admin.database_info(&name).await },
+            catalog::database_info,
+        )
     }
 
     fn create_table(
@@ -178,17 +162,10 @@ impl Admin {
 
     #[pyo3(signature = (path, spec))]
     fn list_partition_infos(&self, path: PathArgument, spec: Option<BTreeMap<String, String>>) -> Pending {
-        let admin = self.0.clone();
         let spec = spec.map(PartitionSpec::new);
-        Pending::new(
-            async move { admin.list_partitions(&path.0, spec.as_ref()).await },
-            |py, partitions| {
-                let class = metadata(py, "PartitionInfo")?;
-                let infos = partitions
-                    .iter()
-                    .map(|partition| partition_info(&class, partition));
-                Ok(PyList::new(py, infos.collect::<PyResult<Vec<_>>>()?)?.into_any())
-            },
+        self.tell(
+            |admin| async move { admin.list_partitions(&path.0, spec.as_ref()).await },
+            catalog::partitions,
         )
     }
 
@@ -222,33 +199,183 @@ impl Admin {
     }
 
     fn get_server_nodes(&self) -> Pending {
-        let admin = self.0.clone();
-        Pending::new(async move { admin.server_nodes().await }, |py, nodes| {
-            let class = metadata(py, "ServerNode")?;
-            let nodes = nodes.into_iter().map(|node| {
-                class.call1((
-                    node.id,
-                    node.address.host,
-                    node.address.port,
-                    role_name(node.role),
-                ))
-            });
-            Ok(PyList::new(py, nodes.collect::<PyResult<Vec<_>>>()?)?.into_any())
-        })
+        self.tell(
+            |admin| async move { admin.server_nodes().await },
+            cluster::server_nodes,
+        )
     }
-}
 
-fn by_number(offsets: client::ByBucket<Offset>) -> BTreeMap<i32, Offset> {
-    offsets
-        .into_iter()
-        .map(|(bucket, offset)| (bucket.get(), offset))
-        .collect()
-}
+    fn list_database_summaries(&self) -> Pending {
+        self.tell(
+            |admin| async move { admin.database_summaries().await },
+            catalog::database_summaries,
+        )
+    }
 
-const fn role_name(role: ServerRole) -> &'static str {
-    match role {
-        ServerRole::Coordinator => "CoordinatorServer",
-        ServerRole::Tablet => "TabletServer",
+    fn alter_database(
+        &self,
+        name: String,
+        changes: Vec<ConfigArgument>,
+        comment: Option<String>,
+        ignore_if_not_exists: bool,
+    ) -> PyResult<Pending> {
+        let changes = cluster::changes(changes)?;
+        Ok(self.act(|admin| async move {
+            let comment = comment.as_deref();
+            admin
+                .alter_database(&name, &changes, comment, ignore_if_not_exists)
+                .await
+        }))
+    }
+
+    fn create_acls(&self, acls: Vec<AclArgument>) -> PyResult<Pending> {
+        let acls = rights::acls(acls)?;
+        Ok(self.act(|admin| async move { admin.create_acls(&acls).await }))
+    }
+
+    fn list_acls(&self, wanted: FilterArgument) -> PyResult<Pending> {
+        let filter = rights::filter(wanted)?;
+        let list = |admin: Arc<client::Admin>| async move { admin.list_acls(&filter).await };
+        Ok(self.tell(list, |py, acls| rights::bindings(py, &acls)))
+    }
+
+    fn drop_acls(&self, filters: Vec<FilterArgument>) -> PyResult<Pending> {
+        let filters = filters.into_iter().map(rights::filter);
+        let filters = filters.collect::<PyResult<Vec<_>>>()?;
+        let drop = |admin: Arc<client::Admin>| async move { admin.drop_acls(&filters).await };
+        Ok(self.tell(drop, |py, dropped| {
+            let lists = dropped.iter().map(|acls| rights::bindings(py, acls));
+            list(py, lists)
+        }))
+    }
+
+    fn describe_cluster_configs(&self) -> Pending {
+        self.tell(
+            |admin| async move { admin.cluster_configs().await },
+            cluster::config_entries,
+        )
+    }
+
+    fn alter_cluster_configs(&self, changes: Vec<ConfigArgument>) -> PyResult<Pending> {
+        let changes = cluster::changes(changes)?;
+        Ok(self.act(|admin| async move { admin.alter_cluster_configs(&changes).await }))
+    }
+
+    fn get_cluster_health(&self) -> Pending {
+        self.tell(
+            |admin| async move { admin.cluster_health().await },
+            cluster::health,
+        )
+    }
+
+    fn add_server_tag(&self, servers: Vec<i32>, tag: i32) -> PyResult<Pending> {
+        let (servers, tag) = (cluster::server_ids(servers), cluster::tag(tag)?);
+        Ok(self.act(|admin| async move { admin.add_server_tag(&servers, tag).await }))
+    }
+
+    fn remove_server_tag(&self, servers: Vec<i32>, tag: i32) -> PyResult<Pending> {
+        let (servers, tag) = (cluster::server_ids(servers), cluster::tag(tag)?);
+        Ok(self.act(|admin| async move { admin.remove_server_tag(&servers, tag).await }))
+    }
+
+    fn rebalance(&self, goals: Vec<i32>) -> PyResult<Pending> {
+        let goals = cluster::goals(goals)?;
+        Ok(self.ask(|admin| async move { Ok(admin.rebalance(&goals).await?.0) }))
+    }
+
+    #[pyo3(signature = (rebalance))]
+    fn list_rebalance_progress(&self, rebalance: Option<String>) -> Pending {
+        let id = rebalance.map(client::RebalanceId);
+        self.tell(
+            |admin| async move { admin.rebalance_progress(id.as_ref()).await },
+            cluster::rebalance_progress,
+        )
+    }
+
+    #[pyo3(signature = (rebalance))]
+    fn cancel_rebalance(&self, rebalance: Option<String>) -> Pending {
+        let id = rebalance.map(client::RebalanceId);
+        self.act(|admin| async move { admin.cancel_rebalance(id.as_ref()).await })
+    }
+
+    #[pyo3(signature = (producer, offsets, ttl_ms))]
+    fn register_producer_offsets(
+        &self,
+        producer: String,
+        offsets: HashMap<TableBucket, Offset>,
+        ttl_ms: Option<u64>,
+    ) -> Pending {
+        let offsets = offsets.into_iter().map(|(bucket, offset)| (bucket.0, offset));
+        let offsets: BTreeMap<_, _> = offsets.collect();
+        let ttl = ttl_ms.map(Duration::from_millis);
+        let register = |admin: Arc<client::Admin>| async move {
+            admin.register_producer_offsets(&producer, &offsets, ttl).await
+        };
+        self.tell(register, snapshots::registration)
+    }
+
+    fn get_producer_offsets(&self, producer: String) -> Pending {
+        let name = producer.clone();
+        self.tell(
+            |admin| async move { admin.producer_offsets(&producer).await },
+            move |py, offsets| snapshots::producer_offsets(py, &name, offsets),
+        )
+    }
+
+    fn delete_producer_offsets(&self, producer: String) -> Pending {
+        self.act(|admin| async move { admin.delete_producer_offsets(&producer).await })
+    }
+
+    #[pyo3(signature = (path, partition))]
+    fn get_latest_kv_snapshots(&self, path: PathArgument, partition: Option<String>) -> Pending {
+        let partition = partition.map(PartitionName::from);
+        self.tell(
+            |admin| async move { admin.latest_kv_snapshots(&path.0, partition.as_ref()).await },
+            snapshots::latest,
+        )
+    }
+
+    fn get_kv_snapshot_metadata(&self, bucket: TableBucket, snapshot: i64) -> Pending {
+        self.tell(
+            |admin| async move { admin.kv_snapshot_metadata(bucket.0, SnapshotId(snapshot)).await },
+            snapshots::metadata_of,
+        )
+    }
+
+    #[pyo3(signature = (table, partition))]
+    fn list_kv_snapshots(&self, table: i64, partition: Option<i64>) -> Pending {
+        let partition = partition.map(PartitionId);
+        self.tell(
+            |admin| async move { admin.list_kv_snapshots(TableId(table), partition).await },
+            snapshots::all,
+        )
+    }
+
+    #[pyo3(signature = (table, partition))]
+    fn list_remote_log_manifests(&self, table: i64, partition: Option<i64>) -> Pending {
+        let partition = partition.map(PartitionId);
+        self.tell(
+            |admin| async move { admin.list_remote_log_manifests(TableId(table), partition).await },
+            snapshots::manifests,
+        )
+    }
+
+    #[pyo3(signature = (path, snapshot, readable))]
+    fn get_lake_snapshot(&self, path: PathArgument, snapshot: Option<i64>, readable: bool) -> Pending {
+        let which = match snapshot {
+            Some(id) => LakeSnapshotSpec::Id(SnapshotId(id)),
+            None if readable => LakeSnapshotSpec::Readable,
+            None => LakeSnapshotSpec::Latest,
+        };
+        self.tell(
+            |admin| async move { admin.lake_snapshot(&path.0, which).await },
+            snapshots::of_lake,
+        )
+    }
+
+    fn create_kv_snapshot_lease(&self, lease_id: String, duration_ms: u64) -> KvSnapshotLease {
+        let duration = Duration::from_millis(duration_ms);
+        KvSnapshotLease(self.0.kv_snapshot_lease(lease_id, duration))
     }
 }
 
@@ -257,20 +384,10 @@ fn metadata<'py>(py: Python<'py>, class: &str) -> PyResult<Bound<'py, PyAny>> {
     py.import("fluss.metadata")?.getattr(class)
 }
 
-fn database_info(py: Python<'_>, info: client::DatabaseInfo) -> PyResult<Bound<'_, PyAny>> {
-    let descriptor = info.descriptor;
-    let descriptor =
-        metadata(py, "DatabaseDescriptor")?.call1((descriptor.comment, descriptor.custom_properties))?;
-    metadata(py, "DatabaseInfo")?.call1((info.name, descriptor, info.created_time, info.modified_time))
-}
-
-fn partition_info<'py>(
-    class: &Bound<'py, PyAny>,
-    partition: &client::PartitionInfo,
+/// A list of what was made, unless something was not.
+fn list<'py>(
+    py: Python<'py>,
+    items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
 ) -> PyResult<Bound<'py, PyAny>> {
-    let spec = PyDict::new(class.py());
-    for (key, value) in &partition.spec.values {
-        spec.set_item(key, value)?;
-    }
-    class.call1((partition.id.get(), partition.name().as_str(), spec))
+    Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
 }

@@ -169,6 +169,7 @@ fn class_of(error: &client::Error) -> &'static str {
         ErrorKind::Value(_) => "DataError",
         ErrorKind::Definition(_) => "SchemaError",
         ErrorKind::InvalidArgument(_) => "ArgumentError",
+        ErrorKind::Unsupported(_) => "UnsupportedError",
         ErrorKind::Closed => "ClosedError",
         _ => "FlussError",
     }
@@ -188,8 +189,14 @@ const fn class_of_code(code: ErrorCode) -> &'static str {
         ErrorCode::AUTHENTICATE_EXCEPTION
         | ErrorCode::RETRIABLE_AUTHENTICATE
         | ErrorCode::AUTHORIZATION_EXCEPTION => "AuthError",
+        ErrorCode::UNSUPPORTED_VERSION => "UnsupportedError",
         _ => "ServerError",
     }
+}
+
+/// An argument that makes no sense, of an operation that was not begun.
+pub(crate) fn argument(reason: impl Into<String>) -> PyErr {
+    Fault::new("ArgumentError", reason).into()
 }
 
 /// The runtime's threads stayed behind in the parent process.

@@ -40,6 +40,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
     module.add_function(wrap_pyfunction!(program::run_program, module)?)?;
     module.add_class::<admin::Admin>()?;
+    module.add_class::<admin::KvSnapshotLease>()?;
     module.add_class::<admin::OffsetSpec>()?;
     module.add_class::<arrow::ArrowTable>()?;
     module.add_class::<arrow::RecordBatch>()?;

@@ -59,7 +59,18 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: Modu
 
 @pytest.mark.parametrize(
     "module",
-    ["fluss", "fluss.aio", "fluss.client", "fluss.config", "fluss.errors", "fluss.metadata", "fluss.types"],
+    [
+        "fluss",
+        "fluss.aio",
+        "fluss.client",
+        "fluss.client.admin",
+        "fluss.cluster",
+        "fluss.config",
+        "fluss.errors",
+        "fluss.metadata",
+        "fluss.security",
+        "fluss.types",
+    ],
 )
 def test_everything_that_is_exported_is_there_and_documented(module: str) -> None:
     imported = importlib.import_module(module)

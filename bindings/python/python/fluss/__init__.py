@@ -14,17 +14,19 @@
 
 ============================  ============================================================
 `fluss.client`                the blocking client: connections, tables, writers, scanners
-`fluss.client.admin`          administration of databases, tables and partitions
+`fluss.client.admin`          administration of a cluster
 `fluss.aio`                   the same, to be awaited
 `fluss.config`                options
-`fluss.metadata`              schemas, descriptors, paths
+`fluss.metadata`              schemas, descriptors, paths, snapshots
+`fluss.cluster`               settings, tags of servers, rebalances, health
+`fluss.security`              rights
 `fluss.types`                 data types, and which Python values they take and give
 `fluss.errors`                exceptions
 `fluss.compat`                the names of pyfluss 1.0, which are here, too
 ============================  ============================================================
 """
 
-from fluss import aio, client, compat, config, errors, metadata, types
+from fluss import aio, client, cluster, compat, config, errors, metadata, security, types
 from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords, __version__
 from fluss.client import Connection, connect
 from fluss.compat import (
@@ -144,11 +146,13 @@ __all__ = [
     "__version__",
     "aio",
     "client",
+    "cluster",
     "col",
     "compat",
     "config",
     "connect",
     "errors",
     "metadata",
+    "security",
     "types",
 ]

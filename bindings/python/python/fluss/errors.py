@@ -16,7 +16,7 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── ConfigError            an option that does not exist, or its value; also a ValueError
     ├── SchemaError            a schema, table or name that is not allowed; also a ValueError
     ├── DataError              a value that its column cannot take; also a ValueError
-    └── UnsupportedError       what this client cannot do yet; also a NotImplementedError
+    └── UnsupportedError       what the server does not offer, or this client cannot do yet; also a NotImplementedError
 
 Arguments of the wrong kind raise ``TypeError`` and ``ValueError`` as everywhere in Python. What an exception came from
 is its ``__cause__``.
@@ -166,4 +166,5 @@ class DataError(FlussError, ValueError):
 
 
 class UnsupportedError(FlussError, NotImplementedError):
-    """Something that this client cannot do yet, though others can. The message says what."""
+    """Something that the server does not offer, or that this client cannot do yet. The message says what, and what the
+    server is."""

@@ -12,7 +12,16 @@ __all__ = [
     "ChangeType",
     "DatabaseDescriptor",
     "DatabaseInfo",
+    "DatabaseSummary",
+    "FsPathAndFileName",
+    "KvSnapshot",
+    "KvSnapshotMetadata",
+    "KvSnapshots",
+    "LakeSnapshot",
     "PartitionInfo",
+    "ProducerOffsetsResult",
+    "RegisterResult",
+    "RemoteLogManifest",
     "Schema",
     "SchemaBuilder",
     "ServerNode",
@@ -75,6 +84,15 @@ class DatabaseInfo:
 
 
 @dataclass(frozen=True)
+class DatabaseSummary:
+    """A database in a list. The time is in milliseconds since 1970."""
+
+    database_name: str
+    created_time: int
+    table_count: int
+
+
+@dataclass(frozen=True)
 class PartitionInfo:
     """A partition of a table; ``partition_spec`` has the value of each partition key as text."""
 
@@ -96,6 +114,108 @@ class ServerNode:
     def uid(self) -> str:
         """A name of the server that is unique in the cluster."""
         return f"cs-{self.id}" if self.server_type == "CoordinatorServer" else f"ts-{self.id}"
+
+
+@dataclass(frozen=True)
+class KvSnapshot:
+    """A snapshot of the rows of one bucket; the changelog goes on behind it at ``log_offset``."""
+
+    snapshot_id: int
+    log_offset: int
+
+
+@dataclass(frozen=True)
+class KvSnapshots:
+    """The latest snapshot of every bucket of a primary-key table, or of one partition; None where there is none."""
+
+    table_id: int
+    partition_id: int | None
+    snapshots: Mapping[int, KvSnapshot | None]
+
+    @property
+    def bucket_ids(self) -> set[int]:
+        """The buckets."""
+        return set(self.snapshots)
+
+    def get_snapshot_id(self, bucket_id: int) -> int | None:
+        """The number of a bucket's latest snapshot."""
+        snapshot = self.snapshots[bucket_id]
+        return None if snapshot is None else snapshot.snapshot_id
+
+    def get_log_offset(self, bucket_id: int) -> int | None:
+        """Where a bucket's changelog goes on behind its latest snapshot."""
+        snapshot = self.snapshots[bucket_id]
+        return None if snapshot is None else snapshot.log_offset
+
+
+@dataclass(frozen=True)
+class FsPathAndFileName:
+    """A file of a snapshot: where it is in remote storage, and what it has to be called beside the others."""
+
+    path: str
+    file_name: str
+
+
+@dataclass(frozen=True)
+class KvSnapshotMetadata:
+    """What a snapshot consists of: a RocksDB checkpoint, and where the changelog goes on behind it."""
+
+    snapshot_files: list[FsPathAndFileName]
+    log_offset: int
+
+
+@dataclass(frozen=True)
+class RemoteLogManifest:
+    """The file that lists what is in remote storage of a bucket's log, and up to where (exclusive) that reaches."""
+
+    table_bucket: TableBucket
+    remote_log_manifest_path: str
+    remote_log_end_offset: int
+
+
+class LakeSnapshot:
+    """A snapshot of a table in a lake, and the offset up to which it holds each bucket."""
+
+    def __init__(self, snapshot_id: int, table_buckets_offset: Mapping[TableBucket, int] | None = None) -> None:
+        self._snapshot_id = snapshot_id
+        self._offsets = dict(table_buckets_offset or {})
+
+    @property
+    def snapshot_id(self) -> int:
+        """The snapshot's number."""
+        return self._snapshot_id
+
+    @property
+    def table_buckets_offset(self) -> dict[TableBucket, int]:
+        """The offset of each bucket."""
+        return dict(self._offsets)
+
+    def get_bucket_offset(self, bucket: TableBucket) -> int | None:
+        """The offset of a bucket, if the snapshot has it."""
+        return self._offsets.get(bucket)
+
+    def get_table_buckets(self) -> list[TableBucket]:
+        """The buckets that the snapshot has."""
+        return list(self._offsets)
+
+    def __repr__(self) -> str:
+        return f"LakeSnapshot(snapshot_id={self._snapshot_id}, buckets_count={len(self._offsets)})"
+
+
+class RegisterResult(IntEnum):
+    """What has come of `Admin.register_producer_offsets`: where there were offsets already, those stay."""
+
+    CREATED = 0
+    ALREADY_EXISTS = 1
+
+
+@dataclass(frozen=True)
+class ProducerOffsetsResult:
+    """Where the logs that a producer writes ended before it began, by table; kept until ``expiration_time`` (ms)."""
+
+    producer_id: str
+    table_offsets: Mapping[int, Mapping[TableBucket, int]]
+    expiration_time: int
 
 
 class TableDescriptorBuilder:

@@ -143,7 +143,7 @@ def test_what_cannot_be_done_yet_says_so(connection: fluss.Connection, server: A
         with pytest.raises(fluss.ArgumentError, match="takes no limit"):
             await scan.create_log_scanner()
         async with await fluss.FlussConnection.create({"bootstrap.servers": server.bootstrap}) as opened:
-            with pytest.raises(fluss.UnsupportedError, match="programs.refusals: snapshots of a lake"):
+            with pytest.raises(fluss.NotFoundError, match="get lake snapshot of programs.refusals"):
                 await opened.get_admin().get_latest_lake_snapshot(table.get_table_path())
 
     open_table(server, "refusals", use)

@@ -1,22 +1,41 @@
-"""Administration of databases, tables and partitions, awaited."""
+"""Administration of a cluster, awaited."""
 
 from collections.abc import Iterable, Mapping
+from typing import final
 
 from fluss import _fluss
 from fluss._fluss import OffsetSpec
+from fluss.cluster import (
+    AlterConfig,
+    ClusterHealth,
+    ConfigEntry,
+    GoalType,
+    RebalanceProgress,
+    ServerTag,
+)
 from fluss.metadata import (
     DatabaseDescriptor,
     DatabaseInfo,
+    DatabaseSummary,
+    KvSnapshot,
+    KvSnapshotMetadata,
+    KvSnapshots,
+    LakeSnapshot,
     PartitionInfo,
+    ProducerOffsetsResult,
+    RegisterResult,
+    RemoteLogManifest,
     Schema,
     ServerNode,
+    TableBucket,
     TableChange,
     TableDescriptor,
     TableInfo,
     TablePath,
 )
+from fluss.security import ANY_ACL, AclBinding, AclBindingFilter
 
-__all__ = ["Admin", "OffsetSpec"]
+__all__ = ["Admin", "KvSnapshotLease", "OffsetSpec"]
 
 
 class Admin:
@@ -24,7 +43,8 @@ class Admin:
 
     Tables are named by a `TablePath` or as ``"database.table"``. What is missing raises `fluss.NotFoundError`, what is
     there already `fluss.AlreadyExistsError`, a name or definition that is not allowed `fluss.SchemaError`. What
-    changes something is sent once: after a `fluss.TimeoutError` it may have taken effect all the same.
+    changes something is sent once: after a `fluss.TimeoutError` it may have taken effect all the same. What the server
+    does not offer raises `fluss.UnsupportedError`, which says what the server is.
     """
 
     def __init__(self, core: _fluss.Admin) -> None:
@@ -136,3 +156,149 @@ class Admin:
     async def get_server_nodes(self) -> list[ServerNode]:
         """The coordinator and the tablet servers that are alive."""
         return await self._core.get_server_nodes()
+
+    async def list_database_summaries(self) -> list[DatabaseSummary]:
+        """All databases with the number of their tables, sorted by name."""
+        return await self._core.list_database_summaries()
+
+    async def alter_database(
+        self,
+        database_name: str,
+        config_changes: Iterable[AlterConfig] = (),
+        comment: str | None = None,
+        ignore_if_not_exists: bool = False,
+    ) -> None:
+        """Changes properties of a database, and its comment if one is given. A server of Fluss 0.9 cannot."""
+        return await self._core.alter_database(database_name, list(config_changes), comment, ignore_if_not_exists)
+
+    async def create_acls(self, acl_bindings: Iterable[AclBinding]) -> None:
+        """Gives rights; those that are given already stay. Code 47 where nobody is asked for rights."""
+        return await self._core.create_acls(list(acl_bindings))
+
+    async def list_acls(self, acl_binding_filter: AclBindingFilter = ANY_ACL) -> list[AclBinding]:
+        """The rights that a filter finds, of those about resources that the caller may see."""
+        return await self._core.list_acls(acl_binding_filter)
+
+    async def drop_acls(self, acl_binding_filters: Iterable[AclBindingFilter]) -> list[list[AclBinding]]:
+        """Takes away the rights that filters find, and gives those that each found."""
+        return await self._core.drop_acls(list(acl_binding_filters))
+
+    async def describe_cluster_configs(self) -> list[ConfigEntry]:
+        """The settings of the cluster that somebody has set. A 0.9.1 server shows passwords too."""
+        return await self._core.describe_cluster_configs()
+
+    async def alter_cluster_configs(self, alter_configs: Iterable[AlterConfig]) -> None:
+        """Changes settings while the cluster runs: all of the changes, or none."""
+        return await self._core.alter_cluster_configs(list(alter_configs))
+
+    async def get_cluster_health(self) -> ClusterHealth:
+        """Whether every bucket has a leader, and every replica is in sync. A server of Fluss 0.9 cannot tell."""
+        return await self._core.get_cluster_health()
+
+    async def add_server_tag(self, tablet_servers: Iterable[int], server_tag: ServerTag) -> None:
+        """Tags tablet servers; a tag that they have already is fine."""
+        return await self._core.add_server_tag(list(tablet_servers), server_tag)
+
+    async def remove_server_tag(self, tablet_servers: Iterable[int], server_tag: ServerTag) -> None:
+        """Takes a tag off tablet servers; a server without any is fine."""
+        return await self._core.remove_server_tag(list(tablet_servers), server_tag)
+
+    async def rebalance(self, priority_goals: Iterable[GoalType]) -> str:
+        """Begins to move replicas and leaders, and gives the name by which `list_rebalance_progress` knows it."""
+        return await self._core.rebalance(list(priority_goals))
+
+    async def list_rebalance_progress(self, rebalance_id: str | None = None) -> RebalanceProgress | None:
+        """How far a rebalance has come, the current or last one if none is named; None if there was none."""
+        return await self._core.list_rebalance_progress(rebalance_id)
+
+    async def cancel_rebalance(self, rebalance_id: str | None = None) -> None:
+        """Calls a rebalance off, the current one if none is named. What has moved stays where it is."""
+        return await self._core.cancel_rebalance(rebalance_id)
+
+    async def register_producer_offsets(
+        self, producer_id: str, offsets: Mapping[TableBucket, int], ttl_ms: int | None = None
+    ) -> RegisterResult:
+        """Keeps offsets for a producer, unless there are some; for ``ttl_ms``, or the server's default of 24 hours."""
+        return await self._core.register_producer_offsets(producer_id, dict(offsets), ttl_ms)
+
+    async def get_producer_offsets(self, producer_id: str) -> ProducerOffsetsResult | None:
+        """The offsets that are kept for a producer, of tables that the caller may read."""
+        return await self._core.get_producer_offsets(producer_id)
+
+    async def delete_producer_offsets(self, producer_id: str) -> None:
+        """Forgets the offsets of a producer; none is fine."""
+        return await self._core.delete_producer_offsets(producer_id)
+
+    async def get_latest_kv_snapshots(
+        self, table_path: TablePath | str, partition_name: str | None = None
+    ) -> KvSnapshots:
+        """The latest snapshot of every bucket of a primary-key table, or of one of its partitions."""
+        return await self._core.get_latest_kv_snapshots(table_path, partition_name)
+
+    async def get_kv_snapshot_metadata(self, bucket: TableBucket, snapshot_id: int) -> KvSnapshotMetadata:
+        """What a snapshot consists of; `fluss.NotFoundError` if there is none of this number."""
+        return await self._core.get_kv_snapshot_metadata(bucket, snapshot_id)
+
+    async def list_kv_snapshots(self, table_id: int, partition_id: int | None = None) -> list[tuple[int, KvSnapshot]]:
+        """Every snapshot that is retained or leased, with its bucket. A server of Fluss 0.9 cannot tell."""
+        return await self._core.list_kv_snapshots(table_id, partition_id)
+
+    async def list_remote_log_manifests(
+        self, table_id: int, partition_id: int | None = None
+    ) -> list[RemoteLogManifest]:
+        """What is in remote storage of the logs of a table or partition. A server of Fluss 0.9 cannot tell."""
+        return await self._core.list_remote_log_manifests(table_id, partition_id)
+
+    async def get_latest_lake_snapshot(self, table_path: TablePath | str) -> LakeSnapshot:
+        """The latest snapshot of a table in its lake; `fluss.NotFoundError` if there is none."""
+        return await self._core.get_lake_snapshot(table_path, None, False)
+
+    async def get_lake_snapshot(self, table_path: TablePath | str, snapshot_id: int) -> LakeSnapshot:
+        """A snapshot of a table in its lake, by its number."""
+        return await self._core.get_lake_snapshot(table_path, snapshot_id, False)
+
+    async def get_readable_lake_snapshot(self, table_path: TablePath | str) -> LakeSnapshot:
+        """The latest snapshot of a table in its lake that can be read."""
+        return await self._core.get_lake_snapshot(table_path, None, True)
+
+    def create_kv_snapshot_lease(self, lease_id: str, lease_duration_ms: int) -> "KvSnapshotLease":
+        """A lease of this name. Nothing is asked of the cluster until it holds something."""
+        return KvSnapshotLease(self._core.create_kv_snapshot_lease(lease_id, lease_duration_ms))
+
+
+@final
+class KvSnapshotLease:
+    """A lease on snapshots of primary-key tables: as long as it runs, the cluster deletes none of those that it holds.
+
+    It is a name and a duration; what it holds is kept by the cluster. It ends by `drop_lease`, or when it was not
+    renewed for its duration. An embedded node keeps no snapshots, and has no leases.
+    """
+
+    def __init__(self, core: _fluss.KvSnapshotLease) -> None:
+        self._core = core
+
+    @property
+    def lease_id(self) -> str:
+        """The name."""
+        return self._core.lease_id
+
+    @property
+    def lease_duration_ms(self) -> int:
+        """How long it runs from when something was last acquired or it was renewed."""
+        return self._core.lease_duration_ms
+
+    async def acquire_snapshots(self, snapshot_ids: Mapping[TableBucket, int]) -> dict[TableBucket, int]:
+        """Holds snapshots, too, one of each bucket, and renews the lease. Gives those that could not be had."""
+        return await self._core.acquire_snapshots(dict(snapshot_ids))
+
+    async def renew(self) -> None:
+        """Has the lease run for its duration from now."""
+        return await self._core.renew()
+
+    async def release_snapshots(self, buckets: Iterable[TableBucket]) -> None:
+        """Holds nothing of these buckets any more."""
+        return await self._core.release_snapshots(list(buckets))
+
+    async def drop_lease(self) -> None:
+        """Ends the lease with all that it holds. One that is not there is fine."""
+        return await self._core.drop_lease()

@@ -9,7 +9,7 @@ The top level `fluss` answers to all of them. They are an awaited face, as `flus
 - Arrow data comes out as pyarrow's, which has to be installed.
 
 What is written obeys `fluss.types`: a value with more digits than its column stores raises `fluss.DataError`. What this
-client cannot do yet raises `fluss.UnsupportedError`: filters, scans with a limit, and snapshots of a lake.
+client cannot do yet raises `fluss.UnsupportedError`: filters, and scans with a limit.
 """
 
 from fluss.compat.config import Config

@@ -14,8 +14,7 @@ from fluss.compat.lookup import TableLookup
 from fluss.compat.scan import TableScan
 from fluss.compat.write import TableAppend, TableUpsert, Writers
 from fluss.config import Configuration
-from fluss.errors import UnsupportedError
-from fluss.metadata import TableBucket, TableDescriptor, TableInfo, TablePath
+from fluss.metadata import LakeSnapshot, TableDescriptor, TableInfo, TablePath
 
 __all__ = ["FlussAdmin", "FlussConnection", "FlussTable", "LakeSnapshot"]
 
@@ -92,12 +91,6 @@ class FlussAdmin(Admin):
         """Creates a table. Writers and scanners wait until its buckets have leaders."""
         await super().create_table(table_path, table_descriptor, bool(ignore_if_exists))
 
-    async def get_latest_lake_snapshot(self, table_path: TablePath | str) -> "LakeSnapshot":
-        """Raises `fluss.UnsupportedError`: this client does not read snapshots of a lake."""
-        raise UnsupportedError(
-            f"table {table_path}: snapshots of a lake cannot be asked for yet", operation="get lake snapshot"
-        )
-
 
 @final
 class FlussTable:
@@ -143,33 +136,3 @@ class FlussTable:
 
     def __repr__(self) -> str:
         return f"FlussTable(path={self.get_table_path()})"
-
-
-@final
-class LakeSnapshot:
-    """A snapshot of a table in a lake, and the offset up to which it holds each bucket."""
-
-    def __init__(self, snapshot_id: int) -> None:
-        self._snapshot_id = snapshot_id
-        self._offsets: dict[TableBucket, int] = {}
-
-    @property
-    def snapshot_id(self) -> int:
-        """The snapshot's number."""
-        return self._snapshot_id
-
-    @property
-    def table_buckets_offset(self) -> dict[TableBucket, int]:
-        """The offset of each bucket."""
-        return dict(self._offsets)
-
-    def get_bucket_offset(self, bucket: TableBucket) -> int | None:
-        """The offset of a bucket, if the snapshot has it."""
-        return self._offsets.get(bucket)
-
-    def get_table_buckets(self) -> list[TableBucket]:
-        """The buckets that the snapshot has."""
-        return list(self._offsets)
-
-    def __repr__(self) -> str:
-        return f"LakeSnapshot(snapshot_id={self._snapshot_id}, buckets_count={len(self._offsets)})"

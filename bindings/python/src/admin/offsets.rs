@@ -1,0 +1,45 @@
+//! Which offsets are wanted, and those that are found.
+
+use std::collections::BTreeMap;
+
+use fluss_client as client;
+use fluss_client::id::Offset;
+use pyo3::prelude::*;
+
+/// Which offset of a bucket is wanted.
+#[pyclass(frozen, eq, hash, from_py_object, module = "fluss.client.admin")]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) struct OffsetSpec(pub(crate) client::OffsetSpec);
+
+#[pymethods]
+impl OffsetSpec {
+    #[staticmethod]
+    fn earliest() -> Self {
+        Self(client::OffsetSpec::Earliest)
+    }
+
+    #[staticmethod]
+    fn latest() -> Self {
+        Self(client::OffsetSpec::Latest)
+    }
+
+    #[staticmethod]
+    fn timestamp(ts: i64) -> Self {
+        Self(client::OffsetSpec::Timestamp(ts))
+    }
+
+    fn __repr__(&self) -> String {
+        match self.0 {
+            client::OffsetSpec::Earliest => "OffsetSpec.earliest()".to_owned(),
+            client::OffsetSpec::Latest => "OffsetSpec.latest()".to_owned(),
+            client::OffsetSpec::Timestamp(millis) => format!("OffsetSpec.timestamp({millis})"),
+        }
+    }
+}
+
+pub(super) fn by_number(offsets: client::ByBucket<Offset>) -> BTreeMap<i32, Offset> {
+    offsets
+        .into_iter()
+        .map(|(bucket, offset)| (bucket.get(), offset))
+        .collect()
+}

@@ -1,0 +1,130 @@
+//! Snapshots, leases and producers' offsets, to and from the classes of `fluss.metadata`.
+
+use std::collections::{BTreeMap, HashMap};
+
+use fluss_client as client;
+use fluss_client::id::{BucketId, PartitionId, SnapshotId};
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+
+use super::{list, metadata};
+use crate::path::TableBucket;
+use crate::pending::Pending;
+
+/// A lease on snapshots.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct KvSnapshotLease(pub(super) client::KvSnapshotLease);
+
+#[pymethods]
+impl KvSnapshotLease {
+    #[getter]
+    fn lease_id(&self) -> &str {
+        self.0.id()
+    }
+
+    #[getter]
+    fn lease_duration_ms(&self) -> u128 {
+        self.0.duration().as_millis()
+    }
+
+    fn acquire_snapshots(&self, snapshots: HashMap<TableBucket, i64>) -> Pending {
+        let lease = self.0.clone();
+        let wanted = snapshots.into_iter();
+        let wanted: BTreeMap<_, _> = wanted
+            .map(|(bucket, snapshot)| (bucket.0, SnapshotId(snapshot)))
+            .collect();
+        Pending::new(async move { lease.acquire(&wanted).await }, |py, unavailable| {
+            let found = PyDict::new(py);
+            for (bucket, snapshot) in unavailable {
+                found.set_item(TableBucket(bucket), snapshot.get())?;
+            }
+            Ok(found.into_any())
+        })
+    }
+
+    fn renew(&self) -> Pending {
+        let lease = self.0.clone();
+        Pending::nothing(async move { lease.renew().await })
+    }
+
+    fn release_snapshots(&self, buckets: Vec<TableBucket>) -> Pending {
+        let lease = self.0.clone();
+        let buckets: Vec<_> = buckets.into_iter().map(|bucket| bucket.0).collect();
+        Pending::nothing(async move { lease.release(&buckets).await })
+    }
+
+    fn drop_lease(&self) -> Pending {
+        let lease = self.0.clone();
+        Pending::nothing(async move { lease.drop_lease().await })
+    }
+}
+
+pub(super) fn latest(py: Python<'_>, found: client::KvSnapshots) -> PyResult<Bound<'_, PyAny>> {
+    let snapshots = PyDict::new(py);
+    for (bucket, latest) in found.buckets {
+        let latest = latest.map(|latest| snapshot(py, latest)).transpose()?;
+        snapshots.set_item(bucket.get(), latest)?;
+    }
+    let partition = found.partition.map(PartitionId::get);
+    metadata(py, "KvSnapshots")?.call1((found.table.get(), partition, snapshots))
+}
+
+fn snapshot(py: Python<'_>, snapshot: client::KvSnapshot) -> PyResult<Bound<'_, PyAny>> {
+    metadata(py, "KvSnapshot")?.call1((snapshot.id.get(), snapshot.log_offset))
+}
+
+pub(super) fn all(py: Python<'_>, found: Vec<(BucketId, client::KvSnapshot)>) -> PyResult<Bound<'_, PyAny>> {
+    let pair = |(bucket, found): (BucketId, client::KvSnapshot)| {
+        Ok((bucket.get(), snapshot(py, found)?).into_pyobject(py)?.into_any())
+    };
+    list(py, found.into_iter().map(pair))
+}
+
+pub(super) fn metadata_of(py: Python<'_>, found: client::KvSnapshotMetadata) -> PyResult<Bound<'_, PyAny>> {
+    let class = metadata(py, "FsPathAndFileName")?;
+    let file = |file: client::SnapshotFile| class.call1((file.remote_path, file.local_name));
+    let files = list(py, found.files.into_iter().map(file))?;
+    metadata(py, "KvSnapshotMetadata")?.call1((files, found.log_offset))
+}
+
+pub(super) fn manifests(py: Python<'_>, found: Vec<client::RemoteLogManifest>) -> PyResult<Bound<'_, PyAny>> {
+    let class = metadata(py, "RemoteLogManifest")?;
+    let manifest = |found: client::RemoteLogManifest| {
+        class.call1((TableBucket(found.bucket), found.path, found.end_offset))
+    };
+    list(py, found.into_iter().map(manifest))
+}
+
+pub(super) fn of_lake(py: Python<'_>, found: client::LakeSnapshot) -> PyResult<Bound<'_, PyAny>> {
+    let offsets = PyDict::new(py);
+    for (bucket, offset) in found.log_offsets {
+        offsets.set_item(TableBucket(bucket), offset)?;
+    }
+    metadata(py, "LakeSnapshot")?.call1((found.id.get(), offsets))
+}
+
+pub(super) fn registration(py: Python<'_>, result: client::Registration) -> PyResult<Bound<'_, PyAny>> {
+    let name = match result {
+        client::Registration::Created => "CREATED",
+        client::Registration::AlreadyExists => "ALREADY_EXISTS",
+    };
+    metadata(py, "RegisterResult")?.getattr(name)
+}
+
+pub(super) fn producer_offsets<'py>(
+    py: Python<'py>,
+    producer: &str,
+    found: Option<client::ProducerOffsets>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let Some(found) = found else {
+        return Ok(py.None().into_bound(py));
+    };
+    let mut tables: BTreeMap<i64, Bound<'_, PyDict>> = BTreeMap::new();
+    for (bucket, offset) in found.offsets {
+        let table = tables
+            .entry(bucket.table.get())
+            .or_insert_with(|| PyDict::new(py));
+        table.set_item(TableBucket(bucket), offset)?;
+    }
+    metadata(py, "ProducerOffsetsResult")?.call1((producer, tables, found.expires_at))
+}
