@@ -24,7 +24,7 @@ tests! {
     ],
 }
 
-const ROWS: i64 = 600;
+const ROWS: i32 = 600;
 
 fn schema() -> Schema {
     Schema::builder()
@@ -36,11 +36,11 @@ fn schema() -> Schema {
         .unwrap()
 }
 
-fn row(id: i64) -> OwnedRow {
+fn row(id: i32) -> OwnedRow {
     vec![
-        id.into(),
+        i64::from(id).into(),
         (id % 7 != 0).then(|| format!("name-{}", id % 50)).into(),
-        (id as f64 / 4.0).into(),
+        (f64::from(id) / 4.0).into(),
         (id % 3 == 0).into(),
     ]
 }

@@ -1,5 +1,7 @@
 //! What a node has, asked for frame by frame: a client would try again for long what is damaged, and tell less of it.
 
+use std::sync::Arc;
+
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::Offset;
 use fluss_core::record::log::{ChangeType, Generation, LogBatch, WholeBatches, decode_arrow};
@@ -41,9 +43,11 @@ impl Reads {
 
 pub(crate) async fn read(node: &Node) -> Reads {
     let address = ServerAddress::new("node", 0);
-    let connection = Connection::handshake(node.connect(), &address, &ConnectOptions::default())
-        .await
-        .unwrap();
+    let options = ConnectOptions {
+        transport: Some(Arc::new(node.clone())),
+        ..ConnectOptions::default()
+    };
+    let connection = Connection::connect(&address, &options).await.unwrap();
     let (events, rows) = (
         table_id(&connection, "events").await,
         table_id(&connection, "rows").await,

@@ -42,7 +42,10 @@ fn rights_are_given_used_and_taken_away(backend: Backend) {
         assert_eq!(admin.list_databases().await.unwrap(), [""; 0]);
 
         let right = Acl::new(alice(), Operation::Write, Resource::table(path));
-        root.admin().create_acls(&[right.clone()]).await.unwrap();
+        root.admin()
+            .create_acls(std::slice::from_ref(&right))
+            .await
+            .unwrap();
         eventually("alice sees the table", async || {
             admin.table_info(path).await.is_ok()
         })
@@ -116,7 +119,7 @@ fn rights_are_found_and_dropped_by_filters(backend: Backend) {
         let dropped = admin.drop_acls(&[from_there, to_describe]).await.unwrap();
         assert_eq!(dropped, [vec![given[2].clone()], vec![given[3].clone()]]);
         assert_eq!(found(&any).await, [given[0].clone(), given[1].clone()]);
-        admin.drop_acls(&[any.clone()]).await.unwrap();
+        admin.drop_acls(std::slice::from_ref(&any)).await.unwrap();
         assert_eq!(found(&any).await, []);
     });
 }
