@@ -212,7 +212,7 @@ apis! {
     1058 DropKvSnapshotLease "DROP_KV_SNAPSHOT_LEASE" Coordinator [0..=0] DropKvSnapshotLeaseRequest => DropKvSnapshotLeaseResponse;
     1059 GetTableStats "GET_TABLE_STATS" Tablet [0..=0] GetTableStatsRequest => GetTableStatsResponse;
     1060 AlterDatabase "ALTER_DATABASE" Coordinator [0..=0] AlterDatabaseRequest => AlterDatabaseResponse;
-    1061 ScanKv "SCAN_KV" Tablet [] ScanKvRequest => ScanKvResponse;
+    1061 ScanKv "SCAN_KV" Tablet [0..=0] ScanKvRequest => ScanKvResponse;
     1062 GetClusterHealth "GET_CLUSTER_HEALTH" Any [0..=0] GetClusterHealthRequest => GetClusterHealthResponse;
     1063 ListRemoteLogManifests "LIST_REMOTE_LOG_MANIFESTS" Coordinator [0..=0] ListRemoteLogManifestsRequest => ListRemoteLogManifestsResponse;
     1064 ListKvSnapshots "LIST_KV_SNAPSHOTS" Coordinator [0..=0] ListKvSnapshotsRequest => ListKvSnapshotsResponse;
@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(ApiKey::PutKv.to_string(), "PUT_KV");
         assert_eq!(ApiKey::PutKv.versions(), Some(0..=1));
         assert_eq!(ApiKey::StopReplica.versions(), None);
-        assert_eq!(ApiKey::ScanKv.versions(), None);
+        assert_eq!(ApiKey::ScanKv.versions(), Some(0..=0));
     }
 
     #[test]

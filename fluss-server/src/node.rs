@@ -22,7 +22,7 @@ use crate::error::OpenError;
 use crate::options::{Limits, NodeOptions, Storage, Sync};
 use crate::security::{Caller, Users};
 use crate::serve::admin::{self, Address, Remove};
-use crate::serve::{Peer, Session, listen};
+use crate::serve::{Peer, Scans, Session, listen};
 
 /// The name by which a node in the same process is called in messages.
 const IN_PROCESS: &str = "embedded";
@@ -50,6 +50,7 @@ impl Drop for Handle {
 pub(crate) struct Shared {
     pub(crate) admin: admin::Node,
     pub(crate) buckets: Arc<Buckets>,
+    pub(crate) scans: Scans,
     pub(crate) users: Option<Users>,
     pub(crate) limits: Limits,
     pub(crate) advertised: Option<ServerAddress>,
@@ -98,6 +99,7 @@ impl Node {
                 configs: options.configs,
             },
             buckets,
+            scans: Scans::default(),
             users: options.users,
             limits: options.limits,
             advertised: options.advertised,
@@ -265,6 +267,7 @@ impl Shared {
             Err(failure) => warn!(%failure, "partitions were not created or dropped"),
         }
         self.buckets.expire();
+        self.scans.expire(self.admin.clock.now_ms());
         self.buckets.sync_where_due();
     }
 }

@@ -1,5 +1,7 @@
 //! Stored values: what look-ups and limit scans of primary-key tables return (`records.md` §3).
 
+use bytes::Bytes;
+
 use super::Take;
 use crate::error::DecodeError;
 use crate::id::SchemaId;
@@ -36,6 +38,23 @@ impl<'a> StoredValue<'a> {
 ///
 /// A batch that is cut, of an unknown magic, or with values that reach beyond it.
 pub fn decode_values(bytes: &[u8]) -> Result<Vec<StoredValue<'_>>, DecodeError> {
+    encoded_values(bytes)?
+        .into_iter()
+        .map(StoredValue::decode)
+        .collect()
+}
+
+/// As [`decode_values`], each value as it is encoded. They share the memory of the batch.
+///
+/// # Errors
+///
+/// As of [`decode_values`], but for what is in the values.
+pub fn split_values(bytes: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
+    let values = encoded_values(bytes)?;
+    Ok(values.into_iter().map(|value| bytes.slice_ref(value)).collect())
+}
+
+fn encoded_values(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
     let mut take = Take::new("value batch", bytes);
     let length = take.count()?;
     let mut inner = Take::new("value batch", take.bytes(length)?);
@@ -47,7 +66,7 @@ pub fn decode_values(bytes: &[u8]) -> Result<Vec<StoredValue<'_>>, DecodeError> 
     (0..count)
         .map(|_| {
             let length = inner.count()?;
-            StoredValue::decode(inner.bytes(length)?)
+            inner.bytes(length)
         })
         .collect()
 }

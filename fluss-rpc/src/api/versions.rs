@@ -143,7 +143,10 @@ mod tests {
             "the server, a Fluss 0.9 tablet server, does not offer PUT_KV"
         );
         assert_eq!(
-            versions(&[(1061, 0, 0)]).usable(ApiKey::ScanKv).unwrap_err().ours,
+            versions(&[(1019, 0, 0)])
+                .usable(ApiKey::StopReplica)
+                .unwrap_err()
+                .ours,
             None
         );
     }

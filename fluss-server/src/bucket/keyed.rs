@@ -96,6 +96,11 @@ impl Bucket {
         Ok(encode_values(&values).into())
     }
 
+    /// The values of the first so many keys, as of one moment, and the end of the log that they have the changes of.
+    pub(crate) fn all_values(&self, limit: usize) -> Result<(Offset, Vec<Bytes>), Failure> {
+        self.rows()?.tablet.all(limit)
+    }
+
     /// The number of rows: those that are there by their keys, or those that are in the log.
     pub(crate) fn row_count(&self, table: &TableEntry) -> Result<i64, Failure> {
         let Some(rows) = &self.rows else {

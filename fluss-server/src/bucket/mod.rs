@@ -107,6 +107,11 @@ impl Bucket {
         Ok(batches.concat().into())
     }
 
+    /// Which bucket it is.
+    pub(crate) const fn id(&self) -> TableBucket {
+        self.id
+    }
+
     /// Where the log begins.
     pub(crate) fn start_offset(&self) -> Offset {
         self.log().start_offset()

@@ -17,7 +17,7 @@ use super::insertion::insertion;
 use super::mode::WriteMode;
 use super::open::open;
 use super::replay::{Replay, ReplayError};
-use super::state::{About, Checkpoints, State};
+use super::state::{About, Checkpoints, Snapshot, State};
 use super::table::Table;
 use crate::disk::Disk;
 use crate::{Failure, OpenError};
@@ -165,30 +165,20 @@ impl Tablet {
 
     /// The values of all keys that begin with these bytes, in the order of the keys.
     pub(crate) fn prefix(&self, prefix: &[u8]) -> Result<Vec<Bytes>, Failure> {
-        self.values(prefix, usize::MAX)
+        let find = || values(&*self.state.snapshot()?, prefix, usize::MAX);
+        find().map_err(Failure::kv_storage)
     }
 
     /// The values of the first keys.
     pub(crate) fn first(&self, count: usize) -> Result<Vec<Bytes>, Failure> {
-        self.values(&[], count)
+        self.all(count).map(|(_, values)| values)
     }
 
-    fn values(&self, prefix: &[u8], most: usize) -> Result<Vec<Bytes>, Failure> {
-        if most == 0 {
-            return Ok(Vec::new());
-        }
+    /// The values of the first keys, and the end of the changelog that they are of.
+    pub(crate) fn all(&self, count: usize) -> Result<(Offset, Vec<Bytes>), Failure> {
         let find = || -> io::Result<_> {
-            let mut found = Pile::default();
-            self.state.snapshot()?.scan(prefix, &mut |_, value| {
-                found.push(Some(value));
-                let is_full = found.len() == most;
-                Ok(if is_full {
-                    ControlFlow::Break(())
-                } else {
-                    ControlFlow::Continue(())
-                })
-            })?;
-            Ok(found.finish().into_iter().flatten().collect())
+            let snapshot = self.state.snapshot()?;
+            Ok((snapshot.about()?.applied, values(&*snapshot, &[], count)?))
         };
         find().map_err(Failure::kv_storage)
     }
@@ -224,6 +214,24 @@ impl Tablet {
         let about = || -> io::Result<_> { self.state.snapshot()?.about() };
         about().map_err(Failure::kv_storage)
     }
+}
+
+/// The values of at most so many keys that begin with these bytes.
+fn values(snapshot: &dyn Snapshot, prefix: &[u8], most: usize) -> io::Result<Vec<Bytes>> {
+    if most == 0 {
+        return Ok(Vec::new());
+    }
+    let mut found = Pile::default();
+    snapshot.scan(prefix, &mut |_, value| {
+        found.push(Some(value));
+        let is_full = found.len() == most;
+        Ok(if is_full {
+            ControlFlow::Break(())
+        } else {
+            ControlFlow::Continue(())
+        })
+    })?;
+    Ok(found.finish().into_iter().flatten().collect())
 }
 
 /// Values that share one allocation.

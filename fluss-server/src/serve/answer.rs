@@ -39,4 +39,5 @@ answers! {
     PbListOffsetsRespForBucket
     PbTableStatsRespForBucket
     LimitScanResponse
+    ScanKvResponse
 }

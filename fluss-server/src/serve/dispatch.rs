@@ -5,7 +5,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::session::Call;
-use super::{admin, fetch, login, offsets, reads, writes};
+use super::{admin, fetch, login, offsets, reads, scans, writes};
 use crate::error::Failure;
 
 /// Rows are `Request how handler;`: `quick` where the answer takes microseconds, `slow` where it waits for a disk,
@@ -88,6 +88,7 @@ handlers! {
     LookupRequest look_up reads::lookup;
     PrefixLookupRequest quick reads::prefix_lookup;
     LimitScanRequest slow reads::limit_scan;
+    ScanKvRequest slow scans::scan_kv;
     GetTableStatsRequest quick reads::get_table_stats;
 }
 

@@ -16,10 +16,12 @@ mod offsets;
 mod place;
 mod projection;
 mod reads;
+mod scans;
 mod session;
 mod writes;
 
 pub(crate) use listener::listen;
+pub(crate) use scans::Scans;
 pub(crate) use session::{Peer, Session};
 
 #[cfg(test)]

@@ -118,9 +118,10 @@ pub(super) fn versions(role: Option<ServerRole>) -> ApiVersionsResponse {
             max_version,
         })
     };
+    let in_0_9_1 = ApiKey::ALL.iter().filter(|api| api.number() < 1060);
     let server_type = role.map(ServerRole::server_type);
     ApiVersionsResponse {
-        api_versions: ApiKey::ALL.iter().filter_map(offered).collect(),
+        api_versions: in_0_9_1.filter_map(offered).collect(),
         server_type,
     }
 }
