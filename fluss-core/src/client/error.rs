@@ -7,7 +7,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
 
 use crate::error::{DecodeError, ValueError};
-use crate::id::{BucketId, SchemaId};
+use crate::id::{BucketId, Offset, SchemaId};
 use crate::types::{InvalidDefinition, PhysicalTablePath, TablePath};
 
 /// The result of whatever talks to servers.
@@ -81,6 +81,12 @@ pub enum ErrorKind {
     /// The embedded node cannot be had: its directory is another process's, of another format, or damaged.
     #[error("{0}")]
     Node(String),
+    /// The log of a bucket does not reach back to where it is needed: what was before was deleted, as the table says.
+    #[error("the log begins at offset {start}; what was before it is gone")]
+    Expired {
+        /// The first offset that is still there.
+        start: Offset,
+    },
     /// What was called is closed.
     #[error("already closed")]
     Closed,

@@ -6,6 +6,7 @@ mod error;
 mod lookup;
 mod metadata;
 mod options;
+mod read;
 mod retry;
 mod scan;
 mod schemas;
@@ -20,8 +21,10 @@ pub use connection::Connection;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use options::{Acks, BucketAssigner, ClientOptions, ScannerOptions, WriterOptions};
+pub use read::{AsOf, BoundedReader, Bounds, Snapshot, StopOffset};
 pub use scan::{
-    BucketRecords, LogScanner, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset, changelog_schema,
+    BucketRecords, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset,
+    changelog_schema,
 };
 pub use table::Table;
 pub use write::{AppendWriter, UpsertBuilder, UpsertWriter, WriteHandle};

@@ -5,7 +5,7 @@ use super::error::Result;
 use super::lookup::LookupBuilder;
 use super::scan::ScanBuilder;
 use super::write::{AppendWriter, UpsertBuilder, UpsertWriter};
-use crate::id::TableBucket;
+use crate::id::{BucketId, PartitionId, TableBucket};
 use crate::types::TableInfo;
 
 /// A table, as it stood when it was asked for. Clones share it.
@@ -66,6 +66,19 @@ impl Table {
     pub const fn connection(&self) -> &Connection {
         &self.connection
     }
+}
+
+/// The buckets of a partition, or of a table without partitions.
+pub(crate) fn buckets_of(
+    info: &TableInfo,
+    partition: Option<PartitionId>,
+) -> impl Iterator<Item = TableBucket> + use<> {
+    let table = info.id;
+    (0..info.bucket_count).map(move |bucket| TableBucket {
+        table,
+        partition,
+        bucket: BucketId(bucket),
+    })
 }
 
 /// Says why a bucket cannot be one of a table, nor of its partitions.

@@ -21,6 +21,7 @@ pub use configs::{ClusterConfig, ConfigChange, ConfigSource};
 pub use databases::{DatabaseInfo, DatabaseSummary};
 pub use lease::{BucketSnapshots, KvSnapshotLease};
 pub use offsets::OffsetSpec;
+pub(crate) use offsets::each_bucket;
 pub use partitions::PartitionInfo;
 pub use producers::{ProducerOffsets, Registration};
 pub use rebalance::{BucketMove, Goal, RebalanceId, RebalanceProgress, RebalanceStatus};

@@ -1,12 +1,15 @@
 //! Offsets and row counts, which only the leaders of buckets know.
 
+use std::collections::BTreeMap;
+
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 use futures::future::try_join_all;
+use futures::{StreamExt, stream};
 
 use super::{Admin, ByBucket};
 use crate::client::error::{Context, ErrorKind, Result};
-use crate::client::table::check_bucket;
+use crate::client::table::{buckets_of, check_bucket};
 use crate::error::DecodeError;
 use crate::id::{BucketId, Offset, PartitionId, TableBucket};
 use crate::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
@@ -65,6 +68,29 @@ impl Admin {
         self.offsets(&info, Some(id), buckets, spec).await
     }
 
+    /// Offsets of all buckets of a table, in all of its partitions. Code 38 for a time in the future.
+    pub async fn list_table_offsets(
+        &self,
+        path: &TablePath,
+        spec: OffsetSpec,
+    ) -> Result<BTreeMap<TableBucket, Offset>> {
+        let info = self.table_info(path).await?;
+        let buckets = self.table_buckets(&info).await?;
+        each_bucket(buckets, |bucket| self.offset(&info, bucket, spec)).await
+    }
+
+    /// All buckets of a table, in all of its partitions.
+    pub(crate) async fn table_buckets(&self, info: &TableInfo) -> Result<Vec<TableBucket>> {
+        if !info.is_partitioned() {
+            return Ok(buckets_of(info, None).collect());
+        }
+        let partitions = self.list_partitions(&info.path, None).await?;
+        let buckets = partitions
+            .iter()
+            .flat_map(|partition| buckets_of(info, Some(partition.id)));
+        Ok(buckets.collect())
+    }
+
     async fn offsets(
         &self,
         info: &TableInfo,
@@ -121,32 +147,22 @@ impl Admin {
     }
 
     fn context(&self, operation: &'static str, info: &TableInfo, bucket: TableBucket) -> Context {
-        let physical = self.connection.cluster().physical(&info.path, &bucket);
+        let physical = self.physical(&info.path, &bucket);
         Context::new(operation).physical(&physical).bucket(bucket.bucket)
+    }
+
+    /// A table with the partition of a bucket, as far as its name is known.
+    pub(crate) fn physical(&self, path: &TablePath, bucket: &TableBucket) -> PhysicalTablePath {
+        self.connection.cluster().physical(path, bucket)
     }
 
     /// The number of rows in a table, in all of its partitions: records between the ends of a log, live rows of a
     /// primary-key table.
     pub async fn row_count(&self, path: &TablePath) -> Result<i64> {
         let info = self.table_info(path).await?;
-        let partitions = if info.is_partitioned() {
-            self.list_partitions(path, None).await?
-        } else {
-            Vec::new()
-        };
-        let whole = (!info.is_partitioned()).then_some(None);
-        let partitions = whole
-            .into_iter()
-            .chain(partitions.iter().map(|info| Some(info.id)));
-        let bucket = |partition, bucket| TableBucket {
-            table: info.id,
-            partition,
-            bucket: BucketId(bucket),
-        };
-        let buckets = partitions
-            .flat_map(|partition| (0..info.bucket_count).map(move |number| bucket(partition, number)));
-        let counts = try_join_all(buckets.map(|bucket| self.bucket_row_count(&info, bucket))).await?;
-        Ok(counts.into_iter().sum())
+        let buckets = self.table_buckets(&info).await?;
+        let counts = each_bucket(buckets, |bucket| self.bucket_row_count(&info, bucket)).await?;
+        Ok(counts.into_values().sum())
     }
 
     async fn bucket_row_count(&self, info: &TableInfo, bucket: TableBucket) -> Result<i64> {
@@ -175,4 +191,28 @@ impl Admin {
             ))
         })
     }
+}
+
+/// How many buckets are asked about at the same time.
+const AT_ONCE: usize = 64;
+
+/// Asks something about each bucket. Those of partitions that are dropped meanwhile are left out.
+pub(crate) async fn each_bucket<T, F: Future<Output = Result<T>>>(
+    buckets: impl IntoIterator<Item = TableBucket>,
+    ask: impl Fn(TableBucket) -> F,
+) -> Result<BTreeMap<TableBucket, T>> {
+    let questions = buckets.into_iter().map(|bucket| {
+        let answer = ask(bucket);
+        async move { (bucket, answer.await) }
+    });
+    let mut answers = stream::iter(questions).buffer_unordered(AT_ONCE);
+    let mut found = BTreeMap::new();
+    while let Some((bucket, answer)) = answers.next().await {
+        match answer {
+            Ok(answer) => drop(found.insert(bucket, answer)),
+            Err(error) if error.code() == Some(ErrorCode::PARTITION_NOT_EXISTS) => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
 }

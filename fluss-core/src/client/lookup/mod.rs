@@ -21,4 +21,6 @@ mod query;
 mod sender;
 mod values;
 
+pub(in crate::client) use values::Values;
+
 pub use lookuper::{LookupBuilder, Lookuper, PrefixLookuper};

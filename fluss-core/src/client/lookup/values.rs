@@ -19,7 +19,7 @@ use crate::types::{Datum, OwnedRow, RowType, TableInfo};
 
 /// Reads stored values as rows of the table as it stood when it was asked for, under whatever schema they were written.
 #[derive(Debug)]
-pub(super) struct Values {
+pub(in crate::client) struct Values {
     connection: Connection,
     info: Arc<TableInfo>,
     format: RowFormat,
@@ -41,7 +41,11 @@ struct Other {
 }
 
 impl Values {
-    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>, operation: &'static str) -> Self {
+    pub(in crate::client) fn new(
+        connection: &Connection,
+        info: &Arc<TableInfo>,
+        operation: &'static str,
+    ) -> Self {
         let nullable = info.row_type().fields().iter().map(|field| {
             let mut field = field.clone();
             field.data_type = field.data_type.with_nullable(true);
@@ -59,12 +63,12 @@ impl Values {
     }
 
     /// The schema of [`columns`](Self::columns).
-    pub(super) fn schema(&self) -> SchemaRef {
+    pub(in crate::client) fn schema(&self) -> SchemaRef {
         user_schema(&self.nullable)
     }
 
     /// Gets the schemas that values need.
-    pub(super) async fn prepare<'v>(
+    pub(in crate::client) async fn prepare<'v>(
         &self,
         values: impl Iterator<Item = &'v Bytes>,
         deadline: Instant,
@@ -115,12 +119,15 @@ impl Values {
     }
 
     /// A value as a row. Its schema is prepared.
-    pub(super) fn row(&self, value: &[u8]) -> Result<OwnedRow> {
+    pub(in crate::client) fn row(&self, value: &[u8]) -> Result<OwnedRow> {
         self.read(value, |row| row.into_iter().map(Datum::into_owned).collect())
     }
 
     /// Values as columns, null where there is no value. Their schemas are prepared.
-    pub(super) fn columns<'v>(&self, values: impl Iterator<Item = Option<&'v Bytes>>) -> Result<RecordBatch> {
+    pub(in crate::client) fn columns<'v>(
+        &self,
+        values: impl Iterator<Item = Option<&'v Bytes>>,
+    ) -> Result<RecordBatch> {
         let nothing = vec![Datum::Null; self.nullable.len()];
         let mut columns = ColumnsBuilder::new(&self.nullable, values.size_hint().0);
         for value in values {

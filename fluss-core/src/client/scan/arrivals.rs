@@ -1,6 +1,6 @@
 //! Batches between the server and the consumer: each waits until the schema is known that it was written under.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::decode::{Form, Forms};
@@ -14,6 +14,8 @@ pub(super) struct Arrival {
     pub(super) batch: LogBatch,
     /// Records before this offset are not wanted.
     pub(super) from: Offset,
+    /// Nor those from this offset on.
+    pub(super) to: Offset,
     /// Whether the server has left out the columns that were not asked for.
     pub(super) projected: bool,
 }
@@ -25,6 +27,8 @@ pub(super) struct Fetched {
     pub(super) batch: LogBatch,
     /// Records before this offset are not wanted.
     pub(super) from: Offset,
+    /// Nor those from this offset on.
+    pub(super) to: Offset,
     /// How it is laid out; nothing if it was projected though its schema does not have the columns.
     pub(super) form: Option<Arc<Form>>,
 }
@@ -78,12 +82,25 @@ impl Arrivals {
         self.give_up(subscription);
     }
 
-    /// Drops the batches of a subscription whose schemas are not known, and those behind them.
-    pub(super) fn give_up(&mut self, subscription: u64) {
-        self.waiting.remove(&subscription);
+    /// Drops the batches of a subscription whose schemas are not known, and those behind them. Returns the first offset
+    /// that was wanted of them.
+    pub(super) fn give_up(&mut self, subscription: u64) -> Option<Offset> {
+        let dropped = self.waiting.remove(&subscription);
         let ready = self.ready.iter().map(|fetched| fetched.batch.len());
         let waiting = self.waiting.values().flatten();
         self.bytes = ready.chain(waiting.map(|arrival| arrival.batch.len())).sum();
+        dropped?.front().map(|arrival| arrival.from)
+    }
+
+    /// Of each bucket, the first offset that is wanted of what is here.
+    pub(super) fn starts(&self) -> BTreeMap<TableBucket, Offset> {
+        let waiting = self.waiting.values().filter_map(VecDeque::front);
+        let waiting = waiting.map(|arrival| (arrival.bucket, arrival.from));
+        let ready = self.ready.iter().rev();
+        // The last one counts: what is ready is before what waits.
+        waiting
+            .chain(ready.map(|fetched| (fetched.bucket, fetched.from)))
+            .collect()
     }
 
     /// The schemas that somebody waits for.
@@ -133,6 +150,7 @@ impl Arrival {
             subscription: self.subscription,
             batch: self.batch,
             from: self.from,
+            to: self.to,
             form: if self.projected {
                 forms.projected.clone()
             } else {

@@ -12,7 +12,7 @@ use super::records::{Run, ScanBatch};
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
-use crate::id::SchemaId;
+use crate::id::{Offset, SchemaId};
 use crate::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
 use crate::row::RowFormat;
 use crate::types::{LogFormat, PartitionName, RowType, Schema, TableInfo};
@@ -158,11 +158,14 @@ impl Decoder {
     pub(super) fn batch(&self, fetched: &Fetched) -> Result<ScanBatch, DecodeError> {
         let (batch, change_types) = self.columns(fetched)?;
         let base = fetched.batch.base_offset();
-        let skip = usize::try_from(fetched.from.saturating_sub(base))
-            .unwrap_or(0)
-            .min(batch.num_rows());
-        let change_types = change_types.map(|types| types.get(skip..).unwrap_or_default().into());
-        let batch = batch.slice(skip, batch.num_rows() - skip);
+        let place = |offset: Offset| {
+            let rows = offset.saturating_sub(base);
+            usize::try_from(rows).unwrap_or(0).min(batch.num_rows())
+        };
+        let skip = place(fetched.from);
+        let end = place(fetched.to).max(skip);
+        let change_types = change_types.map(|types| types.get(skip..end).unwrap_or_default().into());
+        let batch = batch.slice(skip, end - skip);
         let all = ScanBatch {
             bucket: fetched.bucket,
             base_offset: base + skip as i64,

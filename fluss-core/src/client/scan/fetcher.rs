@@ -209,6 +209,9 @@ impl Fetcher {
                 let mut session = self.shared.lock();
                 session.end(|bucket| cluster.is_gone(bucket));
                 session.rest_lost(Instant::now(), is_led);
+                drop(session);
+                // Nothing more comes of what is gone, for which somebody may wait.
+                self.shared.news.notify_waiters();
             }
             Event::Schema(id, schema) => self.on_schema(id, schema),
             Event::Answered(fetch, answer) => {

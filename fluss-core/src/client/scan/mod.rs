@@ -15,12 +15,15 @@ mod arrivals;
 mod changelog;
 mod decode;
 mod fetcher;
+mod limit;
+mod positions;
 mod records;
 mod scanner;
 mod session;
 mod subscribe;
 
 pub use changelog::changelog_schema;
+pub use positions::Positions;
 pub use records::{BucketRecords, ScanBatch, ScanRecord, ScanRecords};
 pub use scanner::{LogScanner, ScanBuilder};
 pub use subscribe::StartOffset;

@@ -64,12 +64,36 @@ impl ScanBuilder {
     /// A column that the table does not have, one that is named twice, or none at all; a filter that does not fit the
     /// table, see [`Filter::new`](crate::filter::Filter::new).
     pub fn log_scanner(self) -> Result<LogScanner> {
-        let info = self.table.shared_info();
+        self.scanner(self.columns()?.as_deref(), self.predicate())
+    }
+
+    /// A scanner of the columns at these positions, of the rows that hold a condition.
+    pub(in crate::client) fn scanner(
+        &self,
+        columns: Option<&[usize]>,
+        predicate: Option<&Predicate>,
+    ) -> Result<LogScanner> {
+        let (info, connection) = (self.table.shared_info(), self.table.connection().clone());
+        let check_crc = connection.options().scanner.check_crc;
+        let decoder = Decoder::new(&info, columns, predicate, check_crc);
+        let decoder = decoder.map_err(|error| Context::new("scan").table(&info.path).error(error))?;
+        Ok(LogScanner::new(connection, info, decoder))
+    }
+
+    pub(in crate::client) const fn predicate(&self) -> Option<&Predicate> {
+        self.predicate.as_ref()
+    }
+
+    pub(in crate::client) const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// The positions of the columns to read; nothing for all.
+    pub(in crate::client) fn columns(&self) -> Result<Option<Vec<usize>>> {
+        let info = self.table.info();
         let context = || Context::new("scan").table(&info.path);
-        let columns = self
-            .columns
-            .map(|names| info.schema().indexes_of(&names))
-            .transpose();
+        let columns = self.columns.as_ref();
+        let columns = columns.map(|names| info.schema().indexes_of(names)).transpose();
         let columns = columns.map_err(|error| context().error(error))?;
         if let Some(columns) = &columns {
             let twice = columns
@@ -81,11 +105,7 @@ impl ScanBuilder {
                 return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
             }
         }
-        let connection = self.table.connection().clone();
-        let check_crc = connection.options().scanner.check_crc;
-        let decoder = Decoder::new(&info, columns.as_deref(), self.predicate.as_ref(), check_crc);
-        let decoder = decoder.map_err(|error| context().error(error))?;
-        Ok(LogScanner::new(connection, info, decoder))
+        Ok(columns)
     }
 }
 
@@ -316,7 +336,7 @@ impl LogScanner {
         )
     }
 
-    /// Waits until something is fetched; false after the deadline.
+    /// Waits until something is fetched; false after the deadline, or when nothing more will be.
     async fn wait(&self, deadline: Instant) -> Result<bool> {
         let shared = &self.inner.shared;
         let silence = self.inner.connection.options().request_timeout;
@@ -326,10 +346,10 @@ impl LogScanner {
             news.as_mut().enable();
             self.inner.connection.check_open("poll")?;
             let now = Instant::now();
-            let (ready, error, until) = {
+            let (ready, error, stopped, until) = {
                 let mut session = shared.lock();
-                let ready = session.has_fetched();
-                (ready, session.error(now, silence), session.next_timeout(silence))
+                let (ready, error) = (session.has_fetched(), session.error(now, silence));
+                (ready, error, session.has_stopped(), session.next_timeout(silence))
             };
             if ready {
                 return Ok(true);
@@ -337,7 +357,7 @@ impl LogScanner {
             if let Some(error) = error {
                 return Err(error);
             }
-            if now >= deadline {
+            if stopped || now >= deadline {
                 return Ok(false);
             }
             shared.wake.notify_one();

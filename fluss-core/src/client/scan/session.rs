@@ -1,6 +1,7 @@
 //! What a scanner is subscribed to, where it stands, and what has been fetched.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::ops::Range;
 use std::time::Duration;
 
 use fluss_rpc::code::{ErrorCode, Retry};
@@ -14,7 +15,7 @@ use crate::client::error::{Context, Error, ErrorKind};
 use crate::client::options::ScannerOptions;
 use crate::client::retry;
 use crate::error::DecodeError;
-use crate::id::{Offset, SchemaId, TableBucket};
+use crate::id::{Offset, PartitionId, SchemaId, TableBucket};
 use crate::record::log::{Generation, LogBatch, LogBatches};
 use crate::types::PhysicalTablePath;
 
@@ -32,6 +33,8 @@ pub(super) struct Session {
     /// The fewest columns that are enough.
     columns: Columns,
     last_subscription: u64,
+    /// The partitions that are known, if those to come are to be read too.
+    followed: Option<BTreeSet<PartitionId>>,
     /// Why nobody knows whether there are new partitions, or what a schema is, until it is told.
     trouble: Option<Error>,
     /// Between attempts to get schemas.
@@ -57,6 +60,8 @@ struct Subscription {
     ended: bool,
     /// From where to fetch; nothing for the first record that is still there.
     next: Option<Offset>,
+    /// Records from this offset on are not wanted.
+    stop: Option<Offset>,
     in_flight: bool,
     columns: Columns,
     /// Whether the server is believed to have more: not since an answer that reached the end of the log.
@@ -109,6 +114,7 @@ impl Session {
             arrivals,
             columns,
             last_subscription: 0,
+            followed: None,
             trouble: None,
             schema_pause: None,
             turn: 0,
@@ -125,6 +131,7 @@ impl Session {
             table,
             ended: false,
             next,
+            stop: None,
             in_flight: false,
             columns: self.columns,
             behind: true,
@@ -134,6 +141,61 @@ impl Session {
             error: None,
         };
         self.buckets.insert(bucket, subscription);
+    }
+
+    /// Reads a bucket that is read no further than to this offset.
+    pub(super) fn stop_at(&mut self, bucket: &TableBucket, offset: Offset) {
+        if let Some(subscription) = self.buckets.get_mut(bucket) {
+            subscription.stop = Some(offset);
+        }
+    }
+
+    /// Whether nothing more will come, for all buckets have come to where they are to stop.
+    pub(super) fn has_stopped(&self) -> bool {
+        let has_stopped = self.buckets.values().all(Subscription::has_stopped);
+        !self.buckets.is_empty() && has_stopped && self.arrivals.bytes() == 0
+    }
+
+    /// Whether the bucket is one of a dropped partition, which was not read up to its stop before.
+    pub(super) fn was_dropped(&self, bucket: &TableBucket) -> bool {
+        let subscription = self.buckets.get(bucket);
+        subscription.is_some_and(|subscription| subscription.ended && subscription.next < subscription.stop)
+    }
+
+    /// Reads the partitions to come as well, or those no more. The known ones are not to come.
+    pub(super) fn follow(&mut self, known: Option<BTreeSet<PartitionId>>) {
+        self.followed = known;
+    }
+
+    /// The partitions that are known, if those to come are read too.
+    pub(super) fn followed(&self) -> Option<&BTreeSet<PartitionId>> {
+        self.followed.as_ref()
+    }
+
+    /// Those of the partitions that are to be read and were not known. From now on they are.
+    pub(super) fn discover(&mut self, partitions: impl Iterator<Item = PartitionId>) -> Vec<PartitionId> {
+        match &mut self.followed {
+            Some(known) => partitions.filter(|partition| known.insert(*partition)).collect(),
+            None => Vec::new(),
+        }
+    }
+
+    /// Where each bucket stands: at the first record that was not handed over. Nothing stands for the first that is
+    /// still there.
+    pub(super) fn positions(&self) -> BTreeMap<TableBucket, Option<Offset>> {
+        let next = |(bucket, subscription): (&TableBucket, &Subscription)| (*bucket, subscription.next);
+        let mut positions: BTreeMap<_, _> = self.buckets.iter().map(next).collect();
+        let waiting = self.arrivals.starts();
+        positions.extend(waiting.into_iter().map(|(bucket, from)| (bucket, Some(from))));
+        positions
+    }
+
+    /// Reads nothing any more.
+    pub(super) fn clear(&mut self) {
+        for subscription in std::mem::take(&mut self.buckets).into_values() {
+            self.arrivals.forget(subscription.id);
+        }
+        self.followed = None;
     }
 
     pub(super) fn unsubscribe(&mut self, bucket: TableBucket) {
@@ -183,7 +245,7 @@ impl Session {
             if stuck.contains(&subscription.id) {
                 let context = subscription.context(*bucket).schema(schema);
                 subscription.error = Some(error.clone().within(context));
-                self.arrivals.give_up(subscription.id);
+                subscription.next = self.arrivals.give_up(subscription.id).or(subscription.next);
             }
         }
     }
@@ -203,13 +265,14 @@ impl Session {
         self.arrivals.is_ready()
     }
 
-    /// Reads a bucket no further, because a batch of it cannot be decoded.
+    /// Reads a bucket no further, because a batch of it cannot be decoded. There it stands from now on.
     pub(super) fn refuse(&mut self, fetched: &Fetched, error: Error) {
         let subscription = self.buckets.get_mut(&fetched.bucket);
         if let Some(subscription) =
             subscription.filter(|subscription| subscription.id == fetched.subscription)
         {
             subscription.error = Some(error);
+            subscription.next = Some(fetched.from);
         }
         self.arrivals.forget(fetched.subscription);
     }
@@ -300,7 +363,9 @@ impl Session {
         server: &ServerAddress,
         now: Instant,
     ) -> bool {
-        let Some(subscription) = self.subscription(wanted) else {
+        // What follows a batch that cannot be decoded is not wanted.
+        let subscription = self.subscription(wanted);
+        let Some(subscription) = subscription.filter(|subscription| subscription.error.is_none()) else {
             return false;
         };
         let context = subscription.context(wanted.bucket).server(server);
@@ -330,6 +395,9 @@ impl Session {
         let more = !records.is_empty();
         self.take(wanted, records, &context);
         if let Some(subscription) = self.subscription(wanted) {
+            if !more && subscription.next.is_none() {
+                subscription.next = answer.log_start_offset.filter(|start| *start >= 0);
+            }
             subscription.behind = more && subscription.next < answer.high_watermark;
         }
         false
@@ -339,6 +407,7 @@ impl Session {
         let Some(subscription) = self.buckets.get_mut(&wanted.bucket) else {
             return;
         };
+        let to = subscription.stop.unwrap_or(Offset::MAX);
         let mut schemas = BTreeSet::new();
         for batch in LogBatches::new(records, Generation::V0_9) {
             let batch = match batch {
@@ -352,7 +421,7 @@ impl Session {
             schemas.insert(batch.schema_id());
             if let Some((batch, from)) = subscription.advance(batch) {
                 subscription.fetched_bytes += batch.len();
-                self.arrivals.push(wanted.arrival(batch, from));
+                self.arrivals.push(wanted.arrival(batch, from..to));
             }
         }
         // Once all that came had the columns that are asked for, it is tried again to fetch no others.
@@ -455,12 +524,13 @@ impl Pause {
 }
 
 impl Wanted {
-    const fn arrival(&self, batch: LogBatch, from: Offset) -> Arrival {
+    const fn arrival(&self, batch: LogBatch, wanted: Range<Offset>) -> Arrival {
         Arrival {
             bucket: self.bucket,
             subscription: self.subscription,
             batch,
-            from,
+            from: wanted.start,
+            to: wanted.end,
             projected: self.projected,
         }
     }
@@ -473,7 +543,14 @@ impl Subscription {
 
     fn is_due(&self, now: Instant, max_bytes: usize) -> bool {
         let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
-        !self.in_flight && !self.ended && self.error.is_none() && rested && self.fetched_bytes < max_bytes
+        let is_wanted = !self.ended && !self.has_stopped() && self.error.is_none();
+        !self.in_flight && is_wanted && rested && self.fetched_bytes < max_bytes
+    }
+
+    /// Whether it has come to where it is to stop, or can come no nearer.
+    fn has_stopped(&self) -> bool {
+        let has_come = |stop| self.ended || self.next.is_some_and(|next| next >= stop);
+        self.stop.is_some_and(has_come)
     }
 
     fn rest(&mut self, now: Instant) {
@@ -487,7 +564,8 @@ impl Subscription {
             return None;
         }
         self.next = Some(batch.next_offset());
-        (batch.record_count() > 0).then_some((batch, from))
+        let is_wanted = self.stop.is_none_or(|stop| batch.base_offset() < stop);
+        (is_wanted && batch.record_count() > 0).then_some((batch, from))
     }
 
     /// Whether the leader is to be looked for.
@@ -656,6 +734,66 @@ mod tests {
         );
         assert_eq!(session.next_fetched().unwrap().batch.record_count(), 3);
         assert!(session.error(now + TIMEOUT, TIMEOUT).is_none());
+    }
+
+    #[test]
+    fn a_bucket_stands_at_the_first_record_that_was_not_handed_over() {
+        let (mut session, now) = (session(), Instant::now());
+        session.subscribe(bucket(0), table(), None);
+        let position = |session: &Session| session.positions()[&bucket(0)];
+        assert_eq!(position(&session), None);
+        let wanted = ask(&mut session, now);
+        session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
+        assert_eq!(position(&session), Some(0), "what is only fetched is not passed");
+        let fetched = session.next_fetched().unwrap();
+        assert_eq!(position(&session), Some(3));
+        let error = Context::new("poll").error(DecodeError::new("log batch", "damaged"));
+        session.refuse(&fetched, error);
+        assert_eq!(position(&session), Some(0), "nor is what cannot be decoded");
+        session.clear();
+        assert!(session.positions().is_empty());
+    }
+
+    #[test]
+    fn partitions_to_come_are_those_that_are_not_known() {
+        let mut session = session();
+        let ids = |ids: &[i64]| ids.iter().copied().map(PartitionId).collect::<Vec<_>>();
+        assert_eq!(session.discover(ids(&[1]).into_iter()), []);
+        session.follow(Some(ids(&[1, 2]).into_iter().collect()));
+        assert_eq!(session.discover(ids(&[1, 2, 3]).into_iter()), ids(&[3]));
+        assert_eq!(session.discover(ids(&[2, 3]).into_iter()), []);
+    }
+
+    #[test]
+    fn a_bucket_is_read_no_further_than_to_its_stop() {
+        let (mut session, now) = (session(), Instant::now());
+        for number in 0..2 {
+            session.subscribe(bucket(number), table(), Some(0));
+        }
+        session.stop_at(&bucket(0), 2);
+        session.stop_at(&bucket(1), 3);
+        let wanted = ask(&mut session, now);
+        let first = wanted.iter().find(|wanted| wanted.bucket == bucket(0)).unwrap();
+        session.on_answer(first, Some(three_rows()), &server(), now);
+        assert_eq!(session.next_fetched().map(|fetched| fetched.to), Some(2));
+        assert!(!session.has_stopped() && ask(&mut session, now).is_empty());
+        session.end(|ended| *ended == bucket(1));
+        assert!(session.has_stopped(), "what is dropped comes no further");
+    }
+
+    #[test]
+    fn a_log_that_was_emptied_is_passed() {
+        let (mut session, now) = (session(), Instant::now());
+        session.subscribe(bucket(0), table(), None);
+        session.stop_at(&bucket(0), 7);
+        let wanted = ask(&mut session, now);
+        let emptied = PbFetchLogRespForBucket {
+            log_start_offset: Some(7),
+            high_watermark: Some(7),
+            ..Default::default()
+        };
+        session.on_answer(&wanted[0], Some(emptied), &server(), now);
+        assert!(session.has_stopped(), "all records before the stop are gone");
     }
 
     #[test]

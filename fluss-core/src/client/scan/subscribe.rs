@@ -1,6 +1,6 @@
 //! What a scanner reads.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
@@ -8,13 +8,15 @@ use futures::future::join_all;
 use tokio::time::sleep;
 
 use super::fetcher::Shared;
+use super::positions::Positions;
 use super::scanner::LogScanner;
+use super::session::Session;
 use crate::client::Connection;
 use crate::client::admin::OffsetSpec;
 use crate::client::error::{Context, ErrorKind, Result};
-use crate::client::table::check_bucket;
+use crate::client::table::{buckets_of, check_bucket};
 use crate::id::{BucketId, Offset, PartitionId, TableBucket};
-use crate::types::{PartitionName, PhysicalTablePath, TableInfo};
+use crate::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
 
 /// Where reading a bucket begins.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -73,11 +75,7 @@ impl LogScanner {
     ///
     /// Dropping the future changes nothing.
     pub async fn subscribe_buckets(&self, starts: &[(TableBucket, StartOffset)]) -> Result<()> {
-        for (bucket, start) in starts {
-            self.check(*bucket, *start)?;
-        }
-        self.check_partitions(starts.iter().map(|(bucket, _)| bucket))
-            .await?;
+        self.check_starts(starts).await?;
         let resolved = starts.iter().map(|(bucket, start)| self.resolve(*bucket, *start));
         let resolved: Vec<_> = join_all(resolved).await.into_iter().collect::<Result<_>>()?;
         self.begin(starts.iter().map(|(bucket, _)| *bucket).zip(resolved));
@@ -112,7 +110,7 @@ impl LogScanner {
         }
         let (shared, connection) = (&self.inner.shared, &self.inner.connection);
         let partitions = partitions(connection, &shared.info).await?;
-        let known: HashSet<PartitionId> = partitions.keys().copied().collect();
+        let known: BTreeSet<PartitionId> = partitions.keys().copied().collect();
         let buckets: Vec<_> = known
             .iter()
             .filter(|partition| shared.is_wanted(&partitions, **partition))
@@ -128,10 +126,84 @@ impl LogScanner {
                 Err(error) => return Err(error),
             }
         }
-        begin(shared, &partitions, starts);
-        let discovery = tokio::spawn(discover(shared.clone(), connection.clone(), known));
-        self.inner.discover(Some(discovery.abort_handle()));
+        let mut session = shared.lock();
+        session.follow(Some(known));
+        begin(&mut session, &shared.info.path, &partitions, starts);
+        drop(session);
+        self.follow();
+        shared.wake.notify_one();
         Ok(())
+    }
+
+    /// Looks for new partitions from now on.
+    fn follow(&self) {
+        let (shared, connection) = (self.inner.shared.clone(), self.inner.connection.clone());
+        let discovery = tokio::spawn(discover(shared, connection));
+        self.inner.discover(Some(discovery.abort_handle()));
+    }
+
+    /// Reads on from saved positions, exactly where they were taken; what was read before is read no more. If new
+    /// partitions were followed they are again, from their first records on, those included that have come since.
+    /// Partitions that were dropped since are passed over.
+    ///
+    /// # Errors
+    ///
+    /// Positions in another table, or in one that was dropped and created again since; those of a bucket that the table
+    /// does not have. Then everything stays as it was.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn subscribe_positions(&self, positions: &Positions) -> Result<()> {
+        let (shared, connection) = (&self.inner.shared, &self.inner.connection);
+        positions
+            .check(&shared.info)
+            .map_err(|reason| self.refuse(None, reason))?;
+        let partitions = match shared.info.is_partitioned() {
+            true => partitions(connection, &shared.info).await?,
+            false => HashMap::new(),
+        };
+        let is_there = |bucket: &TableBucket| bucket.partition.is_none_or(|id| partitions.contains_key(&id));
+        let starts = positions.offsets().filter(|(bucket, _)| is_there(bucket));
+        let follows = positions.followed().cloned();
+        let is_followed = follows.is_some();
+        let mut session = shared.lock();
+        session.clear();
+        session.follow(follows);
+        let new = session.discover(partitions.keys().copied());
+        begin(&mut session, &shared.info.path, &partitions, starts);
+        begin(
+            &mut session,
+            &shared.info.path,
+            &partitions,
+            first_records(&shared.info, new),
+        );
+        drop(session);
+        if is_followed {
+            self.follow();
+        } else {
+            self.inner.discover(None);
+        }
+        shared.wake.notify_one();
+        Ok(())
+    }
+
+    /// Where the scanner stands: in each bucket that it reads, behind the last record that a poll has returned. What is
+    /// fetched and not returned yet is not passed. A poll that is under way is waited for.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future changes nothing.
+    pub async fn positions(&self) -> Positions {
+        let rest = self.inner.rest.lock().await;
+        let session = self.inner.shared.lock();
+        let mut offsets = session.positions();
+        if let Some((bucket, subscription, run)) = &*rest
+            && session.subscription_id(bucket) == Some(*subscription)
+        {
+            offsets.insert(*bucket, Some(run.base_offset + run.range.start as Offset));
+        }
+        Positions::new(self.table(), offsets, session.followed().cloned())
     }
 
     /// Reads a bucket of a table that is not partitioned no more. What was fetched of it is dropped. Nothing happens if
@@ -175,10 +247,39 @@ impl LogScanner {
         self.inner.shared.wake.notify_one();
     }
 
+    /// Reads these buckets, each from its first record or an offset on, and up to another.
+    pub(in crate::client) fn begin_bounded(&self, ranges: &[(TableBucket, Option<Offset>, Offset)]) {
+        self.begin(ranges.iter().map(|(bucket, next, _)| (*bucket, *next)));
+        let mut session = self.inner.shared.lock();
+        for (bucket, _, stop) in ranges {
+            session.stop_at(bucket, *stop);
+        }
+    }
+
+    /// Whether all is returned of the buckets that are read up to an offset.
+    pub(in crate::client) fn has_stopped(&self) -> bool {
+        let session = self.inner.shared.lock();
+        session.has_stopped() && !session.has_fetched()
+    }
+
+    /// Whether a bucket was dropped before it was read up to its end.
+    pub(in crate::client) fn was_dropped(&self, bucket: &TableBucket) -> bool {
+        self.inner.shared.lock().was_dropped(bucket)
+    }
+
     fn refuse(&self, bucket: Option<TableBucket>, reason: impl Into<String>) -> crate::client::Error {
         let mut context = Context::new("subscribe").table(&self.table().path);
         context.bucket = bucket.map(|bucket| bucket.bucket);
         context.error(ErrorKind::InvalidArgument(reason.into()))
+    }
+
+    /// Whether there are such buckets, and where to begin in them.
+    pub(in crate::client) async fn check_starts(&self, starts: &[(TableBucket, StartOffset)]) -> Result<()> {
+        for (bucket, start) in starts {
+            self.check(*bucket, *start)?;
+        }
+        self.check_partitions(starts.iter().map(|(bucket, _)| bucket))
+            .await
     }
 
     fn check(&self, bucket: TableBucket, start: StartOffset) -> Result<()> {
@@ -213,7 +314,12 @@ impl LogScanner {
         Ok(())
     }
 
-    async fn resolve(&self, bucket: TableBucket, start: StartOffset) -> Result<Option<Offset>> {
+    /// The offset of a start; nothing for the first record that is still there.
+    pub(in crate::client) async fn resolve(
+        &self,
+        bucket: TableBucket,
+        start: StartOffset,
+    ) -> Result<Option<Offset>> {
         let spec = match start {
             StartOffset::Earliest => return Ok(None),
             StartOffset::At(offset) => return Ok(Some(offset)),
@@ -223,16 +329,6 @@ impl LogScanner {
         let admin = self.inner.connection.admin();
         admin.offset(self.table(), bucket, spec).await.map(Some)
     }
-}
-
-/// The buckets of a partition, or of a table without partitions.
-fn buckets_of(info: &TableInfo, partition: Option<PartitionId>) -> impl Iterator<Item = TableBucket> + use<> {
-    let table = info.id;
-    (0..info.bucket_count).map(move |bucket| TableBucket {
-        table,
-        partition,
-        bucket: BucketId(bucket),
-    })
 }
 
 /// The partitions of a table, with their names.
@@ -256,24 +352,34 @@ impl Shared {
 }
 
 fn begin(
-    shared: &Shared,
+    session: &mut Session,
+    path: &TablePath,
     partitions: &HashMap<PartitionId, PartitionName>,
     starts: impl IntoIterator<Item = (TableBucket, Option<Offset>)>,
 ) {
-    let mut session = shared.lock();
     for (bucket, next) in starts {
         let name = bucket.partition.and_then(|partition| partitions.get(&partition));
         let table = PhysicalTablePath {
-            table: shared.info.path.clone(),
+            table: path.clone(),
             partition: name.cloned(),
         };
         session.subscribe(bucket, table, next);
     }
-    shared.wake.notify_one();
+}
+
+/// The starts of new partitions: their first records.
+fn first_records(
+    info: &TableInfo,
+    partitions: Vec<PartitionId>,
+) -> impl Iterator<Item = (TableBucket, Option<Offset>)> {
+    let buckets = partitions
+        .into_iter()
+        .flat_map(|partition| buckets_of(info, Some(partition)));
+    buckets.map(|bucket| (bucket, None))
 }
 
 /// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
-async fn discover(shared: Arc<Shared>, connection: Connection, mut known: HashSet<PartitionId>) {
+async fn discover(shared: Arc<Shared>, connection: Connection) {
     loop {
         sleep(connection.options().scanner.partition_discovery).await;
         let partitions = match partitions(&connection, &shared.info).await {
@@ -284,10 +390,15 @@ async fn discover(shared: Arc<Shared>, connection: Connection, mut known: HashSe
                 continue;
             }
         };
-        let new = partitions.keys().copied().filter(|id| known.insert(*id));
-        let new = new.filter(|partition| shared.is_wanted(&partitions, *partition));
-        let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
-        let starts: Vec<_> = buckets.map(|bucket| (bucket, None)).collect();
-        begin(&shared, &partitions, starts);
+        let mut session = shared.lock();
+        let new = session.discover(partitions.keys().copied());
+        begin(
+            &mut session,
+            &shared.info.path,
+            &partitions,
+            first_records(&shared.info, new),
+        );
+        drop(session);
+        shared.wake.notify_one();
     }
 }

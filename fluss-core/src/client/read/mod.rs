@@ -1,0 +1,18 @@
+//! Reads that end: parts of logs, and tables as they are or were.
+//!
+//! ```text
+//! bounds ─▶ range of each bucket ─▶ scanner ─▶ batches, cut where the ranges end
+//!                                                 └─▶ collapse: the rows that a changelog leads to
+//! ```
+//!
+//! `collapse` is pure: changes in, rows out.
+
+mod bounds;
+mod collapse;
+mod reader;
+mod scan_kv;
+mod snapshot;
+
+pub use bounds::{AsOf, Bounds, StopOffset};
+pub use reader::BoundedReader;
+pub use snapshot::Snapshot;

@@ -1,0 +1,127 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use futures::Stream;
+
+use super::bounds::{Bounds, Ranges};
+use crate::client::error::Result;
+use crate::client::scan::{LogScanner, ScanBatch, ScanBuilder};
+use crate::id::{Offset, TableBucket};
+use crate::types::TableInfo;
+
+impl ScanBuilder {
+    /// Reads a part of the log that has an end: of the rows of a log table, of the changes of a primary-key table.
+    ///
+    /// # Errors
+    ///
+    /// Columns as of [`log_scanner`](Self::log_scanner); buckets or offsets that there are not;
+    /// [`INVALID_TIMESTAMP`](fluss_rpc::code::ErrorCode::INVALID_TIMESTAMP) for a time in the future.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn read(self, bounds: Bounds) -> Result<BoundedReader> {
+        let scanner = self.scanner(self.columns()?.as_deref());
+        let admin = self.table().connection().admin();
+        let ranges = bounds.resolve(&scanner, &admin).await?;
+        Ok(BoundedReader::begin(scanner, &ranges))
+    }
+}
+
+/// Reads parts of logs to their ends, which do not move while it reads.
+///
+/// Within a bucket batches come in the order of their offsets. Fetches run ahead, within the limits of
+/// [`ScannerOptions`](crate::client::ScannerOptions). A partition that is dropped meanwhile ends early.
+#[derive(Debug)]
+pub struct BoundedReader {
+    scanner: LogScanner,
+    ends: BTreeMap<TableBucket, Offset>,
+    is_empty: bool,
+    ready: VecDeque<ScanBatch>,
+}
+
+/// Longer than any bucket is without answer.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl BoundedReader {
+    pub(super) fn begin(scanner: LogScanner, ranges: &Ranges) -> Self {
+        let wanted = ranges
+            .iter()
+            .filter(|(_, (start, end))| start.unwrap_or(0) < *end)
+            .map(|(bucket, (start, end))| (*bucket, *start, *end));
+        let wanted: Vec<_> = wanted.collect();
+        scanner.begin_bounded(&wanted);
+        Self {
+            scanner,
+            ends: ranges.iter().map(|(bucket, (_, end))| (*bucket, *end)).collect(),
+            is_empty: wanted.is_empty(),
+            ready: VecDeque::new(),
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &TableInfo {
+        self.scanner.table()
+    }
+
+    /// The Arrow schema of the batches.
+    pub fn schema(&self) -> &SchemaRef {
+        self.scanner.schema()
+    }
+
+    /// Where reading ends: of each bucket, the offset behind the last record that is wanted.
+    pub const fn ends(&self) -> &BTreeMap<TableBucket, Offset> {
+        &self.ends
+    }
+
+    /// The next batch; nothing when all are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogScanner::poll`]: a later call goes on, where trying again can help.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn next_batch(&mut self) -> Result<Option<ScanBatch>> {
+        loop {
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            if self.is_empty || self.scanner.has_stopped() {
+                return Ok(None);
+            }
+            self.ready.extend(self.scanner.poll_arrow(LONG).await?);
+        }
+    }
+
+    /// All batches that are left.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_batch`](Self::next_batch).
+    pub async fn collect(mut self) -> Result<Vec<ScanBatch>> {
+        let mut batches = Vec::new();
+        while let Some(batch) = self.next_batch().await? {
+            batches.push(batch);
+        }
+        Ok(batches)
+    }
+
+    /// The batches as they come. An error is the last item.
+    pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
+        futures::stream::unfold(Some(self), |reader| async {
+            let mut reader = reader?;
+            match reader.next_batch().await {
+                Ok(batch) => batch.map(|batch| (Ok(batch), Some(reader))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// Whether a bucket was dropped before it was read up to its end.
+    pub(super) fn was_dropped(&self, bucket: &TableBucket) -> bool {
+        self.scanner.was_dropped(bucket)
+    }
+}

@@ -1,0 +1,178 @@
+//! Buckets of primary-key tables as they are, from servers that give them out (`behaviour.md` §5.6).
+
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::{RequestError, ServerAddress};
+use fluss_rpc::proto;
+use tokio::time::{Instant, sleep_until};
+
+use crate::arrow::{user_schema, with_schema};
+use crate::client::Connection;
+use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::lookup::Values;
+use crate::client::retry;
+use crate::error::DecodeError;
+use crate::id::{Offset, PartitionId, TableBucket};
+use crate::record::value::split_values;
+use crate::types::TableInfo;
+
+/// How many bytes one answer is to have.
+const ANSWER_BYTES: i32 = 4 << 20;
+
+/// What reads buckets of a table.
+pub(super) struct KvScan<'a> {
+    connection: &'a Connection,
+    info: &'a TableInfo,
+    /// The positions of the columns that are wanted.
+    columns: &'a [usize],
+    values: Values,
+}
+
+/// The rows of a bucket, and the end of its log at the moment that they are of.
+pub(super) type Scanned = (Offset, Vec<RecordBatch>);
+
+/// Whether a server gives no buckets out.
+pub(super) const fn is_unsupported(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Request(RequestError::Unsupported { .. }))
+}
+
+impl<'a> KvScan<'a> {
+    pub(super) fn new(
+        connection: &'a Connection,
+        info: &'a std::sync::Arc<TableInfo>,
+        columns: &'a [usize],
+    ) -> Self {
+        Self {
+            connection,
+            info,
+            columns,
+            values: Values::new(connection, info, "read"),
+        }
+    }
+
+    /// The rows of a bucket at one moment. A scan that is cut short begins anew.
+    pub(super) async fn read(&self, bucket: TableBucket) -> Result<Scanned> {
+        let timeout = self.connection.options().request_timeout;
+        let mut pauses = retry::pauses();
+        let mut deadline = None;
+        loop {
+            let error = match self.attempt(bucket).await {
+                Ok(scanned) => return Ok(scanned),
+                Err(error) => error,
+            };
+            let now = Instant::now();
+            let next = now + pauses.next().unwrap_or(timeout);
+            if !may_begin_anew(&error) || next >= *deadline.get_or_insert(now + timeout) {
+                return Err(error);
+            }
+            sleep_until(next).await;
+        }
+    }
+
+    async fn attempt(&self, bucket: TableBucket) -> Result<Scanned> {
+        let physical = self.connection.cluster().physical(&self.info.path, &bucket);
+        let context = Context::new("read").physical(&physical).bucket(bucket.bucket);
+        let generation = self.connection.cluster().generation();
+        let server = self.connection.leader(&context, &self.info.path, &bucket).await?;
+        let scanned = self.scan(bucket, &server, context.server(&server)).await;
+        if matches!(&scanned, Err(error) if error.is_retriable()) {
+            let path = &self.info.path;
+            self.connection
+                .refresh_buckets(path, [&bucket], generation)
+                .await?;
+        }
+        scanned
+    }
+
+    async fn scan(&self, bucket: TableBucket, server: &ServerAddress, context: Context) -> Result<Scanned> {
+        let mut answer = self.ask(server, &context, opening(bucket)).await?;
+        let malformed = |reason: &str| context.clone().error(DecodeError::new("scan", reason));
+        let offset = answer
+            .log_offset
+            .ok_or_else(|| malformed("the first answer tells no offset of the log"))?;
+        let mut batches = Vec::new();
+        let mut call = 0;
+        loop {
+            let records = answer.records.take().unwrap_or_default();
+            if !records.is_empty() {
+                batches.push(self.columns(&records, &context).await?);
+            }
+            if !answer.has_more_results() {
+                return Ok((offset, batches));
+            }
+            let scanner = answer.scanner_id.take();
+            let scanner = scanner.ok_or_else(|| malformed("there is more, and no scan to ask for it"))?;
+            call += 1;
+            answer = self.ask(server, &context, going_on(scanner, call)).await?;
+        }
+    }
+
+    async fn ask(
+        &self,
+        server: &ServerAddress,
+        context: &Context,
+        request: proto::ScanKvRequest,
+    ) -> Result<proto::ScanKvResponse> {
+        self.connection.check_open("read")?;
+        let open = self.connection.servers().get(server).await;
+        let open = open.map_err(|error| error.within(context.clone()))?;
+        let answer = open
+            .request(&request)
+            .await
+            .map_err(|error| context.clone().error(error))?;
+        match ErrorCode::of(answer.error_code) {
+            None => Ok(answer),
+            Some(code) => Err(context
+                .clone()
+                .error(ErrorKind::server(code, answer.error_message))),
+        }
+    }
+
+    /// The columns of a batch of values that are wanted.
+    async fn columns(&self, records: &Bytes, context: &Context) -> Result<RecordBatch> {
+        let fault = |error: arrow::error::ArrowError| {
+            let error = DecodeError::new("rows", error.to_string());
+            context.clone().error(error)
+        };
+        let values = split_values(records).map_err(|error| context.clone().error(error))?;
+        let deadline = Instant::now() + self.connection.options().request_timeout;
+        self.values.prepare(values.iter(), deadline).await?;
+        let rows = self.values.columns(values.iter().map(Some))?;
+        let schema = user_schema(&self.info.row_type().project(self.columns));
+        let shown = rows.project(self.columns).map_err(fault)?;
+        with_schema(&shown, &schema).map_err(fault)
+    }
+}
+
+fn may_begin_anew(error: &Error) -> bool {
+    const PASSING: [ErrorCode; 3] = [
+        ErrorCode::SCANNER_EXPIRED,
+        ErrorCode::UNKNOWN_SCANNER_ID,
+        ErrorCode::TOO_MANY_SCANNERS,
+    ];
+    error.is_retriable() || error.code().is_some_and(|code| PASSING.contains(&code))
+}
+
+fn opening(bucket: TableBucket) -> proto::ScanKvRequest {
+    proto::ScanKvRequest {
+        bucket_scan_req: Some(proto::PbScanReqForBucket {
+            table_id: bucket.table.get(),
+            partition_id: bucket.partition.map(PartitionId::get),
+            bucket_id: bucket.bucket.get(),
+            limit: None,
+        }),
+        call_seq_id: Some(0),
+        batch_size_bytes: Some(ANSWER_BYTES),
+        ..Default::default()
+    }
+}
+
+fn going_on(scanner: Bytes, call: i32) -> proto::ScanKvRequest {
+    proto::ScanKvRequest {
+        scanner_id: Some(scanner),
+        call_seq_id: Some(call),
+        batch_size_bytes: Some(ANSWER_BYTES),
+        ..Default::default()
+    }
+}
