@@ -1,11 +1,5 @@
 //! Administration of a cluster.
 
-mod catalog;
-mod cluster;
-mod offsets;
-mod rights;
-mod snapshots;
-
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
@@ -191,6 +185,15 @@ impl Admin {
                 .list_partition_offsets(&path.0, &partition, &buckets, spec.0)
                 .await?;
             Ok(by_number(offsets))
+        })
+    }
+
+    fn list_table_offsets(&self, path: PathArgument, spec: OffsetSpec) -> Pending {
+        self.ask(|admin| async move {
+            let offsets = admin.list_table_offsets(&path.0, spec.0).await?.into_iter();
+            Ok(offsets
+                .map(|(bucket, offset)| (TableBucket(bucket), offset))
+                .collect::<HashMap<_, _>>())
         })
     }
 

@@ -1,11 +1,12 @@
 //! Arrow data in and out, by the Arrow `PyCapsule` interface.
 
+use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
-use fluss_client::ScanBatch;
+use fluss_client::{ScanBatch, Snapshot};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
@@ -52,11 +53,28 @@ fn imported<T>(import: impl FnOnce() -> T) -> Result<T, Fault> {
 pub(crate) struct ArrowTable {
     schema: SchemaRef,
     batches: Vec<Batch>,
+    /// Of a whole table: which moment of each bucket it shows.
+    offsets: HashMap<TableBucket, i64>,
 }
 
 impl ArrowTable {
-    pub(crate) const fn new(schema: SchemaRef, batches: Vec<Batch>) -> Self {
-        Self { schema, batches }
+    pub(crate) fn new(schema: SchemaRef, batches: Vec<Batch>) -> Self {
+        Self {
+            schema,
+            batches,
+            offsets: HashMap::new(),
+        }
+    }
+
+    pub(crate) fn of_snapshot(snapshot: Snapshot) -> Self {
+        let offsets = snapshot.offsets().iter();
+        Self {
+            offsets: offsets
+                .map(|(bucket, offset)| (TableBucket(*bucket), *offset))
+                .collect(),
+            schema: snapshot.schema().clone(),
+            batches: snapshot.into_batches(),
+        }
     }
 }
 
@@ -79,6 +97,11 @@ impl ArrowTable {
             .iter()
             .map(|field| field.name().as_str())
             .collect()
+    }
+
+    #[getter]
+    fn offsets(&self) -> HashMap<TableBucket, i64> {
+        self.offsets.clone()
     }
 
     fn __len__(&self) -> usize {
@@ -228,7 +251,7 @@ impl RecordBatch {
     }
 }
 
-fn row_field(schema: &SchemaRef) -> Arc<Field> {
+pub(crate) fn row_field(schema: &SchemaRef) -> Arc<Field> {
     Field::new_struct("", schema.fields().clone(), false)
         .with_metadata(schema.metadata().clone())
         .into()

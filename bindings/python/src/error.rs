@@ -169,7 +169,7 @@ fn class_of(error: &client::Error) -> &'static str {
         ErrorKind::Value(_) => "DataError",
         ErrorKind::Definition(_) => "SchemaError",
         ErrorKind::InvalidArgument(_) => "ArgumentError",
-        ErrorKind::Unsupported(_) => "UnsupportedError",
+        ErrorKind::Expired { .. } => "ExpiredError",
         ErrorKind::Closed => "ClosedError",
         _ => "FlussError",
     }

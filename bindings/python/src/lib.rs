@@ -15,7 +15,9 @@ mod error;
 mod lookup;
 mod path;
 mod pending;
+mod positions;
 mod program;
+mod reader;
 mod records;
 mod runtime;
 mod scanner;
@@ -54,6 +56,8 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<path::TableBucket>()?;
     module.add_class::<path::TablePath>()?;
     module.add_class::<pending::Pending>()?;
+    module.add_class::<positions::Positions>()?;
+    module.add_class::<reader::BoundedReader>()?;
     module.add_class::<records::ScanRecord>()?;
     module.add_class::<records::ScanRecords>()?;
     module.add_class::<scanner::LogScanner>()?;

@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use arrow::datatypes::SchemaRef;
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
+use fluss_client::types::TableInfo;
 use fluss_client::{self as client, ScanBatch, StartOffset};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
@@ -15,6 +17,7 @@ use crate::arrow::{ArrowTable, RecordBatch};
 use crate::convert::RowShape;
 use crate::error::{self, Fault};
 use crate::pending::Pending;
+use crate::positions::Positions;
 use crate::records::ScanRecords;
 
 /// Reads the log of a table.
@@ -26,7 +29,7 @@ pub(crate) struct LogScanner {
 
 /// Where reading begins: an offset, or an [`OffsetSpec`].
 #[derive(FromPyObject)]
-enum StartArgument {
+pub(crate) enum StartArgument {
     At(i64),
     Spec(OffsetSpec),
 }
@@ -126,6 +129,21 @@ impl LogScanner {
         }))
     }
 
+    fn positions(&self) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        let positions = async move { Ok::<_, client::Error>(scanner.positions().await) };
+        Ok(Pending::new(positions, |py, positions| {
+            Ok(Bound::new(py, Positions(positions))?.into_any())
+        }))
+    }
+
+    fn subscribe_positions(&self, positions: &Positions) -> PyResult<Pending> {
+        let (scanner, positions) = (self.open()?, positions.0.clone());
+        Ok(Pending::nothing(async move {
+            scanner.subscribe_positions(&positions).await
+        }))
+    }
+
     fn poll(&self, timeout_ms: u64) -> PyResult<Pending> {
         let scanner = self.open()?;
         let shape = self.shape.clone();
@@ -137,10 +155,7 @@ impl LogScanner {
 
     fn poll_arrow(&self, timeout_ms: u64) -> PyResult<Pending> {
         let scanner = self.open()?;
-        let mut schema = scanner.schema().clone();
-        if scanner.table().has_primary_key() {
-            schema = client::changelog_schema(&schema);
-        }
+        let schema = shown_schema(scanner.schema(), scanner.table());
         let batches = poll_columns(scanner, timeout_ms);
         Ok(Pending::new(batches, |py, batches| {
             let batches = batches.into_iter().map(|batch| batch.batch).collect();
@@ -172,12 +187,26 @@ impl LogScanner {
 /// The next batches; those of a primary-key table with the columns that tell changes apart.
 async fn poll_columns(scanner: client::LogScanner, timeout_ms: u64) -> Result<Vec<ScanBatch>, Fault> {
     let mut batches = scanner.poll_arrow(Duration::from_millis(timeout_ms)).await?;
-    if scanner.table().has_primary_key() {
-        for batch in &mut batches {
-            batch.batch = batch
-                .changelog()
-                .map_err(|error| Fault::new("ProtocolError", error.to_string()))?;
-        }
+    for batch in &mut batches {
+        show_changes(batch, scanner.table())?;
     }
     Ok(batches)
+}
+
+/// Adds the columns that tell changes apart, where there are any.
+pub(crate) fn show_changes(batch: &mut ScanBatch, table: &TableInfo) -> Result<(), Fault> {
+    if table.has_primary_key() {
+        let changes = batch.changelog();
+        batch.batch = changes.map_err(|error| Fault::new("ProtocolError", error.to_string()))?;
+    }
+    Ok(())
+}
+
+/// The schema of the batches that are returned.
+pub(crate) fn shown_schema(schema: &SchemaRef, table: &TableInfo) -> SchemaRef {
+    if table.has_primary_key() {
+        client::changelog_schema(schema)
+    } else {
+        schema.clone()
+    }
 }

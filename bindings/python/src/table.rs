@@ -1,14 +1,17 @@
 //! Tables.
 
-use fluss_client as client;
 use fluss_client::types::RowType;
+use fluss_client::{self as client, AsOf};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
+use crate::arrow::ArrowTable;
 use crate::convert::{Maps, RowShape, predicate_from_python};
 use crate::descriptor::TableInfo;
 use crate::error::Fault;
 use crate::lookup::{Lookuper, PrefixLookuper};
+use crate::pending::Pending;
+use crate::reader::{BoundArgument, BoundedReader, MomentArgument, bounds};
 use crate::runtime::runtime;
 use crate::scanner::LogScanner;
 use crate::writer::{AppendWriter, UpsertWriter};
@@ -91,6 +94,57 @@ impl Table {
         let shape = RowShape::new(py, row_type, Maps::of(map_pairs));
         Ok(LogScanner::new(scan.log_scanner().map_err(Fault::from)?, shape))
     }
+
+    /// Reads a part of the log that has an end.
+    #[pyo3(signature = (columns, start, stop))]
+    fn bounded_reader(
+        &self,
+        columns: Option<Vec<ColumnArgument>>,
+        start: BoundArgument,
+        stop: BoundArgument,
+    ) -> PyResult<Pending> {
+        let scan = self.scan(columns)?;
+        let bounds = bounds(start, stop)?;
+        let reader = async move { scan.read(bounds).await };
+        Ok(Pending::new(reader, |py, reader| {
+            Ok(Bound::new(py, BoundedReader::new(reader))?.into_any())
+        }))
+    }
+
+    /// All rows, as of a moment, or now.
+    #[pyo3(signature = (columns, as_of))]
+    fn snapshot(
+        &self,
+        columns: Option<Vec<ColumnArgument>>,
+        as_of: Option<MomentArgument>,
+    ) -> PyResult<Pending> {
+        let scan = self.scan(columns)?;
+        let as_of = as_of.map(AsOf::from).unwrap_or_default();
+        let snapshot = async move { scan.snapshot(as_of).await };
+        Ok(Pending::new(snapshot, |py, snapshot| {
+            Ok(Bound::new(py, ArrowTable::of_snapshot(snapshot))?.into_any())
+        }))
+    }
+
+    /// At most so many rows.
+    #[pyo3(signature = (columns, rows))]
+    fn limit(&self, columns: Option<Vec<ColumnArgument>>, rows: usize) -> PyResult<Pending> {
+        let scan = self.scan(columns)?;
+        let found = async move { scan.limit(rows).await };
+        Ok(Pending::new(found, |py, rows| {
+            Ok(Bound::new(py, ArrowTable::new(rows.schema(), vec![rows]))?.into_any())
+        }))
+    }
+}
+
+impl Table {
+    fn scan(&self, columns: Option<Vec<ColumnArgument>>) -> PyResult<client::ScanBuilder> {
+        let scan = self.0.scan();
+        Ok(match columns {
+            Some(columns) => scan.project(names(columns, self.0.info().row_type())?),
+            None => scan,
+        })
+    }
 }
 
 fn names(columns: Vec<ColumnArgument>, row_type: &RowType) -> PyResult<Vec<String>> {
@@ -99,7 +153,7 @@ fn names(columns: Vec<ColumnArgument>, row_type: &RowType) -> PyResult<Vec<Strin
 
 /// A column, by name or position.
 #[derive(FromPyObject)]
-enum ColumnArgument {
+pub(crate) enum ColumnArgument {
     Position(usize),
     Name(String),
 }

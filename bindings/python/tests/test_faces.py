@@ -19,6 +19,8 @@ PACKAGE = Path(fluss.__file__).parent
 TESTS = Path(__file__).parent
 TWINS = {"__enter__": "__aenter__", "__exit__": "__aexit__", "__iter__": "__aiter__"}
 AWAITED_ONLY = {"__await__"}
+BLOCKING_ONLY = {"__arrow_c_stream__"}
+"""Whoever takes a stream waits for it: `read_all` is awaited instead."""
 SHARED = [kind for kind in vars(fluss._fluss).values() if inspect.isclass(kind)]
 """What is the same in both faces, because nothing in it waits or because it can do both."""
 
@@ -50,7 +52,8 @@ def test_both_faces_have_the_same_names(blocking: ModuleType, awaited: ModuleTyp
 @pytest.mark.parametrize(("blocking", "awaited"), FACES)
 def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: ModuleType, awaited: ModuleType) -> None:
     for name, kind in classes(blocking).items():
-        expected = {TWINS.get(method, method): signature for method, signature in methods(kind).items()}
+        own = {m: s for m, s in methods(kind).items() if m not in BLOCKING_ONLY}
+        expected = {TWINS.get(method, method): signature for method, signature in own.items()}
         found = {m: s for m, s in methods(classes(awaited)[name]).items() if m not in AWAITED_ONLY}
         assert expected.keys() == found.keys(), name
         for method, signature in expected.items():

@@ -28,6 +28,7 @@ __all__ = [
     "Admin",
     "AppendWriter",
     "ArrowTable",
+    "BoundedReader",
     "Connection",
     "DataType",
     "KvSnapshotLease",
@@ -35,6 +36,7 @@ __all__ = [
     "Lookuper",
     "OffsetSpec",
     "Pending",
+    "Positions",
     "PrefixLookuper",
     "RecordBatch",
     "ScanRecord",
@@ -461,6 +463,10 @@ class ArrowTable:
     def column_names(self) -> list[str]:
         """The names of the columns."""
 
+    @property
+    def offsets(self) -> dict[TableBucket, int]:
+        """Of a whole table: the offset of each bucket up to which it shows the log. Otherwise empty."""
+
     def __len__(self) -> int: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
@@ -472,6 +478,36 @@ class ArrowTable:
 
     def to_polars(self) -> Any:
         """A ``polars.DataFrame``. Needs polars."""
+
+@final
+class Positions:
+    """Where a scanner stands in each bucket that it reads, and whether it follows new partitions. It can be pickled."""
+
+    @staticmethod
+    def from_json(json: str) -> Positions:
+        """What ``to_json`` has written; `fluss.ArgumentError` if the text is none, or of a later version."""
+
+    def to_json(self) -> str:
+        """A short text, which names the table."""
+
+    @property
+    def table_path(self) -> TablePath:
+        """The table."""
+
+    @property
+    def table_id(self) -> int:
+        """Its number, which a table created again under the same path does not share."""
+
+    @property
+    def follows_partitions(self) -> bool:
+        """Whether the partitions to come are read too, from their first records on."""
+
+    @property
+    def offsets(self) -> dict[TableBucket, int | None]:
+        """The next record of each bucket; None for the first that is still there."""
+
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
 
 @final
 class RecordBatch:
@@ -622,6 +658,20 @@ class Table:
     def log_scanner(
         self, columns: list[str | int] | None, predicate: Predicate | None = None, map_pairs: bool = False
     ) -> LogScanner: ...
+    def bounded_reader(
+        self,
+        columns: list[str | int] | None,
+        predicate: Predicate | None,
+        start: OffsetSpec | dict[TableBucket, int | OffsetSpec],
+        stop: OffsetSpec | dict[TableBucket, int | OffsetSpec],
+    ) -> Pending[BoundedReader]: ...
+    def snapshot(
+        self,
+        columns: list[str | int] | None,
+        predicate: Predicate | None,
+        as_of: int | dict[TableBucket, int] | None,
+    ) -> Pending[ArrowTable]: ...
+    def limit(self, columns: list[str | int] | None, rows: int) -> Pending[ArrowTable]: ...
 
 @final
 class AppendWriter:
@@ -650,6 +700,15 @@ class PrefixLookuper:
     def lookup(self, prefix: Key, *, exact: bool = False) -> Pending[list[dict[str, Any]]]: ...
 
 @final
+class BoundedReader:
+    @property
+    def ends(self) -> dict[TableBucket, int]: ...
+    def next_batch(self) -> Pending[RecordBatch | None]: ...
+    def read_all(self) -> Pending[ArrowTable]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
 class LogScanner:
     def subscribe(self, bucket: int | None, start: int | OffsetSpec) -> Pending[None]: ...
     def unsubscribe(self, bucket: int) -> Pending[None]: ...
@@ -657,6 +716,8 @@ class LogScanner:
     def subscribe_partition_buckets(self, starts: dict[tuple[int, int], int | OffsetSpec]) -> Pending[None]: ...
     def unsubscribe_partition(self, partition: int, bucket: int | None) -> Pending[None]: ...
     def __arrow_c_schema__(self) -> object: ...
+    def positions(self) -> Pending[Positions]: ...
+    def subscribe_positions(self, positions: Positions) -> Pending[None]: ...
     def poll(self, timeout_ms: int) -> Pending[ScanRecords]: ...
     def poll_arrow(self, timeout_ms: int) -> Pending[ArrowTable]: ...
     def poll_record_batch(self, timeout_ms: int) -> Pending[list[RecordBatch]]: ...
@@ -695,6 +756,7 @@ class Admin:
     def list_partition_offsets(
         self, path: TablePath | str, partition: str, buckets: list[int], spec: OffsetSpec
     ) -> Pending[dict[int, int]]: ...
+    def list_table_offsets(self, path: TablePath | str, spec: OffsetSpec) -> Pending[dict[TableBucket, int]]: ...
     def get_row_count(self, path: TablePath | str) -> Pending[int]: ...
     def get_server_nodes(self) -> Pending[list[ServerNode]]: ...
     def list_database_summaries(self) -> Pending[list[DatabaseSummary]]: ...

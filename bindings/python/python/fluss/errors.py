@@ -9,6 +9,7 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── AuthError              a wrong or missing password, or a right that is missing
     ├── ConnectionError        a server that cannot be reached, or was lost; also the builtin ConnectionError
     ├── TimeoutError           a deadline has passed; also the builtin TimeoutError
+    ├── ExpiredError           records that are needed and that the table keeps no more
     ├── ProtocolError          bytes that are not what they should be
     ├── ClosedError            a connection, writer or scanner that was closed
     ├── ForkError              a connection used in a forked process
@@ -37,6 +38,7 @@ __all__ = [
     "ConnectionError",
     "DataError",
     "ErrorCode",
+    "ExpiredError",
     "FlussError",
     "ForkError",
     "NotFoundError",
@@ -135,6 +137,10 @@ class TimeoutError(FlussError, builtins.TimeoutError):
     """A deadline has passed. A write may have been stored all the same if ``outcome_unknown``."""
 
     _unanswered = ErrorCode.REQUEST_TIME_OUT
+
+
+class ExpiredError(FlussError):
+    """Records that are needed are gone: the table keeps its log only for some time."""
 
 
 class ProtocolError(FlussError):

@@ -9,23 +9,26 @@ from types import TracebackType
 from typing import Any, Self, final
 
 from fluss import _fluss
-from fluss._fluss import ArrowTable, OffsetSpec, RecordBatch, ScanRecord, ScanRecords, WriteHandle
+from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords, WriteHandle
+from fluss._read import Bound, Moment, bound, moment
 from fluss._row import Key, Row
 from fluss._target import configuration, options
 from fluss.aio.admin import Admin
 from fluss.config import Configuration
-from fluss.errors import ClosedError
-from fluss.metadata import TableInfo, TablePath
+from fluss.errors import ArgumentError, ClosedError
+from fluss.metadata import TableBucket, TableInfo, TablePath
 from fluss.predicate import Predicate
 
 __all__ = [
     "Admin",
     "AppendWriter",
     "ArrowTable",
+    "BoundedReader",
     "Connection",
     "LogScanner",
     "Lookuper",
     "OffsetSpec",
+    "Positions",
     "PrefixLookuper",
     "RecordBatch",
     "ScanRecord",
@@ -40,6 +43,10 @@ __all__ = [
     "WriteHandle",
     "connect",
 ]
+
+
+_EARLIEST = OffsetSpec.earliest()
+_LATEST = OffsetSpec.latest()
 
 
 def connect(target: str, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
@@ -143,6 +150,21 @@ class Table:
     def new_scan(self) -> "TableScan":
         """Begins to read."""
         return TableScan(self._core)
+
+    async def to_arrow(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> ArrowTable:
+        """The whole table, or these columns of it: short for `TableScan.to_arrow`."""
+        return await self._scan(columns).to_arrow(as_of=as_of)
+
+    async def to_pandas(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
+        """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
+        return await self._scan(columns).to_pandas(as_of=as_of)
+
+    async def to_polars(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
+        """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
+        return await self._scan(columns).to_polars(as_of=as_of)
+
+    def _scan(self, columns: Iterable[str | int] | None) -> "TableScan":
+        return self.new_scan() if columns is None else self.new_scan().project(columns)
 
     def __repr__(self) -> str:
         return f"Table('{self.get_table_path()}')"
@@ -379,15 +401,20 @@ class TableScan:
     """A read of a table, before it begins. Each method returns a new one."""
 
     def __init__(
-        self, core: _fluss.Table, columns: list[str | int] | None = None, predicate: Predicate | None = None
+        self,
+        core: _fluss.Table,
+        columns: list[str | int] | None = None,
+        predicate: Predicate | None = None,
+        limit: int | None = None,
     ) -> None:
         self._core = core
         self._columns = columns
         self._predicate = predicate
+        self._limit = limit
 
     def project(self, columns: Iterable[str | int]) -> "TableScan":
         """Reads only these columns, by name or position, in this order; the server sends no others."""
-        return TableScan(self._core, list(columns), self._predicate)
+        return TableScan(self._core, list(columns), self._predicate, self._limit)
 
     def filter(self, predicate: Predicate) -> "TableScan":
         """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one, only
@@ -395,14 +422,87 @@ class TableScan:
 
         The columns that it looks at need not be among those that are projected. Of a primary-key table these are records
         of its changelog: an update may have only one side for which it is true. Partitions that cannot have such rows are
-        not read by ``subscribe_all``. A condition that does not fit the table raises when the scanner is created:
+        not read by ``subscribe_all``. A condition that does not fit the table raises when reading begins:
         `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could not hold.
         """
-        return TableScan(self._core, self._columns, predicate if self._predicate is None else self._predicate & predicate)
+        both = predicate if self._predicate is None else self._predicate & predicate
+        return TableScan(self._core, self._columns, both, self._limit)
+
+    def limit(self, rows: int) -> "TableScan":
+        """Reads at most so many rows, over all buckets and partitions, at the cost of one request a bucket.
+
+        Of a primary-key table any rows; of a log table those that were stored last, in the order of their batches'
+        times. It takes no filter.
+        """
+        return TableScan(self._core, self._columns, self._predicate, rows)
 
     def create_log_scanner(self) -> "LogScanner":
-        """A scanner of the log, which is subscribed to no bucket yet."""
+        """A scanner of the log, which is subscribed to no bucket yet. It takes no limit."""
+        self._need_no_limit()
         return LogScanner(self._core.log_scanner(self._columns, self._predicate))
+
+    async def create_bounded_reader(self, *, start: Bound = _EARLIEST, stop: Bound = _LATEST) -> "BoundedReader":
+        """Reads the log from ``start`` to ``stop``, of all buckets and partitions that there are now: each is an
+        `OffsetSpec`, or a dict of offsets and `OffsetSpec` by `fluss.TableBucket`, of whose buckets only is read.
+
+        Both are found out at once. It stops before the record of an offset, which the log must reach, and before the
+        first batch stored at a time or after. Columns are those of `LogScanner.poll_arrow`. It takes no limit.
+        """
+        self._need_no_limit()
+        return BoundedReader(await self._core.bounded_reader(self._columns, self._predicate, bound(start), bound(stop)))
+
+    async def to_arrow(self, *, as_of: Moment | None = None) -> ArrowTable:
+        """The rows as one table, which any Arrow library takes: the whole table, or as many rows as the limit says.
+
+        The whole table is that of one moment of each bucket, which `ArrowTable.offsets` tells: now, or with ``as_of`` a
+        time (a datetime, or milliseconds since 1970), with exactly what was stored at or before it, or given offsets by
+        bucket. The rows of a primary-key table are made of its changelog: `fluss.ExpiredError` if that does not reach
+        back to the beginning.
+        """
+        if self._limit is None:
+            return await self._core.snapshot(self._columns, self._predicate, moment(as_of))
+        if as_of is not None or self._predicate is not None:
+            raise ArgumentError("rows up to a limit are those of now, whatever they hold")
+        return await self._core.limit(self._columns, self._limit)
+
+    async def to_pandas(self, *, as_of: Moment | None = None) -> Any:
+        """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
+        return (await self.to_arrow(as_of=as_of)).to_pandas()
+
+    async def to_polars(self, *, as_of: Moment | None = None) -> Any:
+        """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
+        return (await self.to_arrow(as_of=as_of)).to_polars()
+
+    def _need_no_limit(self) -> None:
+        if self._limit is not None:
+            raise ArgumentError("the log is not read up to a limit of rows")
+
+
+@final
+class BoundedReader:
+    """Reads parts of logs to their ends, which do not move while it reads. Iterating over it gives Arrow batches.
+
+    Within a bucket batches come in the order of their offsets. A partition that is dropped meanwhile ends early.
+    """
+
+    def __init__(self, core: _fluss.BoundedReader) -> None:
+        self._core = core
+
+    @property
+    def ends(self) -> dict[TableBucket, int]:
+        """Where reading ends: of each bucket, the offset behind the last record that is wanted."""
+        return self._core.ends
+
+    async def read_all(self) -> ArrowTable:
+        """All that is left, as one table."""
+        return await self._core.read_all()
+
+    async def __aiter__(self) -> AsyncIterator[RecordBatch]:
+        while (batch := await self._core.next_batch()) is not None:
+            yield batch
+
+    def __arrow_c_schema__(self) -> object:
+        return self._core.__arrow_c_schema__()
 
 
 @final
@@ -451,6 +551,22 @@ class LogScanner:
     async def unsubscribe_partition(self, partition_id: int, bucket_id: int | None = None) -> None:
         """Reads a bucket of a partition no more, or the whole partition."""
         return await self._core.unsubscribe_partition(partition_id, bucket_id)
+
+    async def positions(self) -> Positions:
+        """Where the scanner stands: in each bucket that it reads, behind the last record that a poll has returned.
+
+        What is fetched and not returned yet is not passed. A poll that is under way is waited for.
+        """
+        return await self._core.positions()
+
+    async def subscribe_positions(self, positions: Positions) -> None:
+        """Reads on from saved positions, exactly where they were taken; what was read before is read no more.
+
+        If new partitions were followed they are again, those included that have come since; those that were dropped
+        since are passed over. `fluss.ArgumentError` if the positions are in another table, or in one that was dropped
+        and created again since.
+        """
+        return await self._core.subscribe_positions(positions)
 
     async def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""

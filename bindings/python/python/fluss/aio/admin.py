@@ -149,6 +149,10 @@ class Admin:
         """The offset of each of these buckets of a partition, which is named as `list_partition_infos` names it."""
         return await self._core.list_partition_offsets(table_path, partition_name, list(bucket_ids), offset_spec)
 
+    async def list_table_offsets(self, table_path: TablePath | str, offset_spec: OffsetSpec) -> dict[TableBucket, int]:
+        """The offset of every bucket of the table, in all of its partitions."""
+        return await self._core.list_table_offsets(table_path, offset_spec)
+
     async def get_row_count(self, table_path: TablePath | str) -> int:
         """The number of rows in a table, in all of its partitions."""
         return await self._core.get_row_count(table_path)

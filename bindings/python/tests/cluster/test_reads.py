@@ -1,0 +1,187 @@
+"""Reads that end: parts of logs, a few rows, and tables as they are and were, in both faces."""
+
+import asyncio
+import datetime as dt
+from collections.abc import Callable, Coroutine
+from itertools import count
+from types import ModuleType
+from typing import Any
+
+import pytest
+
+import fluss
+from faces import settle
+from fluss import Schema, TableBucket, TableDescriptor, aio
+from fluss.client.admin import OffsetSpec
+
+pa = pytest.importorskip("pyarrow")
+
+Body = Callable[[Any], Coroutine[Any, Any, None]]
+_numbers = count()
+
+
+@pytest.fixture
+def run(face: ModuleType, target: str) -> Callable[[Body], None]:
+    """Runs a test with a connection of either face."""
+
+    def in_face(body: Body) -> None:
+        async def main() -> None:
+            connection = await settle(face.connect(target))
+            await body(connection)
+            await settle(connection.close())
+
+        asyncio.run(main())
+
+    return in_face
+
+
+async def create(connection: Any, *, key: bool, partitioned: bool = False) -> Any:
+    path = f"fluss.reads_{next(_numbers)}"
+    schema = Schema.new_builder().column("id", "INT").column("land", "STRING").column("n", "BIGINT")
+    if key:
+        schema.primary_key(["id", "land"])
+    keys = ["land"] if partitioned else None
+    descriptor = TableDescriptor(schema.build(), partition_keys=keys, bucket_count=2)
+    await settle(connection.get_admin().create_table(path, descriptor))
+    return await settle(connection.get_table(path))
+
+
+async def append(table: Any, numbers: range) -> None:
+    writer = table.new_append().create_writer()
+    for number in numbers:
+        writer.append([number, f"l{number % 3}", number])
+    await settle(writer.close())
+
+
+async def upsert(table: Any, numbers: range, keys: int = 50) -> None:
+    """Upserts one key after another, and deletes each key whose number is a multiple of 5."""
+    writer = table.new_upsert().create_writer()
+    for number in numbers:
+        key = number % keys
+        if number % 5 == 0:
+            writer.delete([key, f"l{key % 3}"])
+        else:
+            writer.upsert([key, f"l{key % 3}", number])
+    await settle(writer.close())
+
+
+async def moment() -> dt.datetime:
+    """The time now, to the millisecond, once it has passed."""
+    now = dt.datetime.now(dt.UTC)
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)
+    while dt.datetime.now(dt.UTC) < now + dt.timedelta(milliseconds=1):
+        await asyncio.sleep(0)
+    return now
+
+
+def ids(table: Any, column: str = "n") -> list[int]:
+    return sorted(pa.table(table)[column].to_pylist())
+
+
+async def batches(reader: Any) -> list[Any]:
+    """Those of a reader of either face."""
+    if isinstance(reader, aio.BoundedReader):
+        return [batch async for batch in reader]
+    return list(reader)
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_log_is_read_to_where_it_ended(run: Callable[[Body], None], partitioned: bool) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, key=False, partitioned=partitioned)
+        await append(table, range(100))
+        middle = await moment()
+        scan = table.new_scan().project(["n", "id"])
+        reader = await settle(scan.create_bounded_reader())
+        await append(table, range(100, 150))
+        found = await batches(reader)
+        assert sum(reader.ends.values()) == 100
+        assert sorted(n for batch in found for n in batch.to_pyarrow()["n"].to_pylist()) == list(range(100))
+        assert all(batch.column_names == ["n", "id"] for batch in found)
+        admin = connection.get_admin()
+        latest = await settle(admin.list_table_offsets(table.get_table_path(), OffsetSpec.latest()))
+        assert latest.keys() == reader.ends.keys() and sum(latest.values()) == 150
+
+        rest = await settle(scan.create_bounded_reader(start=reader.ends))
+        assert ids(await settle(rest.read_all())) == list(range(100, 150))
+        later = OffsetSpec.timestamp(int(middle.timestamp() * 1000) + 1)
+        before = await settle(scan.create_bounded_reader(stop=later))
+        assert ids(await settle(before.read_all())) == list(range(100))
+        both = await settle(scan.create_bounded_reader(start=reader.ends, stop=latest))
+        assert ids(await settle(both.read_all())) == list(range(100, 150))
+        assert ids(await settle(table.to_arrow(["n"], as_of=middle))) == list(range(100))
+        whole = await settle(table.to_arrow())
+        assert ids(whole) == list(range(150)) and whole.offsets == latest
+        assert ids(await settle(table.new_scan().limit(1_000).to_arrow())) == list(range(150))
+
+    run(body)
+
+
+def test_what_cannot_be_read_is_refused(run: Callable[[Body], None]) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, key=False)
+        scan, info = table.new_scan(), table.get_table_info()
+        bucket = TableBucket(info.table_id, 0)
+        for bounds, message in [
+            ({"stop": {bucket: 7}}, "the log ends at offset 0"),
+            ({"stop": OffsetSpec.earliest()}, "cannot stop at the earliest"),
+            ({"start": {bucket: 0}, "stop": {TableBucket(info.table_id, 1): 0}}, "the same buckets"),
+            ({"start": {TableBucket(info.table_id, 9): 0}}, "buckets 0 to 1"),
+        ]:
+            with pytest.raises(fluss.ArgumentError, match=message):
+                await settle(scan.create_bounded_reader(**bounds))
+        future = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)
+        with pytest.raises(fluss.ServerError) as raised:
+            await settle(table.to_arrow(as_of=future))
+        assert raised.value.error_code == fluss.ErrorCode.INVALID_TIMESTAMP_EXCEPTION
+        limited = scan.limit(3)
+        for refused in (limited.create_log_scanner, limited.create_bounded_reader):
+            with pytest.raises(fluss.ArgumentError, match="up to a limit"):
+                await settle(refused())
+        with pytest.raises(fluss.ArgumentError, match="those of now"):
+            await settle(limited.to_arrow(as_of=0))
+
+    run(body)
+
+
+def test_any_library_takes_a_reader(target: str) -> None:
+    with fluss.connect(target) as connection:
+        table = asyncio.run(create(connection, key=False))
+        asyncio.run(append(table, range(100)))
+        reader = table.new_scan().create_bounded_reader()
+        assert ids(pa.RecordBatchReader.from_stream(reader).read_all()) == list(range(100))
+        assert ids(pa.table(table.new_scan().create_bounded_reader())) == list(range(100))
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+def test_a_key_table_is_read_as_it_is_and_was(run: Callable[[Body], None], partitioned: bool) -> None:
+    polars, pandas = pytest.importorskip("polars"), pytest.importorskip("pandas")
+
+    async def body(connection: Any) -> None:
+        table = await create(connection, key=True, partitioned=partitioned)
+        past, model = [], {}
+        for phase in range(3):
+            numbers = range(phase * 70 + 1, phase * 70 + 71)
+            await upsert(table, numbers)
+            for number in numbers:
+                model[number % 50] = number
+                if number % 5 == 0:
+                    del model[number % 50]
+            offsets = (await settle(table.to_arrow())).offsets
+            past.append((await moment(), offsets, dict(model)))
+        for time, offsets, then in past:
+            millis = int(time.timestamp() * 1000)
+            for as_of in (time, millis, offsets):
+                found = pa.table(await settle(table.to_arrow(["n", "id"], as_of=as_of)))
+                assert dict(zip(found["id"].to_pylist(), found["n"].to_pylist(), strict=True)) == then
+        expected = sorted(model.values())
+        frame = await settle(table.to_pandas())
+        assert isinstance(frame, pandas.DataFrame) and sorted(frame["n"]) == expected
+        frame = await settle(table.to_polars(["n"]))
+        assert isinstance(frame, polars.DataFrame) and sorted(frame["n"]) == expected
+        some = await settle(table.new_scan().project(["n"]).limit(5).to_arrow())
+        assert some.num_rows == 5 and set(ids(some)) <= set(expected)
+        changes = await settle((await settle(table.new_scan().create_bounded_reader())).read_all())
+        assert "_change_type" in changes.column_names
+
+    run(body)
