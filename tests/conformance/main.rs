@@ -12,6 +12,8 @@ mod log_tables;
 mod look_ups;
 mod partitions;
 mod place;
+mod positions;
+mod reads;
 mod suite;
 
 use std::future::Future;
@@ -46,6 +48,8 @@ fn main() -> ExitCode {
         evolution::restart::TESTS,
         evolution::java::TESTS,
         filters::TESTS,
+        positions::TESTS,
+        reads::TESTS,
         java::TESTS,
         faults::TESTS,
         faults::keys::TESTS,

@@ -3,9 +3,9 @@
 use std::fmt;
 
 use arrow::record_batch::RecordBatch;
-use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
-use fluss_client::types::{Datum, OwnedRow, RowType, Schema, TableDescriptor};
-use fluss_client::{Connection, Table, UpsertWriter};
+use fluss_client::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
+use fluss_client::types::{Datum, OwnedRow, Row, RowType, Schema, TableDescriptor};
+use fluss_client::{AsOf, Connection, Table, UpsertWriter};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -141,10 +141,22 @@ impl Trial {
                 self.check_prefixes(&table, &keys, &model).await;
             }
         }
+        self.check_whole(&table, &model).await;
         changelog::check(&changelog::read(&table, model.changes().len()).await, &model);
         for writer in &writers {
             writer.close().await.unwrap();
         }
+    }
+
+    /// The whole table is what the model holds.
+    async fn check_whole(&self, table: &Table, model: &Model) {
+        let whole = table.scan().snapshot(AsOf::Latest).await.unwrap();
+        let mut found = Vec::new();
+        for (_, batch) in whole.batches() {
+            let rows = ArrowRows::new(batch.clone(), table.info().row_type()).unwrap();
+            found.extend((0..rows.len()).map(|index| mask(rows.row(index).to_owned_row(), model)));
+        }
+        assert_same(&sorted(found), &sorted(model.rows().cloned().collect()));
     }
 
     /// A table that is empty.
