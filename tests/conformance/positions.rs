@@ -91,7 +91,7 @@ fn a_scanner_that_is_stopped_100_times_gives_every_row_once(backend: Backend) {
         let writing = tokio::spawn(write(table.clone(), stop.clone()));
 
         let deadline = tokio::time::Instant::now() + PATIENCE;
-        let (mut found, mut saved, mut stops, mut rows) = (BTreeSet::new(), None, 0, i64::MAX);
+        let (mut found, mut saved, mut stops, mut rows) = (BTreeSet::new(), None::<String>, 0, i64::MAX);
         let mut writing = Some(writing);
         while (found.len() as i64) < rows {
             assert!(

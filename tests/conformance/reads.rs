@@ -8,17 +8,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::record_batch::RecordBatch;
+use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::id::{Offset, TableBucket};
 use fluss_client::types::{DataType, Datum, Schema, TableDescriptor};
 use fluss_client::{
-    AsOf, Bounds, Connection, ErrorCode, ErrorKind, OffsetSpec, ScanBatch, Snapshot, StartOffset, StopOffset,
-    Table,
+    AsOf, Bounds, ClientOptions, Connection, ErrorCode, ErrorKind, OffsetSpec, ScanBatch, Snapshot,
+    StartOffset, StopOffset, Table,
 };
 use fluss_cluster::Spec;
 use futures::TryStreamExt;
 use tokio::time::timeout;
 
-use crate::{Backend, EVERYWHERE, PATIENCE, connect, create, create_described, run, start, tests};
+use crate::{Backend, EVERYWHERE, ONCE, PATIENCE, connect, create, create_described, run, start, tests};
 
 tests! {
     EVERYWHERE => [
@@ -30,6 +31,7 @@ tests! {
         a_table_is_read_while_it_is_written,
         the_partitions_of_a_table_are_read_as_one,
     ],
+    ONCE => [what_a_changelog_has_lost_is_told],
 }
 
 fn now_ms() -> i64 {
@@ -136,8 +138,8 @@ fn a_log_is_read_between_offsets_and_times(backend: Backend) {
         let all: Vec<i64> = (0..200).collect();
         let read = async |start, stop| read_numbers(&table, start, stop).await;
         assert_eq!(read(StartOffset::At(7), StopOffset::At(133)).await, all[7..133]);
-        assert_eq!(read(StartOffset::At(133), StopOffset::At(133)).await, []);
-        assert_eq!(read(StartOffset::Latest, StopOffset::Latest).await, []);
+        assert_eq!(read(StartOffset::At(133), StopOffset::At(133)).await, all[..0]);
+        assert_eq!(read(StartOffset::Latest, StopOffset::Latest).await, all[..0]);
         let later = middle + 1;
         assert_eq!(
             read(StartOffset::Earliest, StopOffset::Before(later)).await,
@@ -298,6 +300,14 @@ async fn change(table: &Table, model: &mut Rows, changes: std::ops::Range<i64>, 
     writer.close().await.unwrap();
 }
 
+/// As `assert_eq`, but says only what differs first.
+fn assert_same(found: &Rows, expected: &Rows) {
+    let differs = |key: &&i32| found.get(key) != expected.get(key);
+    let first = found.keys().chain(expected.keys()).find(differs);
+    let of = |rows: &Rows| first.and_then(|key| rows.get(key).copied());
+    assert_eq!(first, None, "{:?} instead of {:?}", of(found), of(expected));
+}
+
 fn a_table_is_what_its_changes_made_of_it_now_and_then(backend: Backend) {
     const KEYS: i64 = 20_000;
     let place = start(backend, Spec::new());
@@ -311,12 +321,12 @@ fn a_table_is_what_its_changes_made_of_it_now_and_then(backend: Backend) {
             let offsets = snapshot(&table, AsOf::Latest).await.offsets().clone();
             past.push((moment().await, offsets, model.clone()));
         }
-        assert_eq!(rows_as_of(&table, AsOf::Latest).await, model);
+        assert_same(&rows_as_of(&table, AsOf::Latest).await, &model);
         for (time, offsets, model) in past {
-            assert_eq!(rows_as_of(&table, AsOf::Timestamp(time)).await, model);
+            assert_same(&rows_as_of(&table, AsOf::Timestamp(time)).await, &model);
             let then = snapshot(&table, AsOf::Offsets(offsets.clone())).await;
             assert_eq!(then.offsets(), &offsets);
-            assert_eq!(rows(then.batches().map(|(_, batch)| batch)), model);
+            assert_same(&rows(then.batches().map(|(_, batch)| batch)), &model);
         }
         // The key is read even if it is not shown.
         let shown = table.scan().project(["n"]).snapshot(AsOf::Latest).await.unwrap();
@@ -388,12 +398,12 @@ fn a_table_is_read_while_it_is_written(backend: Backend) {
             let expected = replayed(&table, snapshot.offsets()).await;
             for (bucket, expected) in expected {
                 let batches = snapshot.batches().filter(|(of, _)| *of == bucket);
-                assert_eq!(rows(batches.map(|(_, batch)| batch)), expected);
+                assert_same(&rows(batches.map(|(_, batch)| batch)), &expected);
             }
         }
         stop.store(true, Ordering::Relaxed);
         let model = writing.await.unwrap();
-        assert_eq!(rows_as_of(&table, AsOf::Latest).await, model);
+        assert_same(&rows_as_of(&table, AsOf::Latest).await, &model);
     });
 }
 
@@ -441,7 +451,7 @@ fn the_partitions_of_a_table_are_read_as_one(backend: Backend) {
         );
         assert_eq!(snapshot(&logged, AsOf::Latest).await.num_rows(), 400);
         assert_eq!(logged.scan().limit(123).await.unwrap().num_rows(), 123);
-        assert_eq!(rows_as_of(&keyed, AsOf::Latest).await, model);
+        assert_same(&rows_as_of(&keyed, AsOf::Latest).await, &model);
         assert_eq!(keyed.scan().limit(123).await.unwrap().num_rows(), 123);
         let found = snapshot(&keyed, AsOf::Latest).await;
         assert_eq!(found.offsets().len(), 10);
@@ -449,5 +459,47 @@ fn the_partitions_of_a_table_are_read_as_one(backend: Backend) {
             found.batches().map(|(_, batch)| batch.num_rows()).sum::<usize>(),
             150
         );
+    });
+}
+
+/// A node that keeps hardly anything of a log.
+fn forgetful() -> ClientOptions {
+    let mut options = NodeOptions::new(Storage::Memory);
+    options.housekeeping = Duration::from_millis(20);
+    options.segment_bytes = 1 << 10;
+    let mut leading = ClientOptions::new([]);
+    embedded::lead(&mut leading, Node::open(options).unwrap());
+    leading
+}
+
+fn what_a_changelog_has_lost_is_told(_: Backend) {
+    run(async {
+        let connection = Connection::open(forgetful()).await.unwrap();
+        let table = create(&connection, keyed(), 1, &[("table.log.ttl", "1 ms")]).await;
+        let (admin, path) = (connection.admin(), &table.info().path);
+        let deadline = tokio::time::Instant::now() + PATIENCE;
+        let mut model = Rows::new();
+        for turn in 0.. {
+            change(&table, &mut model, turn * 50..turn * 50 + 50, 20).await;
+            let starts = admin
+                .list_table_offsets(path, OffsetSpec::Earliest)
+                .await
+                .unwrap();
+            if starts.values().all(|start| *start > 0) {
+                break;
+            }
+            assert!(tokio::time::Instant::now() < deadline, "the log is kept");
+        }
+        let error = table
+            .scan()
+            .snapshot(AsOf::Timestamp(moment().await))
+            .await
+            .unwrap_err();
+        assert!(
+            matches!(error.kind(), ErrorKind::Expired { start } if *start > 0),
+            "{error}"
+        );
+        // The server has the rows all the same.
+        assert_same(&rows_as_of(&table, AsOf::Latest).await, &model);
     });
 }

@@ -249,11 +249,14 @@ impl LogScanner {
 
     /// Reads these buckets, each from its first record or an offset on, and up to another.
     pub(in crate::client) fn begin_bounded(&self, ranges: &[(TableBucket, Option<Offset>, Offset)]) {
-        self.begin(ranges.iter().map(|(bucket, next, _)| (*bucket, *next)));
+        let cluster = self.inner.connection.cluster();
         let mut session = self.inner.shared.lock();
-        for (bucket, _, stop) in ranges {
+        for (bucket, next, stop) in ranges {
+            session.subscribe(*bucket, cluster.physical(&self.table().path, bucket), *next);
             session.stop_at(bucket, *stop);
         }
+        drop(session);
+        self.inner.shared.wake.notify_one();
     }
 
     /// Whether all is returned of the buckets that are read up to an offset.
