@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
+use arrow::error::ArrowError;
 use fluss_client::{ScanBatch, Snapshot};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
@@ -118,9 +119,8 @@ impl ArrowTable {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        let arrays = self.batches.clone().into_iter().map(|batch| Ok(to_array(batch)));
-        let stream = ArrayIterator::new(arrays, row_field(&self.schema));
-        to_stream_pycapsule(py, Box::new(stream), requested_schema)
+        let batches = self.batches.clone().into_iter().map(Ok);
+        stream(py, &self.schema, batches, requested_schema)
     }
 
     fn to_pyarrow(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
@@ -251,7 +251,19 @@ impl RecordBatch {
     }
 }
 
-pub(crate) fn row_field(schema: &SchemaRef) -> Arc<Field> {
+/// Batches of one schema as any Arrow library takes them, one after the other.
+pub(crate) fn stream<'py>(
+    py: Python<'py>,
+    schema: &SchemaRef,
+    batches: impl Iterator<Item = Result<Batch, ArrowError>> + Send + 'static,
+    requested_schema: Option<Bound<'py, PyCapsule>>,
+) -> PyArrowResult<Bound<'py, PyCapsule>> {
+    let arrays = batches.map(|batch| batch.map(to_array));
+    let stream = ArrayIterator::new(arrays, row_field(schema));
+    to_stream_pycapsule(py, Box::new(stream), requested_schema)
+}
+
+fn row_field(schema: &SchemaRef) -> Arc<Field> {
     Field::new_struct("", schema.fields().clone(), false)
         .with_metadata(schema.metadata().clone())
         .into()

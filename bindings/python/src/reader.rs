@@ -3,18 +3,18 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StructArray};
+use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use fluss_client::{self as client, AsOf, Bounds, ScanBatch, StartOffset, StopOffset};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
-use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
+use pyo3_arrow::ffi::to_schema_pycapsule;
 use tokio::sync::Mutex;
 
 use crate::admin::OffsetSpec;
-use crate::arrow::{ArrowTable, RecordBatch, row_field};
+use crate::arrow::{ArrowTable, RecordBatch, stream};
 use crate::error::Fault;
 use crate::path::TableBucket;
 use crate::pending::{Pending, block_on};
@@ -179,9 +179,8 @@ impl BoundedReader {
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         let reader = self.reader.clone();
-        let arrays = std::iter::from_fn(move || waited(&reader).transpose());
-        let stream = ArrayIterator::new(arrays, row_field(&self.schema));
-        to_stream_pycapsule(py, Box::new(stream), requested_schema)
+        let batches = std::iter::from_fn(move || waited(&reader).transpose());
+        stream(py, &self.schema, batches, requested_schema)
     }
 }
 
@@ -195,8 +194,8 @@ async fn next(reader: &Mutex<client::BoundedReader>) -> Result<Option<ScanBatch>
 }
 
 /// Waits for the next batch, whether the caller holds the interpreter or not.
-fn waited(reader: &Mutex<client::BoundedReader>) -> Result<Option<ArrayRef>, ArrowError> {
+fn waited(reader: &Mutex<client::BoundedReader>) -> Result<Option<Columns>, ArrowError> {
     let batch = Python::attach(|py| -> PyResult<_> { Ok(block_on(py, next(reader), None)??) });
     let batch = batch.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
-    Ok(batch.map(|batch| Arc::new(StructArray::from(batch.batch)) as ArrayRef))
+    Ok(batch.map(|batch| batch.batch))
 }

@@ -122,12 +122,13 @@ def test_what_cannot_be_read_is_refused(run: Callable[[Body], None]) -> None:
         table = await create(connection, key=False)
         scan, info = table.new_scan(), table.get_table_info()
         bucket = TableBucket(info.table_id, 0)
-        for bounds, message in [
+        refusals: list[tuple[dict[str, Any], str]] = [
             ({"stop": {bucket: 7}}, "the log ends at offset 0"),
             ({"stop": OffsetSpec.earliest()}, "cannot stop at the earliest"),
             ({"start": {bucket: 0}, "stop": {TableBucket(info.table_id, 1): 0}}, "the same buckets"),
             ({"start": {TableBucket(info.table_id, 9): 0}}, "buckets 0 to 1"),
-        ]:
+        ]
+        for bounds, message in refusals:
             with pytest.raises(fluss.ArgumentError, match=message):
                 await settle(scan.create_bounded_reader(**bounds))
         future = dt.datetime.now(dt.UTC) + dt.timedelta(hours=1)

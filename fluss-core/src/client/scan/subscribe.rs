@@ -170,14 +170,8 @@ impl LogScanner {
         let mut session = shared.lock();
         session.clear();
         session.follow(follows);
-        let new = session.discover(partitions.keys().copied());
         begin(&mut session, &shared.info.path, &partitions, starts);
-        begin(
-            &mut session,
-            &shared.info.path,
-            &partitions,
-            first_records(&shared.info, new),
-        );
+        begin_new(&mut session, &shared.info, &partitions);
         drop(session);
         if is_followed {
             self.follow();
@@ -370,15 +364,18 @@ fn begin(
     }
 }
 
-/// The starts of new partitions: their first records.
-fn first_records(
-    info: &TableInfo,
-    partitions: Vec<PartitionId>,
-) -> impl Iterator<Item = (TableBucket, Option<Offset>)> {
-    let buckets = partitions
+/// Subscribes to the partitions that are new, from their first records on.
+fn begin_new(session: &mut Session, info: &TableInfo, partitions: &HashMap<PartitionId, PartitionName>) {
+    let new = session.discover(partitions.keys().copied());
+    let buckets = new
         .into_iter()
         .flat_map(|partition| buckets_of(info, Some(partition)));
-    buckets.map(|bucket| (bucket, None))
+    begin(
+        session,
+        &info.path,
+        partitions,
+        buckets.map(|bucket| (bucket, None)),
+    );
 }
 
 /// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
@@ -393,15 +390,7 @@ async fn discover(shared: Arc<Shared>, connection: Connection) {
                 continue;
             }
         };
-        let mut session = shared.lock();
-        let new = session.discover(partitions.keys().copied());
-        begin(
-            &mut session,
-            &shared.info.path,
-            &partitions,
-            first_records(&shared.info, new),
-        );
-        drop(session);
+        begin_new(&mut shared.lock(), &shared.info, &partitions);
         shared.wake.notify_one();
     }
 }
