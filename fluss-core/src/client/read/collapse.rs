@@ -137,9 +137,9 @@ impl Collapse {
                 *row = true;
             }
         }
-        let (chunks, moves) = merge(&self.schema, chunks, &live)?;
+        let (chunks, places) = merge(&self.schema, chunks, &live)?;
         for place in self.index.values_mut() {
-            let moved = moves
+            let moved = places
                 .get(place.chunk as usize)
                 .and_then(|rows| rows.get(place.row as usize));
             *place = moved.copied().unwrap_or(*place);
