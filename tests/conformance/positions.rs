@@ -93,7 +93,7 @@ fn a_scanner_that_is_stopped_100_times_gives_every_row_once(backend: Backend) {
         let deadline = tokio::time::Instant::now() + PATIENCE;
         let (mut found, mut saved, mut stops, mut rows) = (BTreeSet::new(), None::<String>, 0, i64::MAX);
         let mut writing = Some(writing);
-        while (found.len() as i64) < rows {
+        while i64::try_from(found.len()).unwrap() < rows {
             assert!(
                 tokio::time::Instant::now() < deadline,
                 "{} of {rows} rows after {stops} stops",

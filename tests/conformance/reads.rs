@@ -220,7 +220,7 @@ fn a_few_rows_are_read_of_all_buckets(backend: Backend) {
         }
         for rows in [0, 1, 10, 37, 1_000] {
             let found = logged.scan().project(["n"]).limit(rows).await.unwrap();
-            let last = 300 - rows.min(300) as i64;
+            let last = 300 - i64::try_from(rows.min(300)).unwrap();
             assert_eq!(found.num_columns(), 1);
             if rows % 10 == 0 {
                 assert_eq!(sorted(column([&found], "n")), (last..300).collect::<Vec<_>>());

@@ -348,13 +348,13 @@ mod tests {
         let refused = [
             proto::ScanKvRequest::default(),
             proto::ScanKvRequest {
-                bucket_scan_req: Some(opens.clone()),
+                bucket_scan_req: Some(opens),
                 call_seq_id: Some(1),
                 batch_size_bytes: Some(1),
                 ..Default::default()
             },
             proto::ScanKvRequest {
-                bucket_scan_req: Some(opens.clone()),
+                bucket_scan_req: Some(opens),
                 call_seq_id: Some(0),
                 batch_size_bytes: Some(0),
                 ..Default::default()

@@ -81,7 +81,7 @@ impl Collapse {
     pub(super) fn finish(mut self) -> Result<Vec<RecordBatch>, ValueError> {
         self.settle()?;
         if self.rows > self.index.len() {
-            self.compact().map_err(fault)?;
+            self.compact().map_err(|error| fault(&error))?;
         }
         Ok(self.chunks)
     }
@@ -90,7 +90,8 @@ impl Collapse {
     fn settle(&mut self) -> Result<(), ValueError> {
         let staged = std::mem::take(&mut self.staged);
         self.staged_rows = 0;
-        let rows = concat_batches(&self.schema, staged.iter().map(|changes| &changes.rows)).map_err(fault)?;
+        let rows = concat_batches(&self.schema, staged.iter().map(|changes| &changes.rows))
+            .map_err(|error| fault(&error))?;
         let types: Vec<ChangeType> = staged
             .iter()
             .flat_map(|changes| changes.types.iter().copied())
@@ -117,10 +118,10 @@ impl Collapse {
         if !kept.is_empty() {
             self.rows += kept.len();
             self.chunks
-                .push(take_record_batch(&rows, &UInt32Array::from(kept)).map_err(fault)?);
+                .push(take_record_batch(&rows, &UInt32Array::from(kept)).map_err(|error| fault(&error))?);
         }
         if self.rows > 2 * self.index.len() + CHUNK_ROWS {
-            self.compact().map_err(fault)?;
+            self.compact().map_err(|error| fault(&error))?;
         }
         Ok(())
     }
@@ -243,7 +244,7 @@ impl LastChanges {
     }
 }
 
-fn fault(error: ArrowError) -> ValueError {
+fn fault(error: &ArrowError) -> ValueError {
     ValueError::row(error.to_string())
 }
 

@@ -159,9 +159,10 @@ impl LogScanner {
         positions
             .check(&shared.info)
             .map_err(|reason| self.refuse(None, reason))?;
-        let partitions = match shared.info.is_partitioned() {
-            true => partitions(connection, &shared.info).await?,
-            false => HashMap::new(),
+        let partitions = if shared.info.is_partitioned() {
+            partitions(connection, &shared.info).await?
+        } else {
+            HashMap::new()
         };
         let is_there = |bucket: &TableBucket| bucket.partition.is_none_or(|id| partitions.contains_key(&id));
         let starts = positions.offsets().filter(|(bucket, _)| is_there(bucket));
