@@ -9,6 +9,7 @@ use arrow::array::AsArray;
 use arrow::datatypes::{Int32Type, Int64Type};
 use arrow::record_batch::RecordBatch;
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
+use fluss_client::filter::col;
 use fluss_client::id::{Offset, TableBucket};
 use fluss_client::types::{DataType, Datum, Schema, TableDescriptor};
 use fluss_client::{
@@ -30,6 +31,7 @@ tests! {
         a_table_is_what_its_changes_made_of_it_now_and_then,
         a_table_is_read_while_it_is_written,
         the_partitions_of_a_table_are_read_as_one,
+        a_filter_is_for_the_rows_that_are_read,
     ],
     ONCE => [what_a_changelog_has_lost_is_told],
 }
@@ -458,6 +460,58 @@ fn the_partitions_of_a_table_are_read_as_one(backend: Backend) {
         assert_eq!(
             found.batches().map(|(_, batch)| batch.num_rows()).sum::<usize>(),
             150
+        );
+    });
+}
+
+fn a_filter_is_for_the_rows_that_are_read(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        let table = create(&connection, keyed(), 2, &[]).await;
+        let mut model = Rows::new();
+        // Rows come to hold the condition, and hold it no more.
+        change(&table, &mut model, 0..400, 90).await;
+        model.retain(|_, number| (300..390).contains(number));
+        let filtered = || {
+            table
+                .scan()
+                .project(["k"])
+                .filter(col("n").ge(300_i64) & col("n").lt(390_i64))
+        };
+        for as_of in [AsOf::Latest, AsOf::Timestamp(moment().await)] {
+            let found = filtered().snapshot(as_of).await.unwrap();
+            let keys = found.batches().flat_map(|(_, batch)| {
+                assert_eq!(batch.num_columns(), 1);
+                batch.column(0).as_primitive::<Int32Type>().values().to_vec()
+            });
+            let keys: std::collections::BTreeSet<i32> = keys.collect();
+            assert!(keys.iter().eq(model.keys()), "{keys:?}");
+        }
+        let error = filtered().limit(7).await.unwrap_err();
+        assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
+
+        let logged = partitioned(&connection, &[]).await;
+        let writer = logged.append_writer().unwrap();
+        for number in 0..300_i64 {
+            let part = format!("p{}", number % 3);
+            let row = [Datum::Int(0), Datum::from(part.as_str()), Datum::BigInt(number)];
+            writer.append(&row).await.unwrap();
+        }
+        writer.close().await.unwrap();
+        let scan = logged.scan().filter(col("part").eq("p1") & col("n").ge(100_i64));
+        let reader = scan.clone().read(Bounds::default()).await.unwrap();
+        assert_eq!(reader.ends().len(), 2, "other partitions are not read");
+        let batches = timeout(PATIENCE, reader.collect()).await.unwrap().unwrap();
+        let expected: Vec<i64> = (100..300).filter(|number| number % 3 == 1).collect();
+        assert_eq!(
+            sorted(column(batches.iter().map(|scanned| &scanned.batch), "n")),
+            expected
+        );
+        let whole = scan.snapshot(AsOf::Latest).await.unwrap();
+        assert_eq!(
+            sorted(column(whole.batches().map(|(_, batch)| batch), "n")),
+            expected
         );
     });
 }

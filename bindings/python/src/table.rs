@@ -80,30 +80,29 @@ impl Table {
     ) -> PyResult<LogScanner> {
         let _guard = runtime()?.enter();
         let all = self.0.info().row_type();
-        let mut scan = self.0.scan();
-        let mut row_type = all.clone();
-        if let Some(columns) = columns {
-            let names = names(columns, all)?;
-            let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
-            row_type = all.project(&indexes);
-            scan = scan.project(names);
-        }
-        if let Some(predicate) = predicate {
-            scan = scan.filter(predicate_from_python(predicate, all)?);
-        }
+        let columns = self.named(columns)?;
+        let row_type = columns.as_ref().map_or_else(
+            || all.clone(),
+            |names| {
+                let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
+                all.project(&indexes)
+            },
+        );
+        let scan = self.scan(columns, predicate)?;
         let shape = RowShape::new(py, row_type, Maps::of(map_pairs));
         Ok(LogScanner::new(scan.log_scanner().map_err(Fault::from)?, shape))
     }
 
     /// Reads a part of the log that has an end.
-    #[pyo3(signature = (columns, start, stop))]
+    #[pyo3(signature = (columns, predicate, start, stop))]
     fn bounded_reader(
         &self,
         columns: Option<Vec<ColumnArgument>>,
+        predicate: Option<&Bound<'_, PyAny>>,
         start: BoundArgument,
         stop: BoundArgument,
     ) -> PyResult<Pending> {
-        let scan = self.scan(columns)?;
+        let scan = self.scan(self.named(columns)?, predicate)?;
         let bounds = bounds(start, stop)?;
         let reader = async move { scan.read(bounds).await };
         Ok(Pending::new(reader, |py, reader| {
@@ -112,13 +111,14 @@ impl Table {
     }
 
     /// All rows, as of a moment, or now.
-    #[pyo3(signature = (columns, as_of))]
+    #[pyo3(signature = (columns, predicate, as_of))]
     fn snapshot(
         &self,
         columns: Option<Vec<ColumnArgument>>,
+        predicate: Option<&Bound<'_, PyAny>>,
         as_of: Option<MomentArgument>,
     ) -> PyResult<Pending> {
-        let scan = self.scan(columns)?;
+        let scan = self.scan(self.named(columns)?, predicate)?;
         let as_of = as_of.map(AsOf::from).unwrap_or_default();
         let snapshot = async move { scan.snapshot(as_of).await };
         Ok(Pending::new(snapshot, |py, snapshot| {
@@ -129,7 +129,7 @@ impl Table {
     /// At most so many rows.
     #[pyo3(signature = (columns, rows))]
     fn limit(&self, columns: Option<Vec<ColumnArgument>>, rows: usize) -> PyResult<Pending> {
-        let scan = self.scan(columns)?;
+        let scan = self.scan(self.named(columns)?, None)?;
         let found = async move { scan.limit(rows).await };
         Ok(Pending::new(found, |py, rows| {
             Ok(Bound::new(py, ArrowTable::new(rows.schema(), vec![rows]))?.into_any())
@@ -138,12 +138,26 @@ impl Table {
 }
 
 impl Table {
-    fn scan(&self, columns: Option<Vec<ColumnArgument>>) -> PyResult<client::ScanBuilder> {
-        let scan = self.0.scan();
-        Ok(match columns {
-            Some(columns) => scan.project(names(columns, self.0.info().row_type())?),
-            None => scan,
-        })
+    /// The names of columns that are given by name or position.
+    fn named(&self, columns: Option<Vec<ColumnArgument>>) -> PyResult<Option<Vec<String>>> {
+        let names = columns.map(|columns| names(columns, self.0.info().row_type()));
+        names.transpose()
+    }
+
+    /// A scan of these columns, or of all, and of the rows that hold a condition, if there is one.
+    fn scan(
+        &self,
+        columns: Option<Vec<String>>,
+        predicate: Option<&Bound<'_, PyAny>>,
+    ) -> PyResult<client::ScanBuilder> {
+        let mut scan = self.0.scan();
+        if let Some(columns) = columns {
+            scan = scan.project(columns);
+        }
+        if let Some(predicate) = predicate {
+            scan = scan.filter(predicate_from_python(predicate, self.0.info().row_type())?);
+        }
+        Ok(scan)
     }
 }
 

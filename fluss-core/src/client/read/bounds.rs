@@ -28,7 +28,7 @@ pub enum StopOffset {
 /// What is read of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Bounds {
-    /// All buckets, in all partitions that there are when reading begins.
+    /// All buckets, in all partitions that there are when reading begins and that may have rows that a filter lets pass.
     Table {
         /// Where each bucket begins.
         start: StartOffset,
@@ -88,7 +88,7 @@ impl Bounds {
         let info = scanner.table();
         let bounds = match self {
             Self::Table { start, stop } => {
-                let buckets = admin.table_buckets(info).await?;
+                let buckets = scanner.wanted_buckets().await?;
                 buckets
                     .into_iter()
                     .map(|bucket| (bucket, (start, stop)))

@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::{RequestError, ServerAddress};
+use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 use tokio::time::{Instant, sleep_until};
 
@@ -34,7 +34,7 @@ pub(super) type Scanned = (Offset, Vec<RecordBatch>);
 
 /// Whether a server gives no buckets out.
 pub(super) const fn is_unsupported(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::Request(RequestError::Unsupported { .. }))
+    matches!(error.kind(), ErrorKind::Unsupported(_))
 }
 
 impl<'a> KvScan<'a> {

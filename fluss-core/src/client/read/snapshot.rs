@@ -3,7 +3,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use arrow::compute::filter_record_batch;
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::bounds::{AsOf, Bounds, Ranges};
@@ -12,9 +14,10 @@ use super::reader::BoundedReader;
 use super::scan_kv::{KvScan, is_unsupported};
 use crate::arrow::user_schema;
 use crate::client::admin::{Admin, OffsetSpec, each_bucket};
-use crate::client::error::{Context, ErrorKind, Result};
+use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::scan::{ScanBatch, ScanBuilder};
 use crate::error::{DecodeError, ValueError};
+use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, TableBucket};
 use crate::row::KeyEncoder;
 use crate::types::{RowType, TableInfo};
@@ -55,8 +58,8 @@ impl Snapshot {
 }
 
 impl ScanBuilder {
-    /// The whole table, in all partitions that there are when reading begins: each bucket as it was at one moment, which
-    /// [`Snapshot::offsets`] tells.
+    /// The whole table, or those of its rows that a filter lets pass, in all partitions that there are when reading begins:
+    /// each bucket as it was at one moment, which [`Snapshot::offsets`] tells.
     ///
     /// The rows of a primary-key table as it is now are those that its servers give out, where they do. Otherwise they are
     /// made of its changelog; the memory that takes is proportional to the rows that there are, not to the changes. Of a
@@ -100,13 +103,15 @@ impl ScanBuilder {
     /// The rows as the servers give them out, where they do.
     async fn scanned(&self) -> Result<Snapshot> {
         let (info, connection) = (self.table().shared_info(), self.table().connection());
-        let columns = Columns::new(&info, self.columns()?)?;
-        let scan = KvScan::new(connection, &info, columns.shown());
+        let columns = Columns::new(&info, self.columns()?, self.predicate())?;
+        let scan = KvScan::new(connection, &info, &columns.read);
         let buckets = connection.admin().table_buckets(&info).await?;
         let (mut offsets, mut batches) = (BTreeMap::new(), Vec::new());
         for (bucket, (offset, rows)) in each_bucket(buckets, |bucket| scan.read(bucket)).await? {
             offsets.insert(bucket, offset);
-            batches.extend(rows.into_iter().map(|rows| (bucket, rows)));
+            for rows in &rows {
+                batches.push((bucket, columns.show(rows)?));
+            }
         }
         Ok(Snapshot {
             schema: columns.schema,
@@ -118,30 +123,24 @@ impl ScanBuilder {
     /// The rows that the changelog leads to.
     async fn collapsed(self, as_of: AsOf) -> Result<Snapshot> {
         let info = self.table().shared_info();
-        let columns = Columns::new(&info, self.columns()?)?;
-        let scanner = self.scanner(Some(&columns.read));
+        let columns = Columns::new(&info, self.columns()?, self.predicate())?;
+        // The filter is for the rows that are left, not for changes.
+        let scanner = self.scanner(Some(&columns.read), None)?;
         let admin = self.table().connection().admin();
         let ranges = Bounds::from(as_of).resolve(&scanner, &admin).await?;
         check_beginnings(&admin, &info, &ranges).await?;
         let mut reader = BoundedReader::begin(scanner, &ranges);
         let mut tables: BTreeMap<TableBucket, Collapse> = BTreeMap::new();
-        let context = || Context::new("read").table(&info.path);
         while let Some(scanned) = reader.next_batch().await? {
             let table = tables.entry(scanned.bucket).or_insert_with(|| columns.collapse());
-            apply(table, scanned).map_err(|error| context().error(error))?;
+            apply(table, scanned).map_err(|error| columns.fault(error))?;
         }
         // What was read in part is of no moment at all.
         let is_whole = |bucket: &TableBucket| !reader.was_dropped(bucket);
         let mut batches = Vec::new();
-        for (bucket, table) in tables {
-            if is_whole(&bucket) {
-                let rows = table.finish().map_err(|error| context().error(error))?;
-                for rows in rows {
-                    batches.push((
-                        bucket,
-                        columns.show(&rows).map_err(|error| context().error(error))?,
-                    ));
-                }
+        for (bucket, table) in tables.into_iter().filter(|(bucket, _)| is_whole(bucket)) {
+            for rows in table.finish().map_err(|error| columns.fault(error))? {
+                batches.push((bucket, columns.show(&rows)?));
             }
         }
         let mut offsets = reader.ends().clone();
@@ -154,41 +153,47 @@ impl ScanBuilder {
     }
 }
 
-/// Which columns are read, and which of them are shown.
-struct Columns {
-    /// Those that are shown, and then those of the key that are not.
+/// Which columns are read, and what is shown of them.
+struct Columns<'t> {
+    info: &'t TableInfo,
+    /// Those that are shown, and then those that only the key and the filter look at.
     read: Vec<usize>,
     shown: usize,
     schema: SchemaRef,
     row_type: RowType,
     keys: KeyEncoder,
+    filter: Option<Filter>,
 }
 
-impl Columns {
-    fn new(info: &TableInfo, columns: Option<Vec<usize>>) -> Result<Self> {
-        let mut read = columns.unwrap_or_else(|| (0..info.row_type().len()).collect());
+impl<'t> Columns<'t> {
+    fn new(info: &'t TableInfo, columns: Option<Vec<usize>>, predicate: Option<&Predicate>) -> Result<Self> {
+        let context = || Context::new("read").table(&info.path);
+        let all = info.row_type();
+        let filter = |row_type: &RowType| {
+            let filter = predicate.map(|predicate| Filter::new(predicate, row_type));
+            filter.transpose().map_err(|error| context().error(error))
+        };
+        let mut read = columns.unwrap_or_else(|| (0..all.len()).collect());
         let shown = read.len();
+        let schema = user_schema(&all.project(&read));
         let key = info.physical_primary_key();
-        for column in key.iter().filter_map(|name| info.row_type().index_of(name)) {
+        let key = key.iter().filter_map(|name| all.index_of(name));
+        let of_table = filter(all)?;
+        for column in key.chain(of_table.iter().flat_map(Filter::columns).copied()) {
             if !read.contains(&column) {
                 read.push(column);
             }
         }
-        let row_type = info.row_type().project(&read);
-        let keys = KeyEncoder::primary_key(info, &row_type)
-            .map_err(|error| Context::new("read").table(&info.path).error(error))?;
-        let shown_type = info.row_type().project(read.get(..shown).unwrap_or_default());
+        let row_type = all.project(&read);
         Ok(Self {
-            read,
             shown,
-            schema: user_schema(&shown_type),
+            schema,
+            keys: KeyEncoder::primary_key(info, &row_type).map_err(|error| context().error(error))?,
+            filter: filter(&row_type)?,
             row_type,
-            keys,
+            read,
+            info,
         })
-    }
-
-    fn shown(&self) -> &[usize] {
-        self.read.get(..self.shown).unwrap_or_default()
     }
 
     fn collapse(&self) -> Collapse {
@@ -199,10 +204,20 @@ impl Columns {
         )
     }
 
-    fn show(&self, rows: &RecordBatch) -> Result<RecordBatch, ValueError> {
+    /// The rows that the filter lets pass, in the columns that are asked for.
+    fn show(&self, rows: &RecordBatch) -> Result<RecordBatch> {
         let shown: Vec<usize> = (0..self.shown).collect();
-        rows.project(&shown)
-            .map_err(|error| ValueError::row(error.to_string()))
+        let show = || -> Result<RecordBatch, ArrowError> {
+            match &self.filter {
+                Some(filter) => filter_record_batch(rows, &filter.matches(rows)?)?.project(&shown),
+                None => rows.project(&shown),
+            }
+        };
+        show().map_err(|error| self.fault(ValueError::row(error.to_string())))
+    }
+
+    fn fault(&self, kind: impl Into<ErrorKind>) -> Error {
+        Context::new("read").table(&self.info.path).error(kind)
     }
 }
 

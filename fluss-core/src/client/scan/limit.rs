@@ -1,16 +1,20 @@
 //! A few rows of a table.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
 use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 use tokio::time::Instant;
 
-use super::decode::Decoder;
+use super::arrivals::Fetched;
+use super::decode::{Decoder, Form};
 use super::records::ScanBatch;
 use super::scanner::ScanBuilder;
-use super::session::Fetched;
 use crate::arrow::user_schema;
 use crate::client::Connection;
 use crate::client::admin::each_bucket;
@@ -18,9 +22,12 @@ use crate::client::error::{Context, ErrorKind, Result};
 use crate::client::lookup::Values;
 use crate::error::DecodeError;
 use crate::id::{Offset, PartitionId, TableBucket};
-use crate::record::log::{Generation, LogBatches};
+use crate::record::log::{Generation, LogBatch, LogBatches};
 use crate::record::value::split_values;
 use crate::types::TableInfo;
+
+/// What the leaders of buckets have answered.
+type Answers = BTreeMap<TableBucket, Bytes>;
 
 impl ScanBuilder {
     /// At most so many rows of the table, over all its buckets and partitions, at the cost of one request a bucket.
@@ -31,35 +38,36 @@ impl ScanBuilder {
     ///
     /// # Errors
     ///
-    /// Columns as of [`log_scanner`](Self::log_scanner); a bucket that nobody answers for in time.
+    /// Columns as of [`log_scanner`](Self::log_scanner); a filter, which it does not take; a bucket that nobody answers for
+    /// in time.
     ///
     /// # Cancellation
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn limit(self, rows: usize) -> Result<RecordBatch> {
-        let columns = self.columns()?;
         let (info, connection) = (self.table().shared_info(), self.table().connection());
+        if self.predicate().is_some() {
+            let reason = "rows up to a limit are read whatever they hold: a filter is not taken".to_owned();
+            return Err(context(&info).error(ErrorKind::InvalidArgument(reason)));
+        }
+        let columns = self.columns()?;
         let buckets = connection.admin().table_buckets(&info).await?;
         let answers = each_bucket(buckets, |bucket| answer(connection, &info, bucket, rows)).await?;
-        let context = || Context::new("limit scan").table(&info.path);
-        let batch = if info.has_primary_key() {
-            let mut found = Vec::new();
-            for records in answers.values().filter(|records| !records.is_empty()) {
-                found.extend(split_values(records).map_err(|error| context().error(error))?);
-            }
-            found.truncate(rows);
-            let values = Values::new(connection, &info, "limit scan");
-            let deadline = Instant::now() + connection.options().request_timeout;
-            values.prepare(found.iter(), deadline).await?;
-            values.columns(found.iter().map(Some))?
-        } else {
-            let check_crc = connection.options().scanner.check_crc;
-            let decoder = Decoder::new(&info, None, check_crc);
-            let last = last_rows(&decoder, answers, rows).map_err(|error| context().error(error))?;
-            concat_batches(decoder.schema(), &last).map_err(|error| context().error(undecodable(&error)))?
-        };
-        show(&info, columns.as_deref(), &batch).map_err(|error| context().error(error))
+        if info.has_primary_key() {
+            let found = first_rows(connection, &info, &answers, rows).await?;
+            return show(&info, columns.as_deref(), &found).map_err(|error| context(&info).error(error));
+        }
+        let check_crc = connection.options().scanner.check_crc;
+        let decoder = Decoder::new(&info, columns.as_deref(), None, check_crc)
+            .map_err(|error| context(&info).error(error))?;
+        let scanned = decoded(connection, &info, &decoder, answers).await?;
+        let last = last_rows(scanned, rows);
+        concat_batches(decoder.schema(), &last).map_err(|error| context(&info).error(undecodable(&error)))
     }
+}
+
+fn context(info: &TableInfo) -> Context {
+    Context::new("limit scan").table(&info.path)
 }
 
 /// The answer of a bucket's leader: values, or batches of the log (`messages.md` 1033).
@@ -88,43 +96,80 @@ async fn answer(
     Ok(response.records.unwrap_or_default())
 }
 
-/// The rows that were stored last, in the order of their times.
-fn last_rows(
-    decoder: &Decoder,
-    answers: impl IntoIterator<Item = (TableBucket, Bytes)>,
+/// The first rows of the buckets, of all columns.
+async fn first_rows(
+    connection: &Connection,
+    info: &Arc<TableInfo>,
+    answers: &Answers,
     rows: usize,
-) -> Result<Vec<RecordBatch>, DecodeError> {
-    let mut found: Vec<ScanBatch> = Vec::new();
-    for (bucket, records) in answers {
-        for batch in LogBatches::new(records, Generation::V0_9) {
-            let batch = batch?;
-            if batch.record_count() > 0 {
-                found.push(decoder.batch(&whole(bucket, batch))?);
-            }
-        }
+) -> Result<RecordBatch> {
+    let mut found = Vec::new();
+    for records in answers.values().filter(|records| !records.is_empty()) {
+        found.extend(split_values(records).map_err(|error| context(info).error(error))?);
     }
-    // Batches of one bucket keep their order where their times are the same.
-    found.sort_by_key(|scanned| scanned.timestamp);
-    let mut left = rows;
-    let mut last = Vec::new();
-    for scanned in found.iter().rev() {
-        let count = scanned.batch.num_rows();
-        let taken = count.min(left);
-        left -= taken;
-        last.push(scanned.batch.slice(count - taken, taken));
-    }
-    last.reverse();
-    Ok(last)
+    found.truncate(rows);
+    let values = Values::new(connection, info, "limit scan");
+    let deadline = Instant::now() + connection.options().request_timeout;
+    values.prepare(found.iter(), deadline).await?;
+    values.columns(found.iter().map(Some))
 }
 
-fn whole(bucket: TableBucket, batch: crate::record::log::LogBatch) -> Fetched {
+/// The batches of the log, under whatever schemas they were written.
+async fn decoded(
+    connection: &Connection,
+    info: &TableInfo,
+    decoder: &Decoder,
+    answers: Answers,
+) -> Result<Vec<ScanBatch>> {
+    let mut known = BTreeMap::from([decoder.own_forms()]);
+    let mut scanned = Vec::new();
+    for (bucket, records) in answers {
+        for batch in LogBatches::new(records, Generation::V0_9) {
+            let batch = batch.map_err(|error| context(info).error(error))?;
+            if batch.record_count() == 0 {
+                continue;
+            }
+            let id = batch.schema_id();
+            if !known.contains_key(&id) {
+                known.insert(id, decoder.forms(&*connection.schema(info, id).await?));
+            }
+            let form = known.get(&id).map(|forms| forms.whole.clone());
+            let fetched = whole(bucket, batch, form);
+            scanned.push(
+                decoder
+                    .batch(&fetched)
+                    .map_err(|error| context(info).error(error))?,
+            );
+        }
+    }
+    Ok(scanned)
+}
+
+fn whole(bucket: TableBucket, batch: LogBatch, form: Option<Arc<Form>>) -> Fetched {
     Fetched {
         bucket,
         subscription: 0,
         from: batch.base_offset(),
         to: Offset::MAX,
         batch,
+        form,
     }
+}
+
+/// The rows that were stored last, in the order of their times.
+fn last_rows(mut scanned: Vec<ScanBatch>, rows: usize) -> Vec<RecordBatch> {
+    // Batches of one bucket keep their order where their times are the same.
+    scanned.sort_by_key(|scanned| scanned.timestamp);
+    let mut left = rows;
+    let mut last = Vec::new();
+    for scanned in scanned.iter().rev() {
+        let count = scanned.batch.num_rows();
+        let taken = count.min(left);
+        left -= taken;
+        last.push(scanned.batch.slice(count - taken, taken));
+    }
+    last.reverse();
+    last
 }
 
 /// The columns that are asked for, under the schema that scanners show.
@@ -141,6 +186,6 @@ fn show(
     crate::arrow::with_schema(&shown, &schema).map_err(fault)
 }
 
-fn undecodable(error: &arrow::error::ArrowError) -> DecodeError {
+fn undecodable(error: &ArrowError) -> DecodeError {
     DecodeError::new("rows", error.to_string())
 }

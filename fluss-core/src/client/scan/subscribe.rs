@@ -172,7 +172,7 @@ impl LogScanner {
         session.clear();
         session.follow(follows);
         begin(&mut session, &shared.info.path, &partitions, starts);
-        begin_new(&mut session, &shared.info, &partitions);
+        begin_new(shared, &mut session, &partitions);
         drop(session);
         if is_followed {
             self.follow();
@@ -240,6 +240,20 @@ impl LogScanner {
             session.subscribe(bucket, cluster.physical(&self.table().path, &bucket), next);
         }
         self.inner.shared.wake.notify_one();
+    }
+
+    /// The buckets of the table, in all partitions that may have rows that are wanted.
+    pub(in crate::client) async fn wanted_buckets(&self) -> Result<Vec<TableBucket>> {
+        let shared = &self.inner.shared;
+        if !shared.info.is_partitioned() {
+            return Ok(buckets_of(&shared.info, None).collect());
+        }
+        let partitions = partitions(&self.inner.connection, &shared.info).await?;
+        let wanted = partitions
+            .keys()
+            .filter(|partition| shared.is_wanted(&partitions, partition));
+        let buckets = wanted.flat_map(|partition| buckets_of(&shared.info, Some(*partition)));
+        Ok(buckets.collect())
     }
 
     /// Reads these buckets, each from its first record or an offset on, and up to another.
@@ -365,18 +379,13 @@ fn begin(
     }
 }
 
-/// Subscribes to the partitions that are new, from their first records on.
-fn begin_new(session: &mut Session, info: &TableInfo, partitions: &HashMap<PartitionId, PartitionName>) {
-    let new = session.discover(partitions.keys().copied());
-    let buckets = new
-        .into_iter()
-        .flat_map(|partition| buckets_of(info, Some(partition)));
-    begin(
-        session,
-        &info.path,
-        partitions,
-        buckets.map(|bucket| (bucket, None)),
-    );
+/// Subscribes to the partitions that are new and may have rows that are wanted, from their first records on.
+fn begin_new(shared: &Shared, session: &mut Session, partitions: &HashMap<PartitionId, PartitionName>) {
+    let new = session.discover(partitions.keys().copied()).into_iter();
+    let new = new.filter(|partition| shared.is_wanted(partitions, partition));
+    let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
+    let starts = buckets.map(|bucket| (bucket, None));
+    begin(session, &shared.info.path, partitions, starts);
 }
 
 /// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
@@ -391,7 +400,7 @@ async fn discover(shared: Arc<Shared>, connection: Connection) {
                 continue;
             }
         };
-        begin_new(&mut shared.lock(), &shared.info, &partitions);
+        begin_new(&shared, &mut shared.lock(), &partitions);
         shared.wake.notify_one();
     }
 }

@@ -166,6 +166,7 @@ fn batches_that_wait_count_as_fetched_until_they_are_dropped() {
             subscription: 1,
             batch: batch.unwrap(),
             from: 0,
+            to: Offset::MAX,
             projected: false,
         });
     }
