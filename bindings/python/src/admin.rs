@@ -1,5 +1,11 @@
 //! Administration of a cluster.
 
+mod catalog;
+mod cluster;
+mod offsets;
+mod rights;
+mod snapshots;
+
 use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
 //! A few rows of a table.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::sync::Arc;
 
 use arrow::compute::concat_batches;
@@ -130,8 +131,8 @@ async fn decoded(
                 continue;
             }
             let id = batch.schema_id();
-            if !known.contains_key(&id) {
-                known.insert(id, decoder.forms(&*connection.schema(info, id).await?));
+            if let Entry::Vacant(unknown) = known.entry(id) {
+                unknown.insert(decoder.forms(&*connection.schema(info, id).await?));
             }
             let form = known.get(&id).map(|forms| forms.whole.clone());
             let fetched = whole(bucket, batch, form);

@@ -251,7 +251,7 @@ impl LogScanner {
         let partitions = partitions(&self.inner.connection, &shared.info).await?;
         let wanted = partitions
             .keys()
-            .filter(|partition| shared.is_wanted(&partitions, partition));
+            .filter(|partition| shared.is_wanted(&partitions, **partition));
         let buckets = wanted.flat_map(|partition| buckets_of(&shared.info, Some(*partition)));
         Ok(buckets.collect())
     }
@@ -382,7 +382,7 @@ fn begin(
 /// Subscribes to the partitions that are new and may have rows that are wanted, from their first records on.
 fn begin_new(shared: &Shared, session: &mut Session, partitions: &HashMap<PartitionId, PartitionName>) {
     let new = session.discover(partitions.keys().copied()).into_iter();
-    let new = new.filter(|partition| shared.is_wanted(partitions, partition));
+    let new = new.filter(|partition| shared.is_wanted(partitions, *partition));
     let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
     let starts = buckets.map(|bucket| (bucket, None));
     begin(session, &shared.info.path, partitions, starts);
