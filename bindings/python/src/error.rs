@@ -170,6 +170,7 @@ fn class_of(error: &client::Error) -> &'static str {
         ErrorKind::Definition(_) => "SchemaError",
         ErrorKind::InvalidArgument(_) => "ArgumentError",
         ErrorKind::Expired { .. } => "ExpiredError",
+        ErrorKind::Unsupported(_) => "UnsupportedError",
         ErrorKind::Closed => "ClosedError",
         _ => "FlussError",
     }
