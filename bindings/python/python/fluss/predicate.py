@@ -1,8 +1,8 @@
 """Conditions on rows: ``col("id") >= 200``, combined with ``&``, ``|`` and ``~``.
 
 A scan takes them with ``filter``, and gives exactly the rows for which they are true. As in SQL a comparison to None is
-neither true nor false, and so is its opposite: ``is_null`` asks for None. Of floating-point numbers both zeros are equal,
-and NaN equals NaN and is above all others.
+neither true nor false, and so is its opposite: ``is_null`` asks for None. Of floating-point numbers both zeros are
+equal, and NaN equals NaN and is above all others.
 """
 
 import datetime

@@ -417,13 +417,14 @@ class TableScan:
         return TableScan(self._core, list(columns), self._predicate, self._limit)
 
     def filter(self, predicate: Predicate) -> "TableScan":
-        """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one, only
-        those for which both are.
+        """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one,
+        only those for which both are.
 
-        The columns that it looks at need not be among those that are projected. Of a primary-key table these are records
-        of its changelog: an update may have only one side for which it is true. Partitions that cannot have such rows are
-        not read by ``subscribe_all``. A condition that does not fit the table raises when reading begins:
-        `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could not hold.
+        The columns that it looks at need not be among those that are projected. Of a primary-key table these are
+        records of its changelog: an update may have only one side for which it is true. Partitions that cannot have
+        such rows are not read by ``subscribe_all``. A condition that does not fit the table raises when reading
+        begins: `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could
+        not hold.
         """
         both = predicate if self._predicate is None else self._predicate & predicate
         return TableScan(self._core, self._columns, both, self._limit)
