@@ -1,13 +1,15 @@
 """What the tests in `cluster/` are run on: a real cluster, a node in this process, `fluss serve`."""
 
+import asyncio
 import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -15,7 +17,9 @@ import fluss
 from fluss import aio
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
+sys.path.insert(0, str(Path(__file__).resolve().parent / "cluster"))
 
+from faces import settle
 from fluss_cluster import Cluster, Node
 
 # What these insist on is explained as in the tests themselves.
@@ -34,6 +38,21 @@ def face(request: pytest.FixtureRequest) -> ModuleType:
     """The module of either face."""
     module: ModuleType = request.param
     return module
+
+
+@pytest.fixture
+def run(face: ModuleType, target: str) -> Callable[[Callable[[Any], Coroutine[Any, Any, None]]], None]:
+    """Runs a test with a connection of either face."""
+
+    def in_face(body: Callable[[Any], Coroutine[Any, Any, None]]) -> None:
+        async def main() -> None:
+            connection = await settle(face.connect(target))
+            await body(connection)
+            await settle(connection.close())
+
+        asyncio.run(main())
+
+    return in_face
 
 
 @pytest.fixture(scope="session")

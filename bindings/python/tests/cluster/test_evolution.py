@@ -1,9 +1,7 @@
 """Tables are altered while handles of every age read and write them, in both faces."""
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from decimal import Decimal
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -14,21 +12,6 @@ from fluss.metadata import TableChange
 
 Body = Callable[[Any], Coroutine[Any, Any, None]]
 SEGMENTS = "table.log.tiered.local-segments"
-
-
-@pytest.fixture
-def run(face: ModuleType, target: str) -> Callable[[Body], None]:
-    """Runs a test with a connection of either face."""
-
-    def in_face(body: Body) -> None:
-        async def main() -> None:
-            connection = await settle(face.connect(target))
-            await body(connection)
-            await settle(connection.close())
-
-        asyncio.run(main())
-
-    return in_face
 
 
 async def create(connection: Any, path: str, schema: fluss.Schema, **options: Any) -> Any:

@@ -21,21 +21,6 @@ _numbers = count()
 
 
 @pytest.fixture
-def run(face: ModuleType, target: str) -> Callable[[Body], None]:
-    """Runs a test with a connection of either face."""
-
-    def in_face(body: Body) -> None:
-        async def main() -> None:
-            connection = await settle(face.connect(target))
-            await body(connection)
-            await settle(connection.close())
-
-        asyncio.run(main())
-
-    return in_face
-
-
-@pytest.fixture
 def run_anywhere(face: ModuleType, options: dict[str, str]) -> Callable[[Body], None]:
     """Runs a test with a connection of either face, to a cluster of three servers, plain and with a login."""
 

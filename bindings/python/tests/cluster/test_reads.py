@@ -4,7 +4,6 @@ import asyncio
 import datetime as dt
 from collections.abc import Callable, Coroutine
 from itertools import count
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,21 +17,6 @@ pa = pytest.importorskip("pyarrow")
 
 Body = Callable[[Any], Coroutine[Any, Any, None]]
 _numbers = count()
-
-
-@pytest.fixture
-def run(face: ModuleType, target: str) -> Callable[[Body], None]:
-    """Runs a test with a connection of either face."""
-
-    def in_face(body: Body) -> None:
-        async def main() -> None:
-            connection = await settle(face.connect(target))
-            await body(connection)
-            await settle(connection.close())
-
-        asyncio.run(main())
-
-    return in_face
 
 
 async def create(connection: Any, *, key: bool, partitioned: bool = False) -> Any:
