@@ -30,6 +30,7 @@ pub use fluss_rpc::sasl::Mechanism;
 
 #[cfg(feature = "embedded")]
 pub mod embedded;
+pub mod metrics;
 mod target;
 
 pub use target::{InvalidTarget, Target};
@@ -80,3 +81,8 @@ impl Target {
         Ok(())
     }
 }
+
+/// The examples in the pages for users.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/observability.md")]
+mod pages {}

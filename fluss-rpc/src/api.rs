@@ -129,6 +129,11 @@ impl ApiKey {
         self >= Self::FIRST_OF_1_0
     }
 
+    /// Its place in [`ALL`](Self::ALL).
+    pub fn place(self) -> usize {
+        Self::ALL.partition_point(|key| *key < self)
+    }
+
     /// The number on the wire.
     pub fn number(self) -> i16 {
         self as i16

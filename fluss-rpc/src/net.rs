@@ -19,6 +19,7 @@ mod error;
 mod handshake;
 mod inbox;
 mod link;
+pub mod meter;
 mod options;
 mod outbox;
 mod pending;

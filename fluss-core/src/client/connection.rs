@@ -12,7 +12,7 @@ use super::options::ClientOptions;
 use super::schemas::Schemas;
 use super::servers::Servers;
 use super::write::OpenWriters;
-use super::{Admin, Table, retry, wire};
+use super::{Admin, Table, meters, retry, wire};
 use crate::id::{PartitionId, TableBucket};
 use crate::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
 
@@ -51,6 +51,7 @@ impl Connection {
         if options.bootstrap_servers.is_empty() {
             return Err(refuse(InvalidDefinition::new("bootstrap.servers is empty")));
         }
+        meters::describe();
         let servers = Arc::new(Servers::new(&mut options));
         let metadata = Metadata::new(servers.clone(), options.bootstrap_servers.clone());
         let shared = Shared {

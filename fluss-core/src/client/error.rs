@@ -3,12 +3,46 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::api::Unsupported;
-use fluss_rpc::code::ErrorCode;
+use fluss_rpc::code::{ErrorCode, Retry};
 use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
 
+use super::remote::StorageError;
 use crate::error::{DecodeError, ValueError};
 use crate::id::{BucketId, Offset, SchemaId};
 use crate::types::{InvalidDefinition, PhysicalTablePath, TablePath};
+
+/// Tells of an error as an event of the module that says so: what was attempted, on which table, bucket and server, and the
+/// cause as fields of their own.
+macro_rules! tell {
+    ($level:ident, $error:expr, $($rest:tt)+) => {{
+        let error: &$crate::client::Error = $error;
+        let context = error.context();
+        tracing::$level!(
+            operation = context.operation,
+            table = context.table.as_ref().map(tracing::field::display),
+            bucket = context.bucket.map($crate::id::BucketId::get),
+            server = context.server.as_ref().map(tracing::field::display),
+            error = %error.kind(),
+            $($rest)+
+        );
+    }};
+}
+
+/// Tells of an attempt that failed and is made again: as a warning if it is worth one.
+macro_rules! tell_retry {
+    ($error:expr, $attempts:expr, $($rest:tt)+) => {{
+        let (error, attempts): (&$crate::client::Error, u32) = ($error, $attempts);
+        if error.is_worth_a_warning(attempts) {
+            $crate::client::error::tell!(warn, error, attempts, $($rest)+);
+        } else {
+            $crate::client::error::tell!(debug, error, attempts, $($rest)+);
+        }
+    }};
+}
+pub(crate) use {tell, tell_retry};
+
+/// After so many attempts nobody is just about to be the leader.
+const PATIENT_ATTEMPTS: u32 = 4;
 
 /// The result of whatever talks to servers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -69,6 +103,10 @@ pub enum ErrorKind {
     /// The server's answer makes no sense.
     #[error(transparent)]
     Malformed(DecodeError),
+    /// A file in the cluster's remote storage cannot be read. [`StorageError::is_retriable`] tells whether trying again
+    /// can help.
+    #[error(transparent)]
+    Storage(Arc<StorageError>),
     /// A value that its column cannot take. Nothing was sent.
     #[error(transparent)]
     Value(ValueError),
@@ -202,6 +240,15 @@ impl Error {
         self.kind.is_retriable()
     }
 
+    /// Whether somebody should hear of so many failed attempts: of each failure once. That a bucket is led elsewhere, or not
+    /// yet, is the course of things unless it lasts.
+    pub(crate) fn is_worth_a_warning(&self, attempts: u32) -> bool {
+        let is_elsewhere = self.code().is_some_and(|code| {
+            code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
+        });
+        attempts == if is_elsewhere { PATIENT_ATTEMPTS } else { 1 }
+    }
+
     /// The same failure seen as part of another attempt.
     #[must_use]
     pub(crate) fn within(self, context: Context) -> Self {
@@ -228,6 +275,7 @@ impl ErrorKind {
             Self::Timeout { .. } | Self::NoMemory { .. } | Self::NoServer | Self::NoLeader(_) => true,
             Self::Connect(error) => error.is_retriable(),
             Self::Request(error) => error.is_retriable(),
+            Self::Storage(error) => error.is_retriable(),
             _ => false,
         }
     }
@@ -256,6 +304,12 @@ impl From<ConnectError> for ErrorKind {
 impl From<DecodeError> for ErrorKind {
     fn from(error: DecodeError) -> Self {
         Self::Malformed(error)
+    }
+}
+
+impl From<StorageError> for ErrorKind {
+    fn from(error: StorageError) -> Self {
+        Self::Storage(Arc::new(error))
     }
 }
 
@@ -326,6 +380,18 @@ mod tests {
             "append db.t bucket 2 at localhost:9123: no answer within 2s; whether it took effect is unknown"
         );
         assert!(error.is_retriable());
+    }
+
+    #[test]
+    fn that_a_bucket_is_led_elsewhere_is_a_warning_only_if_it_lasts() {
+        let warned = |kind: ErrorKind| {
+            let error = Context::new("append").error(kind);
+            let attempts = (1..10).filter(|attempts| error.is_worth_a_warning(*attempts));
+            attempts.collect::<Vec<_>>()
+        };
+        let elsewhere = ErrorKind::server(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+        assert_eq!(warned(elsewhere), [PATIENT_ATTEMPTS]);
+        assert_eq!(warned(ErrorKind::NoServer), [1]);
     }
 
     #[test]

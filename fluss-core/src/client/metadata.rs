@@ -10,8 +10,10 @@ use fluss_rpc::proto;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use tokio::time::sleep;
+use tracing::{Level, debug};
 
-use super::error::{Context, Error, ErrorKind, Result};
+use super::error::{Context, Error, ErrorKind, Result, tell};
+use super::meters::MetadataMeters;
 use super::servers::Servers;
 use crate::id::{BucketId, PartitionId, ServerId, TableBucket, TableId};
 use crate::types::{PartitionName, PhysicalTablePath, TablePath};
@@ -128,6 +130,23 @@ impl Cluster {
         next
     }
 
+    /// Tells what is new since `former`.
+    fn tell(&self, former: &Self) {
+        if !tracing::enabled!(Level::DEBUG) {
+            return;
+        }
+        let (generation, servers) = (self.generation, self.tablets.len());
+        debug!(generation, servers, "metadata");
+        for (bucket, now) in &self.last_leaders {
+            if let Some(before) = former.last_leader(bucket).filter(|before| *before != now) {
+                let table = self.tables.iter().find(|(_, id)| **id == bucket.table);
+                let table = table.map(|(path, _)| tracing::field::display(self.physical(path, bucket)));
+                let bucket = bucket.bucket.get();
+                debug!(table, bucket, server = %now, %before, "leader changed");
+            }
+        }
+    }
+
     fn put_partition(&mut self, partition: &proto::PbPartitionMetadata) {
         let table = TableId(partition.table_id);
         let id = PartitionId(partition.partition_id);
@@ -180,6 +199,7 @@ pub(crate) struct Metadata {
     bootstrap: Vec<ServerAddress>,
     cluster: RwLock<Arc<Cluster>>,
     refreshing: tokio::sync::Mutex<()>,
+    meters: MetadataMeters,
 }
 
 impl Metadata {
@@ -189,6 +209,7 @@ impl Metadata {
             bootstrap,
             cluster: RwLock::default(),
             refreshing: tokio::sync::Mutex::default(),
+            meters: MetadataMeters::new(),
         }
     }
 
@@ -281,12 +302,29 @@ impl Metadata {
 
     fn update(&self, next: impl FnOnce(&Cluster) -> Cluster) {
         let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-        *cluster = Arc::new(next(&cluster));
+        let next = Arc::new(next(&cluster));
+        let known = std::mem::replace(&mut *cluster, next.clone());
+        drop(cluster);
+        next.tell(&known);
+    }
+
+    /// As [`ask_any`](Self::ask_any), and takes note of what came of it.
+    async fn ask(
+        &self,
+        request: &proto::MetadataRequest,
+        table: Option<&TablePath>,
+    ) -> Result<proto::MetadataResponse> {
+        let answer = self.ask_any(request, table).await;
+        self.meters.asked(answer.is_ok());
+        if let Err(error) = &answer {
+            tell!(debug, error, "no metadata");
+        }
+        answer
     }
 
     /// Asks the tablet servers in random order and then the bootstrap servers, until one answers: the next when one fails,
     /// or is silent for [`SILENCE`].
-    async fn ask(
+    async fn ask_any(
         &self,
         request: &proto::MetadataRequest,
         table: Option<&TablePath>,

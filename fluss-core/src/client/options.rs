@@ -1,5 +1,6 @@
 //! Every knob of the client, with its default, its unit, and the keys by which it goes in configurations.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +27,8 @@ pub struct ClientOptions {
     pub writer: WriterOptions,
     /// How scanners fetch.
     pub scanner: ScannerOptions,
+    /// How files in the cluster's remote storage are read.
+    pub remote: RemoteOptions,
 }
 
 /// How writers batch and retry.
@@ -77,6 +80,53 @@ pub struct ScannerOptions {
     pub partition_discovery: Duration,
 }
 
+/// How files in the cluster's remote storage are read: the segments of logs that it has moved there.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RemoteOptions {
+    /// The most bytes that a scanner holds of files, ahead of the consumer and with what is on its way; more only if a
+    /// single batch is larger. 32 MiB.
+    pub prefetch_bytes: usize,
+    /// How many reads a scanner has under way at a time, each of a part of a file. 4.
+    pub read_concurrency: usize,
+    /// How S3 is reached, where the cluster keeps its files there.
+    pub s3: S3Options,
+}
+
+/// How S3 is reached, or a store of another make that speaks its protocol. What is absent is asked of the cluster.
+///
+/// Without the feature `s3` of the crate all of this has no effect.
+#[derive(Clone, Debug, Default)]
+#[non_exhaustive]
+pub struct S3Options {
+    /// The address of the store, as an `http` or `https` URL. That of AWS in the region.
+    pub endpoint: Option<String>,
+    /// The region. `us-east-1`.
+    pub region: Option<String>,
+    /// Whether the bucket is part of the path and not of the host name. Exactly where there is an endpoint.
+    pub path_style: Option<bool>,
+    /// Who signs requests, if the cluster is not to be asked for credentials.
+    pub access_key: Option<S3AccessKey>,
+}
+
+/// Who signs requests to S3.
+#[derive(Clone, PartialEq, Eq)]
+pub struct S3AccessKey {
+    /// The name of the key.
+    pub id: String,
+    /// The secret that goes with it.
+    pub secret: String,
+}
+
+impl fmt::Debug for S3AccessKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("S3AccessKey")
+            .field("id", &self.id)
+            .field("secret", &"***")
+            .finish()
+    }
+}
+
 /// Who must have stored a write before it is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
 pub enum Acks {
@@ -121,6 +171,7 @@ impl ClientOptions {
             request_timeout: Duration::from_secs(30),
             writer: WriterOptions::default(),
             scanner: ScannerOptions::default(),
+            remote: RemoteOptions::default(),
         }
     }
 
@@ -135,6 +186,9 @@ impl ClientOptions {
             || scanner.partition_discovery.is_zero()
         {
             return fault("the limits of a scanner must be above 0");
+        }
+        if self.remote.prefetch_bytes == 0 || self.remote.read_concurrency == 0 {
+            return fault("the limits of reads in remote storage must be above 0");
         }
         Ok(())
     }
@@ -156,6 +210,13 @@ impl WriterOptions {
             return fault("client.writer.request-max-size is above the 100 MiB that servers accept");
         }
         Ok(())
+    }
+}
+
+impl RemoteOptions {
+    /// How much of a file is read at once: with every read under way, half of what may be held.
+    pub(crate) fn stretch_bytes(&self) -> usize {
+        (self.prefetch_bytes / 2 / self.read_concurrency).clamp(64 << 10, 8 << 20)
     }
 }
 
@@ -190,6 +251,16 @@ impl Default for ScannerOptions {
             max_poll_records: 500,
             check_crc: true,
             partition_discovery: Duration::from_secs(10),
+        }
+    }
+}
+
+impl Default for RemoteOptions {
+    fn default() -> Self {
+        Self {
+            prefetch_bytes: 32 << 20,
+            read_concurrency: 4,
+            s3: S3Options::default(),
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use fluss_rpc::net::Backoff;
 use tokio::time::{Instant, sleep_until};
 
-use super::error::Result;
+use super::error::{Result, tell_retry};
 
 /// The pauses between attempts: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
 pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
@@ -32,6 +32,7 @@ where
 {
     let deadline = Instant::now() + timeout;
     let mut pauses = pauses();
+    let mut attempts = 0;
     loop {
         let error = match attempt().await {
             Ok(value) => return Ok(value),
@@ -41,6 +42,8 @@ where
         if !error.is_retriable() || next >= deadline {
             return Err(error);
         }
+        attempts += 1;
+        tell_retry!(&error, attempts, "tried again");
         sleep_until(next).await;
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress, Transport};
 use tokio::time::Instant;
 
-use super::error::{Context, Result};
+use super::error::{Context, Result, tell};
 use super::options::ClientOptions;
 use super::retry;
 
@@ -104,11 +104,17 @@ impl Servers {
 
     /// Closes every connection for good.
     pub(crate) fn close(&self) {
-        *self.transport.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        let transport = self
+            .transport
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
         let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
         for connection in slots.values().filter_map(|slot| slot.live()) {
             connection.close();
         }
+        // A server in this process may end with it: not before its connections, which would be lost.
+        drop(transport);
     }
 
     fn slot(&self, server: &ServerAddress) -> Arc<Slot> {
@@ -143,7 +149,9 @@ impl Failures {
 
     fn note(&mut self, error: super::Error) -> super::Error {
         let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses()));
-        self.next_attempt = pauses.next().map(|pause| Instant::now() + pause);
+        let pause = pauses.next();
+        tell!(warn, &error, ?pause, "cannot connect");
+        self.next_attempt = pause.map(|pause| Instant::now() + pause);
         self.last = Some(error.clone());
         error
     }

@@ -8,10 +8,11 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::time::{Instant, timeout, timeout_at};
-use tracing::debug;
+use tracing::{Instrument, debug, debug_span};
 
 use super::handshake::shake_hands;
 use super::link::Link;
+use super::meter;
 use super::{ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress};
 use crate::api::{Request, Versions};
 
@@ -86,6 +87,7 @@ impl Connection {
             request_timeout: options.request_timeout,
         };
         inner.versions = shake_hands(&inner.link, options).await?;
+        inner.link.set_ready();
         Ok(Self {
             inner: Arc::new(inner),
         })
@@ -131,19 +133,27 @@ impl Connection {
         let now = Instant::now();
         let deadline = now.checked_add(timeout).unwrap_or(now + FAR_FUTURE);
         let connection = self.clone();
-        let sent = self.enqueue(request);
-        async move {
-            let answer = timeout_at(deadline, sent?.answer::<R>()).await;
-            let result = answer.unwrap_or(Err(RequestError::Timeout { after: timeout }));
+        let span = debug_span!("request", server = %self.address(), api = %R::API);
+        let sent = span.in_scope(|| self.enqueue(request));
+        let answered = async move {
+            let result = match sent {
+                Ok(sent) => timeout_at(deadline, sent.answer::<R>())
+                    .await
+                    .unwrap_or(Err(RequestError::Timeout { after: timeout })),
+                Err(error) => Err(error),
+            };
+            connection.inner.link.traffic.answered(R::API, now, &result);
             if let Err(error) = &result {
                 debug!(server = %connection.address(), api = %R::API, %error, "request failed");
             }
             result
-        }
+        };
+        answered.instrument(span)
     }
 
     fn enqueue<R: Request>(&self, request: &R) -> Result<super::link::Waiting, RequestError> {
-        debug!(server = %self.address(), api = %R::API, "request");
+        debug!("request");
+        self.inner.link.traffic.asked(R::API);
         let version = self.inner.versions.usable(R::API)?;
         self.inner.link.send(version, request)
     }
@@ -188,18 +198,23 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// Connects in time, and takes note of what came of it.
 async fn within<T>(
     after: Duration,
     server: &ServerAddress,
     connecting: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
+    let begun = Instant::now();
     let late = || {
         Err(ConnectError::Timeout {
             server: server.clone(),
             after,
         })
     };
-    timeout(after, connecting).await.unwrap_or_else(|_| late())
+    let connecting = timeout(after, connecting).instrument(debug_span!("connect", %server));
+    let connected = connecting.await.unwrap_or_else(|_| late());
+    meter::attempted(server, begun, connected.is_ok());
+    connected
 }
 
 /// Connects to the first address of the host that accepts.

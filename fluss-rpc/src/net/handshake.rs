@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::link::Link;
 use super::{Backoff, ConnectError, ConnectOptions, RequestError, ServerAddress};
@@ -76,12 +76,17 @@ async fn authenticate(
     let mut delays = Backoff::default().delays(fastrand::Rng::new());
     loop {
         let failure = match exchange(link, version, credentials).await {
-            Ok(()) => return Ok(()),
+            Ok(()) => {
+                debug!(server = %link.server, "authenticated");
+                return Ok(());
+            }
             Err(failure) => failure,
         };
         match failure {
             Failure::Request(RequestError::Server { code, .. }) if code.retry() == Retry::Authenticate => {
-                tokio::time::sleep(delays.next().unwrap_or_default()).await;
+                let pause = delays.next().unwrap_or_default();
+                warn!(server = %link.server, %code, ?pause, "authentication is tried again");
+                tokio::time::sleep(pause).await;
             }
             failure => return Err(failure.at(server())),
         }

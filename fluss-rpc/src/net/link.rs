@@ -2,14 +2,16 @@
 //! the server.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use prost::Message;
 use tokio::io::AsyncRead;
 use tokio::sync::watch;
-use tracing::debug;
+use tracing::{debug, warn};
 
 use super::inbox::Inbox;
+use super::meter::Traffic;
 use super::outbox::{Outbox, Writer};
 use super::pending::{Pending, Registered};
 use super::{ConnectOptions, Disconnect, Receive, RequestError, ServerAddress, Transport};
@@ -26,6 +28,9 @@ const RESPONSE_HEAD_BYTES: usize = LENGTH_BYTES + 5;
 pub(super) struct Link {
     pub(super) server: ServerAddress,
     pub(super) pending: Pending,
+    pub(super) traffic: Traffic,
+    /// Whether hands were shaken: from then on somebody relies on the connection.
+    ready: AtomicBool,
     outbox: Outbox,
     max_request_bytes: usize,
     max_response_bytes: usize,
@@ -62,8 +67,10 @@ impl Link {
 
     fn new(outbox: Outbox, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
         Arc::new(Self {
+            traffic: Traffic::of(&server),
             server,
             pending: Pending::new(),
+            ready: AtomicBool::new(false),
             outbox,
             max_request_bytes: options.max_request_bytes,
             max_response_bytes: options.max_response_bytes,
@@ -92,6 +99,7 @@ impl Link {
             request_id,
         };
         let frame = frame::encode(&header, request, self.max_request_bytes)?;
+        self.traffic.sent.increment(frame.remaining() as u64);
         if let Err(error) = self.outbox.send(frame, alone) {
             self.close(&error.into());
         }
@@ -101,9 +109,24 @@ impl Link {
     /// Ends both tasks and fails all requests. The first reason stays.
     pub(super) fn close(&self, reason: &Disconnect) {
         if self.pending.close(reason) {
-            debug!(server = %self.server, %reason, "connection closed");
+            self.tell(reason);
             self.outbox.close();
             self.closed.send_replace(true);
+        }
+    }
+
+    /// Takes note that somebody relies on the connection.
+    pub(super) fn set_ready(&self) {
+        self.ready.store(true, Ordering::Relaxed);
+    }
+
+    fn tell(&self, reason: &Disconnect) {
+        let wanted = matches!(reason, Disconnect::Closed | Disconnect::Stopped);
+        if wanted || !self.ready.load(Ordering::Relaxed) {
+            debug!(server = %self.server, %reason, "connection closed");
+        } else {
+            self.traffic.lost.increment(1);
+            warn!(server = %self.server, %reason, "connection lost");
         }
     }
 
@@ -114,6 +137,9 @@ impl Link {
 
     /// Hands a frame to whom it is for.
     fn dispatch(&self, mut frame: Bytes) -> Result<(), Disconnect> {
+        self.traffic
+            .received
+            .increment((LENGTH_BYTES + frame.len()) as u64);
         let header = ResponseHeader::decode(&mut frame)?;
         match header {
             ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id } => {

@@ -6,7 +6,8 @@ use fluss_rpc::code::{ErrorCode, Retry};
 use fluss_rpc::net::{Disconnect, RequestError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::client::error::{Error, ErrorKind, Result};
+use crate::client::error::{Error, ErrorKind, Result, tell};
+use crate::client::meters::LookupMeters;
 use crate::client::{Connection, retry};
 use crate::id::TableBucket;
 use crate::types::TablePath;
@@ -15,6 +16,7 @@ use crate::types::TablePath;
 pub(super) struct Attempts<'c> {
     connection: &'c Connection,
     path: &'c TablePath,
+    meters: &'c LookupMeters,
     pub(super) deadline: Instant,
     /// Of the metadata that the present attempt goes by.
     pub(super) generation: u64,
@@ -22,10 +24,16 @@ pub(super) struct Attempts<'c> {
 }
 
 impl<'c> Attempts<'c> {
-    pub(super) const fn new(connection: &'c Connection, path: &'c TablePath, deadline: Instant) -> Self {
+    pub(super) const fn new(
+        connection: &'c Connection,
+        path: &'c TablePath,
+        meters: &'c LookupMeters,
+        deadline: Instant,
+    ) -> Self {
         Self {
             connection,
             path,
+            meters,
             deadline,
             generation: 0,
             pauses: None,
@@ -34,6 +42,12 @@ impl<'c> Attempts<'c> {
 
     /// Returns the error if nothing can help, and otherwise once it is time to try again, with these buckets.
     pub(super) async fn after(&mut self, error: Error, buckets: &[TableBucket]) -> Result<()> {
+        let next = self.wait(error, buckets).await;
+        self.meters.failed(next.is_ok());
+        next
+    }
+
+    async fn wait(&mut self, error: Error, buckets: &[TableBucket]) -> Result<()> {
         let remedy = remedy(&error);
         if remedy == Retry::No {
             return Err(error);
@@ -45,6 +59,7 @@ impl<'c> Attempts<'c> {
             }
             return Err(error);
         }
+        tell!(debug, &error, "a look-up is tried again");
         if remedy == Retry::RefreshMetadata && self.refresh(buckets).await.is_gone(&error) {
             return Err(error);
         }

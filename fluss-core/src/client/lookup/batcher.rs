@@ -9,11 +9,17 @@ use fluss_rpc::net::ServerAddress;
 /// Whoever finds nothing on its way to a server asks it alone. While somebody does, the next to come begins a lane: one
 /// batch on its way after the other, each of all that have come meanwhile, until nothing waits. A lane waits for nobody
 /// but the server, so that one who asks alone and is held up holds nobody else up.
+///
+/// A server in the same process has answered before the next look-up comes, however many want to come. So one of
+/// [`LONE`] answered at once opens a lane that lets others come first; as long as lanes find company, all do.
 #[derive(Debug)]
 pub(super) struct Batcher<W> {
     lanes: HashMap<ServerAddress, Lane<W>>,
     limits: Limits,
 }
+
+/// How many look-ups one after the other are answered at once until one tries whether there are others beside it.
+const LONE: u32 = 64;
 
 /// The most of one batch.
 #[derive(Clone, Copy, Debug)]
@@ -31,6 +37,8 @@ pub(super) enum Entry<W> {
     Alone,
     /// It is sent as the first batch of a lane, which goes on with [`next`](Batcher::next).
     Lane(W),
+    /// It goes with the first batch of a lane, which begins with [`next`](Batcher::next) after others could come.
+    Gathers,
     /// It goes with a batch of the lane.
     Waits,
 }
@@ -39,6 +47,10 @@ pub(super) enum Entry<W> {
 struct Lane<W> {
     alone: bool,
     open: bool,
+    /// The lane has not sent anything since it let others come.
+    gathers: bool,
+    /// How many look-ups were answered at once since the last that had company.
+    lone: u32,
     waiting: VecDeque<W>,
 }
 
@@ -47,6 +59,8 @@ impl<W> Default for Lane<W> {
         Self {
             alone: false,
             open: false,
+            gathers: false,
+            lone: 0,
             waiting: VecDeque::new(),
         }
     }
@@ -76,16 +90,21 @@ impl<W> Batcher<W> {
         } else if lane.alone {
             lane.open = true;
             Entry::Lane(want)
+        } else if lane.lone >= LONE {
+            (lane.open, lane.gathers) = (true, true);
+            lane.waiting.push_back(want);
+            Entry::Gathers
         } else {
             lane.alone = true;
             Entry::Alone
         }
     }
 
-    /// Takes note that the one who was alone is done.
-    pub(super) fn leave(&mut self, server: &ServerAddress) {
+    /// Takes note that the one who was alone is done, and whether the answer was there at once.
+    pub(super) fn leave(&mut self, server: &ServerAddress, at_once: bool) {
         if let Some(lane) = self.lanes.get_mut(server) {
             lane.alone = false;
+            lane.lone = if at_once { lane.lone + 1 } else { 0 };
         }
     }
 
@@ -106,6 +125,9 @@ impl<W> Batcher<W> {
             }
             taken += size;
             batch.push(want);
+        }
+        if std::mem::take(&mut lane.gathers) && batch.len() <= 1 {
+            lane.lone = 0;
         }
         lane.open = !batch.is_empty();
         lane.open.then_some(batch)
@@ -133,7 +155,7 @@ impl<W> Batcher<W> {
     pub(super) fn abandon(&mut self, server: &ServerAddress) -> VecDeque<W> {
         let lane = self.lanes.get_mut(server);
         lane.map_or_else(VecDeque::new, |lane| {
-            lane.open = false;
+            (lane.open, lane.gathers) = (false, false);
             std::mem::take(&mut lane.waiting)
         })
     }
@@ -172,7 +194,7 @@ mod tests {
         let mut batcher = batcher(10, 10);
         for want in 0..3 {
             assert_eq!(batcher.enter(&server(1), want), Entry::Alone);
-            batcher.leave(&server(1));
+            batcher.leave(&server(1), false);
         }
     }
 
@@ -191,11 +213,42 @@ mod tests {
             Entry::Alone,
             "another server is idle"
         );
-        batcher.leave(&server(1));
+        batcher.leave(&server(1), false);
         assert_eq!(batcher.enter(&server(1), 4), Entry::Waits, "the lane is open");
         assert_eq!(batcher.next(&server(1), ONE_BYTE), Some(vec![2, 4]));
         assert_eq!(batcher.next(&server(1), ONE_BYTE), None);
         assert_eq!(batcher.enter(&server(1), 5), Entry::Alone);
+    }
+
+    /// A batcher of which so many look-ups were answered at once.
+    fn answered_at_once(times: u32) -> Batcher<i32> {
+        let mut batcher = batcher(10, 10);
+        for _ in 0..times {
+            assert_eq!(batcher.enter(&server(1), 0), Entry::Alone);
+            batcher.leave(&server(1), true);
+        }
+        batcher
+    }
+
+    #[test]
+    fn after_many_answers_at_once_one_lets_others_come() {
+        let mut batcher = answered_at_once(LONE);
+        assert_eq!(batcher.enter(&server(1), 1), Entry::Gathers);
+        assert_eq!(batcher.enter(&server(1), 2), Entry::Waits);
+        assert_eq!(batcher.next(&server(1), ONE_BYTE), Some(vec![1, 2]));
+        assert_eq!(batcher.next(&server(1), ONE_BYTE), None);
+        assert_eq!(batcher.enter(&server(1), 3), Entry::Gathers, "there was company");
+        assert_eq!(batcher.next(&server(1), ONE_BYTE), Some(vec![3]));
+        assert_eq!(batcher.next(&server(1), ONE_BYTE), None);
+        assert_eq!(batcher.enter(&server(1), 4), Entry::Alone, "there was none");
+    }
+
+    #[test]
+    fn an_answer_that_takes_time_lets_others_come_anyway() {
+        let mut batcher = answered_at_once(LONE - 1);
+        batcher.enter(&server(1), 0);
+        batcher.leave(&server(1), false);
+        assert_eq!(batcher.enter(&server(1), 1), Entry::Alone);
     }
 
     #[test]

@@ -64,7 +64,12 @@ impl<Q: Query> Engine<Q> {
     }
 
     fn attempts(&self, deadline: Instant) -> Attempts<'_> {
-        Attempts::new(&self.sender.connection, &self.sender.info.path, deadline)
+        Attempts::new(
+            &self.sender.connection,
+            &self.sender.info.path,
+            &self.sender.meters,
+            deadline,
+        )
     }
 
     /// Looks one key up, together with others that are looked up meanwhile.
@@ -208,7 +213,7 @@ impl<Q: Query> Engine<Q> {
                     }
                 }
                 Err(kind) => {
-                    let error = self.sender.error(bucket, &request.server, kind);
+                    let error = self.sender.failure(bucket, &request.server, kind, indexes.len());
                     failure = Some(graver(failure, error));
                 }
             }

@@ -1,21 +1,26 @@
 //! Sends look-ups to the leaders of their buckets, those of one server together.
 
 use std::collections::BTreeMap;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Poll;
 
 use bytes::Bytes;
 use fluss_rpc::net::{Disconnect, RequestError, ServerAddress};
-use futures::FutureExt;
 use futures::future::Either;
+use futures::{FutureExt, poll};
 use tokio::sync::oneshot;
+use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
+use tracing::{Instrument, debug_span};
 
 use super::attempts::Attempts;
 use super::batcher::{Batcher, Entry, Limits};
 use super::keys::Located;
 use super::query::{Answer, BucketKeys, Query, malformed, outcome};
 use crate::client::Connection;
-use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::error::{Context, Error, ErrorKind, Result, tell, tell_retry};
+use crate::client::meters::{LookupMeters, only};
 use crate::id::TableBucket;
 use crate::types::TableInfo;
 
@@ -29,6 +34,7 @@ const LIMITS: Limits = Limits {
 pub(super) struct Sender<Q: Query> {
     pub(super) connection: Connection,
     pub(super) info: Arc<TableInfo>,
+    pub(super) meters: LookupMeters,
     query: Q,
     batcher: Mutex<Batcher<Want<Q::Found>>>,
 }
@@ -62,11 +68,12 @@ impl<F> Want<F> {
 struct Alone<'s, Q: Query> {
     sender: &'s Sender<Q>,
     server: &'s ServerAddress,
+    at_once: bool,
 }
 
 impl<Q: Query> Drop for Alone<'_, Q> {
     fn drop(&mut self) {
-        self.sender.lock().leave(self.server);
+        self.sender.lock().leave(self.server, self.at_once);
     }
 }
 
@@ -107,6 +114,7 @@ impl<Q: Query> Sender<Q> {
         Self {
             connection: connection.clone(),
             info: info.clone(),
+            meters: LookupMeters::of(&info.path),
             query,
             batcher: Mutex::new(Batcher::new(LIMITS)),
         }
@@ -129,6 +137,23 @@ impl<Q: Query> Sender<Q> {
             kind => kind,
         };
         self.context(bucket).server(server).error(kind)
+    }
+
+    /// As [`error`](Self::error), of so many keys of one request, and told.
+    pub(super) fn failure(
+        &self,
+        bucket: TableBucket,
+        server: &ServerAddress,
+        kind: ErrorKind,
+        keys: usize,
+    ) -> Error {
+        let error = self.error(bucket, server, kind);
+        if error.is_retriable() {
+            tell_retry!(&error, 1, keys, "a look-up failed");
+        } else {
+            tell!(debug, &error, keys, "a look-up failed");
+        }
+        error
     }
 
     fn context(&self, bucket: TableBucket) -> Context {
@@ -175,10 +200,10 @@ impl<Q: Query> Sender<Q> {
         let entry = self.lock().enter(server, want);
         match entry {
             Entry::Alone => {
-                let _alone = Alone { sender: self, server };
                 return self.alone(server, bucket, key.clone(), attempts.deadline).await;
             }
             Entry::Lane(want) => self.open_lane(server, want),
+            Entry::Gathers => drop(tokio::spawn(self.lane(server, yield_now()))),
             Entry::Waits => {}
         }
         let abandoned = |_| {
@@ -201,11 +226,24 @@ impl<Q: Query> Sender<Q> {
         key: Bytes,
         deadline: Instant,
     ) -> Result<Q::Found> {
-        let mut answer = self.ask(server, vec![(bucket, vec![key])], deadline).await;
+        let mut alone = Alone {
+            sender: self,
+            server,
+            at_once: false,
+        };
+        let mut answer = pin!(self.ask(server, vec![(bucket, vec![key])], deadline));
+        let mut answer = match poll!(answer.as_mut()) {
+            Poll::Ready(answer) => {
+                alone.at_once = true;
+                answer
+            }
+            Poll::Pending => answer.await,
+        };
+        drop(alone);
         let found = outcome(&mut answer, bucket, 1);
         found
             .and_then(|mut found| found.pop().ok_or_else(|| malformed("there is no value")))
-            .map_err(|kind| self.error(bucket, server, kind))
+            .map_err(|kind| self.failure(bucket, server, kind, 1))
     }
 
     fn late(&self) -> ErrorKind {
@@ -216,17 +254,25 @@ impl<Q: Query> Sender<Q> {
     }
 
     fn open_lane(self: &Arc<Self>, server: &ServerAddress, first: Want<Q::Found>) {
-        let first = self.send(server, vec![first]);
+        let mut lane = Box::pin(self.lane(server, self.send(server, vec![first])));
+        // A server in the same process has answered already.
+        if lane.as_mut().now_or_never().is_none() {
+            tokio::spawn(lane);
+        }
+    }
+
+    /// What drives a lane after this.
+    fn lane<F: Future<Output = ()>>(
+        self: &Arc<Self>,
+        server: &ServerAddress,
+        first: F,
+    ) -> impl Future<Output = ()> + use<Q, F> {
         let driver = Driver {
             sender: self.clone(),
             server: server.clone(),
             ended: false,
         };
-        let mut lane = Box::pin(driver.drive(first));
-        // A server in the same process has answered already.
-        if lane.as_mut().now_or_never().is_none() {
-            tokio::spawn(lane);
-        }
+        driver.drive(first)
     }
 
     /// Sends a batch, at once if there is a connection. The future ends when everybody has an answer.
@@ -266,6 +312,7 @@ impl<Q: Query> Sender<Q> {
                     }
                 }
                 Err(error) => {
+                    self.failure(bucket, server, error.clone(), wants.len());
                     for want in wants {
                         drop(want.answer.send(Err(error.clone())));
                     }
@@ -301,7 +348,23 @@ impl<Q: Query> Sender<Q> {
         deadline: Instant,
     ) -> impl Future<Output = Answer<Q::Found>> + Send + use<Q> {
         let timeout = deadline.saturating_duration_since(Instant::now());
-        self.query.send(connection, self.info.id, keys, timeout)
+        let span = self.note(connection.address(), &keys);
+        let answer = span.in_scope(|| self.query.send(connection, self.info.id, keys, timeout));
+        answer.instrument(span)
+    }
+
+    /// Takes note of a request for keys. The span is the time in which they are on their way.
+    fn note(&self, server: &ServerAddress, buckets: &[BucketKeys]) -> tracing::Span {
+        let keys: usize = buckets.iter().map(|(_, keys)| keys.len()).sum();
+        self.meters.asked(keys);
+        debug_span!(
+            "look up",
+            table = %self.info.path,
+            bucket = only(buckets.iter().map(|(bucket, _)| bucket)),
+            buckets = buckets.len(),
+            %server,
+            keys,
+        )
     }
 
     /// Takes note that so many keys are too many for one request.

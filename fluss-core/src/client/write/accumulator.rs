@@ -6,13 +6,14 @@ use std::sync::Arc;
 use fluss_rpc::net::ServerAddress;
 use tokio::time::Instant;
 
-use super::batch::{OpenBatch, Stage};
+use super::batch::{Load, OpenBatch, Stage};
 use super::bucket::{BucketQueue, Followup, Outcome};
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Rows};
 use super::partitions::{Partitions, Slot, Target};
 use super::shipment::{BatchKey, Due, Obstacles, Route, Sent, Shipment, place};
-use crate::client::error::{Context, Error, ErrorKind};
+use crate::client::error::{Context, Error, ErrorKind, tell};
+use crate::client::meters::WriterMeters;
 use crate::client::options::WriterOptions;
 use crate::error::ValueError;
 use crate::id::{TableBucket, WriterId};
@@ -28,6 +29,7 @@ pub(super) struct Accumulator {
     operation: &'static str,
     layout: Layout,
     options: WriterOptions,
+    meters: Arc<WriterMeters>,
     /// Room for keys.
     key: Vec<u8>,
     buckets: BTreeMap<Target, BucketQueue>,
@@ -49,12 +51,18 @@ pub(super) enum Pushed {
 }
 
 impl Accumulator {
-    pub(super) fn new(operation: &'static str, layout: Layout, options: WriterOptions) -> Self {
+    pub(super) fn new(
+        operation: &'static str,
+        layout: Layout,
+        options: WriterOptions,
+        meters: Arc<WriterMeters>,
+    ) -> Self {
         let (key, buckets) = (Vec::new(), BTreeMap::new());
         Self {
             operation,
             layout,
             options,
+            meters,
             key,
             buckets,
             funds: 0,
@@ -132,7 +140,11 @@ impl Accumulator {
         let queue = self.buckets.entry(target).or_default();
         queue.close_open(&mut self.last_id);
         let delivery = Arc::new(Delivery::default());
-        queue.push(&mut self.last_id, Stage::Raw(rows), bytes, now, delivery.clone());
+        let load = Load {
+            rows: rows.count(),
+            bytes,
+        };
+        queue.push(&mut self.last_id, Stage::Raw(rows), load, now, delivery.clone());
         delivery
     }
 
@@ -182,7 +194,7 @@ impl Accumulator {
                 if matches!(batch.stage, Stage::Raw(_))
                     && let Stage::Raw(rows) = std::mem::replace(&mut batch.stage, Stage::Encoding)
                 {
-                    raw.push(((*target, batch.id), rows, batch.bytes));
+                    raw.push(((*target, batch.id), rows, batch.load.bytes));
                 }
             }
         }
@@ -227,9 +239,11 @@ impl Accumulator {
             let Some(batch) = queue.send_next(self.options.idempotence) else {
                 continue;
             };
+            let (rows, again) = (batch.load.rows, batch.attempts > 1);
             let Some((id, created, bytes)) = batch.sealed() else {
                 continue;
             };
+            self.meters.sent(rows, bytes.len(), again);
             let deadline = created + self.options.delivery_timeout;
             let due = Due {
                 sent: Sent {
@@ -300,6 +314,9 @@ impl Accumulator {
                 let asked = asked.and_then(|context| context.server.as_ref());
                 let leads = || leader(&partitions.bucket(*target)?);
                 context.server = asked.or_else(leads).cloned();
+                if context.server.is_none() && batch.attempts == 0 {
+                    return context.error(ErrorKind::NoLeader(timeout));
+                }
                 context.error(ErrorKind::Timeout {
                     after: timeout,
                     outcome_unknown: batch.attempts > 0,
@@ -317,12 +334,15 @@ impl Accumulator {
 
     /// Fails everything that is to go to a partition, because there is none.
     pub(super) fn fail(&mut self, slot: Slot, error: &Error) -> usize {
-        let mut released = 0;
-        for queue in self.of(slot) {
-            released += queue.fail_all(error);
-        }
+        tell!(warn, error, "what waits for a partition was given up");
+        let mut id = self.last_id;
+        let failed: Vec<_> = self
+            .of(slot)
+            .flat_map(|queue| queue.fail_all(error, &mut id))
+            .collect();
+        self.last_id = id;
         self.failure.get_or_insert_with(|| error.clone());
-        released
+        self.settle(failed)
     }
 
     /// Lets everything that was to go to a partition go to the one that takes its place, from the first number on.
@@ -344,6 +364,9 @@ impl Accumulator {
         let mut released = 0;
         for followup in followups {
             released += followup.released;
+            if let Some(settled) = followup.settled {
+                self.meters.settled(settled.rows, settled.created, settled.stored);
+            }
             if self.failure.is_none() {
                 self.failure = followup.failure;
             }
@@ -362,8 +385,13 @@ impl Accumulator {
 
     /// Ends the writer: everything fails, and so does everything that comes.
     pub(super) fn end(&mut self, error: &Error) -> usize {
-        self.ended = Some(error.clone());
-        let released: usize = self.buckets.values_mut().map(|queue| queue.fail_all(error)).sum();
-        released + std::mem::take(&mut self.funds)
+        if self.ended.replace(error.clone()).is_none() && !matches!(error.kind(), ErrorKind::Closed) {
+            tell!(error, error, "a writer came to its end");
+        }
+        let queues = self.buckets.values_mut();
+        let failed: Vec<_> = queues
+            .flat_map(|queue| queue.fail_all(error, &mut self.last_id))
+            .collect();
+        self.settle(failed) + std::mem::take(&mut self.funds)
     }
 }

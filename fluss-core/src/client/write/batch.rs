@@ -56,8 +56,7 @@ pub(super) struct Batch {
     /// The order of the batches of a writer.
     pub(super) id: u64,
     pub(super) stage: Stage,
-    /// What the batch holds of the writer's memory.
-    pub(super) bytes: usize,
+    pub(super) load: Load,
     pub(super) delivery: Arc<Delivery>,
     pub(super) created: Instant,
     /// How often the batch was sent.
@@ -65,6 +64,14 @@ pub(super) struct Batch {
     /// Under which number the batch was sent last.
     pub(super) stamp: Option<Stamp>,
     pub(super) last_error: Option<crate::client::Error>,
+}
+
+/// How much a batch is.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Load {
+    pub(super) rows: u32,
+    /// What the batch holds of the writer's memory.
+    pub(super) bytes: usize,
 }
 
 /// What a batch waits for.

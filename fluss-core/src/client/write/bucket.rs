@@ -7,10 +7,10 @@ use std::time::Duration;
 use fluss_rpc::code::ErrorCode;
 use tokio::time::Instant;
 
-use super::batch::{Batch, OpenBatch, Stage};
+use super::batch::{Batch, Load, OpenBatch, Stage};
 use super::handle::Delivery;
 use super::sequences::{Sequences, Verdict, judge};
-use crate::client::Error;
+use crate::client::error::{Error, tell, tell_retry};
 use crate::client::retry;
 use crate::id::Offset;
 
@@ -55,13 +55,26 @@ pub(super) struct Followup {
     pub(super) refresh: bool,
     /// Why the batch failed for good.
     pub(super) failure: Option<Error>,
+    /// The batch whose fate is known now.
+    pub(super) settled: Option<Settled>,
+}
+
+/// A batch whose fate is known.
+pub(super) struct Settled {
+    pub(super) rows: u32,
+    pub(super) created: Instant,
+    pub(super) stored: bool,
 }
 
 impl BucketQueue {
     /// Lets no more rows join.
     pub(super) fn close_open(&mut self, id: &mut u64) {
         if let Some(open) = self.open.take() {
-            self.push(id, Stage::Raw(open.rows), open.bytes, open.opened, open.delivery);
+            let load = Load {
+                rows: open.count,
+                bytes: open.bytes,
+            };
+            self.push(id, Stage::Raw(open.rows), load, open.opened, open.delivery);
         }
     }
 
@@ -70,7 +83,7 @@ impl BucketQueue {
         &mut self,
         id: &mut u64,
         stage: Stage,
-        bytes: usize,
+        load: Load,
         created: Instant,
         delivery: Arc<Delivery>,
     ) {
@@ -78,7 +91,7 @@ impl BucketQueue {
         let batch = Batch {
             id: *id,
             stage,
-            bytes,
+            load,
             delivery,
             created,
             attempts: 0,
@@ -166,6 +179,7 @@ impl BucketQueue {
     }
 
     fn requeue(&mut self, mut batch: Batch, error: Error, now: Instant, refresh: bool) -> Followup {
+        tell_retry!(&error, batch.attempts, "a batch is sent again");
         batch.last_error = Some(error);
         let place = self
             .waiting
@@ -190,6 +204,13 @@ impl BucketQueue {
         if batch.stamp.is_some() {
             self.sequences.abandon();
         }
+        tell!(
+            warn,
+            &error,
+            rows = batch.load.rows,
+            attempts = batch.attempts,
+            "a batch was given up"
+        );
         let followup = settle(batch, Err(error.clone()));
         Followup {
             failure: Some(error),
@@ -241,23 +262,23 @@ impl BucketQueue {
     }
 
     /// Fails everything, the open batch included.
-    pub(super) fn fail_all(&mut self, error: &Error) -> usize {
-        let open = self.open.take();
-        let mut released = open.as_ref().map_or(0, |open| open.bytes);
-        if let Some(open) = open {
-            open.delivery.settle(Err(error.clone()));
-        }
-        for batch in self.waiting.drain(..).chain(self.in_flight.drain(..)) {
-            released += settle(&batch, Err(error.clone())).released;
-        }
-        released
+    pub(super) fn fail_all(&mut self, error: &Error, id: &mut u64) -> Vec<Followup> {
+        self.close_open(id);
+        let batches = self.waiting.drain(..).chain(self.in_flight.drain(..));
+        batches.map(|batch| settle(&batch, Err(error.clone()))).collect()
     }
 }
 
 fn settle(batch: &Batch, outcome: Result<Option<Offset>, Error>) -> Followup {
+    let stored = outcome.is_ok();
     batch.delivery.settle(outcome);
     Followup {
-        released: batch.bytes,
+        released: batch.load.bytes,
+        settled: Some(Settled {
+            rows: batch.load.rows,
+            created: batch.created,
+            stored,
+        }),
         ..Followup::default()
     }
 }
@@ -281,7 +302,8 @@ mod tests {
             let encoded = RowsBuilder::new(RowFormat::Compacted, SchemaId(1), true)
                 .finish()
                 .unwrap();
-            queue.push(&mut id, Stage::Encoded(encoded), 10, now, Arc::default());
+            let load = Load { rows: 1, bytes: 10 };
+            queue.push(&mut id, Stage::Encoded(encoded), load, now, Arc::default());
         }
         queue
     }

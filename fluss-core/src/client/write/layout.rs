@@ -176,6 +176,15 @@ impl Rows {
         }
     }
 
+    /// How many rows there are, where more cannot join.
+    pub(super) fn count(&self) -> u32 {
+        match self {
+            Self::Batch(batch) => batch.num_rows() as u32,
+            Self::Picked(picked) => picked.indexes.len() as u32,
+            Self::Columns(_) | Self::Records(_) | Self::Keyed(_) => 0,
+        }
+    }
+
     /// About what the rows take, in bytes.
     pub(super) fn estimated_bytes(&self) -> usize {
         match self {

@@ -9,6 +9,7 @@ use fluss_rpc::proto;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, field, trace};
 
 use super::accumulator::Accumulator;
 use super::bucket::Outcome;
@@ -17,9 +18,10 @@ use super::layout::{Layout, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
 use super::request::{Answer, Destination};
-use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment};
+use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::meters::WriterMeters;
 use crate::client::retry;
 use crate::error::ValueError;
 use crate::id::{PartitionId, TableBucket, WriterId};
@@ -37,6 +39,7 @@ pub(super) struct Shared {
     pub(super) layout: Layout,
     pub(super) destination: Destination,
     pub(super) memory: Memory,
+    pub(super) meters: Arc<WriterMeters>,
     pub(super) accumulator: Mutex<Accumulator>,
     /// Locked before the accumulator by who needs both.
     pub(super) partitions: Mutex<Partitions>,
@@ -191,14 +194,15 @@ impl Sender {
         let timeout = self.connection.options().request_timeout;
         let timeout = timeout.min(deadline.saturating_duration_since(now));
         let sent: Vec<Sent> = batches.iter().map(|(sent, _)| *sent).collect();
+        let span = span(self.shared.operation, &self.shared.info.path, &sent, &server);
         let batches = batches.into_iter().map(|(sent, records)| (sent.bucket, records));
         // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
         match self.connection.servers().open(&server) {
             Some(connection) => {
                 let destination = &self.shared.destination;
-                let answer = destination.send(&connection, batches.collect(), timeout);
-                self.tasks
-                    .spawn(async move { Event::Answered(sent, server, answer.await) });
+                let answer = span.in_scope(|| destination.send(&connection, batches.collect(), timeout));
+                let answered = async move { Event::Answered(sent, server, answer.await) };
+                self.tasks.spawn(answered.instrument(span));
             }
             None => self.on_lost(&sent, &server),
         }
@@ -351,13 +355,13 @@ impl Sender {
             let what = crate::error::DecodeError::new("answer to a write", "the bucket is missing");
             return Outcome::Unknown(self.context(sent, server).error(what));
         };
-        match ErrorCode::of(answer.error_code) {
-            Some(code) => {
-                let kind = ErrorKind::server(code, answer.error_message.clone());
-                Outcome::Refused(code, self.context(sent, server).error(kind))
-            }
-            None => Outcome::Stored(answer.base_offset),
+        if let Some(code) = ErrorCode::of(answer.error_code) {
+            let kind = ErrorKind::server(code, answer.error_message.clone());
+            return Outcome::Refused(code, self.context(sent, server).error(kind));
         }
+        let (table, bucket) = (field::display(&self.shared.info.path), bucket.bucket.get());
+        trace!(table, bucket, %server, offset = answer.base_offset, "acknowledged");
+        Outcome::Stored(answer.base_offset)
     }
 
     fn failure(&self, sent: Sent, server: &ServerAddress, error: RequestError) -> Outcome {

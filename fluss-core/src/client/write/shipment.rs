@@ -3,9 +3,12 @@
 use bytes::Bytes;
 use fluss_rpc::net::ServerAddress;
 use tokio::time::Instant;
+use tracing::{Span, debug_span};
 
 use super::partitions::{Slot, Target};
+use crate::client::meters::only;
 use crate::id::TableBucket;
+use crate::types::TablePath;
 
 /// Which batch of which bucket.
 pub(super) type BatchKey = (Target, u64);
@@ -76,4 +79,10 @@ pub(super) struct Due {
     pub(super) sent: Sent,
     pub(super) bytes: Bytes,
     pub(super) deadline: Instant,
+}
+
+/// The time in which batches are on their way.
+pub(super) fn span(operation: &str, table: &TablePath, sent: &[Sent], server: &ServerAddress) -> Span {
+    let bucket = only(sent.iter().map(|sent| &sent.bucket));
+    debug_span!("write", operation, %table, bucket, buckets = sent.len(), %server)
 }

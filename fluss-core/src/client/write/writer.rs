@@ -17,6 +17,7 @@ use super::sender::{Sender, Shared};
 use crate::arrow::ArrowRows;
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::meters::WriterMeters;
 use crate::client::options::WriterOptions;
 use crate::client::shape::Shape;
 use crate::error::ValueError;
@@ -47,7 +48,8 @@ impl Writer {
     ) -> Result<Self, InvalidDefinition> {
         let options = connection.options().writer.clone();
         let router = Router::of(info, options.bucket_assigner)?;
-        let accumulator = Accumulator::new(operation, layout.clone(), options.clone());
+        let meters = Arc::new(WriterMeters::of(&info.path));
+        let accumulator = Accumulator::new(operation, layout.clone(), options.clone(), meters.clone());
         let shared = Arc::new(Shared {
             info: info.clone(),
             operation,
@@ -58,6 +60,7 @@ impl Writer {
                 api,
             },
             memory: Memory::new(options.buffer_bytes),
+            meters,
             accumulator: Mutex::new(accumulator),
             partitions: Mutex::new(Partitions::of(info)?),
             wake: tokio::sync::Notify::new(),
@@ -267,12 +270,10 @@ impl Writer {
         let idle = shared.lock().relieve();
         shared.memory.release(idle);
         shared.wake.notify_one();
-        let timeout = self.options.delivery_timeout;
-        shared
-            .memory
-            .reserve(bytes, timeout)
-            .await
-            .ok_or_else(|| self.context(change).error(ErrorKind::NoMemory { after: timeout }))
+        let (timeout, begun) = (self.options.delivery_timeout, Instant::now());
+        let reserved = shared.memory.reserve(bytes, timeout).await;
+        shared.meters.waited(begun);
+        reserved.ok_or_else(|| self.context(change).error(ErrorKind::NoMemory { after: timeout }))
     }
 
     /// Sends what is collected, and waits until everything written before is acknowledged or has failed.

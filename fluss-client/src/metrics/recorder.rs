@@ -1,0 +1,173 @@
+//! A place for the values of metrics.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
+
+use super::distribution::{Distribution, Growing};
+use super::{Kind, Metric, all};
+
+/// Keeps the values of the client's metrics, and passes over those of others. Clones share them.
+///
+/// A counter takes 8 bytes, a histogram about 2 KiB, for each combination of labels.
+#[derive(Clone, Debug, Default)]
+pub struct Recorder {
+    kept: Arc<Mutex<HashMap<Key, Kept>>>,
+}
+
+#[derive(Clone, Debug)]
+enum Kept {
+    Counter(Arc<AtomicU64>),
+    Histogram(Arc<Growing>),
+}
+
+/// The value of a metric under some labels, as of a moment.
+#[derive(Clone, PartialEq, Debug)]
+pub struct Sample {
+    /// The metric.
+    pub metric: &'static Metric,
+    /// The values of its labels, in the order in which it names them.
+    pub labels: Vec<String>,
+    /// Its value.
+    pub value: Value,
+}
+
+/// What a metric has come to.
+#[derive(Clone, PartialEq, Debug)]
+pub enum Value {
+    /// The sum of a counter.
+    Counter(u64),
+    /// The distribution of a histogram.
+    Histogram(Distribution),
+}
+
+/// The process has a recorder, which stays.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, thiserror::Error)]
+#[error("another recorder is installed")]
+pub struct Installed;
+
+impl Recorder {
+    /// Installs a recorder for this process. What is connected from then on is counted there.
+    ///
+    /// # Errors
+    ///
+    /// There is one already, which stays.
+    pub fn install() -> Result<Self, Installed> {
+        let recorder = Self::default();
+        metrics::set_global_recorder(recorder.clone()).map_err(|_| Installed)?;
+        Ok(recorder)
+    }
+
+    /// All values as of now, in the order of [`all`] and of their labels. Values of one moment need not be of the same: they
+    /// are read one after the other, while others count.
+    pub fn snapshot(&self) -> Vec<Sample> {
+        let kept = self.lock().clone();
+        let samples = |metric: &'static Metric| {
+            let its = kept.iter().filter(|(key, _)| key.name() == metric.name);
+            let mut samples: Vec<_> = its.map(|(key, kept)| kept.sample(metric, key)).collect();
+            samples.sort_by(|one, other| one.labels.cmp(&other.labels));
+            samples
+        };
+        all().flat_map(samples).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What is kept under a key, if it is one of the client's of this kind.
+    fn keep(&self, key: &Key, kind: Kind) -> Option<Kept> {
+        all().find(|metric| metric.name == key.name() && metric.kind == kind)?;
+        let mut kept = self.lock();
+        if let Some(known) = kept.get(key) {
+            return Some(known.clone());
+        }
+        let new = match kind {
+            Kind::Counter => Kept::Counter(Arc::default()),
+            Kind::Histogram => Kept::Histogram(Arc::default()),
+        };
+        Some(kept.entry(key.to_retained()).or_insert(new).clone())
+    }
+}
+
+impl Kept {
+    fn sample(&self, metric: &'static Metric, key: &Key) -> Sample {
+        let value = |name: &&str| key.labels().find(|label| label.key() == *name);
+        let labels = metric.labels.iter().filter_map(value);
+        Sample {
+            metric,
+            labels: labels.map(|label| label.value().to_owned()).collect(),
+            value: match self {
+                Self::Counter(sum) => Value::Counter(sum.load(Ordering::Relaxed)),
+                Self::Histogram(values) => Value::Histogram(values.snapshot()),
+            },
+        }
+    }
+}
+
+impl metrics::Recorder for Recorder {
+    fn describe_counter(&self, _: KeyName, _: Option<metrics::Unit>, _: SharedString) {}
+
+    fn describe_gauge(&self, _: KeyName, _: Option<metrics::Unit>, _: SharedString) {}
+
+    fn describe_histogram(&self, _: KeyName, _: Option<metrics::Unit>, _: SharedString) {}
+
+    fn register_counter(&self, key: &Key, _: &Metadata<'_>) -> Counter {
+        match self.keep(key, Kind::Counter) {
+            Some(Kept::Counter(sum)) => Counter::from_arc(sum),
+            _ => Counter::noop(),
+        }
+    }
+
+    fn register_gauge(&self, _: &Key, _: &Metadata<'_>) -> Gauge {
+        Gauge::noop()
+    }
+
+    fn register_histogram(&self, key: &Key, _: &Metadata<'_>) -> Histogram {
+        match self.keep(key, Kind::Histogram) {
+            Some(Kept::Histogram(values)) => Histogram::from_arc(values),
+            _ => Histogram::noop(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_counted_under_the_same_labels_is_summed() {
+        let recorder = Recorder::default();
+        metrics::with_local_recorder(&recorder, || {
+            for (server, count) in [("b", 1), ("a", 2), ("b", 3)] {
+                metrics::counter!("fluss_client_sent_bytes_total", "server" => server).increment(count);
+            }
+            metrics::histogram!("fluss_client_connect_seconds", "server" => "a").record(0.5);
+        });
+        let samples = recorder.snapshot();
+        let told = |sample: &Sample| match &sample.value {
+            Value::Counter(sum) => format!("{} {:?} {sum}", sample.metric.name, sample.labels),
+            Value::Histogram(values) => format!("{} {:?} {}", sample.metric.name, sample.labels, values.sum),
+        };
+        assert_eq!(
+            samples.iter().map(told).collect::<Vec<_>>(),
+            [
+                r#"fluss_client_connect_seconds ["a"] 0.5"#,
+                r#"fluss_client_sent_bytes_total ["a"] 2"#,
+                r#"fluss_client_sent_bytes_total ["b"] 4"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn metrics_of_others_are_passed_over() {
+        let recorder = Recorder::default();
+        metrics::with_local_recorder(&recorder, || {
+            metrics::counter!("theirs").increment(1);
+            metrics::gauge!("fluss_client_sent_bytes_total").set(1);
+        });
+        assert_eq!(recorder.snapshot(), []);
+    }
+}
