@@ -2,14 +2,16 @@
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use fluss_core::arrow::arrow_schema;
-use fluss_core::record::log::{Generation, LogBatch, LogBatches, Projection, decode_arrow};
-use fluss_core::types::{Compression, RowType};
+use fluss_core::arrow::{ColumnsBuilder, arrow_schema};
+use fluss_core::record::log::{
+    Generation, LogBatch, LogBatches, Projection, decode_arrow, decode_arrow_columns, encode_arrow,
+};
+use fluss_core::types::{Compression, DataType, Datum, Field, RowType};
 use proptest::prelude::*;
 use serde_json::Value;
 
 use crate::allocations::measure;
-use crate::batches::{Layout, Sample, encode, sample, spoilt, wrong};
+use crate::batches::{Layout, SCHEMA, STAMP, Sample, encode, sample, spoilt, wrong};
 use crate::cases::cases;
 use crate::log_batches::only_batch;
 use crate::vectors::{each, hex, row_type};
@@ -33,13 +35,13 @@ fn parts(batch: &LogBatch) -> (Vec<u8>, Bytes) {
     ([&head[..8], &head[12..]].concat(), body)
 }
 
-/// Checks a batch of some columns against the whole batch.
+/// Checks a batch of some columns against the whole batch, and what is decoded of the whole batch if only they are wanted.
 fn check(original: &LogBatch, row_type: &RowType, columns: &[usize], generation: Generation) {
     let projected = only_batch(project(original, row_type, columns).to_vec(), generation);
-    assert_eq!(
-        decode(&projected, &row_type.project(columns)),
-        decode(original, row_type).project(columns).unwrap()
-    );
+    let expected = decode(original, row_type).project(columns).unwrap();
+    assert_eq!(decode(&projected, &row_type.project(columns)), expected);
+    let decoded = decode_arrow_columns(original, &arrow_schema(row_type), columns).unwrap();
+    assert_eq!(decoded, expected);
     assert_eq!(projected.change_types(), original.change_types());
     let (found, expected) = (projected.header(), original.header());
     assert_eq!(found.record_count, expected.record_count);
@@ -98,9 +100,7 @@ fn a_batch_without_records_is_left_as_it_is() {
 
 #[test]
 fn columns_that_cannot_be_asked_for_are_refused() {
-    let row_type = RowType::new(
-        ["a", "b"].map(|name| fluss_core::types::Field::new(name, fluss_core::types::DataType::int())),
-    );
+    let row_type = RowType::new(["a", "b"].map(|name| Field::new(name, DataType::int())));
     let refusal = |columns: &[usize]| {
         let refused = Projection::new(&arrow_schema(&row_type), columns).unwrap_err();
         refused.to_string()
@@ -108,6 +108,33 @@ fn columns_that_cannot_be_asked_for_are_refused() {
     assert_eq!(refusal(&[1, 0]), "projected columns do not ascend");
     assert_eq!(refusal(&[0, 0]), "projected columns do not ascend");
     assert_eq!(refusal(&[0, 2]), "there is no column 2");
+}
+
+#[test]
+fn a_column_that_is_not_wanted_is_not_looked_at() {
+    let row_type = RowType::new([
+        Field::new("a", DataType::int()),
+        Field::new("b", DataType::string()),
+    ]);
+    let mut columns = ColumnsBuilder::new(&row_type, 1);
+    let text = "\u{e9}".repeat(4);
+    columns
+        .append(&[Datum::Int(7), Datum::from(text.as_str())])
+        .unwrap();
+    let sealed = encode_arrow(&columns.finish().unwrap(), None, Compression::None, SCHEMA)
+        .unwrap()
+        .seal(STAMP);
+    let mut bytes = sealed.to_vec();
+    let at = bytes
+        .windows(text.len())
+        .position(|part| part == text.as_bytes())
+        .unwrap();
+    bytes[at] = b'x';
+    let batch = only_batch(bytes, Generation::V0_9);
+    let schema = arrow_schema(&row_type);
+    assert!(decode_arrow(&batch, &schema).is_err(), "it is no text any more");
+    let wanted = decode_arrow_columns(&batch, &schema, &[0]).unwrap();
+    assert_eq!((wanted.num_columns(), wanted.num_rows()), (1, 1));
 }
 
 /// A random batch of columns, with some of them in order.

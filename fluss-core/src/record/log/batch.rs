@@ -133,18 +133,8 @@ impl LogBatches {
     }
 
     fn take(&mut self) -> Result<Option<LogBatch>, DecodeError> {
-        let Some(length) = self.rest.get(LENGTH_AT..).and_then(|rest| rest.first_chunk()) else {
+        let Some(size) = batch_size(&self.rest)? else {
             return Ok(None);
-        };
-        let length = i32::from_le_bytes(*length);
-        let size = usize::try_from(length)
-            .ok()
-            .map(|length| length + LENGTH_OVERHEAD);
-        let Some(size) = size.filter(|size| *size >= HEADER_BYTES) else {
-            return Err(DecodeError::new(
-                "log batch",
-                format!("a length of {length} has no room for a header"),
-            ));
         };
         if size > self.rest.len() {
             return Ok(None);
@@ -153,6 +143,33 @@ impl LogBatches {
         let header = LogBatchHeader::decode(&bytes, size, self.generation)?;
         Ok(Some(LogBatch { header, bytes }))
     }
+}
+
+/// How many bytes of a batch tell its size (`records.md` §1.2).
+pub const BATCH_SIZE_TOLD_BY: usize = LENGTH_OVERHEAD;
+
+/// The size of the batch that these bytes begin with, of which there may be more or fewer; nothing if they are too few to
+/// tell.
+///
+/// # Errors
+///
+/// A length that leaves no room for a header.
+pub fn batch_size(bytes: &[u8]) -> Result<Option<usize>, DecodeError> {
+    let Some(length) = bytes.get(LENGTH_AT..).and_then(|rest| rest.first_chunk()) else {
+        return Ok(None);
+    };
+    let length = i32::from_le_bytes(*length);
+    let size = usize::try_from(length)
+        .ok()
+        .map(|length| length + LENGTH_OVERHEAD)
+        .filter(|size| *size >= HEADER_BYTES);
+    let fault = || {
+        DecodeError::new(
+            "log batch",
+            format!("a length of {length} has no room for a header"),
+        )
+    };
+    size.map(Some).ok_or_else(fault)
 }
 
 impl Iterator for LogBatches {

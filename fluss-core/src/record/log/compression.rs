@@ -16,8 +16,8 @@ const UNCOMPRESSED: i64 = -1;
 
 /// How many bytes one compressed byte becomes at most. Zstandard has blocks of 4 bytes that stand for 128 KiB of one
 /// and the same byte; the length of an LZ4 match grows by 255 with each byte.
-const ZSTD_EXPANSION: usize = 32 << 10;
-const LZ4_EXPANSION: usize = 255;
+pub(crate) const ZSTD_EXPANSION: usize = 32 << 10;
+pub(crate) const LZ4_EXPANSION: usize = 255;
 
 thread_local! {
     // A context costs more to make than a small buffer to compress.
@@ -114,7 +114,8 @@ pub(super) fn decompress(
         .ok_or_else(|| fault(format!("the frame does not hold {size} bytes")))
 }
 
-fn unzstd(frame: &[u8], size: usize) -> Option<Vec<u8>> {
+/// The bytes of a frame, for which this many are reserved.
+pub(crate) fn unzstd(frame: &[u8], size: usize) -> Option<Vec<u8>> {
     DECOMPRESSOR.with_borrow_mut(|slot| {
         if slot.is_none() {
             *slot = Some(Decompressor::new().ok()?);

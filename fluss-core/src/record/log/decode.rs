@@ -1,5 +1,7 @@
 //! From the bytes of an ARROW batch to columns (`records.md` §1.6).
 
+use std::sync::Arc;
+
 use arrow::array::{ArrayData, ArrayRef, RecordBatchOptions, make_array, new_empty_array};
 use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
 use arrow::datatypes::{DataType as ArrowType, Field as ArrowField, SchemaRef};
@@ -9,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::LogBatch;
 use super::compression::decompress;
-use super::message::{Metadata, fault};
+use super::message::{Counts, Metadata, fault};
 use crate::error::DecodeError;
 
 /// The largest buffer that is decompressed, whatever a batch claims.
@@ -23,33 +25,43 @@ const MAX_BUFFER_BYTES: usize = 256 << 20;
 ///
 /// A message that is malformed in any way, or of other columns than `schema`'s.
 pub fn decode_arrow(batch: &LogBatch, schema: &SchemaRef) -> Result<RecordBatch, DecodeError> {
-    if batch.record_count() == 0 {
-        return Ok(RecordBatch::new_empty(schema.clone()));
-    }
-    let (metadata, body) = Metadata::read(&batch.arrow_message()?)?;
-    if usize::try_from(metadata.rows).ok() != Some(batch.record_count()) {
-        return Err(fault(format!(
-            "{} rows, the header says {}",
-            metadata.rows,
-            batch.record_count()
-        )));
-    }
-    let mut walk = Walk {
-        nodes: metadata.nodes.into_iter(),
-        buffers: metadata.buffers.into_iter(),
-        codec: metadata.codec,
-        body: Buffer::from(body),
+    let all: Vec<usize> = (0..schema.fields().len()).collect();
+    decode_arrow_columns(batch, schema, &all)
+}
+
+/// As [`decode_arrow`], but only the columns of `schema` at these positions, which ascend. The others are stepped over:
+/// nothing of them is decompressed, copied or checked.
+///
+/// # Errors
+///
+/// As [`decode_arrow`]; positions that `schema` does not have.
+pub fn decode_arrow_columns(
+    batch: &LogBatch,
+    schema: &SchemaRef,
+    columns: &[usize],
+) -> Result<RecordBatch, DecodeError> {
+    let wanted = if columns.len() == schema.fields().len() {
+        schema.clone()
+    } else {
+        Arc::new(schema.project(columns).map_err(arrow_fault)?)
     };
-    let columns = schema
-        .fields()
-        .iter()
-        .map(|field| walk.column(field, Some(batch.record_count())));
-    let columns = columns.collect::<Result<Vec<_>, _>>()?;
+    if batch.record_count() == 0 {
+        return Ok(RecordBatch::new_empty(wanted));
+    }
+    let mut walk = Walk::of(batch)?;
+    let mut arrays = Vec::with_capacity(columns.len());
+    for (position, field) in schema.fields().iter().enumerate() {
+        if columns.binary_search(&position).is_ok() {
+            arrays.push(walk.column(field, Some(batch.record_count()))?);
+        } else {
+            walk.skip(field)?;
+        }
+    }
     if walk.nodes.next().is_some() || walk.buffers.next().is_some() {
         return Err(fault("more columns than the schema has"));
     }
     let options = RecordBatchOptions::new().with_row_count(Some(batch.record_count()));
-    RecordBatch::try_new_with_options(schema.clone(), columns, &options).map_err(arrow_fault)
+    RecordBatch::try_new_with_options(wanted, arrays, &options).map_err(arrow_fault)
 }
 
 /// Takes nodes and buffers in the order of the schema, depth first.
@@ -61,6 +73,37 @@ struct Walk {
 }
 
 impl Walk {
+    /// Begins before the first column of a batch that has records.
+    fn of(batch: &LogBatch) -> Result<Self, DecodeError> {
+        let (metadata, body) = Metadata::read(&batch.arrow_message()?)?;
+        if usize::try_from(metadata.rows).ok() != Some(batch.record_count()) {
+            return Err(fault(format!(
+                "{} rows, the header says {}",
+                metadata.rows,
+                batch.record_count()
+            )));
+        }
+        Ok(Self {
+            nodes: metadata.nodes.into_iter(),
+            buffers: metadata.buffers.into_iter(),
+            codec: metadata.codec,
+            body: Buffer::from(body),
+        })
+    }
+
+    /// Steps over a column.
+    fn skip(&mut self, field: &ArrowField) -> Result<(), DecodeError> {
+        let counts = Counts::of(field.data_type())
+            .ok_or_else(|| fault(format!("type {} is not stored", field.data_type())))?;
+        let nodes = self.nodes.by_ref().take(counts.nodes).count();
+        let buffers = self.buffers.by_ref().take(counts.buffers).count();
+        if (Counts { nodes, buffers }) == counts {
+            Ok(())
+        } else {
+            Err(fault("fewer columns than the schema has"))
+        }
+    }
+
     fn column(&mut self, field: &ArrowField, rows: Option<usize>) -> Result<ArrayRef, DecodeError> {
         let data = self.array(field.data_type(), rows)?;
         Ok(make_array(data))

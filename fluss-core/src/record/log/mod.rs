@@ -2,7 +2,7 @@
 
 mod append;
 mod batch;
-mod compression;
+pub(crate) mod compression;
 mod decode;
 mod encode;
 mod header;
@@ -11,8 +11,8 @@ mod project;
 mod rows;
 
 pub use append::{Append, Appended, LogError, Received, WholeBatches};
-pub use batch::{LogBatch, LogBatches};
-pub use decode::decode_arrow;
+pub use batch::{BATCH_SIZE_TOLD_BY, LogBatch, LogBatches, batch_size};
+pub use decode::{decode_arrow, decode_arrow_columns};
 pub use encode::{empty_batch, encode_arrow};
 pub use header::{ChangeType, Generation, LogBatchHeader};
 pub use project::Projection;
