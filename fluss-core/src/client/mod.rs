@@ -5,8 +5,10 @@ mod connection;
 mod error;
 mod lookup;
 mod metadata;
+mod meters;
 mod options;
 mod read;
+mod remote;
 mod retry;
 mod scan;
 mod schemas;
@@ -20,8 +22,12 @@ pub use admin::*;
 pub use connection::Connection;
 pub use error::{Context, Error, ErrorKind, Result};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
-pub use options::{Acks, BucketAssigner, ClientOptions, ScannerOptions, WriterOptions};
+pub use meters::METRICS;
+pub use options::{
+    Acks, BucketAssigner, ClientOptions, RemoteOptions, S3AccessKey, S3Options, ScannerOptions, WriterOptions,
+};
 pub use read::{AsOf, BoundedReader, Bounds, Snapshot, StopOffset};
+pub use remote::StorageError;
 pub use scan::{
     BucketRecords, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset,
     changelog_schema,

@@ -21,7 +21,8 @@ pub enum OffsetSpec {
     Earliest,
     /// That after the last record that can be read.
     Latest,
-    /// That of the first batch whose commit time is not before this one, in milliseconds since the epoch.
+    /// That of the first batch whose commit time is not before this one, in milliseconds since the epoch; of a batch in
+    /// remote storage, an offset shortly before it.
     Timestamp(i64),
 }
 

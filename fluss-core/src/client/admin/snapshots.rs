@@ -1,6 +1,7 @@
 //! Snapshots of primary-key tables, leases that keep them, and snapshots of lakes (`behaviour.md` §5.5).
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
 use fluss_rpc::proto;
 
@@ -46,6 +47,14 @@ pub struct SnapshotFile {
     pub remote_path: String,
     /// What it has to be called beside the others.
     pub local_name: String,
+}
+
+impl SnapshotFile {
+    /// Whether it holds rows. The others tell how the server had arranged them.
+    pub fn is_table(&self) -> bool {
+        let extension = Path::new(&self.local_name).extension();
+        extension.is_some_and(|extension| extension == "sst")
+    }
 }
 
 /// Which snapshot of a lake is wanted.

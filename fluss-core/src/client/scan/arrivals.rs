@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use super::decode::{Form, Forms};
+use super::tiered::{Hold, Segment};
 use crate::id::{Offset, SchemaId, TableBucket};
 use crate::record::log::LogBatch;
 
@@ -18,6 +19,10 @@ pub(super) struct Arrival {
     pub(super) to: Offset,
     /// Whether the server has left out the columns that were not asked for.
     pub(super) projected: bool,
+    /// The tiered segment that it is of, if it is of one.
+    pub(super) segment: Option<Arc<Segment>>,
+    /// Counts the bytes of tiered segments until the consumer has the batch.
+    pub(super) hold: Option<Arc<Hold>>,
 }
 
 /// A batch that can be read.
@@ -31,6 +36,9 @@ pub(super) struct Fetched {
     pub(super) to: Offset,
     /// How it is laid out; nothing if it was projected though its schema does not have the columns.
     pub(super) form: Option<Arc<Form>>,
+    /// The tiered segment that it is of, if it is of one.
+    pub(super) segment: Option<Arc<Segment>>,
+    pub(super) hold: Option<Arc<Hold>>,
 }
 
 /// Batches in their order, those of each subscription behind one another.
@@ -71,7 +79,8 @@ impl Arrivals {
 
     /// Takes the next batch for the consumer.
     pub(super) fn pop(&mut self) -> Option<Fetched> {
-        let fetched = self.ready.pop_front()?;
+        let mut fetched = self.ready.pop_front()?;
+        fetched.hold = None;
         self.bytes = self.bytes.saturating_sub(fetched.batch.len());
         Some(fetched)
     }
@@ -156,9 +165,11 @@ impl Arrival {
             } else {
                 Some(forms.whole.clone())
             },
+            segment: self.segment,
+            hold: self.hold,
         }
     }
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -1,5 +1,6 @@
 //! From fetched batches to columns.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatchOptions, new_null_array};
@@ -13,7 +14,7 @@ use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, SchemaId};
-use crate::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
+use crate::record::log::{ChangeType, LogBatch, decode_arrow_columns, decode_rows};
 use crate::row::RowFormat;
 use crate::types::{LogFormat, PartitionName, RowType, Schema, TableInfo};
 
@@ -50,7 +51,9 @@ struct RowFilter {
 pub(super) struct Form {
     held: RowType,
     wire_schema: SchemaRef,
-    /// Where the columns are that are needed; nothing for those that the schema does not have.
+    /// The positions of the columns that are decoded, ascending.
+    decoded: Vec<usize>,
+    /// Where among these the columns are that are needed; nothing for those that the schema does not have.
     places: Vec<Option<usize>>,
     /// Whether batches can be checked: the server does not compute the checksum of a projected batch anew.
     is_whole: bool,
@@ -126,25 +129,17 @@ impl Decoder {
             let columns = self.columns.iter();
             columns.map(|column| place(*column)).collect()
         };
-        let form = |held: RowType, places, is_whole| {
-            Arc::new(Form {
-                wire_schema: arrow_schema(&held),
-                held,
-                places,
-                is_whole,
-            })
-        };
         let is_there = |column: &usize| places.get(*column) == Some(&Some(*column));
         let projection = self.projection.as_ref().filter(|all| all.iter().all(is_there));
         Forms {
-            whole: form(
+            whole: Form::new(
                 schema.row_type().clone(),
                 needed(&|column| places.get(column).copied().flatten()),
                 true,
             ),
             projected: projection.map(|projection| {
                 let place = |column| projection.iter().position(|fetched| *fetched == column);
-                form(schema.row_type().project(projection), needed(&place), false)
+                Form::new(schema.row_type().project(projection), needed(&place), false)
             }),
         }
     }
@@ -210,9 +205,12 @@ impl Decoder {
             batch.verify_checksum()?;
         }
         let (held, changes) = match self.info.properties.log_format {
-            LogFormat::Arrow => (decode_arrow(batch, &form.wire_schema)?, batch.change_types()?),
-            LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, &form.held)?,
-            LogFormat::Compacted => columns_of_rows(batch, RowFormat::Compacted, &form.held)?,
+            LogFormat::Arrow => (
+                decode_arrow_columns(batch, &form.wire_schema, &form.decoded)?,
+                batch.change_types()?,
+            ),
+            LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, form)?,
+            LogFormat::Compacted => columns_of_rows(batch, RowFormat::Compacted, form)?,
         };
         Ok((self.gather(form, &held).map_err(fault)?, changes))
     }
@@ -233,6 +231,22 @@ impl Decoder {
     fn show(&self, needed: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let shown: Vec<usize> = (0..self.shown_type.len()).collect();
         crate::arrow::with_schema(&needed.project(&shown)?, &self.shown_schema)
+    }
+}
+
+impl Form {
+    /// Of batches that hold these columns, those at these places are needed.
+    fn new(held: RowType, places: Vec<Option<usize>>, is_whole: bool) -> Arc<Self> {
+        let decoded: BTreeSet<usize> = places.iter().copied().flatten().collect();
+        let decoded: Vec<usize> = decoded.into_iter().collect();
+        let place = |place: Option<usize>| decoded.binary_search(&place?).ok();
+        Arc::new(Self {
+            wire_schema: arrow_schema(&held),
+            held,
+            places: places.into_iter().map(place).collect(),
+            decoded,
+            is_whole,
+        })
     }
 }
 
@@ -259,9 +273,10 @@ fn fault(error: ArrowError) -> DecodeError {
 fn columns_of_rows(
     batch: &LogBatch,
     format: RowFormat,
-    row_type: &RowType,
+    form: &Form,
 ) -> Result<(RecordBatch, Changes), DecodeError> {
     let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
+    let row_type = &form.held;
     let mut columns = ColumnsBuilder::new(row_type, batch.record_count());
     let mut changes = Vec::new();
     for record in decode_rows(batch, format, row_type) {
@@ -271,7 +286,8 @@ fn columns_of_rows(
         changes.push(change);
     }
     let changes = (!batch.header().append_only).then(|| changes.into());
-    Ok((columns.finish().map_err(fault)?, changes))
+    let columns = columns.finish().map_err(fault)?;
+    Ok((columns.project(&form.decoded).map_err(self::fault)?, changes))
 }
 
 /// The columns to fetch, ascending; nothing for all. Only columns of Arrow batches can be fetched by themselves.
@@ -328,19 +344,16 @@ pub(super) mod tests {
     fn a_schema_that_lacks_a_column_is_read_whole() {
         let decoder = decoder(SchemaId(3), Some(&[2, 0]), "ARROW");
         assert_eq!(decoder.projection(), Some(&[0, 2][..]));
-        let places = |id| {
-            let Forms { whole, projected } = decoder.forms(&schema(SchemaId(id)));
-            (
-                whole.places.clone(),
-                projected.map(|projected| projected.places.clone()),
-            )
-        };
-        assert_eq!(places(2), (vec![None, Some(0)], None));
+        let forms = |id| decoder.forms(&schema(SchemaId(id)));
+        let places = |form: &Form| (form.decoded.clone(), form.places.clone());
+        let first = forms(2);
+        assert_eq!(places(&first.whole), (vec![0], vec![None, Some(0)]));
+        assert!(first.projected.is_none());
         for later in [3, 4] {
-            assert_eq!(
-                places(later),
-                (vec![Some(2), Some(0)], Some(vec![Some(1), Some(0)]))
-            );
+            let Forms { whole, projected } = forms(later);
+            assert_eq!(places(&whole), (vec![0, 2], vec![Some(1), Some(0)]));
+            let fetched = projected.unwrap();
+            assert_eq!(places(&fetched), (vec![0, 1], vec![Some(1), Some(0)]));
         }
     }
 

@@ -4,17 +4,21 @@ use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use bytes::Bytes;
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, debug_span, field, trace};
 
 use super::arrivals::Fetched;
 use super::decode::Decoder;
-use super::session::{Fetch, Session, Wanted};
+use super::session::{Download, Fetch, Session, Wanted};
 use crate::client::Connection;
-use crate::client::error::{Context, Error, Result};
+use crate::client::error::{Context, Error, Result, tell};
+use crate::client::meters::{ScannerMeters, only};
+use crate::client::remote::{RemoteFiles, StorageError};
 use crate::id::{PartitionId, SchemaId, TableBucket};
 use crate::types::{Schema, TableInfo};
 
@@ -23,6 +27,7 @@ pub(super) struct Shared {
     pub(super) info: Arc<TableInfo>,
     pub(super) decoder: Decoder,
     pub(super) session: Mutex<Session>,
+    pub(super) meters: ScannerMeters,
     /// Rings when the fetcher has something to do.
     pub(super) wake: Notify,
     /// Rings when the consumer has something to see.
@@ -55,6 +60,7 @@ const WAITING: usize = 4;
 
 enum Event {
     Answered(Fetch, Result<proto::FetchLogResponse>),
+    Downloaded(Download, Result<Bytes, StorageError>),
     Refreshed,
     Schema(SchemaId, Result<Arc<Schema>>),
 }
@@ -63,6 +69,7 @@ enum Event {
 pub(super) struct Fetcher {
     shared: Arc<Shared>,
     connection: Connection,
+    files: Arc<RemoteFiles>,
     tasks: JoinSet<Event>,
     /// How many fetches are under way to a server, of those that wait for news and of those that do not.
     busy: HashMap<(ServerAddress, bool), usize>,
@@ -77,6 +84,7 @@ impl Fetcher {
     pub(super) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
         Self {
             shared,
+            files: Arc::new(RemoteFiles::new(connection.clone())),
             connection,
             tasks: JoinSet::new(),
             busy: HashMap::new(),
@@ -113,7 +121,14 @@ impl Fetcher {
                 .get(&(server.clone(), waits))
                 .is_some_and(|count| *count >= most)
         };
-        let (fetches, lost) = self.shared.lock().fetches(now, leader, busy);
+        let (downloads, (fetches, lost)) = {
+            let mut session = self.shared.lock();
+            // First what ends reading in remote storage: after that there is more to fetch.
+            (session.downloads(now), session.fetches(now, leader, busy))
+        };
+        for download in downloads {
+            self.download(download);
+        }
         for fetch in fetches {
             self.fetch(fetch);
         }
@@ -138,13 +153,38 @@ impl Fetcher {
     fn fetch(&mut self, fetch: Fetch) {
         *self.busy.entry((fetch.server.clone(), fetch.waits)).or_default() += 1;
         let request = self.request(&fetch);
-        let connection = self.connection.clone();
+        let (connection, shared) = (self.connection.clone(), self.shared.clone());
         let context = Context::new("poll")
             .table(&self.shared.info.path)
             .server(&fetch.server);
-        self.tasks.spawn(async move {
+        let span = self.span(&fetch);
+        let answered = async move {
+            let begun = Instant::now();
             let answer = ask(&connection, &fetch.server, &request, &context).await;
+            shared.meters.answered(begun, fetch.waits, answer.is_ok());
             Event::Answered(fetch, answer)
+        };
+        self.tasks.spawn(answered.instrument(span));
+    }
+
+    /// The time in which a fetch is on its way.
+    fn span(&self, fetch: &Fetch) -> tracing::Span {
+        debug_span!(
+            "fetch",
+            table = %self.shared.info.path,
+            bucket = only(fetch.buckets.iter().map(|wanted| &wanted.bucket)),
+            buckets = fetch.buckets.len(),
+            server = %fetch.server,
+            waits = fetch.waits,
+        )
+    }
+
+    fn download(&mut self, download: Download) {
+        let files = self.files.clone();
+        self.tasks.spawn(async move {
+            let stretch = &download.stretch;
+            let outcome = files.read(&stretch.segment.file, stretch.range.clone()).await;
+            Event::Downloaded(download, outcome)
         });
     }
 
@@ -214,6 +254,10 @@ impl Fetcher {
                 self.shared.news.notify_waiters();
             }
             Event::Schema(id, schema) => self.on_schema(id, schema),
+            Event::Downloaded(download, outcome) => {
+                self.shared.lock().on_download(download, outcome, Instant::now());
+                self.shared.news.notify_waiters();
+            }
             Event::Answered(fetch, answer) => {
                 if let Some(count) = self.busy.get_mut(&(fetch.server.clone(), fetch.waits)) {
                     *count -= 1;
@@ -251,6 +295,8 @@ impl Fetcher {
                     && answer.partition_id.map(PartitionId) == wanted.bucket.partition
             });
             let answer = position.map(|position| answers.swap_remove(position));
+            let records = answer.as_ref().and_then(|answer| answer.records.as_ref());
+            self.note(wanted, server, records.map_or(0, bytes::Bytes::len));
             if self.shared.lock().on_answer(wanted, answer, server, now) {
                 self.astray.insert(wanted.bucket);
                 refresh = true;
@@ -261,8 +307,15 @@ impl Fetcher {
         }
     }
 
+    /// Takes note of how many bytes of records were fetched.
+    fn note(&self, wanted: &Wanted, server: &ServerAddress, bytes: usize) {
+        let (table, bucket) = (field::display(&self.shared.info.path), wanted.bucket.bucket.get());
+        trace!(table, bucket, %server, offset = wanted.offset, bytes, "fetched");
+        self.shared.meters.fetched(bytes);
+    }
+
     fn on_failure(&mut self, wanted: &[Wanted], error: &Error) {
-        tracing::debug!(%error, "fetch failed");
+        tell!(warn, error, "a fetch failed");
         self.shared.lock().on_failure(wanted, error, Instant::now());
         self.astray.extend(wanted.iter().map(|wanted| wanted.bucket));
         self.refresh();

@@ -21,11 +21,20 @@ use crate::client::Connection;
 use crate::client::admin::each_bucket;
 use crate::client::error::{Context, ErrorKind, Result};
 use crate::client::lookup::Values;
+use crate::client::table::check_bucket;
 use crate::error::DecodeError;
 use crate::id::{Offset, PartitionId, TableBucket};
 use crate::record::log::{Generation, LogBatch, LogBatches};
 use crate::record::value::split_values;
 use crate::types::TableInfo;
+
+/// Rows up to a limit.
+struct Found {
+    /// The offset and the time of the first.
+    base_offset: Offset,
+    timestamp: i64,
+    rows: RecordBatch,
+}
 
 /// What the leaders of buckets have answered.
 type Answers = BTreeMap<TableBucket, Bytes>;
@@ -46,24 +55,71 @@ impl ScanBuilder {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn limit(self, rows: usize) -> Result<RecordBatch> {
-        let (info, connection) = (self.table().shared_info(), self.table().connection());
-        if self.predicate().is_some() {
-            let reason = "rows up to a limit are read whatever they hold: a filter is not taken".to_owned();
-            return Err(context(&info).error(ErrorKind::InvalidArgument(reason)));
+        let info = self.table().shared_info();
+        self.refuse_filter(&info)?;
+        let buckets = self.table().connection().admin().table_buckets(&info).await?;
+        Ok(self.limited(buckets, rows).await?.rows)
+    }
+
+    /// At most so many rows of one bucket, as [`limit`](Self::limit) has them of all. Those of a primary-key table have no
+    /// offsets, and are counted from 0, nor a time, for which -1 stands.
+    ///
+    /// # Errors
+    ///
+    /// As of [`limit`](Self::limit); a bucket that the table does not have.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn limit_bucket(self, bucket: TableBucket, rows: usize) -> Result<ScanBatch> {
+        let info = self.table().shared_info();
+        self.refuse_filter(&info)?;
+        check_bucket(&info, bucket).map_err(|reason| {
+            let reason = format!("there is no bucket {bucket}: {reason}");
+            context(&info).error(ErrorKind::InvalidArgument(reason))
+        })?;
+        let found = self.limited([bucket], rows).await?;
+        Ok(ScanBatch {
+            bucket,
+            base_offset: found.base_offset,
+            kept: None,
+            timestamp: found.timestamp,
+            change_types: None,
+            batch: found.rows,
+        })
+    }
+
+    fn refuse_filter(&self, info: &TableInfo) -> Result<()> {
+        if self.predicate().is_none() {
+            return Ok(());
         }
+        let reason = "rows up to a limit are read whatever they hold: a filter is not taken".to_owned();
+        Err(context(info).error(ErrorKind::InvalidArgument(reason)))
+    }
+
+    async fn limited(&self, buckets: impl IntoIterator<Item = TableBucket>, rows: usize) -> Result<Found> {
+        let (info, connection) = (self.table().shared_info(), self.table().connection());
+        let refuse = |error| context(&info).error(error);
         let columns = self.columns()?;
-        let buckets = connection.admin().table_buckets(&info).await?;
         let answers = each_bucket(buckets, |bucket| answer(connection, &info, bucket, rows)).await?;
         if info.has_primary_key() {
-            let found = first_rows(connection, &info, &answers, rows).await?;
-            return show(&info, columns.as_deref(), &found).map_err(|error| context(&info).error(error));
+            let first = first_rows(connection, &info, &answers, rows).await?;
+            return Ok(Found {
+                base_offset: 0,
+                timestamp: -1,
+                rows: show(&info, columns.as_deref(), &first).map_err(refuse)?,
+            });
         }
         let check_crc = connection.options().scanner.check_crc;
         let decoder = Decoder::new(&info, columns.as_deref(), None, check_crc)
             .map_err(|error| context(&info).error(error))?;
-        let scanned = decoded(connection, &info, &decoder, answers).await?;
-        let last = last_rows(scanned, rows);
-        concat_batches(decoder.schema(), &last).map_err(|error| context(&info).error(undecodable(&error)))
+        let last = last_rows(decoded(connection, &info, &decoder, answers).await?, rows);
+        let rows = concat_batches(decoder.schema(), last.iter().map(|scanned| &scanned.batch));
+        Ok(Found {
+            base_offset: last.first().map_or(0, |first| first.base_offset),
+            timestamp: last.first().map_or(-1, |first| first.timestamp),
+            rows: rows.map_err(|error| refuse(undecodable(&error)))?,
+        })
     }
 }
 
@@ -154,20 +210,24 @@ fn whole(bucket: TableBucket, batch: LogBatch, form: Option<Arc<Form>>) -> Fetch
         to: Offset::MAX,
         batch,
         form,
+        segment: None,
+        hold: None,
     }
 }
 
 /// The rows that were stored last, in the order of their times.
-fn last_rows(mut scanned: Vec<ScanBatch>, rows: usize) -> Vec<RecordBatch> {
+fn last_rows(mut scanned: Vec<ScanBatch>, rows: usize) -> Vec<ScanBatch> {
     // Batches of one bucket keep their order where their times are the same.
     scanned.sort_by_key(|scanned| scanned.timestamp);
     let mut left = rows;
     let mut last = Vec::new();
-    for scanned in scanned.iter().rev() {
-        let count = scanned.batch.num_rows();
-        let taken = count.min(left);
+    while let Some(mut scanned) = scanned.pop().filter(|_| left > 0) {
+        let skipped = scanned.batch.num_rows().saturating_sub(left);
+        let taken = scanned.batch.num_rows() - skipped;
+        scanned.base_offset += skipped as Offset;
+        scanned.batch = scanned.batch.slice(skipped, taken);
         left -= taken;
-        last.push(scanned.batch.slice(count - taken, taken));
+        last.push(scanned);
     }
     last.reverse();
     last

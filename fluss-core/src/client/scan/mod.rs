@@ -9,18 +9,21 @@
 //! `session` decides what to fetch and what an answer means, and knows neither sockets nor tasks. `fetcher` is the task
 //! that carries that out, ahead of the consumer, and asks for the schemas that batches were written under. Batches are
 //! decoded by whoever polls, to the columns that the table had when the scan began: what was written before one of them
-//! was added is null there, and what was added later is left out.
+//! was added is null there, and what was added later is left out. What the cluster has moved to remote storage is read
+//! there: `tiered` says how.
 
 mod arrivals;
 mod changelog;
 mod decode;
 mod fetcher;
 mod limit;
+mod moments;
 mod positions;
 mod records;
 mod scanner;
 mod session;
 mod subscribe;
+mod tiered;
 
 pub use changelog::changelog_schema;
 pub use positions::Positions;

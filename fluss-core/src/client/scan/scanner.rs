@@ -13,6 +13,7 @@ use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords};
 use super::session::Session;
 use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::meters::ScannerMeters;
 use crate::client::{Connection, Table};
 use crate::error::DecodeError;
 use crate::filter::Predicate;
@@ -36,7 +37,8 @@ impl ScanBuilder {
         }
     }
 
-    /// Reads only these columns, in this order. Of a table in the ARROW format only they are fetched.
+    /// Reads only these columns, in this order. Of a table in the ARROW format only they are fetched, but for what is in
+    /// remote storage: there whole files are read, of which only they are decoded.
     #[must_use]
     pub fn project<S: Into<String>>(mut self, columns: impl IntoIterator<Item = S>) -> Self {
         self.columns = Some(columns.into_iter().map(Into::into).collect());
@@ -152,10 +154,13 @@ impl Drop for Inner {
 }
 
 impl LogScanner {
-    fn new(connection: Connection, info: Arc<TableInfo>, decoder: Decoder) -> Self {
-        let options = connection.options().scanner.clone();
+    pub(super) fn new(connection: Connection, info: Arc<TableInfo>, decoder: Decoder) -> Self {
+        let options = connection.options();
+        let (scanner, remote) = (options.scanner.clone(), options.remote.clone());
+        let session = Session::new(scanner, remote, decoder.own_forms());
         let shared = Arc::new(Shared {
-            session: Mutex::new(Session::new(options, decoder.own_forms())),
+            session: Mutex::new(session),
+            meters: ScannerMeters::of(&info.path),
             decoder,
             info,
             wake: tokio::sync::Notify::new(),
@@ -208,6 +213,7 @@ impl LogScanner {
             // All were left out by the filter.
             consume_budget().await;
         }
+        self.inner.shared.meters.handed_over(records.len());
         Ok(records)
     }
 
@@ -281,6 +287,8 @@ impl LogScanner {
             // All were left out by the filter.
             consume_budget().await;
         }
+        let rows = batches.iter().map(|scanned| scanned.batch.num_rows()).sum();
+        self.inner.shared.meters.handed_over(rows);
         Ok(batches)
     }
 
@@ -373,7 +381,10 @@ impl LogScanner {
             .physical(&cluster.physical(&self.table().path, &fetched.bucket))
             .schema(fetched.batch.schema_id())
             .bucket(fetched.bucket.bucket);
-        let error = context.error(error);
+        let error = match &fetched.segment {
+            Some(segment) => context.error(segment.damaged(error)),
+            None => context.error(error),
+        };
         self.inner.shared.lock().refuse(fetched, error.clone());
         error
     }

@@ -332,14 +332,16 @@ impl LogScanner {
         bucket: TableBucket,
         start: StartOffset,
     ) -> Result<Option<Offset>> {
-        let spec = match start {
-            StartOffset::Earliest => return Ok(None),
-            StartOffset::At(offset) => return Ok(Some(offset)),
-            StartOffset::Latest => OffsetSpec::Latest,
-            StartOffset::Timestamp(timestamp) => OffsetSpec::Timestamp(timestamp),
-        };
-        let admin = self.inner.connection.admin();
-        admin.offset(self.table(), bucket, spec).await.map(Some)
+        match start {
+            StartOffset::Earliest => Ok(None),
+            StartOffset::At(offset) => Ok(Some(offset)),
+            StartOffset::Timestamp(time) => self.first_since(bucket, time).await.map(Some),
+            StartOffset::Latest => {
+                let admin = self.inner.connection.admin();
+                let end = admin.offset(self.table(), bucket, OffsetSpec::Latest);
+                end.await.map(Some)
+            }
+        }
     }
 }
 

@@ -15,7 +15,7 @@ use super::super::decode::tests::{decoder, schema};
 use super::super::session::{Session, Wanted};
 use super::*;
 use crate::client::error::{Context, ErrorKind};
-use crate::client::options::ScannerOptions;
+use crate::client::options::{RemoteOptions, ScannerOptions};
 use crate::id::{BucketId, TableId};
 use crate::record::log::{Append, ChangeType, Generation, LogBatches, Received, RowsBuilder};
 use crate::row::RowFormat;
@@ -34,7 +34,11 @@ struct World {
 
 impl World {
     fn new(decoder: Decoder) -> Self {
-        let mut session = Session::new(ScannerOptions::default(), decoder.own_forms());
+        let mut session = Session::new(
+            ScannerOptions::default(),
+            RemoteOptions::default(),
+            decoder.own_forms(),
+        );
         session.subscribe(BUCKET, table(), None);
         Self {
             decoder,
@@ -97,11 +101,11 @@ impl World {
     }
 }
 
-fn table() -> PhysicalTablePath {
+pub(in crate::client::scan) fn table() -> PhysicalTablePath {
     TablePath::new("d", "t").into()
 }
 
-fn server() -> ServerAddress {
+pub(in crate::client::scan) fn server() -> ServerAddress {
     ServerAddress {
         host: "h".to_owned(),
         port: 1,
@@ -168,6 +172,8 @@ fn batches_that_wait_count_as_fetched_until_they_are_dropped() {
             from: 0,
             to: Offset::MAX,
             projected: false,
+            segment: None,
+            hold: None,
         });
     }
     assert!(arrivals.bytes() > 0);

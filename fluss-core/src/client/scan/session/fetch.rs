@@ -1,0 +1,224 @@
+//! What to fetch next, and what an answer means.
+
+use std::collections::BTreeSet;
+use std::ops::Range;
+
+use bytes::Bytes;
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::ServerAddress;
+use fluss_rpc::proto::{PbFetchLogRespForBucket, PbRemoteLogFetchInfo};
+use tokio::time::Instant;
+
+use super::super::arrivals::Arrival;
+use super::subscription::Columns;
+use super::{AHEAD, Session};
+use crate::client::error::{Context, Error, ErrorKind};
+use crate::error::DecodeError;
+use crate::id::{Offset, TableBucket};
+use crate::record::log::{Generation, LogBatch, LogBatches};
+
+/// The wire's word for the first record that is still there (`messages.md` 1015).
+pub(super) const EARLIEST: Offset = -2;
+
+/// A fetch to send.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub(in crate::client::scan) struct Fetch {
+    pub(in crate::client::scan) server: ServerAddress,
+    /// Whether the server is to wait for records. Buckets that are behind never share a fetch with those that have
+    /// to wait for news.
+    pub(in crate::client::scan) waits: bool,
+    /// Whether no more columns are fetched than are asked for.
+    pub(in crate::client::scan) projected: bool,
+    pub(in crate::client::scan) buckets: Vec<Wanted>,
+}
+
+/// One bucket of a fetch.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(in crate::client::scan) struct Wanted {
+    pub(in crate::client::scan) bucket: TableBucket,
+    pub(in crate::client::scan) subscription: u64,
+    pub(in crate::client::scan) offset: Offset,
+    pub(in crate::client::scan) projected: bool,
+}
+
+impl Session {
+    /// The fetches to send now, and the buckets that no server is known to lead. A server that is `busy` with fetches
+    /// that wait, or that do not, gets no more of them.
+    pub(in crate::client::scan) fn fetches(
+        &mut self,
+        now: Instant,
+        leader: impl Fn(&TableBucket) -> Option<ServerAddress>,
+        busy: impl Fn(&ServerAddress, bool) -> bool,
+    ) -> (Vec<Fetch>, Vec<TableBucket>) {
+        let (mut fetches, mut lost) = (Vec::new(), Vec::new());
+        if self.arrivals.bytes() >= self.options.fetch_max_bytes {
+            return (fetches, lost);
+        }
+        let ahead = AHEAD * self.options.fetch_max_bytes_per_bucket;
+        for bucket in self.in_turn() {
+            let subscription = self.buckets.get_mut(&bucket);
+            let Some(subscription) = subscription.filter(|other| other.is_due(now, ahead)) else {
+                continue;
+            };
+            let server = leader(&bucket);
+            subscription.unanswered.get_or_insert((now, server.clone()));
+            let Some(server) = server else {
+                lost.push(bucket);
+                continue;
+            };
+            let waits = !subscription.behind;
+            if !busy(&server, waits) {
+                let wanted = subscription.ask(bucket, &server);
+                add(&mut fetches, server, waits, wanted);
+            }
+        }
+        (fetches, lost)
+    }
+
+    /// Lets the buckets rest whose leader was looked for and not found.
+    pub(in crate::client::scan) fn rest_lost(&mut self, now: Instant, is_led: impl Fn(&TableBucket) -> bool) {
+        for (bucket, subscription) in &mut self.buckets {
+            if !subscription.in_flight && !subscription.ended && !is_led(bucket) {
+                subscription.rest(now);
+            }
+        }
+    }
+
+    fn in_turn(&mut self) -> Vec<TableBucket> {
+        self.turn = self.turn.wrapping_add(1);
+        let first = self.turn % self.buckets.len().max(1);
+        self.buckets
+            .keys()
+            .skip(first)
+            .chain(self.buckets.keys().take(first))
+            .copied()
+            .collect()
+    }
+
+    /// Takes the answer for one bucket. Returns whether its leader is to be looked for.
+    pub(in crate::client::scan) fn on_answer(
+        &mut self,
+        wanted: &Wanted,
+        answer: Option<PbFetchLogRespForBucket>,
+        server: &ServerAddress,
+        now: Instant,
+    ) -> bool {
+        // What follows a batch that cannot be decoded is not wanted.
+        let subscription = self.subscription(wanted);
+        let Some(subscription) = subscription.filter(|subscription| subscription.error.is_none()) else {
+            return false;
+        };
+        let context = subscription.context(wanted.bucket).server(server);
+        subscription.in_flight = false;
+        if let Some(info) = remote_info(answer.as_ref()) {
+            self.begin_tiered(wanted, info, context);
+            return false;
+        }
+        subscription.unanswered = None;
+        let Some(answer) = answer else {
+            subscription.rest(now);
+            return true;
+        };
+        if let Some(code) = ErrorCode::of(answer.error_code) {
+            if wanted.projected && code == ErrorCode::INVALID_COLUMN_PROJECTION {
+                // There are batches of a schema that lacks some of the columns: they come whole (`behaviour.md` §4.3).
+                subscription.columns = Columns::All;
+                return false;
+            }
+            let error = context.error(ErrorKind::server(code, answer.error_message));
+            return subscription.on_refusal(code, error, now);
+        }
+        subscription.pause = None;
+        subscription.unexplained = None;
+        subscription.failed_download = None;
+        let records = answer.records.unwrap_or_default();
+        // An answer without records was at the end, whatever the server knows to be behind it.
+        let more = !records.is_empty();
+        self.take(wanted, records, &context);
+        if let Some(subscription) = self.subscription(wanted) {
+            if !more && subscription.next.is_none() {
+                subscription.next = answer.log_start_offset.filter(|start| *start >= 0);
+            }
+            subscription.behind = more && subscription.next < answer.high_watermark;
+        }
+        false
+    }
+
+    fn take(&mut self, wanted: &Wanted, records: Bytes, context: &Context) {
+        let Some(subscription) = self.buckets.get_mut(&wanted.bucket) else {
+            return;
+        };
+        let to = subscription.stop.unwrap_or(Offset::MAX);
+        let mut schemas = BTreeSet::new();
+        for batch in LogBatches::new(records, Generation::V0_9) {
+            let batch = match batch {
+                Ok(batch) => batch,
+                Err(error) => {
+                    let error: DecodeError = error;
+                    subscription.error = Some(context.clone().error(error));
+                    return;
+                }
+            };
+            schemas.insert(batch.schema_id());
+            if let Some((batch, from)) = subscription.advance(batch) {
+                subscription.fetched_bytes += batch.len();
+                self.arrivals.push(wanted.arrival(batch, from..to));
+            }
+        }
+        // Once all that came had the columns that are asked for, it is tried again to fetch no others.
+        let mut schemas = schemas.iter().peekable();
+        if schemas.peek().is_some() && schemas.all(|schema| self.arrivals.has_columns(*schema)) {
+            subscription.columns = Columns::Asked;
+        }
+    }
+
+    /// Takes note that a fetch got no answer: it will be tried again after a pause.
+    pub(in crate::client::scan) fn on_failure(&mut self, wanted: &[Wanted], error: &Error, now: Instant) {
+        for wanted in wanted {
+            if let Some(subscription) = self.subscription(wanted) {
+                subscription.in_flight = false;
+                if error.is_retriable() {
+                    subscription.rest(now);
+                } else {
+                    subscription.error = Some(error.clone());
+                }
+            }
+        }
+    }
+}
+
+impl Wanted {
+    const fn arrival(&self, batch: LogBatch, wanted: Range<Offset>) -> Arrival {
+        Arrival {
+            bucket: self.bucket,
+            subscription: self.subscription,
+            batch,
+            from: wanted.start,
+            to: wanted.end,
+            projected: self.projected,
+            segment: None,
+            hold: None,
+        }
+    }
+}
+
+/// Adds a bucket to the fetch that it can share, or to a new one.
+fn add(fetches: &mut Vec<Fetch>, server: ServerAddress, waits: bool, wanted: Wanted) {
+    let kind = (&server, waits, wanted.projected);
+    let mut alike = fetches.iter_mut();
+    match alike.find(|fetch| (&fetch.server, fetch.waits, fetch.projected) == kind) {
+        Some(fetch) => fetch.buckets.push(wanted),
+        None => fetches.push(Fetch {
+            server,
+            waits,
+            projected: wanted.projected,
+            buckets: vec![wanted],
+        }),
+    }
+}
+
+/// What an answer says of records that are in remote storage.
+fn remote_info(answer: Option<&PbFetchLogRespForBucket>) -> Option<&PbRemoteLogFetchInfo> {
+    let answer = answer.filter(|answer| ErrorCode::of(answer.error_code).is_none());
+    answer?.remote_log_fetch_info.as_ref()
+}

@@ -1,0 +1,180 @@
+//! A bucket that is read.
+
+use std::time::Duration;
+
+use fluss_rpc::code::{ErrorCode, Retry};
+use fluss_rpc::net::ServerAddress;
+use tokio::time::Instant;
+
+use super::super::tiered::Tiered;
+use super::fetch::{EARLIEST, Wanted};
+use crate::client::error::{Context, Error, tell_retry};
+use crate::client::retry;
+use crate::id::{Offset, TableBucket};
+use crate::record::log::LogBatch;
+use crate::types::PhysicalTablePath;
+
+/// The columns that batches are fetched with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Columns {
+    All,
+    /// Those that are asked for: not while there are batches that lack some of them.
+    Asked,
+}
+
+/// How often in a row a server may fail at a bucket without saying why before it is told.
+const UNEXPLAINED: usize = 5;
+
+/// A bucket that is read.
+pub(super) struct Subscription {
+    /// Tells answers to an earlier subscription of the bucket apart.
+    pub(super) id: u64,
+    pub(super) table: PhysicalTablePath,
+    /// Whether the partition was dropped: nothing follows what is fetched.
+    pub(super) ended: bool,
+    /// From where to fetch; nothing for the first record that is still there.
+    pub(super) next: Option<Offset>,
+    /// Records from this offset on are not wanted.
+    pub(super) stop: Option<Offset>,
+    pub(super) in_flight: bool,
+    pub(super) columns: Columns,
+    /// Whether the server is believed to have more: not since an answer that reached the end of the log.
+    pub(super) behind: bool,
+    pub(super) fetched_bytes: usize,
+    pub(super) pause: Option<Pause>,
+    /// Since when the bucket is asked for without any answer, and where.
+    pub(super) unanswered: Option<(Instant, Option<ServerAddress>)>,
+    pub(super) error: Option<Error>,
+    /// How often in a row the server has failed at it without saying why, and what it said the last time.
+    pub(super) unexplained: Option<(usize, Error)>,
+    /// What is read in remote storage; meanwhile servers are not asked.
+    pub(super) tiered: Option<Tiered>,
+    /// Why the last download failed, if none has succeeded since.
+    pub(super) failed_download: Option<Error>,
+}
+
+/// A rest between attempts.
+pub(super) struct Pause {
+    pub(super) until: Instant,
+    lengths: Box<dyn Iterator<Item = Duration> + Send>,
+}
+
+impl Pause {
+    /// Begins a pause, longer than the one before.
+    pub(super) fn extend(pause: &mut Option<Self>, now: Instant) {
+        let pause = pause.get_or_insert_with(|| Self {
+            until: now,
+            lengths: Box::new(retry::pauses()),
+        });
+        pause.until = now + pause.lengths.next().unwrap_or_default();
+    }
+}
+
+impl Subscription {
+    /// Reads from an offset on, or from the first record that is still there.
+    pub(super) fn new(id: u64, table: PhysicalTablePath, next: Option<Offset>, columns: Columns) -> Self {
+        Self {
+            id,
+            table,
+            ended: false,
+            next,
+            stop: None,
+            in_flight: false,
+            columns,
+            behind: true,
+            fetched_bytes: 0,
+            pause: None,
+            unanswered: None,
+            error: None,
+            unexplained: None,
+            tiered: None,
+            failed_download: None,
+        }
+    }
+
+    pub(super) fn context(&self, bucket: TableBucket) -> Context {
+        Context::new("poll").physical(&self.table).bucket(bucket.bucket)
+    }
+
+    pub(super) fn is_due(&self, now: Instant, max_bytes: usize) -> bool {
+        let is_free = !self.in_flight && self.tiered.is_none();
+        let is_wanted = !self.ended && !self.has_stopped() && self.error.is_none();
+        is_free && is_wanted && self.is_rested(now) && self.fetched_bytes < max_bytes
+    }
+
+    pub(super) fn is_rested(&self, now: Instant) -> bool {
+        self.pause.as_ref().is_none_or(|pause| pause.until <= now)
+    }
+
+    /// Asks a server for what comes next.
+    pub(super) fn ask(&mut self, bucket: TableBucket, server: &ServerAddress) -> Wanted {
+        self.in_flight = true;
+        if let Some((_, asked)) = &mut self.unanswered {
+            *asked = Some(server.clone());
+        }
+        Wanted {
+            bucket,
+            subscription: self.id,
+            offset: self.next.unwrap_or(EARLIEST),
+            projected: self.columns == Columns::Asked,
+        }
+    }
+
+    /// Reads nothing but what is here: the partition was dropped.
+    pub(super) fn end(&mut self) {
+        self.ended = true;
+        self.tiered.iter_mut().for_each(Tiered::end_with_what_is_here);
+        self.unanswered = None;
+        self.unexplained = None;
+        self.pause = None;
+    }
+
+    /// Why it cannot be read, for good or for longer than may pass unnoticed.
+    pub(super) fn trouble(&self) -> Option<&Error> {
+        let lasting = self
+            .unexplained
+            .as_ref()
+            .filter(|(times, _)| *times > UNEXPLAINED);
+        self.error.as_ref().or(lasting.map(|(_, error)| error))
+    }
+
+    /// Whether it has come to where it is to stop, or can come no nearer.
+    pub(super) fn has_stopped(&self) -> bool {
+        let has_come = |stop| self.ended || self.next.is_some_and(|next| next >= stop);
+        self.stop.is_some_and(has_come)
+    }
+
+    pub(super) fn rest(&mut self, now: Instant) {
+        Pause::extend(&mut self.pause, now);
+    }
+
+    /// Steps over a batch, and returns it with the first wanted offset if any of it is wanted.
+    pub(super) fn advance(&mut self, batch: LogBatch) -> Option<(LogBatch, Offset)> {
+        let from = self.next.unwrap_or(batch.base_offset());
+        if batch.next_offset() <= from {
+            return None;
+        }
+        self.next = Some(batch.next_offset());
+        let is_wanted = self.stop.is_none_or(|stop| batch.base_offset() < stop);
+        (is_wanted && batch.record_count() > 0).then_some((batch, from))
+    }
+
+    /// Whether the leader is to be looked for. Reading does no harm, so a server that does not say what is wrong is asked
+    /// again: it may just be closing the bucket (`behaviour.md` §4.6).
+    pub(super) fn on_refusal(&mut self, code: ErrorCode, error: Error, now: Instant) -> bool {
+        if code == ErrorCode::UNKNOWN_SERVER_ERROR {
+            tell_retry!(&error, 1, "a fetch failed");
+            let times = self.unexplained.take().map_or(0, |(times, _)| times);
+            self.unexplained = Some((times + 1, error));
+            self.rest(now);
+            return true;
+        }
+        if !code.is_retriable() && code != ErrorCode::FENCED_LEADER_EPOCH {
+            self.error = Some(error);
+            return false;
+        }
+        tell_retry!(&error, 1, "a fetch was refused");
+        self.rest(now);
+        code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
+    }
+}
