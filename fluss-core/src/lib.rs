@@ -11,6 +11,7 @@ pub mod id;
 pub mod record;
 pub mod rights;
 pub mod row;
+pub mod sst;
 pub mod types;
 
 mod error;

@@ -10,7 +10,6 @@ use crate::client::admin::{Admin, OffsetSpec, each_bucket};
 use crate::client::error::{Context, ErrorKind, Result};
 use crate::client::scan::{LogScanner, StartOffset};
 use crate::id::{Offset, TableBucket};
-use crate::types::TableInfo;
 
 /// Where reading a bucket ends. All of it is found out once, before anything is read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -85,7 +84,6 @@ pub(super) type Ranges = BTreeMap<TableBucket, (Option<Offset>, Offset)>;
 impl Bounds {
     /// Finds out what to read. Partitions that are dropped meanwhile are left out.
     pub(super) async fn resolve(self, scanner: &LogScanner, admin: &Admin) -> Result<Ranges> {
-        let info = scanner.table();
         let bounds = match self {
             Self::Table { start, stop } => {
                 let buckets = scanner.wanted_buckets().await?;
@@ -106,7 +104,7 @@ impl Bounds {
                 let Some((start, stop)) = bounds else {
                     return Ok((None, 0));
                 };
-                let stop = stop.resolve(admin, info, bucket).await?;
+                let stop = stop.resolve(scanner, admin, bucket).await?;
                 Ok((scanner.resolve(bucket, start).await?, stop))
             }
         };
@@ -115,11 +113,12 @@ impl Bounds {
 }
 
 impl StopOffset {
-    async fn resolve(self, admin: &Admin, info: &TableInfo, bucket: TableBucket) -> Result<Offset> {
+    async fn resolve(self, scanner: &LogScanner, admin: &Admin, bucket: TableBucket) -> Result<Offset> {
+        let info = scanner.table();
         match self {
             Self::Latest => admin.offset(info, bucket, OffsetSpec::Latest).await,
-            Self::Before(time) => admin.offset(info, bucket, OffsetSpec::Timestamp(time)).await,
-            Self::AsOf(time) => behind(admin, info, bucket, time).await,
+            Self::Before(time) => scanner.first_since(bucket, time).await,
+            Self::AsOf(time) => behind(scanner, admin, bucket, time).await,
             Self::At(stop) => {
                 let end = admin.offset(info, bucket, OffsetSpec::Latest).await?;
                 if (0..=end).contains(&stop) {
@@ -138,14 +137,14 @@ const PASSING: Duration = Duration::from_secs(1);
 
 /// The offset behind the last batch stored at or before a time: that of the first one after it. As long as the time has
 /// not passed at the server, more may be stored at it.
-async fn behind(admin: &Admin, info: &TableInfo, bucket: TableBucket, time: i64) -> Result<Offset> {
+async fn behind(scanner: &LogScanner, admin: &Admin, bucket: TableBucket, time: i64) -> Result<Offset> {
     let deadline = Instant::now() + PASSING;
     loop {
-        let next = OffsetSpec::Timestamp(time.saturating_add(1));
-        match admin.offset(info, bucket, next).await {
+        match scanner.first_since(bucket, time.saturating_add(1)).await {
             Err(error) if error.code() == Some(ErrorCode::INVALID_TIMESTAMP) && Instant::now() < deadline => {
                 // The time itself must not be in the future.
-                admin.offset(info, bucket, OffsetSpec::Timestamp(time)).await?;
+                let spec = OffsetSpec::Timestamp(time);
+                admin.offset(scanner.table(), bucket, spec).await?;
                 sleep(Duration::from_millis(1)).await;
             }
             answer => return answer,

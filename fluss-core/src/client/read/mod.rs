@@ -9,9 +9,11 @@
 
 mod bounds;
 mod collapse;
+mod kv_snapshot;
 mod reader;
 mod scan_kv;
 mod snapshot;
+mod stored;
 
 pub use bounds::{AsOf, Bounds, StopOffset};
 pub use reader::BoundedReader;

@@ -7,10 +7,9 @@ use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 use tokio::time::{Instant, sleep_until};
 
-use crate::arrow::{user_schema, with_schema};
+use super::stored::StoredRows;
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
-use crate::client::lookup::Values;
 use crate::client::retry;
 use crate::error::DecodeError;
 use crate::id::{Offset, PartitionId, TableBucket};
@@ -24,9 +23,7 @@ const ANSWER_BYTES: i32 = 4 << 20;
 pub(super) struct KvScan<'a> {
     connection: &'a Connection,
     info: &'a TableInfo,
-    /// The positions of the columns that are wanted.
-    columns: &'a [usize],
-    values: Values,
+    rows: &'a StoredRows<'a>,
 }
 
 /// The rows of a bucket, and the end of its log at the moment that they are of.
@@ -38,16 +35,15 @@ pub(super) const fn is_unsupported(error: &Error) -> bool {
 }
 
 impl<'a> KvScan<'a> {
-    pub(super) fn new(
+    pub(super) const fn new(
         connection: &'a Connection,
-        info: &'a std::sync::Arc<TableInfo>,
-        columns: &'a [usize],
+        info: &'a TableInfo,
+        rows: &'a StoredRows<'a>,
     ) -> Self {
         Self {
             connection,
             info,
-            columns,
-            values: Values::new(connection, info, "read"),
+            rows,
         }
     }
 
@@ -96,7 +92,8 @@ impl<'a> KvScan<'a> {
         loop {
             let records = answer.records.take().unwrap_or_default();
             if !records.is_empty() {
-                batches.push(self.columns(&records, &context).await?);
+                let values = split_values(&records).map_err(|error| context.clone().error(error))?;
+                batches.push(self.rows.columns(&values, &context).await?);
             }
             if !answer.has_more_results() {
                 return Ok((offset, batches));
@@ -127,21 +124,6 @@ impl<'a> KvScan<'a> {
                 .clone()
                 .error(ErrorKind::server(code, answer.error_message))),
         }
-    }
-
-    /// The columns of a batch of values that are wanted.
-    async fn columns(&self, records: &Bytes, context: &Context) -> Result<RecordBatch> {
-        let fault = |error: arrow::error::ArrowError| {
-            let error = DecodeError::new("rows", error.to_string());
-            context.clone().error(error)
-        };
-        let values = split_values(records).map_err(|error| context.clone().error(error))?;
-        let deadline = Instant::now() + self.connection.options().request_timeout;
-        self.values.prepare(values.iter(), deadline).await?;
-        let rows = self.values.columns(values.iter().map(Some))?;
-        let schema = user_schema(&self.info.row_type().project(self.columns));
-        let shown = rows.project(self.columns).map_err(fault)?;
-        with_schema(&shown, &schema).map_err(fault)
     }
 }
 

@@ -8,17 +8,20 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
-use super::bounds::{AsOf, Bounds, Ranges};
+use super::bounds::{AsOf, Bounds};
 use super::collapse::Collapse;
+use super::kv_snapshot::KvSnapshots;
 use super::reader::BoundedReader;
 use super::scan_kv::{KvScan, is_unsupported};
+use super::stored::StoredRows;
 use crate::arrow::user_schema;
-use crate::client::admin::{Admin, OffsetSpec, each_bucket};
+use crate::client::admin::each_bucket;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::scan::{ScanBatch, ScanBuilder};
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, TableBucket};
+use crate::record::log::ChangeType;
 use crate::row::KeyEncoder;
 use crate::types::{RowType, TableInfo};
 
@@ -62,12 +65,14 @@ impl ScanBuilder {
     /// each bucket as it was at one moment, which [`Snapshot::offsets`] tells.
     ///
     /// The rows of a primary-key table as it is now are those that its servers give out, where they do. Otherwise they are
-    /// made of its changelog; the memory that takes is proportional to the rows that there are, not to the changes. Of a
-    /// log table, these are the rows that are still there.
+    /// made of the latest snapshot that the cluster keeps of each bucket, unless that is of a later moment, and the
+    /// changelog behind it; or of the whole changelog. The memory that takes is proportional to the rows that there are,
+    /// not to the changes. Of a log table, these are the rows that are still there.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Expired`] if the changelog of a primary-key table does not reach back to its beginning. Otherwise as
+    /// [`ErrorKind::Expired`] if the changelog of a primary-key table does not reach back to its beginning, nor to such a
+    /// snapshot; [`ErrorKind::Storage`] or [`ErrorKind::Malformed`] if the snapshot cannot be read. Otherwise as
     /// [`read`](Self::read).
     ///
     /// # Cancellation
@@ -104,7 +109,8 @@ impl ScanBuilder {
     async fn scanned(&self) -> Result<Snapshot> {
         let (info, connection) = (self.table().shared_info(), self.table().connection());
         let columns = Columns::new(&info, self.columns()?, self.predicate())?;
-        let scan = KvScan::new(connection, &info, &columns.read);
+        let rows = StoredRows::new(connection, &info, &columns.read);
+        let scan = KvScan::new(connection, &info, &rows);
         let buckets = connection.admin().table_buckets(&info).await?;
         let (mut offsets, mut batches) = (BTreeMap::new(), Vec::new());
         for (bucket, (offset, rows)) in each_bucket(buckets, |bucket| scan.read(bucket)).await? {
@@ -120,17 +126,29 @@ impl ScanBuilder {
         })
     }
 
-    /// The rows that the changelog leads to.
+    /// The rows that the changelog leads to, from the latest snapshot or the beginning on.
     async fn collapsed(self, as_of: AsOf) -> Result<Snapshot> {
         let info = self.table().shared_info();
         let columns = Columns::new(&info, self.columns()?, self.predicate())?;
         // The filter is for the rows that are left, not for changes.
         let scanner = self.scanner(Some(&columns.read), None)?;
-        let admin = self.table().connection().admin();
-        let ranges = Bounds::from(as_of).resolve(&scanner, &admin).await?;
-        check_beginnings(&admin, &info, &ranges).await?;
-        let mut reader = BoundedReader::begin(scanner, &ranges);
+        let connection = self.table().connection();
+        let rows = StoredRows::new(connection, &info, &columns.read);
+        // Those that are known before it is known where reading ends do not come after that.
+        let snapshots = KvSnapshots::find(connection, &info, &rows).await?;
+        let mut ranges = Bounds::from(as_of).resolve(&scanner, &connection.admin()).await?;
         let mut tables: BTreeMap<TableBucket, Collapse> = BTreeMap::new();
+        for (bucket, beginning) in snapshots.begin(&ranges).await? {
+            let range = ranges.get_mut(&bucket);
+            if let Some((beginning, (start, _))) = beginning.zip(range) {
+                *start = Some(beginning.offset);
+                let table = tables.entry(bucket).or_insert_with(|| columns.collapse());
+                for rows in beginning.rows {
+                    insert(table, rows).map_err(|error| columns.fault(error))?;
+                }
+            }
+        }
+        let mut reader = BoundedReader::begin(scanner, &ranges);
         while let Some(scanned) = reader.next_batch().await? {
             let table = tables.entry(scanned.bucket).or_insert_with(|| columns.collapse());
             apply(table, scanned).map_err(|error| columns.fault(error))?;
@@ -221,24 +239,15 @@ impl<'t> Columns<'t> {
     }
 }
 
+fn insert(table: &mut Collapse, rows: RecordBatch) -> Result<(), ErrorKind> {
+    let types = vec![ChangeType::Insert; rows.num_rows()].into();
+    table.apply(rows, types).map_err(ErrorKind::from)
+}
+
 fn apply(table: &mut Collapse, scanned: ScanBatch) -> Result<(), ErrorKind> {
     let types = scanned.change_types.unwrap_or_else(|| Arc::from([]));
     if types.len() != scanned.batch.num_rows() {
         return Err(DecodeError::new("changelog", "rows without change types").into());
     }
     table.apply(scanned.batch, types).map_err(ErrorKind::from)
-}
-
-/// The changelog of each bucket that is read must reach back to its beginning.
-async fn check_beginnings(admin: &Admin, info: &TableInfo, ranges: &Ranges) -> Result<()> {
-    let ask = |bucket| admin.offset(info, bucket, OffsetSpec::Earliest);
-    let starts = each_bucket(ranges.keys().copied(), ask).await?;
-    match starts.into_iter().find(|(_, start)| *start > 0) {
-        None => Ok(()),
-        Some((bucket, start)) => {
-            let physical = admin.physical(&info.path, &bucket);
-            let context = Context::new("read").physical(&physical).bucket(bucket.bucket);
-            Err(context.error(ErrorKind::Expired { start }))
-        }
-    }
 }
