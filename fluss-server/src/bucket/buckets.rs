@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_rpc::code::ErrorCode;
@@ -33,6 +33,8 @@ pub(crate) struct Buckets {
     waits: bool,
     places: RwLock<HashMap<TableBucket, Arc<Place>>>,
     trust: Trust,
+    /// Whether everything was durable when this was opened.
+    was_clean: bool,
     /// Whether what a power cut has left was put in order, so that the mark can be about what is written from now on.
     is_in_order: bool,
     /// Whether no more writes are taken.
@@ -73,6 +75,7 @@ impl Buckets {
             log_options,
             waits,
             places: RwLock::default(),
+            was_clean: trust.is_clean(),
             trust,
             is_in_order: false,
             closed: Arc::default(),
@@ -126,8 +129,9 @@ impl Buckets {
         Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))
     }
 
-    /// Opens all buckets that are on the disk, after a power cut: once the mark is renewed, nobody can tell any more that
-    /// they may have holes. Says whether all of them could be opened.
+    /// Opens all buckets that are on the disk. After a power cut, because once the mark is renewed nobody can tell any more
+    /// that they may have holes; before a clean end, because of what a process had written that was killed. Says whether
+    /// all of them could be opened.
     fn put_in_order(&self) -> std::io::Result<bool> {
         let (view, mut is_in_order) = (self.catalog.view(), true);
         for name in self.disk.list(Path::new(DIRECTORY))? {
@@ -140,7 +144,7 @@ impl Buckets {
                     continue;
                 };
                 if let Err(failure) = self.get(TableBucket { bucket, ..any }, table) {
-                    warn!(%failure, "a bucket was not put in order after a power cut");
+                    warn!(%failure, "a bucket was not put in order");
                     is_in_order = false;
                 }
             }
@@ -149,7 +153,7 @@ impl Buckets {
     }
 
     fn place(&self, id: TableBucket) -> Arc<Place> {
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
+        let places = self.places();
         if let Some(place) = places.get(&id) {
             return place.clone();
         }
@@ -194,9 +198,12 @@ impl Buckets {
         })
     }
 
+    fn places(&self) -> RwLockReadGuard<'_, HashMap<TableBucket, Arc<Place>>> {
+        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn all(&self) -> Vec<Arc<Bucket>> {
-        let places = self.places.read().unwrap_or_else(PoisonError::into_inner);
-        places
+        self.places()
             .values()
             .filter_map(|place| place.bucket.get().cloned())
             .collect()
@@ -204,15 +211,22 @@ impl Buckets {
 
     /// Makes durable what was written to any bucket.
     pub(crate) fn sync(&self) {
-        for bucket in self.all() {
-            bucket.sync();
-        }
+        self.each(Bucket::sync);
     }
 
     /// Makes durable what was written to buckets that would take long to open otherwise.
     pub(crate) fn sync_where_due(&self) {
+        self.each(Bucket::sync_if_due);
+    }
+
+    fn each(&self, sync: fn(&Bucket) -> Result<(), Failure>) {
         for bucket in self.all() {
-            bucket.sync_if_due();
+            // The files of one that is dropped meanwhile are gone.
+            if let Err(failure) = sync(&bucket)
+                && self.places().contains_key(&bucket.id)
+            {
+                warn!(bucket = %bucket.id, %failure, "a log was not synced");
+            }
         }
     }
 
@@ -236,7 +250,7 @@ impl Buckets {
     /// Takes no more writes, makes everything durable, and notes that it is.
     pub(crate) fn close(&self) {
         self.closed.store(true, Ordering::Release);
-        let mut is_clean = self.is_in_order;
+        let mut is_clean = self.is_in_order && (self.was_clean || self.put_in_order().unwrap_or(false));
         for bucket in self.all() {
             is_clean &= bucket.close();
         }

@@ -156,18 +156,17 @@ impl Bucket {
     }
 
     /// Makes durable what was written, as far as it is not.
-    fn sync(&self) {
+    fn sync(&self) -> Result<(), Failure> {
         let sync = self.log().begin_sync();
-        if let Some(Err(failure)) = sync.map(Sync::run) {
-            warn!(bucket = %self.id, %failure, "a log was not synced");
-        }
+        sync.map_or(Ok(()), Sync::run)
     }
 
     /// As [`Self::sync`], where so much was written that the next start would read for long.
-    fn sync_if_due(&self) {
+    fn sync_if_due(&self) -> Result<(), Failure> {
         if self.log().is_checkpoint_due() {
-            self.sync();
+            self.sync()?;
         }
+        Ok(())
     }
 
     /// Drops records from before a time, in milliseconds since the epoch. The changes of rows stay until a checkpoint has
@@ -184,8 +183,7 @@ impl Bucket {
         drop(log);
         if rows.kept_from()? < expired {
             // The checkpoint that takes the place of an older one to fall back on must not be ahead of the log.
-            let sync = self.log().begin_sync();
-            sync.map_or(Ok(()), Sync::run)?;
+            self.sync()?;
             rows.checkpoint()?;
         }
         let kept_from = rows.kept_from()?;

@@ -55,6 +55,11 @@ impl Trust {
         *mark == CLEAN || self.boot.as_ref() == Some(&*mark)
     }
 
+    /// Whether the files were synced when they were last written, whoever wrote them.
+    pub(crate) fn is_clean(&self) -> bool {
+        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) == CLEAN
+    }
+
     /// Says that files are about to be written. Must precede the first write; costs something only then.
     pub(crate) fn soil(&self) -> io::Result<()> {
         self.put(self.boot.as_deref().unwrap_or(NO_BOOT))

@@ -101,6 +101,29 @@ fn a_power_cut_takes_nothing_that_was_synced() {
     machines(false);
 }
 
+#[test]
+fn an_end_is_clean_only_with_what_a_killed_process_had_written() {
+    for seed in 0..20 {
+        let mut machine = Machine::new(seed, false);
+        let killed = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+        let (rows, events) = (killed.bucket("rows").unwrap(), killed.bucket("events").unwrap());
+        for _ in 0..20 {
+            machine.rows.write(&rows, &mut machine.dice).unwrap();
+            machine.events.write(&events).unwrap();
+        }
+        let ends = (rows.high_watermark(), events.high_watermark());
+        // Nobody asks for the buckets before the next process ends.
+        let idle = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+        idle.buckets.close();
+        machine.disk.cut_power();
+        let node = Opened::new(&machine.disk, &machine.clock, false).unwrap();
+        let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+        machine.rows.check(&rows).unwrap();
+        machine.events.check(&events).unwrap();
+        assert_eq!((rows.high_watermark(), events.high_watermark()), ends);
+    }
+}
+
 /// A machine without syncs by the clock, whose rows have had checkpoints and whose changelog was cut.
 fn after_expiry(seed: u64) -> (Machine, Opened) {
     let mut machine = Machine::new(seed, false);
