@@ -5,29 +5,20 @@
 //! aborts its task.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::sync::{Mutex, PoisonError};
 
 use futures::FutureExt;
 use pyo3::intern;
 use pyo3::prelude::*;
-use tokio::task::{AbortHandle, spawn_blocking};
+use tokio::task::AbortHandle;
 
 use crate::error::Fault;
+use crate::handover::Handover;
+use crate::logging;
 use crate::pending::{Finish, Task};
-use crate::runtime::{self, runtime};
+use crate::runtime::runtime;
 
-/// How long the interpreter's exit waits for outcomes on their way, which need an instant.
-const EXIT_PATIENCE: Duration = Duration::from_secs(2);
-
-static DELIVERIES: Deliveries = Deliveries {
-    state: Mutex::new(State {
-        waiting: Vec::new(),
-        active: false,
-        ended: false,
-    }),
-    changed: Condvar::new(),
-};
+static DELIVERIES: Handover<Outcome> = Handover::new(hand_over);
 
 /// A future of the running event loop that `task` settles.
 pub(crate) fn future(py: Python<'_>, task: Task) -> PyResult<Bound<'_, PyAny>> {
@@ -40,11 +31,13 @@ pub(crate) fn future(py: Python<'_>, task: Task) -> PyResult<Bound<'_, PyAny>> {
     let spawned = runtime.spawn(async move {
         let result = AssertUnwindSafe(task).catch_unwind().await;
         let result = result.unwrap_or_else(|_| Err(Fault::new("FlussError", "the client failed: a panic")));
-        DELIVERIES.add(Outcome {
+        let outcome = Outcome {
             event_loop,
             future: awaited,
             result,
-        });
+        };
+        // Nobody awaits it any more when the interpreter exits.
+        DELIVERIES.add(outcome, usize::MAX);
     });
     future.call_method1(intern!(py, "add_done_callback"), (Abort(spawned.abort_handle()),))?;
     Ok(future)
@@ -82,10 +75,11 @@ struct Settle(Mutex<Vec<Outcome>>);
 #[pymethods]
 impl Settle {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
+        let told = logging::hand_over(py);
         let outcomes = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         let settled = outcomes.into_iter().map(|outcome| settle(py, outcome));
         // Each is settled, whatever becomes of another.
-        settled.fold(Ok(()), PyResult::and)
+        settled.fold(told, PyResult::and)
     }
 }
 
@@ -112,67 +106,8 @@ impl Abort {
     }
 }
 
-/// Outcomes on their way to the interpreter, and the thread that takes them there.
-///
-/// What comes while it waits for the interpreter goes with it. A thread that waits while the interpreter exits would be
-/// ended in the middle of Rust code, which aborts the process: the exit waits for it.
-struct Deliveries {
-    state: Mutex<State>,
-    changed: Condvar,
-}
-
-struct State {
-    waiting: Vec<Outcome>,
-    /// Whether there is a thread that takes them.
-    active: bool,
-    ended: bool,
-}
-
-impl Deliveries {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn add(&'static self, outcome: Outcome) {
-        let mut state = self.lock();
-        if state.ended {
-            return;
-        }
-        state.waiting.push(outcome);
-        if !std::mem::replace(&mut state.active, true) {
-            // Waiting for the interpreter must not hold up the runtime's threads.
-            spawn_blocking(|| self.deliver());
-        }
-    }
-
-    fn deliver(&self) {
-        loop {
-            // The interpreter may be busy: whatever waits by then is taken.
-            Python::attach(|py| hand_over(py, std::mem::take(&mut self.lock().waiting)));
-            let mut state = self.lock();
-            if state.waiting.is_empty() {
-                state.active = false;
-                self.changed.notify_all();
-                return;
-            }
-        }
-    }
-
-    fn end(&self) {
-        let mut state = self.lock();
-        state.ended = true;
-        drop(
-            self.changed
-                .wait_timeout_while(state, EXIT_PATIENCE, |state| state.active),
-        );
-    }
-}
-
 /// Lets no outcome come any more, and waits for those on their way. The interpreter calls it when it exits.
 #[pyfunction]
 pub(crate) fn end_deliveries(py: Python<'_>) {
-    // In a forked process the threads that deliver stayed behind.
-    if runtime::is_here() {
-        py.detach(|| DELIVERIES.end());
-    }
+    DELIVERIES.end(py);
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
-use fluss_client::{Acks, BucketAssigner, ClientOptions};
+use fluss_client::{Acks, BucketAssigner, ClientOptions, S3AccessKey};
 use fluss_client::{Credentials, Mechanism, Target};
 use pyo3::prelude::*;
 
@@ -18,6 +18,8 @@ struct Settings {
     mechanism: Mechanism,
     username: Option<String>,
     password: Option<String>,
+    s3_access_key: Option<String>,
+    s3_secret_key: Option<String>,
 }
 
 type Set = fn(&mut Settings, &str) -> Result<(), String>;
@@ -63,6 +65,13 @@ const ROWS: &[Row] = rows! {
     "scanner.log.max-poll-records" => |s, value: number| s.options.scanner.max_poll_records = value;
     "scanner.log.check-crc" => |s, value: boolean| s.options.scanner.check_crc = value;
     "scanner.partition-discovery-interval" => |s, value: duration| s.options.scanner.partition_discovery = value;
+    "scanner.remote-log.prefetch-bytes" => |s, value: size| s.options.remote.prefetch_bytes = value;
+    "scanner.remote-log.read-concurrency" => |s, value: number| s.options.remote.read_concurrency = value;
+    "remote.s3.endpoint" => |s, value: nonempty| s.options.remote.s3.endpoint = Some(value);
+    "remote.s3.region" => |s, value: nonempty| s.options.remote.s3.region = Some(value);
+    "remote.s3.path-style-access" => |s, value: boolean| s.options.remote.s3.path_style = Some(value);
+    "remote.s3.access-key" => |s, value: nonempty| s.s3_access_key = Some(value);
+    "remote.s3.secret-key" => |s, value: nonempty| s.s3_secret_key = Some(value);
     "security.protocol" => |s, value: protocol| s.sasl = value;
     "security.sasl.mechanism" => |s, value: mechanism| s.mechanism = value;
     "security.sasl.username" => |s, value: nonempty| s.username = Some(value);
@@ -86,7 +95,6 @@ const WITHOUT_EFFECT: &[&str] = &[
     "scanner.kv.fetch.max-bytes",
     "scanner.log.read-preference",
     "scanner.remote-log.prefetch-num",
-    "scanner.remote-log.read-concurrency",
     "writer.buffer.page-size",
     "writer.buffer.per-request-memory-size",
     "writer.buffer.wait-timeout",
@@ -137,6 +145,8 @@ impl Settings {
             mechanism: Mechanism::Plain,
             username: None,
             password: None,
+            s3_access_key: None,
+            s3_secret_key: None,
         }
     }
 
@@ -156,6 +166,14 @@ impl Settings {
                 password,
             });
         }
+        self.options.remote.s3.access_key = match (self.s3_access_key, self.s3_secret_key) {
+            (None, None) => None,
+            (Some(id), Some(secret)) => Some(S3AccessKey { id, secret }),
+            _ => {
+                let reason = "'client.remote.s3.access-key' and '...secret-key' go together";
+                return Err(fault(reason));
+            }
+        };
         self.options
             .validate()
             .map_err(|error| fault(error.to_string()))?;

@@ -11,6 +11,7 @@ use crate::config::client_options;
 use crate::path::PathArgument;
 use crate::pending::Pending;
 use crate::table::Table;
+use crate::{logging, metrics};
 
 /// A connection to a cluster.
 #[pyclass(frozen, module = "fluss._fluss")]
@@ -24,6 +25,8 @@ impl Connection {
     /// Opens a connection with these options.
     #[staticmethod]
     fn open(options: BTreeMap<String, String>) -> PyResult<Pending> {
+        logging::start();
+        metrics::start();
         let (target, mut options) = client_options(options)?;
         let opening = async move {
             target.lead(&mut options).await?;

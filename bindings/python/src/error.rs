@@ -8,7 +8,7 @@ use fluss_client::ValueError;
 use fluss_client::id::BucketId;
 use fluss_client::types::InvalidDefinition;
 use fluss_client::{self as client, ErrorKind};
-use fluss_client::{ConnectError, RequestError};
+use fluss_client::{ConnectError, RequestError, StorageError};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -146,6 +146,7 @@ impl From<client::Error> for Fault {
         let fault = match error.kind() {
             ErrorKind::Value(value) => fault.maybe("column", value.column.as_ref()),
             ErrorKind::Timeout { outcome_unknown, .. } => fault.flag("outcome_unknown", *outcome_unknown),
+            ErrorKind::Storage(error) => fault.text("file", error.file()),
             _ => fault,
         };
         fault.because_of(&error)
@@ -166,6 +167,11 @@ fn class_of(error: &client::Error) -> &'static str {
         },
         ErrorKind::Request(RequestError::Disconnected { .. }) | ErrorKind::NoServer => "ConnectionError",
         ErrorKind::Request(RequestError::Malformed { .. }) | ErrorKind::Malformed(_) => "ProtocolError",
+        ErrorKind::Storage(error) => match **error {
+            StorageError::Timeout { .. } => "TimeoutError",
+            StorageError::Damaged { .. } | StorageError::Short { .. } => "ProtocolError",
+            _ => "StorageError",
+        },
         ErrorKind::Value(_) => "DataError",
         ErrorKind::Definition(_) => "SchemaError",
         ErrorKind::InvalidArgument(_) => "ArgumentError",

@@ -12,7 +12,10 @@ mod connection;
 mod convert;
 mod descriptor;
 mod error;
+mod handover;
+mod logging;
 mod lookup;
+mod metrics;
 mod path;
 mod pending;
 mod positions;
@@ -31,15 +34,14 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    let at_exit = wrap_pyfunction!(awaited::end_deliveries, module)?;
-    module
-        .py()
-        .import("atexit")?
-        .call_method1("register", (at_exit,))?;
+    register_exit(module)?;
     module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
+    module.add_function(wrap_pyfunction!(logging::loggers, module)?)?;
+    module.add_function(wrap_pyfunction!(logging::set_log_levels, module)?)?;
+    module.add_function(wrap_pyfunction!(metrics::metric_values, module)?)?;
     module.add_function(wrap_pyfunction!(program::run_program, module)?)?;
     module.add_class::<admin::Admin>()?;
     module.add_class::<admin::KvSnapshotLease>()?;
@@ -68,4 +70,16 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<writer::AppendWriter>()?;
     module.add_class::<writer::UpsertWriter>()?;
     module.add_class::<writer::WriteHandle>()
+}
+
+/// Has the interpreter's exit wait for what is on its way to it.
+fn register_exit(module: &Bound<'_, PyModule>) -> PyResult<()> {
+    let py = module.py();
+    // What is registered last is called first: loggers take events until there are none, and events go on until there are no
+    // outcomes any more.
+    py.import("logging")?;
+    let register = py.import("atexit")?.getattr("register")?;
+    register.call1((wrap_pyfunction!(logging::end_logging, module)?,))?;
+    register.call1((wrap_pyfunction!(awaited::end_deliveries, module)?,))?;
+    Ok(())
 }

@@ -12,6 +12,7 @@ use tokio::time::{Instant, timeout_at};
 
 use crate::awaited;
 use crate::error::{self, Fault};
+use crate::logging;
 use crate::runtime::runtime;
 
 /// How long a blocked call may go without a look at signals.
@@ -84,6 +85,7 @@ pub(crate) fn block_on<T: Send>(
         let tick = Instant::now() + TICK;
         let wake = end.map_or(tick, |end| tick.min(end));
         let polled = py.detach(|| runtime.block_on(async { timeout_at(wake, task.as_mut()).await }));
+        logging::hand_over(py)?;
         if let Ok(outcome) = polled {
             return Ok(outcome);
         }

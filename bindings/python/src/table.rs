@@ -5,11 +5,12 @@ use fluss_client::{self as client, AsOf};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
-use crate::arrow::ArrowTable;
+use crate::arrow::{ArrowTable, RecordBatch};
 use crate::convert::{Maps, RowShape, predicate_from_python};
 use crate::descriptor::TableInfo;
 use crate::error::Fault;
 use crate::lookup::{Lookuper, PrefixLookuper};
+use crate::path::TableBucket;
 use crate::pending::Pending;
 use crate::reader::{BoundArgument, BoundedReader, MomentArgument, bounds};
 use crate::runtime::runtime;
@@ -133,6 +134,21 @@ impl Table {
         let found = async move { scan.limit(rows).await };
         Ok(Pending::new(found, |py, rows| {
             Ok(Bound::new(py, ArrowTable::new(rows.schema(), vec![rows]))?.into_any())
+        }))
+    }
+
+    /// At most so many rows of a bucket.
+    #[pyo3(signature = (columns, bucket, rows))]
+    fn limit_bucket(
+        &self,
+        columns: Option<Vec<ColumnArgument>>,
+        bucket: TableBucket,
+        rows: usize,
+    ) -> PyResult<Pending> {
+        let scan = self.scan(self.named(columns)?, None)?;
+        let found = async move { scan.limit_bucket(bucket.0, rows).await };
+        Ok(Pending::new(found, |py, batch| {
+            Ok(Bound::new(py, RecordBatch::new(batch))?.into_any())
         }))
     }
 }

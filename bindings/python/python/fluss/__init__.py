@@ -26,8 +26,9 @@
 ============================  ============================================================
 """
 
-from fluss import aio, client, cluster, compat, config, errors, metadata, security, types
+from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, types
 from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords, __version__
+from fluss._metrics import Distribution, Metric, metrics
 from fluss.client import Connection, connect
 from fluss.compat import (
     EARLIEST_OFFSET,
@@ -69,6 +70,7 @@ from fluss.errors import (
     ProtocolError,
     SchemaError,
     ServerError,
+    StorageError,
     TimeoutError,
     UnsupportedError,
 )
@@ -86,6 +88,8 @@ from fluss.metadata import (
     TablePath,
 )
 from fluss.types import DataType, DataTypes, Timestamp
+
+_logging.start()
 
 __all__ = [
     "EARLIEST_OFFSET",
@@ -107,6 +111,7 @@ __all__ = [
     "DataTypes",
     "DatabaseDescriptor",
     "DatabaseInfo",
+    "Distribution",
     "ErrorCode",
     "ExpiredError",
     "FlussAdmin",
@@ -117,6 +122,7 @@ __all__ = [
     "LakeSnapshot",
     "LogScanner",
     "Lookuper",
+    "Metric",
     "NotFoundError",
     "OffsetSpec",
     "PartitionInfo",
@@ -130,6 +136,7 @@ __all__ = [
     "SchemaError",
     "ServerError",
     "ServerNode",
+    "StorageError",
     "TableAppend",
     "TableBucket",
     "TableChange",
@@ -155,6 +162,7 @@ __all__ = [
     "connect",
     "errors",
     "metadata",
+    "metrics",
     "security",
     "types",
 ]

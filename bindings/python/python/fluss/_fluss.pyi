@@ -55,9 +55,12 @@ __all__ = [
     "__version__",
     "check_option",
     "is_retriable",
+    "loggers",
+    "metric_values",
     "parse_bytes",
     "parse_millis",
     "run_program",
+    "set_log_levels",
 ]
 
 __version__: str
@@ -68,6 +71,20 @@ def check_option(key: str, value: str) -> str:
 def is_retriable(error_code: int) -> bool:
     """Whether what a server refused with this code can succeed later."""
 
+def loggers() -> list[str]:
+    """The names of the loggers that the client's events go to."""
+
+def metric_values() -> list[
+    tuple[
+        str,
+        str,
+        str,
+        list[tuple[str, str]],
+        int | tuple[int, float, float | None, float | None, float | None, float | None, float | None],
+    ]
+]:
+    """Name, unit, description, labels and value of every metric as of now."""
+
 def parse_bytes(text: str) -> int:
     """The bytes of a size such as ``64 mb``."""
 
@@ -76,6 +93,9 @@ def parse_millis(text: str) -> int:
 
 def run_program(arguments: list[str]) -> int:
     """Runs the ``fluss`` program with these arguments, the first of which is its name, and returns its exit code."""
+
+def set_log_levels(levels: list[int]) -> None:
+    """Says which levels the loggers want, in the order of `loggers`."""
 
 @final
 class Pending(Generic[_T]):
@@ -672,6 +692,7 @@ class Table:
         as_of: int | dict[TableBucket, int] | None,
     ) -> Pending[ArrowTable]: ...
     def limit(self, columns: list[str | int] | None, rows: int) -> Pending[ArrowTable]: ...
+    def limit_bucket(self, columns: list[str | int] | None, bucket: TableBucket, rows: int) -> Pending[RecordBatch]: ...
 
 @final
 class AppendWriter:

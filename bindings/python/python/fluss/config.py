@@ -43,6 +43,11 @@ class Configuration:
     client.scanner.log.fetch.wait-max-time         500 ms      how long it waits
     client.scanner.log.max-poll-records            500         most records of a poll
     client.scanner.partition-discovery-interval    10 s        how often a whole table's new partitions are sought
+    client.scanner.remote-log.prefetch-bytes       32 mb       most bytes of tiered segments held ahead
+    client.scanner.remote-log.read-concurrency     4           reads of tiered segments at a time
+    client.remote.s3.endpoint, …region             the         where S3 is, if not where the cluster says
+    client.remote.s3.path-style-access             cluster's   whether S3's buckets are parts of paths
+    client.remote.s3.access-key, …secret-key                   who reads from S3: else the cluster gives credentials
     client.security.protocol                       PLAINTEXT   PLAINTEXT or SASL
     client.security.sasl.mechanism                 PLAIN       PLAIN
     client.security.sasl.username, …password                   needed with SASL
@@ -87,7 +92,8 @@ class Configuration:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        shown = {key: "***" if "password" in key else value for key, value in self._options.items()}
+        secret = ("password", "secret-key")
+        shown = {key: "***" if key.endswith(secret) else value for key, value in self._options.items()}
         return f"Configuration({shown})"
 
 

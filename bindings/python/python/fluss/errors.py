@@ -10,6 +10,7 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── ConnectionError        a server that cannot be reached, or was lost; also the builtin ConnectionError
     ├── TimeoutError           a deadline has passed; also the builtin TimeoutError
     ├── ExpiredError           records that are needed and that the table keeps no more
+    ├── StorageError           a file in the cluster's remote storage that cannot be read: file
     ├── ProtocolError          bytes that are not what they should be
     ├── ClosedError            a connection, writer or scanner that was closed
     ├── ForkError              a connection used in a forked process
@@ -45,6 +46,7 @@ __all__ = [
     "ProtocolError",
     "SchemaError",
     "ServerError",
+    "StorageError",
     "TimeoutError",
     "UnsupportedError",
 ]
@@ -67,6 +69,7 @@ class FlussError(Exception):
         retriable: bool | None = None,
         name: str | None = None,
         column: str | None = None,
+        file: str | None = None,
         outcome_unknown: bool = False,
     ) -> None:
         super().__init__(message)
@@ -92,6 +95,8 @@ class FlussError(Exception):
         """The name of the server's error."""
         self.column = column
         """The column at fault, with a path into nested types."""
+        self.file = file
+        """The file in the cluster's remote storage."""
         self.outcome_unknown = outcome_unknown
         """Whether a write may have been stored although its acknowledgement did not come."""
 
@@ -141,6 +146,10 @@ class TimeoutError(FlussError, builtins.TimeoutError):
 
 class ExpiredError(FlussError):
     """Records that are needed are gone: the table keeps its log only for some time."""
+
+
+class StorageError(FlussError):
+    """A file in the cluster's remote storage is not there, may not be read, or is in a store that cannot be reached."""
 
 
 class ProtocolError(FlussError):

@@ -100,10 +100,12 @@ class Config(Configuration):
     scanner_log_fetch_min_bytes = _bytes("scanner.log.fetch.min-bytes", 1, "A server with less waits for more")
     scanner_log_fetch_wait_max_time_ms = _millis("scanner.log.fetch.wait-max-time-ms", 500, "How long it waits")
     scanner_log_max_poll_records = _number("scanner.log.max-poll-records", 500, "Most records of a poll")
+    scanner_remote_log_read_concurrency = _number(
+        "scanner.remote-log.read-concurrency", 4, "Reads of tiered segments at a time"
+    )
 
     remote_file_download_thread_num = _number("remote-file.download-thread-num", 3, "Without effect")
     scanner_remote_log_prefetch_num = _number("scanner.remote-log.prefetch-num", 4, "Without effect")
-    scanner_remote_log_read_concurrency = _number("scanner.remote-log.read-concurrency", 4, "Without effect")
     writer_buffer_wait_timeout_ms = _millis(
         "writer.buffer.wait-timeout-ms",
         2**64 - 1,

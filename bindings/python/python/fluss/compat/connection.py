@@ -42,7 +42,7 @@ class FlussConnection:
 
     async def get_table(self, table_path: TablePath | str) -> "FlussTable":
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
-        return FlussTable(await self._core.table(table_path), self._core.admin(), self._writers)
+        return FlussTable(await self._core.table(table_path), self._writers)
 
     async def close(self) -> None:
         """Sends what writers have taken, and closes the connection."""
@@ -96,14 +96,13 @@ class FlussAdmin(Admin):
 class FlussTable:
     """A table, as it stood when it was asked for."""
 
-    def __init__(self, core: _fluss.Table, admin: _fluss.Admin, writers: Writers) -> None:
+    def __init__(self, core: _fluss.Table, writers: Writers) -> None:
         self._core = core
-        self._admin = admin
         self._writers = writers
 
     def new_scan(self) -> TableScan:
         """Begins to read."""
-        return TableScan(self._core, self._admin)
+        return TableScan(self._core)
 
     def new_append(self) -> TableAppend:
         """Begins to write to a log table."""

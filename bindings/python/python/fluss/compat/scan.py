@@ -1,12 +1,12 @@
 """Scanners."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
-from typing import Any, final
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
+from functools import partial
+from typing import Any, TypeAlias, final
 
 from fluss import _fluss
-from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords
+from fluss._fluss import OffsetSpec, Pending, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss.compat._arrow import pyarrow, schema_of
-from fluss.compat.bounded import BoundedRead
 from fluss.compat.rows import names_at
 from fluss.errors import ArgumentError, UnsupportedError
 from fluss.metadata import TableBucket
@@ -19,15 +19,17 @@ EARLIEST_OFFSET = -2
 
 _ITERATION_POLL_MS = 1000
 
+Starts: TypeAlias = dict[TableBucket, int | OffsetSpec]
+
 
 @final
 class TableScan:
     """A read of a table, before it begins. Each method changes it and returns it."""
 
-    def __init__(self, core: _fluss.Table, admin: _fluss.Admin) -> None:
+    def __init__(self, core: _fluss.Table) -> None:
         self._core = core
-        self._admin = admin
         self._columns: list[str | int] | None = None
+        self._predicate: Predicate | None = None
         self._limit: int | None = None
 
     def project(self, indices: Iterable[int]) -> "TableScan":
@@ -49,19 +51,26 @@ class TableScan:
         return self
 
     def limit(self, n: int) -> "TableScan":
-        """Sets how many rows are read, which no scanner that there is takes yet."""
+        """Sets how many rows are read, for `create_bucket_batch_scanner`."""
         if n <= 0:
             raise ArgumentError(f"a limit of {n} rows is not positive")
         self._limit = n
         return self
 
     def filter(self, predicate: Predicate) -> "TableScan":
-        """Raises `fluss.UnsupportedError`: servers are not asked to filter yet."""
-        raise _unsupported(f"filters, such as {predicate!r}: read all rows, and filter what comes out")
+        """Reads only the rows for which a condition is true, and exactly these; with a former one, only those for which
+        both are. It is for log scanners.
+        """
+        self._predicate = predicate if self._predicate is None else self._predicate & predicate
+        return self
 
     def create_bucket_batch_scanner(self, bucket: TableBucket) -> "BatchScanner":
-        """Raises `fluss.UnsupportedError`: rows cannot be read up to a limit yet."""
-        raise _unsupported(f"a limit (bucket {bucket.bucket_id})")
+        """Reads a bucket once, up to the limit: of a log table the last rows, of a primary-key table any."""
+        if self._limit is None:
+            raise ArgumentError("a batch scanner takes a limit(n)")
+        if self._predicate is not None:
+            raise ArgumentError("rows up to a limit are read whatever they hold: a filter is not taken")
+        return BatchScanner(self._core, self._columns, bucket, self._limit)
 
     async def create_log_scanner(self) -> "LogScanner":
         """A scanner of records, which is subscribed to no bucket yet."""
@@ -79,8 +88,7 @@ class TableScan:
     def _log_scanner(self, *, batches: bool) -> "LogScanner":
         if self._limit is not None:
             raise ArgumentError("a log scanner takes no limit")
-        core = self._core.log_scanner(self._columns, map_pairs=True)
-        return LogScanner(core, self._core, self._admin, batches)
+        return LogScanner(self._core, self._columns, self._predicate, batches=batches)
 
 
 @final
@@ -90,18 +98,18 @@ class LogScanner:
     Iterating over it gives records or batches one by one, for ever: it waits for those that are yet to come.
     """
 
-    def __init__(self, core: _fluss.LogScanner, table: _fluss.Table, admin: _fluss.Admin, batches: bool) -> None:
-        self._core = core
+    def __init__(
+        self, table: _fluss.Table, columns: list[str | int] | None, predicate: Predicate | None, *, batches: bool
+    ) -> None:
         self._table = table
-        self._admin = admin
+        self._columns = columns
+        self._predicate = predicate
         self._batches = batches
-        self._next: dict[TableBucket, int] = {}
-        """Of each bucket, the offset that is read next, as far as it is known here."""
+        self._core = table.log_scanner(columns, predicate, map_pairs=True)
 
     def subscribe(self, bucket_id: int, start_offset: int) -> None:
         """Reads a bucket of a table without partitions, from an offset on."""
         self._core.subscribe(bucket_id, _start(start_offset)).wait()
-        self._next[self._bucket(None, bucket_id)] = start_offset
 
     def subscribe_buckets(self, bucket_offsets: Mapping[int, int]) -> None:
         """Reads buckets of a table without partitions, each from an offset on."""
@@ -116,17 +124,14 @@ class LogScanner:
         """Reads buckets of partitions, each given as ``(partition_id, bucket_id)``: all are subscribed, or none."""
         starts = {bucket: _start(offset) for bucket, offset in partition_bucket_offsets.items()}
         self._core.subscribe_partition_buckets(starts).wait()
-        self._next.update({self._bucket(*bucket): offset for bucket, offset in partition_bucket_offsets.items()})
 
     def unsubscribe(self, bucket_id: int) -> None:
         """Reads a bucket of a table without partitions no more."""
         self._core.unsubscribe(bucket_id).wait()
-        self._next.pop(self._bucket(None, bucket_id), None)
 
     def unsubscribe_partition(self, partition_id: int, bucket_id: int) -> None:
         """Reads a bucket of a partition no more."""
         self._core.unsubscribe_partition(partition_id, bucket_id).wait()
-        self._next.pop(self._bucket(partition_id, bucket_id), None)
 
     async def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records; none if there are none in time."""
@@ -136,9 +141,7 @@ class LogScanner:
     async def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
         """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time."""
         self._need(batches=True)
-        polled = await self._core.poll_record_batch(timeout_ms)
-        self._next.update({batch.bucket: batch.last_offset + 1 for batch in polled})
-        return polled
+        return await self._core.poll_record_batch(timeout_ms)
 
     async def poll_arrow(self, timeout_ms: int) -> Any:
         """The next records as a ``pyarrow.Table``; an empty one if there are none in time."""
@@ -146,15 +149,24 @@ class LogScanner:
         return pyarrow().Table.from_batches([batch.to_pyarrow() for batch in polled], schema_of(self._core))
 
     def to_arrow_batch_reader(self) -> Any:
-        """A ``pyarrow.RecordBatchReader`` of the subscribed buckets, up to their ends as they are now.
-
-        It reads as it is iterated over, and unsubscribes the buckets that it has read. Nothing else may poll meanwhile.
+        """A ``pyarrow.RecordBatchReader`` of the subscribed buckets, from where they stand up to their ends as they are
+        now. It reads as it is iterated over. The buckets are unsubscribed.
         """
-        return self._read_to_end().reader(schema_of(self._core))
+        starts = self._starts(self._core.positions().wait())
+        reader = self._bounded(starts).wait()
+        for end in self._end(starts):
+            end.wait()
+        return pyarrow().RecordBatchReader.from_stream(reader)
 
     async def to_arrow(self) -> Any:
-        """The subscribed buckets up to their ends as they are now, as a ``pyarrow.Table``."""
-        return await self._read_to_end().table(schema_of(self._core))
+        """The subscribed buckets, from where they stand up to their ends as they are now, as a ``pyarrow.Table``. They
+        are unsubscribed.
+        """
+        starts = self._starts(await self._core.positions())
+        found = await (await self._bounded(starts)).read_all()
+        for end in self._end(starts):
+            await end
+        return pyarrow().table(found)
 
     async def to_pandas(self) -> Any:
         """The subscribed buckets up to their ends as they are now, as a ``pandas.DataFrame``."""
@@ -166,48 +178,65 @@ class LogScanner:
             for item in await poll(_ITERATION_POLL_MS):
                 yield item
 
-    def _read_to_end(self) -> BoundedRead:
+    def _starts(self, positions: Positions) -> Starts:
+        """Where the subscribed buckets stand."""
         self._need(batches=True)
-        if not self._next:
+        if not positions.offsets:
             raise ArgumentError("no bucket is subscribed, so there is nothing to read")
-        return BoundedRead(self._core, self._table.info(), self._admin, self._next)
+        return {
+            bucket: OffsetSpec.earliest() if offset is None else offset for bucket, offset in positions.offsets.items()
+        }
+
+    def _bounded(self, starts: Starts) -> "Pending[_fluss.BoundedReader]":
+        return self._table.bounded_reader(self._columns, self._predicate, starts, OffsetSpec.latest())
+
+    def _end(self, starts: Starts) -> Iterator["Pending[None]"]:
+        """Unsubscribes the buckets."""
+        for bucket in starts:
+            if bucket.partition_id is None:
+                yield self._core.unsubscribe(bucket.bucket_id)
+            else:
+                yield self._core.unsubscribe_partition(bucket.partition_id, bucket.bucket_id)
 
     def _need(self, *, batches: bool) -> None:
         if batches != self._batches:
             name = "create_record_batch_log_scanner" if batches else "create_log_scanner"
             raise ArgumentError(f"this takes a scanner that was made by {name}()")
 
-    def _bucket(self, partition_id: int | None, bucket_id: int) -> TableBucket:
-        return TableBucket(self._table.info().table_id, bucket_id, partition_id=partition_id)
-
 
 @final
 class BatchScanner:
-    """Reads a bucket up to a limit, once there is a way: until then `TableScan` makes none."""
+    """Reads a bucket up to a limit, once: had from `TableScan.create_bucket_batch_scanner`."""
 
-    def __init__(self) -> None:
-        raise _unsupported("a limit")
+    def __init__(self, table: _fluss.Table, columns: list[str | int] | None, bucket: TableBucket, limit: int) -> None:
+        self._bucket = bucket
+        self._read: Callable[[], Pending[RecordBatch]] | None = partial(table.limit_bucket, columns, bucket, limit)
+        self._schema: Any = None
 
     @property
     def bucket(self) -> TableBucket:
         """The bucket."""
-        raise _unsupported("a limit")
+        return self._bucket
 
     async def next_batch(self) -> RecordBatch | None:
-        """The batch, and then None."""
-        raise _unsupported("a limit")
+        """The rows, and then None; also after an error."""
+        read, self._read = self._read, None
+        return None if read is None else await read()
 
     async def collect_all_batches(self) -> list[RecordBatch]:
-        """All batches."""
-        raise _unsupported("a limit")
+        """The batch that is left, if it is."""
+        batch = await self.next_batch()
+        return [] if batch is None else [batch]
 
     async def to_arrow(self) -> Any:
-        """All rows as a ``pyarrow.Table``."""
-        raise _unsupported("a limit")
+        """The rows that are left as a ``pyarrow.Table``."""
+        batches = [batch.to_pyarrow() for batch in await self.collect_all_batches()]
+        self._schema = batches[0].schema if batches else self._schema
+        return pyarrow().Table.from_batches(batches, self._schema)
 
     async def to_pandas(self) -> Any:
-        """All rows as a ``pandas.DataFrame``."""
-        raise _unsupported("a limit")
+        """The rows that are left as a ``pandas.DataFrame``."""
+        return (await self.to_arrow()).to_pandas()
 
 
 def _start(offset: int) -> int | OffsetSpec:

@@ -1,0 +1,90 @@
+"""Looking up rows of primary-key tables by their keys; calls block."""
+
+from collections.abc import Iterable
+from typing import Any, final
+
+from fluss import _fluss
+from fluss._fluss import ArrowTable
+from fluss._row import Key
+
+__all__ = ["Lookuper", "PrefixLookuper", "TableLookup", "TablePrefixLookup"]
+
+
+@final
+class TableLookup:
+    """A look-up, before it begins. Each method returns a new one."""
+
+    def __init__(self, core: _fluss.Table, insert_if_not_exists: bool = False) -> None:
+        self._core = core
+        self._insert_if_not_exists = insert_if_not_exists
+
+    def insert_if_not_exists(self) -> "TableLookup":
+        """Inserts a row for a key that has none: None beside the key, but for an auto-increment column.
+
+        Not in a partitioned table, nor where columns beside the key take no None.
+        """
+        return TableLookup(self._core, True)
+
+    def lookup_by(self, columns: Iterable[str | int]) -> "TablePrefixLookup":
+        """Looks up all rows whose primary keys begin with the same values of these columns: the table's bucket key, and
+        among them the columns that it is partitioned by.
+        """
+        return TablePrefixLookup(self._core, list(columns))
+
+    def create_lookuper(self) -> "Lookuper":
+        """A lookuper of rows by primary key; `fluss.ArgumentError` if the table has none."""
+        return Lookuper(self._core.lookuper(self._insert_if_not_exists))
+
+
+@final
+class TablePrefixLookup:
+    """A look-up by the beginning of the primary key, before it begins."""
+
+    def __init__(self, core: _fluss.Table, columns: list[str | int]) -> None:
+        self._core = core
+        self._columns = columns
+
+    def create_lookuper(self) -> "PrefixLookuper":
+        """A lookuper; `fluss.SchemaError` if the columns are not the bucket key, or no beginning of the primary key."""
+        return PrefixLookuper(self._core.prefix_lookuper(self._columns))
+
+
+@final
+class Lookuper:
+    """Looks rows up by their primary key. Threads may share it: what they look up at the same time is sent together.
+
+    A key is a list, tuple or dict of the primary key's columns; one of a single column may also be its bare value.
+    """
+
+    def __init__(self, core: _fluss.Lookuper) -> None:
+        self._core = core
+
+    def lookup(self, key: Key, *, exact: bool = False) -> dict[str, Any] | None:
+        """The row of a key, or None; there is none in a partition that does not exist.
+
+        With ``exact``, moments come as of `fluss.client.ScanRecord.get_row`.
+        """
+        return self._core.lookup(key, exact=exact).wait()
+
+    def lookup_many(self, keys: Iterable[Key], *, exact: bool = False) -> list[dict[str, Any] | None]:
+        """The rows of many keys, in their order, with None for those that are not there."""
+        return self._core.lookup_many(keys, exact=exact).wait()
+
+    def lookup_arrow(self, keys: object) -> ArrowTable:
+        """The rows of the keys in Arrow data, in their order, as one table of all columns.
+
+        Where a key has no row, all columns are null. Columns beside those of the primary key are passed over.
+        """
+        return self._core.lookup_arrow(keys).wait()
+
+
+@final
+class PrefixLookuper:
+    """Looks up all rows whose primary keys begin with the same values. Threads may share it."""
+
+    def __init__(self, core: _fluss.PrefixLookuper) -> None:
+        self._core = core
+
+    def lookup(self, prefix: Key, *, exact: bool = False) -> list[dict[str, Any]]:
+        """The rows of a prefix, in the order of their encoded keys."""
+        return self._core.lookup(prefix, exact=exact).wait()

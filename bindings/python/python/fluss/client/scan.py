@@ -1,0 +1,233 @@
+"""Reading logs and whole tables; calls block."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from types import TracebackType
+from typing import Any, Self, final
+
+from fluss import _fluss
+from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
+from fluss._read import Bound, Moment, bound, moment
+from fluss.errors import ArgumentError
+from fluss.metadata import TableBucket
+from fluss.predicate import Predicate
+
+__all__ = ["BoundedReader", "LogScanner", "TableScan"]
+
+_EARLIEST = OffsetSpec.earliest()
+_LATEST = OffsetSpec.latest()
+_ITERATION_POLL_MS = 1000
+
+
+@final
+class TableScan:
+    """A read of a table, before it begins. Each method returns a new one."""
+
+    def __init__(
+        self,
+        core: _fluss.Table,
+        columns: list[str | int] | None = None,
+        predicate: Predicate | None = None,
+        limit: int | None = None,
+    ) -> None:
+        self._core = core
+        self._columns = columns
+        self._predicate = predicate
+        self._limit = limit
+
+    def project(self, columns: Iterable[str | int]) -> "TableScan":
+        """Reads only these columns, by name or position, in this order; the server sends no others."""
+        return TableScan(self._core, list(columns), self._predicate, self._limit)
+
+    def filter(self, predicate: Predicate) -> "TableScan":
+        """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one,
+        only those for which both are.
+
+        The columns that it looks at need not be among those that are projected. Of a primary-key table these are
+        records of its changelog: an update may have only one side for which it is true. Partitions that cannot have
+        such rows are not read by ``subscribe_all``. A condition that does not fit the table raises when reading
+        begins: `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could
+        not hold.
+        """
+        both = predicate if self._predicate is None else self._predicate & predicate
+        return TableScan(self._core, self._columns, both, self._limit)
+
+    def limit(self, rows: int) -> "TableScan":
+        """Reads at most so many rows, over all buckets and partitions, at the cost of one request a bucket.
+
+        Of a primary-key table any rows; of a log table those that were stored last, in the order of their batches'
+        times. It takes no filter.
+        """
+        return TableScan(self._core, self._columns, self._predicate, rows)
+
+    def create_log_scanner(self) -> "LogScanner":
+        """A scanner of the log, which is subscribed to no bucket yet. It takes no limit."""
+        self._need_no_limit()
+        return LogScanner(self._core.log_scanner(self._columns, self._predicate))
+
+    def create_bounded_reader(self, *, start: Bound = _EARLIEST, stop: Bound = _LATEST) -> "BoundedReader":
+        """Reads the log from ``start`` to ``stop``, of all buckets and partitions that there are now: each is an
+        `OffsetSpec`, or a dict of offsets and `OffsetSpec` by `fluss.TableBucket`, of whose buckets only is read.
+
+        Both are found out at once. It stops before the record of an offset, which the log must reach, and before the
+        first batch stored at a time or after. Columns are those of `LogScanner.poll_arrow`. It takes no limit.
+        """
+        self._need_no_limit()
+        return BoundedReader(
+            self._core.bounded_reader(self._columns, self._predicate, bound(start), bound(stop)).wait()
+        )
+
+    def to_arrow(self, *, as_of: Moment | None = None) -> ArrowTable:
+        """The rows as one table, which any Arrow library takes: the whole table, or as many rows as the limit says.
+
+        The whole table is that of one moment of each bucket, which `ArrowTable.offsets` tells: now, or with ``as_of`` a
+        time (a datetime, or milliseconds since 1970), with exactly what was stored at or before it, or given offsets by
+        bucket. The rows of a primary-key table are made of the latest snapshots that the cluster keeps and of the
+        changelog behind them, or of the whole changelog: `fluss.ExpiredError` if that does not reach back to its
+        beginning.
+        """
+        if self._limit is None:
+            return self._core.snapshot(self._columns, self._predicate, moment(as_of)).wait()
+        if as_of is not None or self._predicate is not None:
+            raise ArgumentError("rows up to a limit are those of now, whatever they hold")
+        return self._core.limit(self._columns, self._limit).wait()
+
+    def to_pandas(self, *, as_of: Moment | None = None) -> Any:
+        """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
+        return self.to_arrow(as_of=as_of).to_pandas()
+
+    def to_polars(self, *, as_of: Moment | None = None) -> Any:
+        """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
+        return self.to_arrow(as_of=as_of).to_polars()
+
+    def _need_no_limit(self) -> None:
+        if self._limit is not None:
+            raise ArgumentError("the log is not read up to a limit of rows")
+
+
+@final
+class BoundedReader:
+    """Reads parts of logs to their ends, which do not move while it reads. Iterating over it gives Arrow batches.
+
+    Within a bucket batches come in the order of their offsets. A partition that is dropped meanwhile ends early.
+
+    Any Arrow library takes it, and reads as it goes, as ``pyarrow.RecordBatchReader.from_stream(reader)`` does.
+    """
+
+    def __init__(self, core: _fluss.BoundedReader) -> None:
+        self._core = core
+
+    @property
+    def ends(self) -> dict[TableBucket, int]:
+        """Where reading ends: of each bucket, the offset behind the last record that is wanted."""
+        return self._core.ends
+
+    def read_all(self) -> ArrowTable:
+        """All that is left, as one table."""
+        return self._core.read_all().wait()
+
+    def __iter__(self) -> Iterator[RecordBatch]:
+        while (batch := self._core.next_batch().wait()) is not None:
+            yield batch
+
+    def __arrow_c_schema__(self) -> object:
+        return self._core.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._core.__arrow_c_stream__(requested_schema)
+
+
+@final
+class LogScanner:
+    """Reads the log of a table, bucket by bucket. At the end of a ``with`` block it closes.
+
+    Iterating over it gives records one by one, for ever: it waits for those that are yet to come.
+    A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
+    """
+
+    def __init__(self, core: _fluss.LogScanner) -> None:
+        self._core = core
+
+    def subscribe(self, bucket_id: int, start_offset: int | OffsetSpec) -> None:
+        """Reads a bucket from an offset on, or from where an `OffsetSpec` says."""
+        return self._core.subscribe(bucket_id, start_offset).wait()
+
+    def subscribe_from_beginning(self, bucket_id: int | None = None) -> None:
+        """Reads a bucket, or all buckets of the table, from the first record that is still there."""
+        return self._core.subscribe(bucket_id, OffsetSpec.earliest()).wait()
+
+    def subscribe_all(self, start_offset: OffsetSpec) -> None:
+        """Reads all buckets of the table from where the `OffsetSpec` says.
+
+        Of a partitioned table these are the buckets of all partitions, and those of the partitions to come, from their
+        first record on: they are looked for every ``client.scanner.partition-discovery-interval``.
+        """
+        return self._core.subscribe(None, start_offset).wait()
+
+    def unsubscribe(self, bucket_id: int) -> None:
+        """Reads a bucket no more."""
+        return self._core.unsubscribe(bucket_id).wait()
+
+    def subscribe_partition(self, partition_id: int, bucket_id: int | None, start_offset: int | OffsetSpec) -> None:
+        """Reads a bucket of a partition, or with ``None`` the whole partition, from an offset on or from where an
+        `OffsetSpec` says; `fluss.NotFoundError` if the table has no such partition.
+        """
+        return self._core.subscribe_partition(partition_id, bucket_id, start_offset).wait()
+
+    def subscribe_partition_buckets(self, start_offsets: Mapping[tuple[int, int], int | OffsetSpec]) -> None:
+        """Reads buckets of partitions, each given as ``(partition_id, bucket_id)``: all are subscribed, or none."""
+        return self._core.subscribe_partition_buckets(dict(start_offsets)).wait()
+
+    def unsubscribe_partition(self, partition_id: int, bucket_id: int | None = None) -> None:
+        """Reads a bucket of a partition no more, or the whole partition."""
+        return self._core.unsubscribe_partition(partition_id, bucket_id).wait()
+
+    def positions(self) -> Positions:
+        """Where the scanner stands: in each bucket that it reads, behind the last record that a poll has returned.
+
+        What is fetched and not returned yet is not passed. A poll that is under way is waited for.
+        """
+        return self._core.positions().wait()
+
+    def subscribe_positions(self, positions: Positions) -> None:
+        """Reads on from saved positions, exactly where they were taken; what was read before is read no more.
+
+        If new partitions were followed they are again, those included that have come since; those that were dropped
+        since are passed over. `fluss.ArgumentError` if the positions are in another table, or in one that was dropped
+        and created again since.
+        """
+        return self._core.subscribe_positions(positions).wait()
+
+    def poll(self, timeout_ms: int) -> ScanRecords:
+        """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""
+        return self._core.poll(timeout_ms).wait()
+
+    def poll_arrow(self, timeout_ms: int) -> ArrowTable:
+        """The next records as one Arrow table; an empty one if there are none in time.
+
+        Of a primary-key table it has three more columns: ``_change_type`` (``+I``, ``-U``, ``+U``, ``-D``), ``_offset``
+        and ``_timestamp`` (when the server stored the record).
+        """
+        return self._core.poll_arrow(timeout_ms).wait()
+
+    def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
+        """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time.
+
+        Columns are those of `poll_arrow`.
+        """
+        return self._core.poll_record_batch(timeout_ms).wait()
+
+    def close(self) -> None:
+        """Stops reading."""
+        self._core.close()
+
+    def __iter__(self) -> Iterator[ScanRecord]:
+        while True:
+            yield from self.poll(_ITERATION_POLL_MS)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.close()

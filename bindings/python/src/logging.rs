@@ -1,0 +1,200 @@
+//! Events of the client on their way to Python's `logging`.
+//!
+//! An event becomes a record, with the fields of the spans that it happened in, and waits for the interpreter: whoever emits it
+//! waits for nobody. Records are taken over by the next call of the client that ends, or else by a thread of their own; then
+//! `fluss._logging` gives them to their loggers. What no logger wants is not formatted, and costs a comparison: the loggers'
+//! levels are known here, and told anew whenever they change.
+
+mod events;
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
+
+use pyo3::exceptions::PyException;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyDict;
+use tracing::Level;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::registry::Registry;
+
+use self::events::{Fields, Listener, Value};
+use crate::handover::Handover;
+use crate::runtime;
+
+/// The loggers, and the modules whose events they are told. Where several fit, the first is meant.
+const LOGGERS: [(&str, &str); 7] = [
+    ("fluss.client.writer", "fluss_core::client::write"),
+    ("fluss.client.scanner", "fluss_core::client::scan"),
+    ("fluss.client.lookup", "fluss_core::client::lookup"),
+    ("fluss.client", "fluss_core::client"),
+    ("fluss.rpc", "fluss_rpc"),
+    ("fluss.server", "fluss_server"),
+    ("fluss", ""),
+];
+
+/// The lowest level that each logger wants, as `logging` numbers them.
+static LEVELS: [AtomicI32; LOGGERS.len()] = [const { AtomicI32::new(i32::MAX) }; LOGGERS.len()];
+
+/// How many records may wait for the interpreter. Those that come then are counted and left out.
+const MOST_WAITING: usize = 10_000;
+
+static RECORDS: Handover<Record> = Handover::new(tell);
+
+/// How many records there was no room for.
+static LOST: AtomicUsize = AtomicUsize::new(0);
+
+/// Something that happened.
+struct Record {
+    logger: &'static str,
+    level: i32,
+    /// In seconds since the epoch.
+    moment: f64,
+    file: &'static str,
+    line: u32,
+    fields: Fields,
+}
+
+/// The level as `logging` numbers it. It has none below `DEBUG`, and room for five.
+const fn number(level: Level) -> i32 {
+    match level {
+        Level::ERROR => 40,
+        Level::WARN => 30,
+        Level::INFO => 20,
+        Level::DEBUG => 10,
+        Level::TRACE => 5,
+    }
+}
+
+/// What of the modules is part of the client.
+fn is_ours(target: &str) -> bool {
+    target.starts_with("fluss") || target.starts_with("_fluss")
+}
+
+/// The logger of a module, and the lowest level that it wants.
+fn logger(target: &str) -> (&'static str, i32) {
+    let mut loggers = LOGGERS.iter().zip(&LEVELS);
+    let found = loggers.find(|((_, module), _)| target.starts_with(module));
+    found.map_or(("fluss", i32::MAX), |((name, _), level)| {
+        (name, level.load(Ordering::Relaxed))
+    })
+}
+
+/// Gives events to Python's loggers from now on, unless the process does something else with them.
+pub(crate) fn start() {
+    static START: Once = Once::new();
+    START.call_once(|| {
+        let subscriber = Registry::default().with(Listener);
+        // `fluss serve`, where the package carries the program, prints them.
+        let _ = tracing::subscriber::set_global_default(subscriber);
+    });
+}
+
+/// Whether a logger wants the events of a module at a level.
+fn is_wanted(module: &str, level: Level) -> bool {
+    is_ours(module) && number(level) >= logger(module).1
+}
+
+/// Whether any logger wants events of a level.
+fn is_wanted_anywhere(level: Level) -> bool {
+    LEVELS
+        .iter()
+        .any(|least| number(level) >= least.load(Ordering::Relaxed))
+}
+
+/// Has a record wait for the interpreter.
+fn add(record: Record) {
+    if !RECORDS.add(record, MOST_WAITING) {
+        LOST.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// The names of the loggers.
+#[pyfunction]
+pub(crate) fn loggers() -> Vec<&'static str> {
+    LOGGERS.iter().map(|(name, _)| *name).collect()
+}
+
+/// Says which levels the loggers want, in the order of their names.
+#[pyfunction]
+pub(crate) fn set_log_levels(levels: Vec<i32>) {
+    for (known, level) in LEVELS.iter().zip(levels) {
+        known.store(level, Ordering::Relaxed);
+    }
+    tracing::callsite::rebuild_interest_cache();
+}
+
+/// Gives what waits to its loggers. Returns what is meant for the program rather than for a broken handler, such as an
+/// interrupt.
+pub(crate) fn hand_over(py: Python<'_>) -> PyResult<()> {
+    // A forked process has nothing to tell.
+    let records = if runtime::is_here() {
+        RECORDS.waiting()
+    } else {
+        Vec::new()
+    };
+    if records.is_empty() {
+        Ok(())
+    } else {
+        give(py, records)
+    }
+}
+
+fn tell(py: Python<'_>, records: Vec<Record>) {
+    if let Err(error) = give(py, records) {
+        error.write_unraisable(py, None);
+    }
+}
+
+fn give(py: Python<'_>, records: Vec<Record>) -> PyResult<()> {
+    let given = || {
+        let records = records.into_iter().map(|record| record.into_python(py));
+        let records: Vec<_> = records.collect::<PyResult<_>>()?;
+        let lost = LOST.swap(0, Ordering::Relaxed);
+        py.import(intern!(py, "fluss._logging"))?
+            .call_method1(intern!(py, "handle"), (records, lost))
+            .map(drop)
+    };
+    given().or_else(|error: PyErr| {
+        if error.is_instance_of::<PyException>(py) {
+            error.write_unraisable(py, None);
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
+}
+
+/// Lets no record come any more, after those that are there. The interpreter calls it when it exits.
+#[pyfunction]
+pub(crate) fn end_logging(py: Python<'_>) -> PyResult<()> {
+    RECORDS.end(py);
+    hand_over(py)
+}
+
+/// An event as `fluss._logging` takes it: logger, level, message, fields, moment, file and line.
+type Told = (&'static str, i32, String, Py<PyDict>, f64, &'static str, u32);
+
+impl Record {
+    fn into_python(self, py: Python<'_>) -> PyResult<Told> {
+        let Fields { message, named } = self.fields;
+        let fields = PyDict::new(py);
+        for (name, value) in named {
+            match value {
+                Value::Number(number) => fields.set_item(name, number)?,
+                Value::Flag(flag) => fields.set_item(name, flag)?,
+                Value::Text(text) => fields.set_item(name, text)?,
+            }
+        }
+        let fields = fields.unbind();
+        Ok((
+            self.logger,
+            self.level,
+            message,
+            fields,
+            self.moment,
+            self.file,
+            self.line,
+        ))
+    }
+}
