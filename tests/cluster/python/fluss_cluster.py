@@ -19,7 +19,7 @@ import json
 import os
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -72,12 +72,15 @@ class Cluster:
         *,
         sasl: bool = False,
         properties: Mapping[str, str] | None = None,
+        plugins: Sequence[str] = (),
+        jvm_options: Sequence[str] = (),
         heap_mib: int = 512,
         optimized: bool = False,
         keep_data: bool = False,
     ) -> None:
         command = [program(), "run", f"--tablet-servers={tablet_servers}", f"--heap-mib={heap_mib}"]
         command += [f"--property={key}={value}" for key, value in (properties or {}).items()]
+        command += [f"--plugin={name}" for name in plugins] + [f"--jvm-option={option}" for option in jvm_options]
         switches = {"--sasl": sasl, "--optimized": optimized, "--keep-data": keep_data}
         command += [switch for switch, wanted in switches.items() if wanted]
         self._process = subprocess.Popen(

@@ -217,7 +217,10 @@ struct Launch {
 
 impl Launch {
     fn new(spec: Spec) -> Result<Self, Error> {
-        let class_path = Jars::fetch()?.server_class_path()?;
+        let jars = Jars::fetch()?;
+        let plugins = spec.plugins.iter().map(|name| jars.plugin(name));
+        let jars = std::iter::once(jars.server_class_path()).chain(plugins);
+        let class_path = jars.collect::<Result<Vec<_>, _>>()?.join(":");
         let data = tempfile::Builder::new()
             .prefix("fluss-cluster-")
             .disable_cleanup(spec.keep_data)
@@ -309,6 +312,7 @@ impl Launch {
         if !self.spec.optimized {
             line.push("-XX:TieredStopAtLevel=1".to_owned());
         }
+        line.extend_from_slice(&self.spec.jvm_options);
         // The shaded Arrow and Netty reach into these packages.
         line.extend(
             ["java.nio", "java.lang", "java.util"]

@@ -1,8 +1,11 @@
 //! The jars of the servers and of the Java peer, fetched once with Maven.
 
 use std::fs::{self, File};
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::{Path, PathBuf};
 use std::process::Command;
+
+use tempfile::TempDir;
 
 use crate::error::{Attempt, Error};
 use crate::programs::{java_tool, run};
@@ -53,23 +56,43 @@ impl Jars {
         self.class_path(&["fluss-client-", "slf4j-simple-"])
     }
 
-    /// Compiles one Java source file against the Java client and returns the class path to run it with.
+    /// Compiles one Java source file against the Java client, once, and returns the class path to run it with.
     ///
     /// # Errors
-    /// When `javac` is missing or finds a mistake.
+    /// When `javac` is missing or finds a mistake, or the source cannot be read.
     pub fn compile(&self, source: &Path) -> Result<String, Error> {
         let jars = self.client_class_path()?;
-        let classes = self.cache.join("classes");
+        let text = fs::read(source).attempt(|| format!("read {}", source.display()))?;
+        // What was compiled is never written again: programs that run load their classes when they need them.
+        let mut hasher = DefaultHasher::new();
+        text.hash(&mut hasher);
+        let classes = self.cache.join(format!("classes-{:016x}", hasher.finish()));
         let _lock = lock(&self.cache.join("lock"))?;
-        let mut javac = Command::new(java_tool("javac"));
-        javac
-            .args(["-nowarn", "-d"])
-            .arg(&classes)
-            .arg("-cp")
-            .arg(&jars)
-            .arg(source);
-        run("javac", &mut javac, &format!("compiling {}", source.display()))?;
+        if !classes.is_dir() {
+            let staging = staging_in(&self.cache)?;
+            let compiled = staging.path().join("classes");
+            let mut javac = Command::new(java_tool("javac"));
+            let javac = javac.args(["-nowarn", "-d"]).arg(&compiled);
+            let javac = javac.arg("-cp").arg(&jars).arg(source);
+            run("javac", javac, &format!("compiling {}", source.display()))?;
+            fs::rename(&compiled, &classes).attempt(|| format!("rename to {}", classes.display()))?;
+        }
         Ok(format!("{}:{jars}", classes.display()))
+    }
+
+    /// The jar of a plugin of the servers, such as `fluss-fs-s3`; fetched when it is asked for the first time.
+    ///
+    /// # Errors
+    /// When Maven is missing or does not know it, or the cache cannot be written.
+    pub fn plugin(&self, name: &str) -> Result<String, Error> {
+        let _lock = lock(&self.cache.join("lock"))?;
+        let directory = self.cache.join(format!("plugins-{FLUSS_VERSION}"));
+        let jar = directory.join(format!("{name}-{FLUSS_VERSION}.jar"));
+        if !jar.is_file() {
+            fs::create_dir_all(&directory).attempt(|| format!("create {}", directory.display()))?;
+            copy_plugin(&self.cache, name, &jar)?;
+        }
+        Ok(jar.display().to_string())
     }
 
     fn class_path(&self, prefixes: &[&'static str]) -> Result<String, Error> {
@@ -96,6 +119,11 @@ fn cache_directory() -> PathBuf {
     std::env::var_os("FLUSS_CLUSTER_CACHE").map_or_else(|| repository.into(), PathBuf::from)
 }
 
+/// Where something is prepared that appears at once, and whole.
+fn staging_in(cache: &Path) -> Result<TempDir, Error> {
+    tempfile::tempdir_in(cache).attempt(|| format!("create a directory in {}", cache.display()))
+}
+
 /// Holds the lock for as long as the file is open.
 fn lock(path: &Path) -> Result<File, Error> {
     let file = File::create(path).attempt(|| format!("create {}", path.display()))?;
@@ -105,8 +133,7 @@ fn lock(path: &Path) -> Result<File, Error> {
 
 /// Copies into a directory beside the final one and renames it, so that half a copy is never taken for a whole one.
 fn copy_from_maven(cache: &Path, directory: &Path) -> Result<(), Error> {
-    let staging =
-        tempfile::tempdir_in(cache).attempt(|| format!("create a directory in {}", cache.display()))?;
+    let staging = staging_in(cache)?;
     let pom = staging.path().join("pom.xml");
     fs::write(&pom, POM).attempt(|| format!("write {}", pom.display()))?;
     let copies = staging.path().join("jars");
@@ -124,4 +151,17 @@ fn copy_from_maven(cache: &Path, directory: &Path) -> Result<(), Error> {
     maven.arg(format!("-DoutputDirectory={}", copies.display()));
     run("mvn", &mut maven, "fetching the jars of Apache Fluss with Maven")?;
     fs::rename(&copies, directory).attempt(|| format!("rename to {}", directory.display()))
+}
+
+/// As [`copy_from_maven`], one jar.
+fn copy_plugin(cache: &Path, name: &str, jar: &Path) -> Result<(), Error> {
+    let staging = staging_in(cache)?;
+    let mut maven = Command::new("mvn");
+    maven
+        .args(["-q", "-B", "dependency:copy"])
+        .arg(format!("-Dartifact=org.apache.fluss:{name}:{FLUSS_VERSION}"))
+        .arg(format!("-DoutputDirectory={}", staging.path().display()));
+    run("mvn", &mut maven, &format!("fetching {name} with Maven"))?;
+    let copy = staging.path().join(format!("{name}-{FLUSS_VERSION}.jar"));
+    fs::rename(&copy, jar).attempt(|| format!("rename to {}", jar.display()))
 }

@@ -32,6 +32,12 @@ pub(crate) struct Run {
     /// One more `key=value` for every server.yaml; may be repeated.
     #[arg(long = "property", value_parser = key_and_value)]
     properties: Vec<(String, String)>,
+    /// A plugin for every server, by its name in Maven (`fluss-fs-s3`); may be repeated.
+    #[arg(long = "plugin")]
+    plugins: Vec<String>,
+    /// One more option for the Java machine of every process; may be repeated.
+    #[arg(long = "jvm-option", allow_hyphen_values = true)]
+    jvm_options: Vec<String>,
     /// The heap of each Fluss process, in MiB.
     #[arg(long, default_value_t = 512)]
     heap_mib: u32,
@@ -55,6 +61,8 @@ impl From<Run> for Spec {
         let spec = if run.sasl { spec.sasl() } else { spec };
         let spec = if run.optimized { spec.optimized() } else { spec };
         let spec = if run.keep_data { spec.keep_data() } else { spec };
+        let spec = run.plugins.into_iter().fold(spec, Spec::plugin);
+        let spec = run.jvm_options.into_iter().fold(spec, Spec::jvm_option);
         run.properties
             .into_iter()
             .fold(spec, |spec, (key, value)| spec.property(key, value))

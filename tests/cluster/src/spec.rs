@@ -30,6 +30,8 @@ pub struct Spec {
     pub(crate) tablet_servers: u32,
     pub(crate) sasl: bool,
     pub(crate) properties: BTreeMap<String, String>,
+    pub(crate) plugins: Vec<String>,
+    pub(crate) jvm_options: Vec<String>,
     pub(crate) heap_mib: u32,
     pub(crate) optimized: bool,
     pub(crate) keep_data: bool,
@@ -42,6 +44,8 @@ impl Default for Spec {
             tablet_servers: 1,
             sasl: false,
             properties: BTreeMap::new(),
+            plugins: Vec::new(),
+            jvm_options: Vec::new(),
             heap_mib: 512,
             optimized: false,
             keep_data: false,
@@ -75,6 +79,20 @@ impl Spec {
     #[must_use]
     pub fn property(mut self, key: impl Into<String>, value: impl Into<String>) -> Self {
         self.properties.insert(key.into(), value.into());
+        self
+    }
+
+    /// A plugin for every server, by its name in Maven: `fluss-fs-s3`.
+    #[must_use]
+    pub fn plugin(mut self, name: impl Into<String>) -> Self {
+        self.plugins.push(name.into());
+        self
+    }
+
+    /// One more option for the Java machine of every process.
+    #[must_use]
+    pub fn jvm_option(mut self, option: impl Into<String>) -> Self {
+        self.jvm_options.push(option.into());
         self
     }
 
