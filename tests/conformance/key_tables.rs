@@ -8,8 +8,7 @@ pub mod inserts;
 pub mod model;
 pub mod trial;
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::Arc;
 
 use fluss_client::ErrorKind;
 use fluss_client::types::{DataType, Datum, Kind};
@@ -18,7 +17,7 @@ use fluss_tests::arbitrary::{Options, data_type};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{Backend, EVERYWHERE, Place, connect, note, run, start, tests};
+use crate::{Backend, EVERYWHERE, Place, Shared, connect, note, run, tests};
 use aggregates::Function;
 use column::Column;
 use model::{Engine, Mode, Rules};
@@ -49,14 +48,8 @@ const VERSION: &str = "table.merge-engine.versioned.ver-column";
 
 /// What the tests here share that run at the same time.
 pub fn shared(backend: Backend) -> Arc<Place> {
-    static PLACES: Mutex<BTreeMap<Backend, Weak<Place>>> = Mutex::new(BTreeMap::new());
-    let mut places = PLACES.lock().unwrap_or_else(PoisonError::into_inner);
-    let place = places.get(&backend).and_then(Weak::upgrade);
-    place.unwrap_or_else(|| {
-        let place = Arc::new(start(backend, Spec::new().tablet_servers(3)));
-        places.insert(backend, Arc::downgrade(&place));
-        place
-    })
+    static PLACES: Shared = Shared::new();
+    PLACES.start(backend, Spec::new().tablet_servers(3))
 }
 
 /// Tries tables one after another.

@@ -12,7 +12,8 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use crate::{
-    Backend, CLUSTER, EVERYWHERE, PATIENCE, Place, connect, options, run, start, start_alone, tests,
+    Backend, CLUSTER, EVERYWHERE, PATIENCE, Place, connect, create_table, options, run, start, start_alone,
+    tests,
 };
 
 tests! {
@@ -39,11 +40,7 @@ async fn squares(connection: &Connection, buckets: i32) -> Table {
         .unwrap();
     let descriptor = TableDescriptor::builder(schema).distributed_by(buckets, ["id"]);
     let path = TablePath::new("fluss", format!("squares_{buckets}"));
-    let admin = connection.admin();
-    admin
-        .create_table(&path, &descriptor.build().unwrap(), false)
-        .await
-        .unwrap();
+    create_table(connection, &path, &descriptor.build().unwrap()).await;
     let table = connection.table(&path).await.unwrap();
     let writer = table.upsert_writer().unwrap();
     for id in 0..ROWS {
@@ -207,11 +204,7 @@ async fn visits(connection: &Connection) -> Table {
         .partitioned_by(["land"])
         .distributed_by(3, ["day"]);
     let path = TablePath::new("fluss", "visits");
-    let admin = connection.admin();
-    admin
-        .create_table(&path, &descriptor.build().unwrap(), false)
-        .await
-        .unwrap();
+    create_table(connection, &path, &descriptor.build().unwrap()).await;
     connection.table(&path).await.unwrap()
 }
 

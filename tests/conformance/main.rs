@@ -10,27 +10,34 @@ mod java;
 mod key_tables;
 mod log_tables;
 mod look_ups;
+mod observability;
 mod partitions;
 mod place;
 mod positions;
 mod reads;
 mod suite;
+mod tiered;
 
 use std::future::Future;
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fluss_client::types::{Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
-use fluss_client::{Connection, LogScanner, Table};
+use fluss_client::types::{DataType, Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
+use fluss_client::{Connection, LogScanner, OffsetSpec, Table};
 
-use place::{Backend, Place, connect, options, start, start_alone};
+use place::{Backend, Place, Shared, connect, options, start, start_alone};
 use suite::{CLUSTER, EVERYWHERE, JAVA, ONCE, SERVE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 fn main() -> ExitCode {
+    tiered::reader::read_if_told().unwrap_or_else(run_all)
+}
+
+fn run_all() -> ExitCode {
+    observability::listen();
     suite::run(&[
         admin::TESTS,
         admin::operators::TESTS,
@@ -40,6 +47,7 @@ fn main() -> ExitCode {
         key_tables::TESTS,
         key_tables::inserts::TESTS,
         look_ups::TESTS,
+        observability::TESTS,
         partitions::TESTS,
         evolution::TESTS,
         evolution::running::TESTS,
@@ -54,6 +62,9 @@ fn main() -> ExitCode {
         faults::TESTS,
         faults::keys::TESTS,
         faults::serve::TESTS,
+        tiered::TESTS,
+        tiered::parts::TESTS,
+        tiered::changelogs::TESTS,
     ])
 }
 
@@ -90,10 +101,40 @@ async fn create_by(
 async fn create_described(connection: &Connection, descriptor: TableDescriptorBuilder) -> Table {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let path = TablePath::new("fluss", format!("t{}", NUMBER.fetch_add(1, Ordering::Relaxed)));
-    let admin = connection.admin();
     let descriptor = descriptor.build().unwrap();
-    admin.create_table(&path, &descriptor, false).await.unwrap();
+    create_table(connection, &path, &descriptor).await;
     connection.table(&path).await.unwrap()
+}
+
+/// Creates a table. One with partitions is known to the coordinator from then on: a cluster 0.9.1 gives no bucket a leader
+/// any more if a partition is created before that (`docs/differences.md`).
+async fn create_table(connection: &Connection, path: &TablePath, descriptor: &TableDescriptor) {
+    if descriptor.partition_keys().is_empty() {
+        return create_with_leaders(connection, path, descriptor).await;
+    }
+    let admin = connection.admin();
+    admin.create_table(path, descriptor, false).await.unwrap();
+    let later = TablePath::new(path.database(), format!("{}_and_later", path.table()));
+    let schema = Schema::builder().column("c", DataType::int()).build().unwrap();
+    let one_bucket = TableDescriptor::builder(schema).distributed_by(1, Vec::<String>::new());
+    // Whoever is created later has a leader later.
+    create_with_leaders(connection, &later, &one_bucket.build().unwrap()).await;
+    admin.drop_table(&later, false).await.unwrap();
+}
+
+/// Creates a table without partitions. Of many that a cluster 0.9.1 creates, now and then one never gets leaders
+/// (`docs/differences.md`): then there is another one in its place.
+async fn create_with_leaders(connection: &Connection, path: &TablePath, descriptor: &TableDescriptor) {
+    let admin = connection.admin();
+    for _ in 0..3 {
+        admin.create_table(path, descriptor, false).await.unwrap();
+        match admin.list_table_offsets(path, OffsetSpec::Earliest).await {
+            Ok(_) => return,
+            Err(error) => eprintln!("{path} is created again: {error}"),
+        }
+        admin.drop_table(path, false).await.unwrap();
+    }
+    panic!("no table gets leaders");
 }
 
 /// Polls until there are so many records, and hands each over.

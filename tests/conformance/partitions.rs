@@ -12,7 +12,7 @@ use fluss_client::types::{
 use fluss_client::{AppendWriter, Connection, ErrorCode, LogScanner, OffsetSpec, StartOffset, Table};
 use fluss_cluster::Spec;
 
-use crate::{Backend, EVERYWHERE, PATIENCE, Place, connect, options, run, start, tests};
+use crate::{Backend, EVERYWHERE, PATIENCE, Place, connect, create_table, options, run, start, tests};
 
 tests! {
     EVERYWHERE => [
@@ -63,9 +63,7 @@ async fn create(
     let descriptor = properties.iter().fold(descriptor, |descriptor, (key, value)| {
         descriptor.property(*key, *value)
     });
-    let admin = connection.admin();
-    let descriptor = descriptor.build().unwrap();
-    admin.create_table(&path, &descriptor, false).await.unwrap();
+    create_table(connection, &path, &descriptor.build().unwrap()).await;
     connection.table(&path).await.unwrap()
 }
 

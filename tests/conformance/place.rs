@@ -1,7 +1,9 @@
 //! Where a test is run.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::{ClientOptions, Connection, Credentials};
@@ -114,6 +116,26 @@ fn start_with(backend: Backend, spec: Spec, shares: u32) -> Place {
         options,
         running,
         _share: share,
+    }
+}
+
+/// Backends that tests share which run at the same time.
+pub(crate) struct Shared(Mutex<BTreeMap<Backend, Weak<Place>>>);
+
+impl Shared {
+    pub(crate) const fn new() -> Self {
+        Self(Mutex::new(BTreeMap::new()))
+    }
+
+    /// The one that another test has started, or a new one.
+    pub(crate) fn start(&self, backend: Backend, spec: Spec) -> Arc<Place> {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let place = places.get(&backend).and_then(Weak::upgrade);
+        place.unwrap_or_else(|| {
+            let place = Arc::new(start(backend, spec));
+            places.insert(backend, Arc::downgrade(&place));
+            place
+        })
     }
 }
 

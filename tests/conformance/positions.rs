@@ -12,7 +12,7 @@ use fluss_cluster::Spec;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 
-use crate::{Backend, EVERYWHERE, PATIENCE, create_described, options, run, start, tests};
+use crate::{Backend, EVERYWHERE, PATIENCE, create_described, create_table, options, run, start, tests};
 
 tests! {
     EVERYWHERE => [
@@ -62,6 +62,17 @@ async fn write(table: Table, stop: Arc<AtomicBool>) -> i64 {
     next
 }
 
+/// Begins where another scanner stood, or at the first rows that there are.
+pub(crate) async fn go_on(scanner: &LogScanner, saved: Option<&str>) {
+    match saved {
+        None => scanner.subscribe_all(StartOffset::Earliest).await.unwrap(),
+        Some(text) => {
+            let positions = Positions::from_json(text).unwrap();
+            scanner.subscribe_positions(&positions).await.unwrap();
+        }
+    }
+}
+
 /// What a poll of either kind returns.
 async fn poll(scanner: &LogScanner, arrow: bool) -> Vec<i64> {
     let timeout = Duration::from_millis(20);
@@ -100,13 +111,7 @@ fn a_scanner_that_is_stopped_100_times_gives_every_row_once(backend: Backend) {
                 found.len()
             );
             let scanner = table.scan().log_scanner().unwrap();
-            match &saved {
-                None => scanner.subscribe_all(StartOffset::Earliest).await.unwrap(),
-                Some(text) => {
-                    let positions = Positions::from_json(text).unwrap();
-                    scanner.subscribe_positions(&positions).await.unwrap();
-                }
-            }
+            go_on(&scanner, saved.as_deref()).await;
             for _ in 0..draw(4) {
                 for id in poll(&scanner, draw(4) == 0).await {
                     assert!(found.insert(id), "row {id} came twice");
@@ -137,10 +142,9 @@ fn positions_are_of_one_table(backend: Backend) {
         assert_eq!(positions.table(), &table.info().path);
 
         let path = table.info().path.clone();
-        let admin = connection.admin();
         let descriptor = table.info().descriptor.clone();
-        admin.drop_table(&path, false).await.unwrap();
-        admin.create_table(&path, &descriptor, false).await.unwrap();
+        connection.admin().drop_table(&path, false).await.unwrap();
+        create_table(&connection, &path, &descriptor).await;
         let again = connection.table(&path).await.unwrap();
         for (table, expected) in [
             (other, format!("the positions are in table {path}")),

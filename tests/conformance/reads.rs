@@ -42,7 +42,7 @@ fn now_ms() -> i64 {
 }
 
 /// The time now, once it has passed: what is stored from now on is stored later.
-async fn moment() -> i64 {
+pub(crate) async fn moment() -> i64 {
     let moment = now_ms();
     while now_ms() <= moment {
         tokio::time::sleep(Duration::from_micros(200)).await;

@@ -19,7 +19,7 @@ impl Java {
     /// A client that does not wait for more to send at once.
     pub fn connect(place: &Place) -> Self {
         let mut peer = Peer::java().unwrap();
-        let properties = json!({"client.writer.batch-timeout": "0ms", "client.lookup.batch-timeout": "1ms"});
+        let properties = json!({"client.writer.batch-timeout": "2ms", "client.lookup.batch-timeout": "1ms"});
         let request = json!({"op": "connect", "bootstrap": place.bootstrap(), "properties": properties});
         peer.ask(&request).unwrap();
         Self(peer)
