@@ -6,6 +6,7 @@ with java() as peer:
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import subprocess
@@ -97,9 +98,13 @@ def _environment() -> Path:
     cache = Path(os.environ.get("FLUSS_CLUSTER_CACHE", REPOSITORY / ".cache" / "fluss-cluster"))
     environment = cache / "pyfluss"
     finished = environment / "finished"
-    if not finished.exists():
-        venv.create(environment, with_pip=True)
-        pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
-        subprocess.run([*pip, "-r", str(HERE / "python" / "requirements.txt")], check=True)
-        finished.touch()
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "pyfluss.lock").open("w") as lock:
+        # Tests run in several processes, and all of them want it at first.
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not finished.exists():
+            venv.create(environment, with_pip=True)
+            pip = [str(environment / "bin" / "python"), "-m", "pip", "install", "--quiet"]
+            subprocess.run([*pip, "-r", str(HERE / "python" / "requirements.txt")], check=True)
+            finished.touch()
     return environment

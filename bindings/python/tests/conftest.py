@@ -19,7 +19,7 @@ from fluss import aio
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "tests" / "cluster" / "python"))
 sys.path.insert(0, str(Path(__file__).resolve().parent / "cluster"))
 
-from faces import settle
+from faces import create_table_now, settle
 from fluss_cluster import Cluster, Node
 
 # What these insist on is explained as in the tests themselves.
@@ -147,7 +147,7 @@ def new_table(connection: fluss.Connection) -> Callable[..., str]:
         for name, data_type in columns.items():
             builder.column(name, data_type)
         descriptor = fluss.TableDescriptor(builder.build(), bucket_count=buckets, properties=properties)
-        connection.get_admin().create_table(path, descriptor)
+        create_table_now(connection.get_admin(), path, descriptor)
         return path
 
     return create

@@ -53,6 +53,7 @@ def test_options_of_other_clients_are_taken() -> None:
 
 def test_a_password_is_not_shown() -> None:
     assert "hunter2" not in repr(Configuration({"security.sasl.password": "hunter2"}))
+    assert "hunter2" not in repr(Configuration({"client.remote.s3.secret-key": "hunter2"}))
 
 
 @pytest.mark.parametrize(
@@ -61,6 +62,7 @@ def test_a_password_is_not_shown() -> None:
         ({}, "'bootstrap.servers' is missing"),
         ({"bootstrap.servers": "h:1", "security.protocol": "SASL"}, "security.sasl.username"),
         ({"bootstrap.servers": "h:1", "writer.acks": "1"}, "idempotent writer needs acks = all"),
+        ({"bootstrap.servers": "h:1", "remote.s3.access-key": "id"}, "'client.remote.s3.access-key' and"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(options: dict[str, str], message: str) -> None:

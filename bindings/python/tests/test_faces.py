@@ -9,11 +9,8 @@ from types import ModuleType
 
 import pytest
 
+import fluss
 import fluss._fluss
-import fluss.aio
-import fluss.aio.admin
-import fluss.client
-import fluss.client.admin
 
 PACKAGE = Path(fluss.__file__).parent
 TESTS = Path(__file__).parent
@@ -40,7 +37,8 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
     return {name: inspect.signature(f) for name, f in functions.items() if inspect.isroutine(f)}
 
 
-FACES = [(fluss.client, fluss.aio), (fluss.client.admin, fluss.aio.admin)]
+PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
+FACES = [tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("client", "aio")) for part in PARTS]
 
 
 @pytest.mark.parametrize(("blocking", "awaited"), FACES)
@@ -64,9 +62,8 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: Modu
     "module",
     [
         "fluss",
-        "fluss.aio",
-        "fluss.client",
-        "fluss.client.admin",
+        *(f"fluss.client{part}" for part in PARTS),
+        *(f"fluss.aio{part}" for part in PARTS),
         "fluss.cluster",
         "fluss.config",
         "fluss.errors",

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 import fluss
 from bench import run as run_bench
+from columns import from_array, to_array
 from values import to_arrow, to_notation, to_python
 
 Json = dict[str, Any]
@@ -93,10 +94,7 @@ class Session:
         table = await self._table(request)
         schema = table.arrow_schema
         columns = zip(*request["rows"], strict=True)
-        arrays = [
-            pa.array([to_python(value, field.type) for value in column], field.type)
-            for column, field in zip(columns, schema, strict=True)
-        ]
+        arrays = [to_array(column, field.type) for column, field in zip(columns, schema, strict=True)]
         writer = table.new_append().create_writer()
         writer.write_arrow_batch(pa.record_batch(arrays, schema=schema))
         await writer.flush()
@@ -104,11 +102,8 @@ class Session:
 
     async def upsert(self, request: Json) -> Json:
         table = await self._table(request)
-        change = table.new_upsert()
+        writer = _upsert_writer(table, request)
         columns = request.get("target_columns", table.arrow_schema.names)
-        if "target_columns" in request:
-            change = change.partial_update_by_name(columns)
-        writer = change.create_writer()
         for row in request["rows"]:
             writer.upsert(_named(row, table, columns))
         await writer.flush()
@@ -116,7 +111,7 @@ class Session:
 
     async def delete(self, request: Json) -> Json:
         table = await self._table(request)
-        writer = table.new_upsert().create_writer()
+        writer = _upsert_writer(table, request)
         for row in request["rows"]:
             writer.delete(_named(row, table, table.get_table_info().get_primary_keys()))
         await writer.flush()
@@ -150,8 +145,7 @@ class Session:
             polled = await scanner.poll(200)
             return [
                 {
-                    "bucket": bucket.bucket_id,
-                    "offset": record.offset,
+                    **_place(bucket, record.offset),
                     "timestamp": record.timestamp,
                     "change": record.change_type.short_string(),
                     "row": [to_notation(value, kinds[name]) for name, value in record.row.items()],
@@ -170,7 +164,7 @@ class Session:
         async def poll() -> list[Json]:
             polled = await scanner.poll_record_batch(200)
             return [
-                {"bucket": batch.bucket.bucket_id, "offset": batch.base_offset + index, "row": row}
+                {**_place(batch.bucket, batch.base_offset + index), "row": row}
                 for batch in polled
                 for index, row in enumerate(_rows(batch.batch))
             ]
@@ -193,6 +187,17 @@ class Session:
 
 def _path(request: Json) -> fluss.TablePath:
     return fluss.TablePath(request["database"], request["table"])
+
+
+def _upsert_writer(table: fluss.FlussTable, request: Json) -> fluss.UpsertWriter:
+    change = table.new_upsert()
+    if "target_columns" in request:
+        change = change.partial_update_by_name(request["target_columns"])
+    return change.create_writer()
+
+
+def _place(bucket: fluss.TableBucket, offset: int) -> Json:
+    return {"partition_id": bucket.partition_id, "bucket": bucket.bucket_id, "offset": offset}
 
 
 def _named(row: list[Any], table: fluss.FlussTable, columns: list[str]) -> Json:
@@ -220,8 +225,7 @@ async def _collect(poll: Callable[[], Awaitable[list[Json]]], request: Json) -> 
 
 
 def _rows(batch: pa.RecordBatch) -> list[list[Any]]:
-    columns = [[to_notation(value.as_py(), column.type) for value in column] for column in batch.columns]
-    return [list(row) for row in zip(*columns, strict=True)]
+    return [list(row) for row in zip(*map(from_array, batch.columns), strict=True)]
 
 
 async def main(mode: str) -> None:

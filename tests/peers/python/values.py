@@ -1,4 +1,4 @@
-"""The value notation of tests/peers/README.md, to and from Python values, by Arrow type."""
+"""The value notation of tests/peers/README.md, to and from the Python values of rows, by Arrow type."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ import decimal
 from typing import Any
 
 import pyarrow as pa
+
+from columns import float_text
 
 EPOCH = dt.datetime(1970, 1, 1)
 MICROSECOND = dt.timedelta(microseconds=1)
@@ -56,7 +58,7 @@ def to_notation(value: Any, kind: pa.DataType) -> Any:
     if value is None:
         return None
     if pa.types.is_floating(kind):
-        return _float(value)
+        return float_text(value)
     if pa.types.is_decimal(kind):
         return format(value, "f")
     if _is_bytes(kind):
@@ -83,8 +85,3 @@ def _nested_to_notation(value: Any, kind: pa.DataType) -> Any:
 
 def _is_bytes(kind: pa.DataType) -> bool:
     return pa.types.is_binary(kind) or pa.types.is_fixed_size_binary(kind)
-
-
-def _float(value: float) -> str:
-    names = {"inf": "Infinity", "-inf": "-Infinity", "nan": "NaN"}
-    return names.get(repr(value), repr(value))

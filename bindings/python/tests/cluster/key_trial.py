@@ -13,7 +13,7 @@ import pytest
 
 import fluss
 from all_types import VALUES
-from faces import acknowledged, settle
+from faces import acknowledged, create_table, settle
 from fluss.client.admin import OffsetSpec
 from key_model import COUNTED, Key, Mode, Model, Row, aggregate
 
@@ -91,10 +91,10 @@ class Case:
         return values if name in self.key else [*values, None]
 
 
-async def create_table(connection: Any, case: Case) -> Any:
+async def create(connection: Any, case: Case) -> Any:
     """A new table of a case."""
     path = f"fluss.key_table_{next(_numbers)}"
-    await settle(connection.get_admin().create_table(path, case.descriptor()))
+    await create_table(connection.get_admin(), path, case.descriptor())
     return await settle(connection.get_table(path))
 
 

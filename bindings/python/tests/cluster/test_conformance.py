@@ -12,7 +12,7 @@ import pytest
 
 import fluss
 from all_types import VALUES, rows_of_every_type
-from faces import settle
+from faces import create_table, settle
 from fluss.client.admin import OffsetSpec
 
 POLL_MS = 10_000
@@ -69,7 +69,7 @@ async def check(face: ModuleType, options: dict[str, str], properties: dict[str,
     expected = [dict(zip(COLUMNS, row, strict=True)) for row in ROWS]
     paths = [f"fluss.conformance_{next(_numbers)}" for _ in range(2)]
     for path in paths:
-        await settle(admin.create_table(path, descriptor(buckets, properties), False))
+        await create_table(admin, path, descriptor(buckets, properties))
     first, second = [await settle(connection.get_table(path)) for path in paths]
     await write(first, ROWS, [])
     rows, arrow = await scan(first)

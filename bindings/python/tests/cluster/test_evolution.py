@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table, settle
 from fluss.metadata import TableChange
 
 Body = Callable[[Any], Coroutine[Any, Any, None]]
@@ -17,7 +17,7 @@ SEGMENTS = "table.log.tiered.local-segments"
 async def create(connection: Any, path: str, schema: fluss.Schema, **options: Any) -> Any:
     admin = connection.get_admin()
     await settle(admin.drop_table(path, True))
-    await settle(admin.create_table(path, fluss.TableDescriptor(schema, bucket_count=1, **options)))
+    await create_table(admin, path, fluss.TableDescriptor(schema, bucket_count=1, **options))
     return await settle(connection.get_table(path))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import acknowledged, beside, settle
+from faces import acknowledged, beside, create_table, settle
 from fluss.client import WriteHandle
 from fluss_cluster import Cluster
 
@@ -61,7 +61,7 @@ class Numbers:
         connection = await settle(face.Connection.create({"bootstrap.servers": cluster.bootstrap, **options}))
         schema = fluss.Schema.new_builder().column("a", "BIGINT").build()
         path = f"fluss.faults_{face.__name__.replace('.', '_')}"
-        await settle(connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=SERVERS)))
+        await create_table(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=SERVERS))
         numbers = cls(face, connection, await settle(connection.get_table(path)))
         await settle(numbers.scanner.subscribe_from_beginning())
         return numbers
@@ -197,7 +197,7 @@ class Versions:
         connection = await settle(face.Connection.create({"bootstrap.servers": cluster.bootstrap, **options}))
         schema = fluss.Schema.new_builder().column("id", "INT").column("v", "BIGINT").primary_key(["id"]).build()
         path = f"fluss.versions_{face.__name__.replace('.', '_')}"
-        await settle(connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=SERVERS)))
+        await create_table(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=SERVERS))
         return cls(face, connection, await settle(connection.get_table(path)))
 
     def upsert(self, key: int) -> tuple[int, WriteHandle]:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table, settle
 from fluss import Predicate, Schema, TableDescriptor, col
 from fluss.client.admin import OffsetSpec
 
@@ -63,7 +63,7 @@ async def filled(connection: Any) -> Any:
     builder = Schema.new_builder()
     for name, data_type in COLUMNS.items():
         builder.column(name, data_type)
-    await settle(connection.get_admin().create_table(path, TableDescriptor(builder.build(), bucket_count=2)))
+    await create_table(connection.get_admin(), path, TableDescriptor(builder.build(), bucket_count=2))
     table = await settle(connection.get_table(path))
     writer = table.new_append().create_writer()
     for number in range(ROWS):

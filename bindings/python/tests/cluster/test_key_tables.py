@@ -11,7 +11,7 @@ import pytest
 import fluss
 from faces import beside, settle
 from key_model import Mode, bitmap32, bitmap64
-from key_trial import Case, Trial, create_table
+from key_trial import Case, Trial, create
 
 pa = pytest.importorskip("pyarrow")
 
@@ -144,7 +144,7 @@ def test_a_table_holds_and_tells_what_its_model_foretells(
 ) -> None:
     async def body(connection: Any) -> None:
         case = CASES[name]
-        await Trial(face, connection, case, await create_table(connection, case)).run()
+        await Trial(face, connection, case, await create(connection, case)).run()
 
     run(body)
 
@@ -158,7 +158,7 @@ def partitioned(**properties: str) -> Case:
 def test_partitions_that_writers_create_hold_and_tell_it_too(face: ModuleType, run: Callable[..., None]) -> None:
     async def body(connection: Any) -> None:
         case = partitioned()
-        await Trial(face, connection, case, await create_table(connection, case)).run()
+        await Trial(face, connection, case, await create(connection, case)).run()
 
     run(body)
 
@@ -166,7 +166,7 @@ def test_partitions_that_writers_create_hold_and_tell_it_too(face: ModuleType, r
 def test_partitions_that_somebody_created_hold_and_tell_it_too(face: ModuleType, run: Callable[..., None]) -> None:
     async def body(connection: Any) -> None:
         case = partitioned()
-        table = await create_table(connection, case)
+        table = await create(connection, case)
         for land in case.values["land"]:
             await settle(connection.get_admin().create_partition(table.get_table_path(), {"land": land}))
         await Trial(face, connection, case, table).run()
@@ -178,7 +178,7 @@ def test_partitions_that_the_clock_created_hold_and_tell_it_too(face: ModuleType
     async def body(connection: Any) -> None:
         clock = {"table.auto-partition.enabled": "true", "table.auto-partition.time-unit": "HOUR"}
         case = partitioned(**clock)
-        table = await create_table(connection, case)
+        table = await create(connection, case)
         async with asyncio.timeout(60):
             while not (found := await settle(connection.get_admin().list_partition_infos(table.get_table_path()))):
                 await asyncio.sleep(0.02)
@@ -190,7 +190,7 @@ def test_partitions_that_the_clock_created_hold_and_tell_it_too(face: ModuleType
 
 def test_deletes_may_be_refused(run: Callable[..., None]) -> None:
     async def body(connection: Any) -> None:
-        table = await create_table(connection, Case(NUMBERS, properties={"table.delete.behavior": "disable"}))
+        table = await create(connection, Case(NUMBERS, properties={"table.delete.behavior": "disable"}))
         writer = table.new_upsert().create_writer()
         writer.upsert([1, 2, 3])
         with pytest.raises(fluss.ArgumentError, match="table.delete.behavior") as raised:
@@ -222,7 +222,7 @@ def test_a_row_is_inserted_once_however_many_look_for_it(
 
     async def body(connection: Any) -> None:
         case = Case({"number": "BIGINT", "k": "INT", "a": "INT"}, counter="number")
-        table = await create_table(connection, case)
+        table = await create(connection, case)
         writer = table.new_upsert().create_writer()
         for key in there:
             writer.upsert({"k": key, "a": 1})

@@ -10,7 +10,7 @@ import pytest
 
 import fluss
 from all_types import VALUES, rows_of_every_type
-from faces import settle
+from faces import create_table, settle
 from fluss.types import Timestamp
 
 pa = pytest.importorskip("pyarrow")
@@ -52,7 +52,7 @@ async def create(
     descriptor = fluss.TableDescriptor.builder().schema(schema).distributed_by(buckets, bucket_key or [])
     for name, value in properties.items():
         descriptor.property(name.replace("__", ".").replace("_", "-"), value)
-    await settle(connection.get_admin().create_table(path, descriptor.build(), False))
+    await create_table(connection.get_admin(), path, descriptor.build())
     return await settle(connection.get_table(path))
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table, settle
 from fluss.cluster import (
     AlterConfig,
     AlterConfigOpType,
@@ -64,7 +64,7 @@ async def refused(what: type[fluss.FlussError], act: Callable[[], Any]) -> Any:
 
 async def new_table(admin: Any, face: ModuleType, schema: fluss.Schema, buckets: int = 1) -> fluss.TableInfo:
     path = f"fluss.operated_{face.__name__.replace('.', '_')}_{time.monotonic_ns()}"
-    await settle(admin.create_table(path, TableDescriptor(schema, bucket_count=buckets)))
+    await create_table(admin, path, TableDescriptor(schema, bucket_count=buckets))
     info: fluss.TableInfo = await settle(admin.get_table_info(path))
     return info
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table, settle
 from fluss import Schema, TableDescriptor
 from fluss.client.admin import OffsetSpec
 
@@ -39,7 +39,7 @@ async def create(connection: Any, *, keys: list[str], properties: dict[str, str]
     path = f"fluss.partitioned_{next(_numbers)}"
     schema = Schema.new_builder().column("id", "INT").column("day", "DATE").column("land", "STRING").build()
     descriptor = TableDescriptor(schema, partition_keys=keys, bucket_count=2, properties=properties)
-    await settle(connection.get_admin().create_table(path, descriptor))
+    await create_table(connection.get_admin(), path, descriptor)
     return await settle(connection.get_table(path))
 
 

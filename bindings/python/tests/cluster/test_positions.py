@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import beside, settle
+from faces import beside, create_table, settle
 from fluss import Schema, TableDescriptor
 from fluss.client import Positions
 from fluss.client.admin import OffsetSpec
@@ -44,7 +44,7 @@ async def create(connection: Any) -> Any:
     path = f"fluss.positions_{next(_numbers)}"
     schema = Schema.new_builder().column("id", "INT").column("land", "STRING").build()
     descriptor = TableDescriptor(schema, partition_keys=["land"], bucket_count=2)
-    await settle(connection.get_admin().create_table(path, descriptor))
+    await create_table(connection.get_admin(), path, descriptor)
     return await settle(connection.get_table(path))
 
 

@@ -126,20 +126,65 @@ def test_reading_ends_where_the_log_ended_when_it_began(connection: fluss.Connec
     open_table(server, "ends", read)
 
 
-def test_what_cannot_be_done_yet_says_so(connection: fluss.Connection, server: Any) -> None:
+def test_rows_are_filtered_exactly(connection: fluss.Connection, server: Any) -> None:
+    create(connection, "filtered", {"id": "INT"})
+
+    async def read(table: fluss.FlussTable) -> None:
+        writer = table.new_append().create_writer()
+        for number in range(10):
+            writer.append([number])
+        await writer.flush()
+        scan = table.new_scan().filter(fluss.col("id") > 1).filter(fluss.col("id").is_in([0, 2, 7]))
+        scanner = await scan.create_record_batch_log_scanner()
+        scanner.subscribe(0, fluss.EARLIEST_OFFSET)
+        assert (await scanner.to_arrow())["id"].to_pylist() == [2, 7]
+        records = await scan.create_log_scanner()
+        records.subscribe(0, 3)
+        assert [record.offset for record in await records.poll(60_000)] == [7]
+
+    open_table(server, "filtered", read)
+
+
+@pytest.mark.parametrize("key", [None, "id"])
+def test_a_bucket_is_read_once_up_to_a_limit(connection: fluss.Connection, server: Any, key: str | None) -> None:
+    name = f"limited_{key}"
+    create(connection, name, {"id": "INT", "name": "STRING"}, key)
+
+    async def read(table: fluss.FlussTable) -> None:
+        writer = table.new_upsert().create_writer() if key else table.new_append().create_writer()
+        for number in range(5):
+            writer.upsert([number, "x"]) if isinstance(writer, fluss.UpsertWriter) else writer.append([number, "x"])
+        await writer.flush()
+        bucket = fluss.TableBucket(table.get_table_info().table_id, 0)
+        scan = table.new_scan().project_by_name(["id"]).limit(3)
+        scanner = scan.create_bucket_batch_scanner(bucket)
+        assert scanner.bucket == bucket
+        batch = await scanner.next_batch()
+        assert batch is not None
+        expected = ([0, 1, 2], 0) if key else ([2, 3, 4], 2)
+        assert (batch.batch.to_pydict(), batch.base_offset) == ({"id": expected[0]}, expected[1])
+        assert await scanner.next_batch() is None
+        again = scan.create_bucket_batch_scanner(bucket)
+        assert (await again.to_arrow()).to_pydict() == {"id": expected[0]}
+        assert (await again.to_pandas()).empty
+        with pytest.raises(fluss.ArgumentError, match="table has buckets 0 to 0"):
+            await scan.create_bucket_batch_scanner(fluss.TableBucket(bucket.table_id, 1)).next_batch()
+
+    open_table(server, name, read)
+
+
+def test_what_cannot_be_done_says_so(connection: fluss.Connection, server: Any) -> None:
     create(connection, "refusals", {"id": "INT"})
 
     async def use(table: fluss.FlussTable) -> None:
         scan, bucket = table.new_scan(), fluss.TableBucket(table.get_table_info().table_id, 0)
-        refused: dict[str, Callable[[], Any]] = {
-            "filters, such as": lambda: scan.filter(fluss.col("id") > 1),
-            "a limit": lambda: scan.limit(3).create_bucket_batch_scanner(bucket),
-            "the schema that they were written with": lambda: scan.with_fixed_schema(False),
-        }
-        for message, act in refused.items():
-            with pytest.raises(fluss.UnsupportedError, match=message) as raised:
-                act()
-            assert isinstance(raised.value, NotImplementedError)
+        with pytest.raises(fluss.UnsupportedError, match="the schema that they were written with") as raised:
+            scan.with_fixed_schema(False)
+        assert isinstance(raised.value, NotImplementedError)
+        with pytest.raises(fluss.ArgumentError, match=r"takes a limit\(n\)"):
+            scan.create_bucket_batch_scanner(bucket)
+        with pytest.raises(fluss.ArgumentError, match="a filter is not taken"):
+            scan.limit(3).filter(fluss.col("id") > 1).create_bucket_batch_scanner(bucket)
         with pytest.raises(fluss.ArgumentError, match="takes no limit"):
             await scan.create_log_scanner()
         async with await fluss.FlussConnection.create({"bootstrap.servers": server.bootstrap}) as opened:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table, settle
 from fluss import Schema, TableBucket, TableDescriptor, aio
 from fluss.client.admin import OffsetSpec
 
@@ -26,7 +26,7 @@ async def create(connection: Any, *, key: bool, partitioned: bool = False) -> An
         schema.primary_key(["id", "land"])
     keys = ["land"] if partitioned else None
     descriptor = TableDescriptor(schema.build(), partition_keys=keys, bucket_count=2)
-    await settle(connection.get_admin().create_table(path, descriptor))
+    await create_table(connection.get_admin(), path, descriptor)
     return await settle(connection.get_table(path))
 
 

@@ -1,0 +1,1 @@
+"""Random tables and random writes to them, for clients that are to agree."""
