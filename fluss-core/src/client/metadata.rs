@@ -89,6 +89,18 @@ impl Cluster {
         }
     }
 
+    /// An operation on a bucket.
+    pub(crate) fn bucket_context(
+        &self,
+        operation: &'static str,
+        table: &TablePath,
+        bucket: &TableBucket,
+    ) -> Context {
+        Context::new(operation)
+            .physical(&self.physical(table, bucket))
+            .bucket(bucket.bucket)
+    }
+
     /// Whether something was found out about each of these partitions.
     fn covers(&self, partitions: &[PartitionId]) -> bool {
         let covers = |partition| self.names.contains_key(partition) || self.gone.contains(partition);

@@ -148,8 +148,9 @@ impl Admin {
     }
 
     fn context(&self, operation: &'static str, info: &TableInfo, bucket: TableBucket) -> Context {
-        let physical = self.physical(&info.path, &bucket);
-        Context::new(operation).physical(&physical).bucket(bucket.bucket)
+        self.connection
+            .cluster()
+            .bucket_context(operation, &info.path, &bucket)
     }
 
     /// A table with the partition of a bucket, as far as its name is known.

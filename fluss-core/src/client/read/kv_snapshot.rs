@@ -15,7 +15,7 @@ use crate::client::admin::{Admin, KvSnapshot, OffsetSpec, SnapshotFile, each_buc
 use crate::client::error::{Context, Error, ErrorKind, Result, tell};
 use crate::client::remote::{RemoteFiles, StorageError};
 use crate::error::DecodeError;
-use crate::id::{Offset, SnapshotId, TableBucket};
+use crate::id::{Offset, PartitionId, SnapshotId, TableBucket};
 use crate::sst::Rows;
 use crate::types::TableInfo;
 
@@ -32,7 +32,8 @@ pub(super) struct KvSnapshots<'a> {
     info: &'a TableInfo,
     rows: &'a StoredRows<'a>,
     files: RemoteFiles,
-    latest: BTreeMap<TableBucket, KvSnapshot>,
+    /// The latest of each bucket, or why they are not known.
+    latest: BTreeMap<Option<PartitionId>, Result<BTreeMap<TableBucket, KvSnapshot>>>,
     /// How many may be read at a time: the files of each are held meanwhile.
     turns: Semaphore,
 }
@@ -44,7 +45,8 @@ pub(super) struct Beginning {
 }
 
 impl<'a> KvSnapshots<'a> {
-    /// Finds out which snapshots there are now. Where servers do not tell, there are none.
+    /// Finds out which snapshots there are now. Where servers do not tell, there are none; what else keeps them from being
+    /// known matters to the buckets that cannot be read without.
     pub(super) async fn find(
         connection: &'a Connection,
         info: &'a TableInfo,
@@ -61,13 +63,18 @@ impl<'a> KvSnapshots<'a> {
         let buckets = connection.admin().table_buckets(info).await?;
         let first_of_each: BTreeMap<_, _> =
             buckets.iter().map(|bucket| (bucket.partition, *bucket)).collect();
-        let latest = each_bucket(first_of_each.into_values(), |bucket| found.latest_beside(bucket)).await?;
-        found.latest = latest.into_values().flatten().collect();
+        let latest = each_bucket(first_of_each.into_values(), async |bucket| {
+            Ok(found.latest_beside(bucket).await)
+        });
+        let latest = latest.await?.into_iter();
+        found.latest = latest
+            .map(|(bucket, latest)| (bucket.partition, latest))
+            .collect();
         Ok(found)
     }
 
     /// The latest snapshots of the buckets of a bucket's partition.
-    async fn latest_beside(&self, bucket: TableBucket) -> Result<Vec<(TableBucket, KvSnapshot)>> {
+    async fn latest_beside(&self, bucket: TableBucket) -> Result<BTreeMap<TableBucket, KvSnapshot>> {
         let admin = self.connection.admin();
         let physical = admin.physical(&self.info.path, &bucket);
         let asked = admin.latest_kv_snapshots(&self.info.path, physical.partition.as_ref());
@@ -82,10 +89,8 @@ impl<'a> KvSnapshots<'a> {
                 };
                 Ok(found.buckets.into_iter().filter_map(of_bucket).collect())
             }
-            Err(error) => {
-                tell!(debug, &error, "no snapshots are known");
-                Ok(Vec::new())
-            }
+            Err(error) if matches!(error.kind(), ErrorKind::Unsupported(_)) => Ok(BTreeMap::new()),
+            Err(error) => Err(error),
         }
     }
 
@@ -112,7 +117,7 @@ impl<'a> KvSnapshots<'a> {
         }
         let start = admin.offset(self.info, bucket, OffsetSpec::Earliest).await?;
         match begun {
-            Ok(_) if start > 0 => Err(self.context(&admin, bucket).error(ErrorKind::Expired { start })),
+            Ok(_) if start > 0 => Err(self.context(bucket).error(ErrorKind::Expired { start })),
             Err(error) if start > 0 => Err(error),
             Err(error) => {
                 tell!(warn, &error, "the whole changelog is read instead of a snapshot");
@@ -128,14 +133,15 @@ impl<'a> KvSnapshots<'a> {
         bucket: TableBucket,
         end: Offset,
     ) -> Result<Option<Beginning>> {
-        let mut latest = self.latest.get(&bucket).copied();
+        let of_bucket = |latest: &BTreeMap<_, _>| latest.get(&bucket).copied();
+        let known = self.latest.get(&bucket.partition).cloned().transpose()?;
+        let mut latest = known.as_ref().and_then(of_bucket);
         let mut attempts = 0;
         while let Some(snapshot) = latest.filter(|snapshot| snapshot.log_offset <= end) {
             attempts += 1;
             match self.read(admin, bucket, snapshot.id).await {
                 Err(error) if attempts < ATTEMPTS && is_replaced(&error) => {
-                    let beside = self.latest_beside(bucket).await?;
-                    latest = BTreeMap::from_iter(beside).get(&bucket).copied();
+                    latest = of_bucket(&self.latest_beside(bucket).await?);
                 }
                 outcome => return outcome.map(Some),
             }
@@ -146,7 +152,7 @@ impl<'a> KvSnapshots<'a> {
     /// The rows of a snapshot. Its files are held until all of them are read.
     async fn read(&self, admin: &Admin, bucket: TableBucket, snapshot: SnapshotId) -> Result<Beginning> {
         let _turn = self.turns.acquire().await;
-        let context = self.context(admin, bucket);
+        let context = self.context(bucket);
         let metadata = admin.kv_snapshot_metadata(bucket, snapshot).await;
         let metadata = metadata.map_err(|error| error.within(context.clone()))?;
         let tables = metadata.files.into_iter().filter(SnapshotFile::is_table);
@@ -175,9 +181,10 @@ impl<'a> KvSnapshots<'a> {
         Ok((path, bytes))
     }
 
-    fn context(&self, admin: &Admin, bucket: TableBucket) -> Context {
-        let physical = admin.physical(&self.info.path, &bucket);
-        Context::new("read").physical(&physical).bucket(bucket.bucket)
+    fn context(&self, bucket: TableBucket) -> Context {
+        self.connection
+            .cluster()
+            .bucket_context("read", &self.info.path, &bucket)
     }
 }
 

@@ -67,8 +67,10 @@ impl<'a> KvScan<'a> {
     }
 
     async fn attempt(&self, bucket: TableBucket) -> Result<Scanned> {
-        let physical = self.connection.cluster().physical(&self.info.path, &bucket);
-        let context = Context::new("read").physical(&physical).bucket(bucket.bucket);
+        let context = self
+            .connection
+            .cluster()
+            .bucket_context("read", &self.info.path, &bucket);
         let generation = self.connection.cluster().generation();
         let server = self.connection.leader(&context, &self.info.path, &bucket).await?;
         let scanned = self.scan(bucket, &server, context.server(&server)).await;

@@ -144,7 +144,8 @@ impl ScanBuilder {
                 *start = Some(beginning.offset);
                 let table = tables.entry(bucket).or_insert_with(|| columns.collapse());
                 for rows in beginning.rows {
-                    insert(table, rows).map_err(|error| columns.fault(error))?;
+                    let inserts = vec![ChangeType::Insert; rows.num_rows()].into();
+                    table.apply(rows, inserts).map_err(|error| columns.fault(error))?;
                 }
             }
         }
@@ -237,11 +238,6 @@ impl<'t> Columns<'t> {
     fn fault(&self, kind: impl Into<ErrorKind>) -> Error {
         Context::new("read").table(&self.info.path).error(kind)
     }
-}
-
-fn insert(table: &mut Collapse, rows: RecordBatch) -> Result<(), ErrorKind> {
-    let types = vec![ChangeType::Insert; rows.num_rows()].into();
-    table.apply(rows, types).map_err(ErrorKind::from)
 }
 
 fn apply(table: &mut Collapse, scanned: ScanBatch) -> Result<(), ErrorKind> {

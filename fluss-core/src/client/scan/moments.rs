@@ -40,8 +40,7 @@ impl LogScanner {
     async fn stored(&self, bucket: TableBucket, offset: Offset) -> Result<Option<i64>> {
         let connection = &self.inner.connection;
         let path = &self.table().path;
-        let physical = connection.cluster().physical(path, &bucket);
-        let context = Context::new("read").physical(&physical).bucket(bucket.bucket);
+        let context = connection.cluster().bucket_context("read", path, &bucket);
         let refusal = |response: &proto::FetchLogResponse| {
             let answer = only_answer(response)?;
             ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))

@@ -23,7 +23,7 @@ pub(super) enum Columns {
 }
 
 /// How often in a row a server may fail at a bucket without saying why before it is told.
-const UNEXPLAINED: usize = 5;
+const UNEXPLAINED: u32 = 5;
 
 /// A bucket that is read.
 pub(super) struct Subscription {
@@ -46,7 +46,7 @@ pub(super) struct Subscription {
     pub(super) unanswered: Option<(Instant, Option<ServerAddress>)>,
     pub(super) error: Option<Error>,
     /// How often in a row the server has failed at it without saying why, and what it said the last time.
-    pub(super) unexplained: Option<(usize, Error)>,
+    pub(super) unexplained: Option<(u32, Error)>,
     /// What is read in remote storage; meanwhile servers are not asked.
     pub(super) tiered: Option<Tiered>,
     /// Why the last download failed, if none has succeeded since.
@@ -56,6 +56,8 @@ pub(super) struct Subscription {
 /// A rest between attempts.
 pub(super) struct Pause {
     pub(super) until: Instant,
+    /// How many there were in a row, this one included.
+    count: u32,
     lengths: Box<dyn Iterator<Item = Duration> + Send>,
 }
 
@@ -64,9 +66,11 @@ impl Pause {
     pub(super) fn extend(pause: &mut Option<Self>, now: Instant) {
         let pause = pause.get_or_insert_with(|| Self {
             until: now,
+            count: 0,
             lengths: Box::new(retry::pauses()),
         });
         pause.until = now + pause.lengths.next().unwrap_or_default();
+        pause.count += 1;
     }
 }
 
@@ -163,9 +167,9 @@ impl Subscription {
     /// again: it may just be closing the bucket (`behaviour.md` §4.6).
     pub(super) fn on_refusal(&mut self, code: ErrorCode, error: Error, now: Instant) -> bool {
         if code == ErrorCode::UNKNOWN_SERVER_ERROR {
-            tell_retry!(&error, 1, "a fetch failed");
-            let times = self.unexplained.take().map_or(0, |(times, _)| times);
-            self.unexplained = Some((times + 1, error));
+            let times = self.unexplained.take().map_or(0, |(times, _)| times) + 1;
+            tell_retry!(&error, times, "a fetch failed");
+            self.unexplained = Some((times, error));
             self.rest(now);
             return true;
         }
@@ -173,8 +177,9 @@ impl Subscription {
             self.error = Some(error);
             return false;
         }
-        tell_retry!(&error, 1, "a fetch was refused");
         self.rest(now);
+        let attempts = self.pause.as_ref().map_or(1, |pause| pause.count);
+        tell_retry!(&error, attempts, "a fetch was refused");
         code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
     }
 }
