@@ -11,7 +11,7 @@ use fluss_client::{AppendWriter, Connection, ErrorKind, LogScanner, StartOffset}
 use fluss_cluster::{Cluster, Server, Spec};
 use tokio::time::Instant;
 
-use crate::{Backend, CLUSTER, PATIENCE, connect, create, note, options, run, start_alone, tests};
+use crate::{Backend, CLUSTER, PATIENCE, SESSION, connect, create, note, options, run, start_alone, tests};
 
 tests! {
     CLUSTER => [
@@ -99,7 +99,7 @@ async fn work(writer: &AppendWriter, first: i64, acknowledged: &mut BTreeSet<i64
 /// scanner say meanwhile, and do afterwards.
 fn a_stopped_server(backend: Backend, servers: u16) {
     let spec = Spec::new().tablet_servers(servers.into());
-    let place = start_alone(backend, spec.property("zookeeper.client.session-timeout", "60 s"));
+    let place = start_alone(backend, spec.property(SESSION, "60 s"));
     let cluster = place.cluster();
     run(async {
         let mut options = options(&place);

@@ -26,7 +26,7 @@ use std::time::Duration;
 use fluss_client::types::{DataType, Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
 use fluss_client::{Connection, LogScanner, OffsetSpec, Table};
 
-use place::{Backend, Place, Shared, connect, options, start, start_alone};
+use place::{Backend, Place, SESSION, Shared, connect, options, start, start_alone};
 use suite::{CLUSTER, EVERYWHERE, JAVA, ONCE, SERVE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
@@ -130,7 +130,8 @@ async fn create_with_leaders(connection: &Connection, path: &TablePath, descript
         admin.create_table(path, descriptor, false).await.unwrap();
         match admin.list_table_offsets(path, OffsetSpec::Earliest).await {
             Ok(_) => return,
-            Err(error) => eprintln!("{path} is created again: {error}"),
+            Err(error) if error.is_retriable() => eprintln!("{path} is created again: {error}"),
+            Err(error) => panic!("{path}: {error}"),
         }
         admin.drop_table(path, false).await.unwrap();
     }

@@ -83,10 +83,20 @@ impl Place {
     }
 }
 
-/// Starts a backend beside those of other tests.
+/// Starts a backend beside those of other tests. They may keep its servers from running for longer than it takes until one
+/// that died is replaced, so that takes longer here, unless the specification says otherwise.
 pub(crate) fn start(backend: Backend, spec: Spec) -> Place {
+    let is_impatient = backend != Backend::Cluster || spec.properties().contains_key(SESSION);
+    let spec = if is_impatient {
+        spec
+    } else {
+        spec.property(SESSION, "30 s")
+    };
     start_with(backend, spec, 1)
 }
+
+/// How long a server may be silent before the others take it for dead.
+pub(crate) const SESSION: &str = "zookeeper.client.session-timeout";
 
 /// Starts a backend that has the machine to itself: for tests of what servers that stop and die cost, in seconds.
 pub(crate) fn start_alone(backend: Backend, spec: Spec) -> Place {

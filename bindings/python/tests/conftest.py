@@ -5,7 +5,7 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Generator, Iterator
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -31,6 +31,20 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MEMORY = "embedded::memory:tests"
 """A node that the tests of this process share, as long as one of them is connected."""
+
+PATIENT = {"zookeeper.client.session-timeout": "30 s"}
+"""For clusters that lose no server: how long one may be silent, on a busy machine, before it is taken for dead."""
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Shows with a test that failed what the servers of this process complained of last."""
+    report = yield
+    if report.failed:
+        report.sections += (
+            (f"complaints of {cluster.bootstrap}", cluster.complaints()) for cluster in Cluster.running()
+        )
+    return report
 
 
 @pytest.fixture(params=[fluss, aio], ids=["blocking", "awaited"])
@@ -67,13 +81,13 @@ def needs_java() -> None:
 
 @pytest.fixture(scope="session")
 def cluster(needs_java: None) -> Iterator[Cluster]:
-    with Cluster(tablet_servers=1) as running:
+    with Cluster(tablet_servers=1, properties=PATIENT) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def guarded_cluster(needs_java: None) -> Iterator[Cluster]:
-    with Cluster(tablet_servers=1, sasl=True) as running:
+    with Cluster(tablet_servers=1, sasl=True, properties=PATIENT) as running:
         yield running
 
 
@@ -119,7 +133,7 @@ def options(request: pytest.FixtureRequest) -> Iterator[dict[str, str]]:
         yield {"bootstrap.servers": MEMORY}
         return
     request.getfixturevalue("needs_java")
-    with Cluster(tablet_servers=3, sasl=request.param == "sasl") as cluster:
+    with Cluster(tablet_servers=3, sasl=request.param == "sasl", properties=PATIENT) as cluster:
         login = {
             "security.protocol": "SASL",
             "security.sasl.username": "root",

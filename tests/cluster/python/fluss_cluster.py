@@ -19,12 +19,15 @@ import json
 import os
 import subprocess
 import tempfile
+import weakref
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 CRATE = Path(__file__).resolve().parent.parent
 COORDINATOR = "cs"
+LINE = 300
+"""How much is shown of a line of a log."""
 
 USERS = {"root": "root-secret", "alice": "alice-secret"}
 """Who may log in to a node; the same as to a cluster."""
@@ -66,6 +69,8 @@ def java_class_path(source: Path) -> str:
 class Cluster:
     """A cluster that is ready. Servers are named by the id of a tablet server (from 0) or by ``COORDINATOR``."""
 
+    _running: ClassVar[weakref.WeakSet[Cluster]] = weakref.WeakSet()
+
     def __init__(
         self,
         tablet_servers: int = 1,
@@ -96,6 +101,12 @@ class Cluster:
         except ClusterError:
             self.close()
             raise
+        Cluster._running.add(self)
+
+    @classmethod
+    def running(cls) -> list[Cluster]:
+        """The clusters that this process has started and not closed."""
+        return list(cls._running)
 
     @property
     def bootstrap(self) -> str:
@@ -111,6 +122,16 @@ class Cluster:
     def users(self) -> dict[str, str]:
         """Names and passwords for SASL/PLAIN; ``root`` is the super user. Empty without SASL."""
         return {user["name"]: user["password"] for user in self._first["users"]}
+
+    def complaints(self, most: int = 20) -> str:
+        """The last warnings and errors in the log of each process, with the milliseconds since its start."""
+        lines = []
+        for log in sorted(self.directory.glob("logs/*.log")):
+            text = log.read_text(errors="replace").splitlines()
+            found = [line[:LINE] for line in text if " WARN " in line or " ERROR " in line]
+            last = [line[:LINE] for line in text[-1:]]
+            lines += [f"{log.stem}:", *found[-most:], "at its end:", *last]
+        return "\n".join(lines)
 
     def describe(self) -> dict[str, Any]:
         """Every server with its id, pid and addresses, and whether it runs."""
@@ -142,6 +163,7 @@ class Cluster:
 
     def close(self) -> None:
         """Ends the cluster and removes its data. May be called again."""
+        Cluster._running.discard(self)
         if self._process.stdin and not self._process.stdin.closed:
             self._process.stdin.close()
         self._process.wait()

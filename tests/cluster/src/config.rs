@@ -17,12 +17,13 @@ pub(crate) struct Listeners {
 /// `key: value` for each line of a `server.yaml`.
 pub(crate) type Properties = BTreeMap<String, String>;
 
-/// The file for ZooKeeper. A short tick permits short sessions, so that a dead server is noticed in seconds.
+/// The file for ZooKeeper. A short tick permits short sessions, so that a dead server is noticed in seconds; longer ones are
+/// permitted, too. What it writes need not survive the machine, and waiting for a busy disk would end the sessions.
 pub(crate) fn zookeeper(data: &Path, port: &Port) -> String {
     let port = port.address().port();
     format!(
         "dataDir={}\nclientPort={port}\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
-         tickTime=500\nmaxClientCnxns=0\n",
+         tickTime=500\nmaxSessionTimeout=120000\nmaxClientCnxns=0\nforceSync=no\n",
         data.display()
     )
 }

@@ -11,7 +11,9 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::{RECOVERY, ROUNDS, leader, restart};
-use crate::{Backend, CLUSTER, PATIENCE, Place, connect, create, note, options, run, start_alone, tests};
+use crate::{
+    Backend, CLUSTER, PATIENCE, Place, SESSION, connect, create, note, options, run, start_alone, tests,
+};
 
 tests! {
     CLUSTER => [
@@ -222,7 +224,7 @@ async fn impatient(place: &Place) -> Connection {
 
 fn look_ups_and_upserts_tell_of_a_stopped_server_and_work_on_once_it_does(backend: Backend) {
     let spec = Spec::new().tablet_servers(3);
-    let place = start_alone(backend, spec.property("zookeeper.client.session-timeout", "60 s"));
+    let place = start_alone(backend, spec.property(SESSION, "60 s"));
     let cluster = place.cluster();
     run(async {
         let connection = impatient(&place).await;

@@ -53,6 +53,8 @@ async def _create_with_leaders(admin: Any, path: str, descriptor: fluss.TableDes
         try:
             await settle(admin.list_offsets(path, list(buckets), fluss.OffsetSpec.earliest()))
         except fluss.FlussError as error:
+            if not error.retriable:
+                raise
             print(f"{path} is created again: {error}")
             await settle(admin.drop_table(path))
         else:
