@@ -31,6 +31,7 @@ impl Serve {
     pub(crate) fn run(self) -> Result<(), Refused> {
         log_to_stderr();
         allow_open_files();
+        share_memory();
         let options = self.options()?;
         let runtime = tokio::runtime::Builder::new_multi_thread()
             .enable_all()
@@ -64,6 +65,19 @@ fn allow_open_files() {
     // With fewer it works too, for fewer buckets.
     let _ = setrlimit(Resource::Nofile, raised);
 }
+
+/// Lets threads share what was set aside for memory. Otherwise glibc sets some aside for each thread, up to eight times as
+/// many as there are cores, and keeps there what the largest write needed that the thread has ever done.
+#[cfg(all(target_os = "linux", target_env = "gnu"))]
+#[expect(unsafe_code, reason = "It sets a number in glibc, under glibc's own lock.")]
+fn share_memory() {
+    const ARENAS: libc::c_int = 2;
+    // What it was told before stands if it does not take this.
+    let _ = unsafe { libc::mallopt(libc::M_ARENA_MAX, ARENAS) };
+}
+
+#[cfg(not(all(target_os = "linux", target_env = "gnu")))]
+const fn share_memory() {}
 
 fn log_to_stderr() {
     let filter = tracing_subscriber::EnvFilter::builder()
