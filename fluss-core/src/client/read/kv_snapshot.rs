@@ -134,8 +134,11 @@ impl<'a> KvSnapshots<'a> {
         end: Offset,
     ) -> Result<Option<Beginning>> {
         let of_bucket = |latest: &BTreeMap<_, _>| latest.get(&bucket).copied();
-        let known = self.latest.get(&bucket.partition).cloned().transpose()?;
-        let mut latest = known.as_ref().and_then(of_bucket);
+        let known = self.latest.get(&bucket.partition);
+        let mut latest = match known.map(Result::as_ref).transpose() {
+            Ok(known) => known.and_then(of_bucket),
+            Err(error) => return Err(error.clone()),
+        };
         let mut attempts = 0;
         while let Some(snapshot) = latest.filter(|snapshot| snapshot.log_offset <= end) {
             attempts += 1;
