@@ -23,35 +23,10 @@ class TableAppend:
         return AppendWriter(self._core.append_writer())
 
 
-@final
-class AppendWriter:
-    """Appends rows and Arrow batches to a log table. At the end of an ``async with`` block it flushes and closes.
+class _Writer:
+    """What writers to either kind of table have in common."""
 
-    Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
-    table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
-
-    Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
-    ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
-    """
-
-    def __init__(self, core: _fluss.AppendWriter) -> None:
-        self._core = core
-
-    def append(self, row: Row) -> WriteHandle:
-        """Puts a row (list, tuple or dict) into the writer's buffer.
-
-        It is not awaited. While the buffer is full it holds up the event loop: a producer that outruns its cluster
-        awaits a handle now and then, or uses `append_arrow`, which is awaited.
-        """
-        return self._core.append(row)
-
-    async def append_arrow(self, data: object) -> WriteHandle:
-        """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
-        pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
-
-        Columns are found by name. Waits only while the buffer is full.
-        """
-        return await self._core.append_arrow(data)
+    _core: _fluss.AppendWriter | _fluss.UpsertWriter
 
     async def flush(self) -> None:
         """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
@@ -68,6 +43,37 @@ class AppendWriter:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         await self.close()
+
+
+@final
+class AppendWriter(_Writer):
+    """Appends rows and Arrow batches to a log table. At the end of an ``async with`` block it flushes and closes.
+
+    Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
+    table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
+
+    Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
+    ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
+    """
+
+    def __init__(self, core: _fluss.AppendWriter) -> None:
+        self._core: _fluss.AppendWriter = core
+
+    def append(self, row: Row) -> WriteHandle:
+        """Puts a row (list, tuple or dict) into the writer's buffer.
+
+        It is not awaited. While the buffer is full it holds up the event loop: a producer that outruns its cluster
+        awaits a handle now and then, or uses `append_arrow`, which is awaited.
+        """
+        return self._core.append(row)
+
+    async def append_arrow(self, data: object) -> WriteHandle:
+        """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
+        pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
+
+        Columns are found by name. Waits only while the buffer is full.
+        """
+        return await self._core.append_arrow(data)
 
 
 @final
@@ -101,7 +107,7 @@ class TableUpsert:
 
 
 @final
-class UpsertWriter:
+class UpsertWriter(_Writer):
     """Upserts and deletes rows of a primary-key table. At the end of an ``async with`` block it flushes and closes.
 
     Writes are sent in batches, in the background and in their order: see ``client.writer.*`` in
@@ -113,7 +119,7 @@ class UpsertWriter:
     """
 
     def __init__(self, core: _fluss.UpsertWriter) -> None:
-        self._core = core
+        self._core: _fluss.UpsertWriter = core
 
     def upsert(self, row: Row) -> WriteHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer, to be stored under its key.
@@ -139,19 +145,3 @@ class UpsertWriter:
     async def delete_arrow(self, data: object) -> WriteHandle:
         """Puts the keys in Arrow data into the buffer, whose rows are to be deleted. Other columns are passed over."""
         return await self._core.delete_arrow(data)
-
-    async def flush(self) -> None:
-        """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
-        return await self._core.flush()
-
-    async def close(self) -> None:
-        """Flushes, and takes no more rows."""
-        return await self._core.close()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()

@@ -23,31 +23,10 @@ class TableAppend:
         return AppendWriter(self._core.append_writer())
 
 
-@final
-class AppendWriter:
-    """Appends rows and Arrow batches to a log table. At the end of a ``with`` block it flushes and closes.
+class _Writer:
+    """What writers to either kind of table have in common."""
 
-    Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
-    table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
-
-    Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
-    ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
-    """
-
-    def __init__(self, core: _fluss.AppendWriter) -> None:
-        self._core = core
-
-    def append(self, row: Row) -> WriteHandle:
-        """Puts a row (list, tuple or dict) into the writer's buffer, and blocks only while the buffer is full."""
-        return self._core.append(row)
-
-    def append_arrow(self, data: object) -> WriteHandle:
-        """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
-        pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
-
-        Columns are found by name. Blocks only while the buffer is full.
-        """
-        return self._core.append_arrow(data).wait()
+    _core: _fluss.AppendWriter | _fluss.UpsertWriter
 
     def flush(self) -> None:
         """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
@@ -64,6 +43,33 @@ class AppendWriter:
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
         self.close()
+
+
+@final
+class AppendWriter(_Writer):
+    """Appends rows and Arrow batches to a log table. At the end of a ``with`` block it flushes and closes.
+
+    Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
+    table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
+
+    Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
+    ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
+    """
+
+    def __init__(self, core: _fluss.AppendWriter) -> None:
+        self._core: _fluss.AppendWriter = core
+
+    def append(self, row: Row) -> WriteHandle:
+        """Puts a row (list, tuple or dict) into the writer's buffer, and blocks only while the buffer is full."""
+        return self._core.append(row)
+
+    def append_arrow(self, data: object) -> WriteHandle:
+        """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
+        pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
+
+        Columns are found by name. Blocks only while the buffer is full.
+        """
+        return self._core.append_arrow(data).wait()
 
 
 @final
@@ -97,7 +103,7 @@ class TableUpsert:
 
 
 @final
-class UpsertWriter:
+class UpsertWriter(_Writer):
     """Upserts and deletes rows of a primary-key table. At the end of a ``with`` block it flushes and closes.
 
     Writes are sent in batches, in the background and in their order: see ``client.writer.*`` in
@@ -109,7 +115,7 @@ class UpsertWriter:
     """
 
     def __init__(self, core: _fluss.UpsertWriter) -> None:
-        self._core = core
+        self._core: _fluss.UpsertWriter = core
 
     def upsert(self, row: Row) -> WriteHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer, to be stored under its key.
@@ -135,19 +141,3 @@ class UpsertWriter:
     def delete_arrow(self, data: object) -> WriteHandle:
         """Puts the keys in Arrow data into the buffer, whose rows are to be deleted. Other columns are passed over."""
         return self._core.delete_arrow(data).wait()
-
-    def flush(self) -> None:
-        """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
-        return self._core.flush().wait()
-
-    def close(self) -> None:
-        """Flushes, and takes no more rows."""
-        return self._core.close().wait()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
