@@ -38,6 +38,8 @@ impl DecodeError {
 pub struct ValueError {
     /// The column, with a path into nested types (`tags[2]`, `address.city`); absent when the whole row is at fault.
     pub column: Option<String>,
+    /// Which of many rows, from 0, where there are many.
+    pub row: Option<u64>,
     /// What is wrong.
     pub reason: String,
 }
@@ -47,7 +49,16 @@ impl ValueError {
     pub fn row(reason: impl Into<String>) -> Self {
         Self {
             column: None,
+            row: None,
             reason: reason.into(),
+        }
+    }
+
+    /// A fault of one of many rows.
+    pub fn at(row: usize, reason: impl Into<String>) -> Self {
+        Self {
+            row: Some(row as u64),
+            ..Self::row(reason)
         }
     }
 
@@ -55,8 +66,22 @@ impl ValueError {
     pub fn column(column: impl Into<String>, reason: impl Into<String>) -> Self {
         Self {
             column: Some(column.into()),
-            reason: reason.into(),
+            ..Self::row(reason)
         }
+    }
+
+    /// The same fault as one of this row of many, unless it names one.
+    #[must_use]
+    pub fn at_row(mut self, row: usize) -> Self {
+        self.row.get_or_insert(row as u64);
+        self
+    }
+
+    /// The same fault with so many rows before those that it counts.
+    #[must_use]
+    pub fn after_rows(mut self, rows: u64) -> Self {
+        self.row = self.row.map(|row| row + rows);
+        self
     }
 
     /// The same fault seen from one level further out: `outer` is put before the path.
@@ -69,16 +94,18 @@ impl ValueError {
         };
         Self {
             column: Some(column),
-            reason: self.reason,
+            ..self
         }
     }
 }
 
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.column {
-            Some(column) => write!(f, "column '{column}': {}", self.reason),
-            None => f.write_str(&self.reason),
+        match (&self.column, self.row) {
+            (Some(column), Some(row)) => write!(f, "column '{column}', row {row}: {}", self.reason),
+            (Some(column), None) => write!(f, "column '{column}': {}", self.reason),
+            (None, Some(row)) => write!(f, "row {row}: {}", self.reason),
+            (None, None) => f.write_str(&self.reason),
         }
     }
 }

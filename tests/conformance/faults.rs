@@ -1,5 +1,6 @@
 //! Servers that stop and die.
 
+pub mod answers;
 pub mod keys;
 pub mod serve;
 

@@ -60,6 +60,7 @@ fn run_all() -> ExitCode {
         reads::TESTS,
         java::TESTS,
         faults::TESTS,
+        faults::answers::TESTS,
         faults::keys::TESTS,
         faults::serve::TESTS,
         tiered::TESTS,

@@ -148,6 +148,9 @@ pub struct Context {
     pub bucket: Option<BucketId>,
     /// The server.
     pub server: Option<ServerAddress>,
+    /// How many rows of the same call were sent before it failed, because all of them are more than the writer's memory.
+    /// A call of fewer rows is written whole or not at all.
+    pub rows_taken: u64,
 }
 
 impl Context {
@@ -160,6 +163,7 @@ impl Context {
             schema: None,
             bucket: None,
             server: None,
+            rows_taken: 0,
         }
     }
 
@@ -247,6 +251,25 @@ impl Error {
             code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
         });
         attempts == if is_elsewhere { PATIENT_ATTEMPTS } else { 1 }
+    }
+
+    /// The same failure of a call of which so many rows were sent before.
+    #[must_use]
+    pub(crate) fn after_taking(self, rows: u64) -> Self {
+        let context = Context {
+            rows_taken: rows,
+            ..Context::clone(&self.context)
+        };
+        context.error(self.kind)
+    }
+
+    /// The same failure of a value, with so many rows before those that it counts.
+    #[must_use]
+    pub(crate) fn after_rows(mut self, rows: u64) -> Self {
+        if let ErrorKind::Value(error) = self.kind {
+            self.kind = ErrorKind::Value(error.after_rows(rows));
+        }
+        self
     }
 
     /// The same failure seen as part of another attempt.
@@ -342,6 +365,9 @@ impl fmt::Display for Context {
         }
         if let Some(server) = &self.server {
             write!(f, " at {server}")?;
+        }
+        if self.rows_taken > 0 {
+            write!(f, " after {} rows were taken", self.rows_taken)?;
         }
         Ok(())
     }

@@ -33,4 +33,4 @@ pub use scan::{
     changelog_schema,
 };
 pub use table::Table;
-pub use write::{AppendWriter, UpsertBuilder, UpsertWriter, WriteHandle};
+pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fluss_rpc::net::ServerAddress;
+use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use super::batch::{Load, OpenBatch, Stage};
+use super::batch::{Load, OpenBatch, Part, Stage};
 use super::bucket::{BucketQueue, Followup, Outcome};
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Rows};
@@ -30,6 +31,8 @@ pub(super) struct Accumulator {
     layout: Layout,
     options: WriterOptions,
     meters: Arc<WriterMeters>,
+    /// Tells the sender that somebody waits for a batch.
+    wake: Arc<Notify>,
     /// Room for keys.
     key: Vec<u8>,
     buckets: BTreeMap<Target, BucketQueue>,
@@ -56,6 +59,7 @@ impl Accumulator {
         layout: Layout,
         options: WriterOptions,
         meters: Arc<WriterMeters>,
+        wake: Arc<Notify>,
     ) -> Self {
         let (key, buckets) = (Vec::new(), BTreeMap::new());
         Self {
@@ -63,6 +67,7 @@ impl Accumulator {
             layout,
             options,
             meters,
+            wake,
             key,
             buckets,
             funds: 0,
@@ -97,7 +102,7 @@ impl Accumulator {
         let wake = queue.open.is_none();
         let open = queue
             .open
-            .get_or_insert_with(|| OpenBatch::new(&self.layout, now));
+            .get_or_insert_with(|| OpenBatch::new(&self.layout, Delivery::hurrying(&self.wake), now));
         let growth = match open.push(&self.layout, change, row, &mut self.key) {
             Ok(growth) => growth,
             Err(error) => {
@@ -122,46 +127,38 @@ impl Accumulator {
         })
     }
 
-    /// Whether the open batch of a bucket has room.
+    /// Whether rows can join the open batch of a bucket, and it does not wait for those before it.
     pub(super) fn is_open(&self, target: Target) -> bool {
-        self.buckets
-            .get(&target)
-            .is_some_and(|queue| queue.open.is_some())
+        let is_open = |queue: &BucketQueue| queue.open.is_some() && queue.flows(self.options.max_in_flight);
+        self.buckets.get(&target).is_some_and(is_open)
     }
 
     /// Adds rows, which hold `bytes` of memory, as a batch of their own.
-    pub(super) fn push_rows(
-        &mut self,
-        target: Target,
-        rows: Rows,
-        bytes: usize,
-        now: Instant,
-    ) -> Arc<Delivery> {
-        let queue = self.buckets.entry(target).or_default();
+    pub(super) fn push_part(&mut self, part: Part, bytes: usize, now: Instant) -> Arc<Delivery> {
+        let queue = self.buckets.entry(part.target).or_default();
         queue.close_open(&mut self.last_id);
         let delivery = Arc::new(Delivery::default());
-        let load = Load {
-            rows: rows.count(),
-            bytes,
-        };
-        queue.push(&mut self.last_id, Stage::Raw(rows), load, now, delivery.clone());
+        let load = Load { bytes, ..part.load };
+        queue.push(&mut self.last_id, part.stage, load, now, delivery.clone());
         delivery
     }
 
-    /// Lets no more rows join any batch, and returns the fates of all.
-    pub(super) fn close_open(&mut self) -> Vec<Arc<Delivery>> {
-        let mut deliveries = Vec::new();
-        for queue in self.buckets.values_mut() {
-            queue.close_open(&mut self.last_id);
-            deliveries.extend(queue.unsettled().map(|batch| batch.delivery.clone()));
-        }
-        deliveries
+    /// The fates of all rows that are not settled. Whoever waits for one has its batch sent.
+    pub(super) fn deliveries(&self) -> Vec<Arc<Delivery>> {
+        let queues = self.buckets.values();
+        queues
+            .flat_map(|queue| {
+                let closed = queue.unsettled().map(|batch| &batch.delivery);
+                closed.chain(queue.open.as_ref().map(|open| &open.delivery))
+            })
+            .cloned()
+            .collect()
     }
 
     /// Sends what there is, because memory is short, and gives back what no batch holds.
-    pub(super) fn relieve(&mut self) -> usize {
-        for queue in self.buckets.values_mut() {
-            queue.close_open(&mut self.last_id);
+    pub(super) fn make_room(&mut self) -> usize {
+        for open in self.buckets.values().filter_map(|queue| queue.open.as_ref()) {
+            open.delivery.hurry();
         }
         std::mem::take(&mut self.funds)
     }
@@ -178,16 +175,12 @@ impl Accumulator {
             .all(|queue| queue.open.is_none() && queue.unsettled().next().is_none())
     }
 
-    /// The batches to be encoded: full ones, and those that have waited long enough for more rows. With the memory
-    /// that each holds.
+    /// The batches to be encoded: full ones, and those that somebody waits for, or that have waited long enough for more
+    /// rows, as soon as they can be sent. With the memory that each holds.
     pub(super) fn take_raw(&mut self, now: Instant) -> Vec<(BatchKey, Rows, usize)> {
         let mut raw = Vec::new();
         for (target, queue) in &mut self.buckets {
-            if queue
-                .open
-                .as_ref()
-                .is_some_and(|open| now >= open.opened + self.options.linger)
-            {
+            if queue.is_ripe(now, self.options.linger, self.options.max_in_flight) {
                 queue.close_open(&mut self.last_id);
             }
             for batch in queue.waiting_mut() {
@@ -306,7 +299,7 @@ impl Accumulator {
         let timeout = self.options.delivery_timeout;
         let mut followups = Vec::new();
         for (target, queue) in &mut self.buckets {
-            followups.extend(queue.expire(now, timeout, |batch| {
+            followups.extend(queue.expire(now, timeout, &mut self.last_id, |batch| {
                 let mut context = Context::new(self.operation)
                     .physical(&partitions.physical(target.slot))
                     .bucket(target.bucket);
@@ -319,7 +312,7 @@ impl Accumulator {
                 }
                 context.error(ErrorKind::Timeout {
                     after: timeout,
-                    outcome_unknown: batch.attempts > 0,
+                    outcome_unknown: batch.doubtful,
                 })
             }));
         }
@@ -374,12 +367,12 @@ impl Accumulator {
         released
     }
 
-    /// When time alone will change something.
-    pub(super) fn next_wake(&self) -> Option<Instant> {
+    /// When time alone will change something, after `now`.
+    pub(super) fn next_wake(&self, now: Instant) -> Option<Instant> {
         let (linger, timeout) = (self.options.linger, self.options.delivery_timeout);
         self.buckets
             .values()
-            .filter_map(|queue| queue.next_wake(linger, timeout))
+            .filter_map(|queue| queue.next_wake(now, linger, timeout, self.options.max_in_flight))
             .min()
     }
 

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
+use super::batch_write::BatchWrite;
 use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
 use super::request::Api;
@@ -78,14 +79,23 @@ impl AppendWriter {
     /// # Errors
     ///
     /// A missing or unknown column, a type that does not fit, or a value that the table cannot take, before anything
-    /// is sent: the writer stays usable. A timeout if no memory became free in time; the part of the batch that is
-    /// collected by then is sent all the same.
+    /// is sent: the writer stays usable. [`NoMemory`](ErrorKind::NoMemory) if no memory became free in time. Of a batch
+    /// that is larger than the writer's memory some rows may then be sent: see
+    /// [`Context::rows_taken`](crate::client::Context::rows_taken).
     ///
     /// # Cancellation
     ///
-    /// Dropping the future while it waits for memory leaves out what is not collected by then.
+    /// Dropping the future while it waits for memory leaves the batch out; of one that is larger than the writer's memory,
+    /// what is not sent by then.
     pub async fn append_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
-        self.writer.push_batch(&self.shape, batch).await
+        let mut write = self.append_batches();
+        write.add(batch).await?;
+        write.finish().await
+    }
+
+    /// Begins to append Arrow batches as one: all of them, or none.
+    pub fn append_batches(&self) -> BatchWrite {
+        self.writer.batches(Change::Append, &self.shape)
     }
 
     /// Sends what is collected, and waits until everything written before this call is acknowledged or has failed.

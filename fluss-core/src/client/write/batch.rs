@@ -7,7 +7,9 @@ use tokio::time::Instant;
 
 use super::handle::Delivery;
 use super::layout::{Change, Layout, Rows};
+use super::partitions::Target;
 use super::sequences::Stamp;
+use crate::client::error::{Error, ErrorKind};
 use crate::error::ValueError;
 use crate::record::UnsealedBatch;
 use crate::types::Row;
@@ -23,13 +25,13 @@ pub(super) struct OpenBatch {
 }
 
 impl OpenBatch {
-    pub(super) fn new(layout: &Layout, now: Instant) -> Self {
+    pub(super) fn new(layout: &Layout, delivery: Delivery, now: Instant) -> Self {
         Self {
             rows: layout.open(),
             count: 0,
             bytes: 0,
             opened: now,
-            delivery: Arc::default(),
+            delivery: Arc::new(delivery),
         }
     }
 
@@ -63,7 +65,36 @@ pub(super) struct Batch {
     pub(super) attempts: u32,
     /// Under which number the batch was sent last.
     pub(super) stamp: Option<Stamp>,
-    pub(super) last_error: Option<crate::client::Error>,
+    /// Whether the batch may be stored without anybody having said so.
+    pub(super) doubtful: bool,
+    /// Why the batch was not stored when it was sent last.
+    pub(super) last_error: Option<Error>,
+}
+
+/// Rows of one call that go to one bucket.
+#[derive(Debug)]
+pub(super) struct Part {
+    pub(super) target: Target,
+    pub(super) stage: Stage,
+    pub(super) load: Load,
+    /// How many rows of the call are before those that the part is of.
+    pub(super) start: usize,
+}
+
+impl Part {
+    /// Rows that are not encoded yet.
+    pub(super) fn raw(target: Target, rows: Rows, bytes: usize, start: usize) -> Self {
+        let load = Load {
+            rows: rows.count(),
+            bytes,
+        };
+        Self {
+            target,
+            stage: Stage::Raw(rows),
+            load,
+            start,
+        }
+    }
 }
 
 /// How much a batch is.
@@ -86,11 +117,25 @@ pub(super) enum Stage {
 }
 
 impl Batch {
+    /// Has a timeout say that the batch may be stored, if so.
+    pub(super) fn in_doubt(&self, error: Error) -> Error {
+        match error.kind() {
+            ErrorKind::Timeout { after, .. } => {
+                let kind = ErrorKind::Timeout {
+                    after: *after,
+                    outcome_unknown: self.doubtful,
+                };
+                error.context().clone().error(kind)
+            }
+            _ => error,
+        }
+    }
+
     /// The bytes to send under the batch's stamp, with its number and age.
     pub(super) fn sealed(&mut self) -> Option<(u64, Instant, Bytes)> {
         match &mut self.stage {
             Stage::Encoded(batch) => {
-                let stamp = self.stamp.map(|stamp| (stamp.writer, stamp.sequence));
+                let stamp = self.stamp.map(|stamp| (stamp.writer, stamp.sequence()));
                 Some((self.id, self.created, batch.seal(stamp)))
             }
             _ => None,

@@ -9,14 +9,23 @@ use tokio::time::Instant;
 
 use super::batch::{Batch, Load, OpenBatch, Stage};
 use super::handle::Delivery;
-use super::sequences::{Sequences, Verdict, judge};
+use super::sequences::{Sequences, Standing, Verdict, judge};
 use crate::client::error::{Error, tell, tell_retry};
 use crate::client::retry;
 use crate::id::Offset;
 
 /// The batches of one bucket: one that rows join, those that wait, and those on their way.
 ///
-/// A batch that is sent again travels alone, so that the server stores the batches in their order.
+/// What is stored is stored once and in order, whichever answers are lost, late or out of order:
+///
+/// * A batch keeps its number until it is acknowledged or given up, or known not to be stored.
+/// * A number is given out only within [`WriterOptions::max_in_flight`](crate::client::WriterOptions::max_in_flight) of
+///   the oldest one without an answer, so that the server still recognises every batch that is sent again.
+/// * A batch that is sent again travels alone.
+/// * A gap that the server reports (`OUT_OF_ORDER_SEQUENCE`) means that the batch is not stored only if every earlier batch
+///   is settled and no later one is acknowledged. Then none of the later ones is stored either: all go on under the next
+///   writer's numbers, in their order.
+/// * Giving a batch up leaves the numbers as they are: whether it was stored is seen by what becomes of the next.
 #[derive(Default)]
 pub(super) struct BucketQueue {
     pub(super) open: Option<OpenBatch>,
@@ -96,6 +105,7 @@ impl BucketQueue {
             created,
             attempts: 0,
             stamp: None,
+            doubtful: false,
             last_error: None,
         };
         self.waiting.push_back(batch);
@@ -121,10 +131,30 @@ impl BucketQueue {
         };
         let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
         let alone = self.in_flight.is_empty();
-        let in_line = head.attempts == 0
-            && self.in_flight.len() < max_in_flight
-            && self.in_flight.iter().all(|b| b.attempts == 1);
+        let in_line = head.attempts == 0 && self.has_room(max_in_flight);
         rested && (alone || in_line) && matches!(head.stage, Stage::Encoded(_))
+    }
+
+    /// Whether a batch that was not sent before may follow those that are on their way.
+    fn has_room(&self, max_in_flight: usize) -> bool {
+        // They are in the order of their numbers: the first has the oldest.
+        let oldest = self.in_flight.front().and_then(|batch| batch.stamp);
+        let given_out = oldest.map_or(0, |stamp| self.sequences.since(stamp));
+        self.in_flight.len() < max_in_flight
+            && given_out < max_in_flight as u64
+            && self.in_flight.iter().all(|batch| batch.attempts == 1)
+    }
+
+    /// Whether the open batch is to be closed: somebody waits for it, or it has waited for long enough, and it can be sent
+    /// next. Until then more rows join it.
+    pub(super) fn is_ripe(&self, now: Instant, linger: Duration, max_in_flight: usize) -> bool {
+        let is_wanted = |open: &OpenBatch| open.delivery.is_urgent() || now >= open.opened + linger;
+        self.open.as_ref().is_some_and(is_wanted) && self.flows(max_in_flight)
+    }
+
+    /// Whether the open batch would be the next to be sent.
+    pub(super) fn flows(&self, max_in_flight: usize) -> bool {
+        self.waiting.is_empty() && self.has_room(max_in_flight)
     }
 
     /// Whether the next batch needs the bucket to be a writer, and it is none. While batches of the former writer are
@@ -154,33 +184,55 @@ impl BucketQueue {
             return Followup::default();
         };
         let (verdict, error) = match outcome {
-            Outcome::Stored(offset) => {
-                self.pause = None;
-                return settle(&batch, Ok(offset));
+            Outcome::Stored(offset) => return self.acknowledge(&batch, offset),
+            Outcome::Refused(code, error) => (judge(code, self.standing(&batch, position)), error),
+            Outcome::Unknown(error) => {
+                batch.doubtful = true;
+                (Verdict::Retry { refresh: true }, error)
             }
-            Outcome::Refused(code, error) => {
-                let first = position == 0 && self.waiting.front().is_none_or(|head| head.id > batch.id);
-                (judge(code, first), error)
-            }
-            Outcome::Unknown(error) => (Verdict::Retry { refresh: true }, error),
             Outcome::Impossible(error) => (Verdict::Fail, error),
         };
         match verdict {
-            Verdict::Stored => settle(&batch, Ok(None)),
-            Verdict::Fail => self.fail(&batch, error),
-            _ if batch.attempts > retries => self.fail(&batch, error),
+            Verdict::Stored => self.acknowledge(&batch, None),
+            Verdict::Fail => fail(&batch, error),
+            _ if batch.attempts > retries => fail(&batch, batch.in_doubt(error)),
             Verdict::Renumber => {
-                batch.stamp = None;
-                self.sequences.abandon();
+                if let Some(stamp) = batch.stamp {
+                    self.sequences.abandon(stamp);
+                }
                 self.requeue(batch, error, now, false)
             }
             Verdict::Retry { refresh } => self.requeue(batch, error, now, refresh),
         }
     }
 
+    fn acknowledge(&mut self, batch: &Batch, offset: Option<Offset>) -> Followup {
+        self.pause = None;
+        if let Some(stamp) = batch.stamp {
+            self.sequences.acknowledge(stamp);
+        }
+        settle(batch, Ok(offset))
+    }
+
+    /// What is known of the batches around one that was the one at `position` of those on their way.
+    fn standing(&self, batch: &Batch, position: usize) -> Standing {
+        if batch.stamp.is_some_and(|stamp| self.sequences.is_stored(stamp)) {
+            return Standing::Overtaken;
+        }
+        if position == 0 && self.waiting.front().is_none_or(|head| head.id > batch.id) {
+            return Standing::First;
+        }
+        Standing::Behind
+    }
+
     fn requeue(&mut self, mut batch: Batch, error: Error, now: Instant, refresh: bool) -> Followup {
         tell_retry!(&error, batch.attempts, "a batch is sent again");
         batch.last_error = Some(error);
+        // What was numbered by a writer that was given up is not stored, as little as the batch that it was given up for.
+        for batch in std::iter::once(&mut batch).chain(&mut self.waiting) {
+            batch.stamp = batch.stamp.filter(|stamp| self.sequences.is_current(*stamp));
+            batch.doubtful &= batch.stamp.is_some();
+        }
         let place = self
             .waiting
             .iter()
@@ -200,38 +252,28 @@ impl BucketQueue {
         }
     }
 
-    fn fail(&mut self, batch: &Batch, error: Error) -> Followup {
-        if batch.stamp.is_some() {
-            self.sequences.abandon();
-        }
-        tell!(
-            warn,
-            &error,
-            rows = batch.load.rows,
-            attempts = batch.attempts,
-            "a batch was given up"
-        );
-        let followup = settle(batch, Err(error.clone()));
-        Followup {
-            failure: Some(error),
-            ..followup
-        }
-    }
-
     /// Fails the batches that have waited for longer than `timeout`. Those on their way have a deadline of their own.
     pub(super) fn expire(
         &mut self,
         now: Instant,
         timeout: Duration,
+        id: &mut u64,
         error: impl Fn(&Batch) -> Error,
     ) -> Vec<Followup> {
         let mut followups = Vec::new();
+        if self
+            .open
+            .as_ref()
+            .is_some_and(|open| now >= open.opened + timeout)
+        {
+            self.close_open(id);
+        }
         while let Some(head) = self.waiting.front()
             && now >= head.created + timeout
         {
             let error = error(head);
             if let Some(head) = self.waiting.pop_front() {
-                followups.push(self.fail(&head, error));
+                followups.push(fail(&head, error));
             }
         }
         followups
@@ -241,23 +283,38 @@ impl BucketQueue {
     pub(super) fn on_unencodable(&mut self, id: u64, error: Error) -> Option<Followup> {
         let position = self.waiting.iter().position(|batch| batch.id == id)?;
         let batch = self.waiting.remove(position)?;
-        Some(self.fail(&batch, error))
+        Some(fail(&batch, error))
     }
 
-    /// When time alone will change something.
-    pub(super) fn next_wake(&self, linger: Duration, timeout: Duration) -> Option<Instant> {
-        let lingered = self.open.as_ref().map(|open| open.opened + linger);
-        let expired = self.waiting.front().map(|head| head.created + timeout);
+    /// When time alone will change something, after `now`.
+    pub(super) fn next_wake(
+        &self,
+        now: Instant,
+        linger: Duration,
+        timeout: Duration,
+        max_in_flight: usize,
+    ) -> Option<Instant> {
+        let open = self.open.as_ref().map(|open| open.opened);
+        let lingered = open
+            .filter(|_| self.flows(max_in_flight))
+            .map(|opened| opened + linger);
+        let waiting = self.waiting.front().map(|head| head.created);
+        let expired = waiting.into_iter().chain(open).map(|created| created + timeout);
         let pause = self.pause.as_ref().filter(|_| !self.waiting.is_empty());
         let rested = pause.map(|pause| pause.until);
-        [lingered, expired, rested].into_iter().flatten().min()
+        // What is overdue waits for an answer or a task, which wakes the sender when it ends.
+        expired
+            .chain(lingered)
+            .chain(rested)
+            .filter(|due| *due > now)
+            .min()
     }
 
     /// Begins anew in a bucket where nothing of this one is stored.
     pub(super) fn restart(&mut self) {
         (self.sequences, self.pause) = (Sequences::default(), None);
         for batch in &mut self.waiting {
-            (batch.stamp, batch.attempts) = (None, 0);
+            (batch.stamp, batch.attempts, batch.doubtful) = (None, 0, false);
         }
     }
 
@@ -266,6 +323,21 @@ impl BucketQueue {
         self.close_open(id);
         let batches = self.waiting.drain(..).chain(self.in_flight.drain(..));
         batches.map(|batch| settle(&batch, Err(error.clone()))).collect()
+    }
+}
+
+fn fail(batch: &Batch, error: Error) -> Followup {
+    tell!(
+        warn,
+        &error,
+        rows = batch.load.rows,
+        attempts = batch.attempts,
+        "a batch was given up"
+    );
+    let followup = settle(batch, Err(error.clone()));
+    Followup {
+        failure: Some(error),
+        ..followup
     }
 }
 
@@ -285,6 +357,7 @@ fn settle(batch: &Batch, outcome: Result<Option<Offset>, Error>) -> Followup {
 
 #[cfg(test)]
 mod tests {
+    use super::super::layout::Rows;
     use super::*;
     use crate::client::error::{Context, ErrorKind};
     use crate::id::{SchemaId, WriterId};
@@ -315,7 +388,17 @@ mod tests {
         let batch = queue.send_next(true)?;
         batch
             .stamp
-            .map(|stamp| (batch.id, stamp.writer.get(), stamp.sequence.get()))
+            .map(|stamp| (batch.id, stamp.writer.get(), stamp.sequence().get()))
+    }
+
+    fn open(now: Instant) -> OpenBatch {
+        OpenBatch {
+            rows: Rows::Records(RowsBuilder::new(RowFormat::Compacted, SchemaId(1), true)),
+            count: 1,
+            bytes: 10,
+            opened: now,
+            delivery: Arc::default(),
+        }
     }
 
     fn lost() -> Outcome {
@@ -358,16 +441,115 @@ mod tests {
     }
 
     #[test]
+    fn numbers_stay_within_five_of_the_oldest_without_an_answer() {
+        let now = Instant::now();
+        let mut queue = queue(8, now);
+        for id in 1..=5 {
+            assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
+        }
+        for id in 2..=5 {
+            queue.on_outcome(id, Outcome::Stored(None), now, u32::MAX);
+            assert_eq!(send(&mut queue, now), None, "the server would forget batch 1");
+        }
+        queue.on_outcome(1, lost(), now, u32::MAX);
+        let later = now + Duration::from_secs(10);
+        assert_eq!(send(&mut queue, later), Some((1, 7, 0)));
+        queue.on_outcome(1, Outcome::Stored(Some(0)), later, u32::MAX);
+        assert_eq!(send(&mut queue, later), Some((6, 7, 5)));
+    }
+
+    #[test]
+    fn a_gap_before_an_acknowledged_batch_means_that_the_batch_is_stored() {
+        let now = Instant::now();
+        let mut queue = queue(3, now);
+        let delivery = queue.unsettled().next().unwrap().delivery.clone();
+        while send(&mut queue, now).is_some() {}
+        queue.on_outcome(2, Outcome::Stored(None), now, u32::MAX);
+        queue.on_outcome(1, lost(), now, u32::MAX);
+        queue.on_outcome(3, Outcome::Stored(None), now, u32::MAX);
+        let later = now + Duration::from_secs(10);
+        assert_eq!(send(&mut queue, later), Some((1, 7, 0)));
+        queue.on_outcome(1, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), later, u32::MAX);
+        assert!(delivery.outcome().unwrap().is_ok());
+    }
+
+    #[test]
     fn a_lost_number_makes_the_bucket_another_writer() {
         let now = Instant::now();
-        let mut queue = queue(2, now);
-        send(&mut queue, now);
+        let mut queue = queue(4, now);
+        for id in 1..=3 {
+            assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
+        }
         let followup = queue.on_outcome(1, refused(ErrorCode::RECORD_TOO_LARGE), now, u32::MAX);
         assert!(followup.failure.is_some());
         assert_eq!(followup.released, 10);
+        queue.on_outcome(2, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), now, u32::MAX);
         assert!(queue.lacks_writer());
+        queue.on_outcome(3, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), now, u32::MAX);
         queue.sequences.adopt(WriterId(8));
-        assert_eq!(send(&mut queue, now), Some((2, 8, 0)));
+        let later = now + Duration::from_secs(10);
+        for (id, sequence) in [(2, 0), (3, 1), (4, 2)] {
+            assert_eq!(send(&mut queue, later), Some((id, 8, sequence)));
+            queue.on_outcome(id, Outcome::Stored(None), later, u32::MAX);
+        }
+    }
+
+    #[test]
+    fn a_batch_that_is_given_up_leaves_the_numbers_of_the_others() {
+        let now = Instant::now();
+        let mut queue = queue(2, now);
+        while send(&mut queue, now).is_some() {}
+        for id in [1, 2] {
+            queue.on_outcome(id, lost(), now, u32::MAX);
+        }
+        let timeout = Duration::from_secs(2);
+        let second = queue.waiting.back_mut().unwrap();
+        second.created += timeout;
+        let late = |batch: &Batch| {
+            assert!(batch.doubtful, "it may be stored");
+            Context::new("append").error(ErrorKind::NoServer)
+        };
+        let later = now + timeout;
+        assert_eq!(queue.expire(later, timeout, &mut 2, late).len(), 1);
+        assert_eq!(
+            send(&mut queue, later),
+            Some((2, 7, 1)),
+            "it may be stored as well"
+        );
+        queue.on_outcome(2, Outcome::Stored(None), later, u32::MAX);
+    }
+
+    #[test]
+    fn rows_join_the_open_batch_until_it_can_be_sent() {
+        let now = Instant::now();
+        let linger = Duration::from_millis(20);
+        let mut queue = queue(5, now);
+        while send(&mut queue, now).is_some() {}
+        queue.open = Some(open(now));
+        let later = now + 2 * linger;
+        assert!(!queue.is_ripe(later, linger, IN_FLIGHT), "five are on their way");
+        let timeout = Duration::from_secs(2);
+        assert_eq!(
+            queue.next_wake(later, linger, timeout, IN_FLIGHT),
+            Some(now + timeout)
+        );
+        queue.on_outcome(1, Outcome::Stored(None), later, u32::MAX);
+        assert!(queue.is_ripe(later, linger, IN_FLIGHT));
+        assert!(!queue.is_ripe(now, linger, IN_FLIGHT), "nobody waits for it yet");
+        queue.open.as_ref().unwrap().delivery.hurry();
+        assert!(queue.is_ripe(now, linger, IN_FLIGHT));
+    }
+
+    #[test]
+    fn an_open_batch_that_can_not_be_sent_fails_in_time() {
+        let now = Instant::now();
+        let mut queue = queue(5, now);
+        while send(&mut queue, now).is_some() {}
+        queue.open = Some(open(now));
+        let timeout = Duration::from_secs(2);
+        let late = |_: &Batch| Context::new("append").error(ErrorKind::NoServer);
+        assert_eq!(queue.expire(now + timeout, timeout, &mut 5, late).len(), 1);
+        assert!(queue.open.is_none());
     }
 
     #[test]
@@ -376,10 +558,14 @@ mod tests {
         let mut queue = queue(1, now);
         let delivery = queue.unsettled().next().unwrap().delivery.clone();
         let timeout = Duration::from_secs(2);
-        assert_eq!(queue.next_wake(Duration::ZERO, timeout), Some(now + timeout));
-        let late = |_: &Batch| Context::new("append").error(ErrorKind::NoServer);
-        assert!(queue.expire(now, timeout, late).is_empty());
-        assert_eq!(queue.expire(now + timeout, timeout, late).len(), 1);
+        let wake = queue.next_wake(now, Duration::ZERO, timeout, IN_FLIGHT);
+        assert_eq!(wake, Some(now + timeout));
+        let late = |batch: &Batch| {
+            assert!(!batch.doubtful, "it was never sent");
+            Context::new("append").error(ErrorKind::NoServer)
+        };
+        assert!(queue.expire(now, timeout, &mut 1, late).is_empty());
+        assert_eq!(queue.expire(now + timeout, timeout, &mut 1, late).len(), 1);
         assert!(delivery.outcome().unwrap().is_err());
     }
 }

@@ -1,5 +1,6 @@
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
@@ -12,9 +13,35 @@ use crate::id::Offset;
 pub(crate) struct Delivery {
     outcome: OnceLock<Result<Option<Offset>>>,
     settled: Notify,
+    /// Whether somebody waits for it.
+    urgent: AtomicBool,
+    /// Whom to tell that somebody waits.
+    sender: Option<Arc<Notify>>,
 }
 
 impl Delivery {
+    /// The fate of a batch that more rows may join. The first who waits for it wakes the sender, so that it is sent.
+    pub(crate) fn hurrying(sender: &Arc<Notify>) -> Self {
+        Self {
+            sender: Some(sender.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// Has the batch sent without waiting for more rows.
+    pub(crate) fn hurry(&self) {
+        if !self.urgent.swap(true, Ordering::Relaxed)
+            && let Some(sender) = &self.sender
+        {
+            sender.notify_one();
+        }
+    }
+
+    /// Whether the batch is to be sent without waiting for more rows.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed)
+    }
+
     /// States the fate: the offset of the first row, where the server told it. Only the first statement counts.
     pub(crate) fn settle(&self, outcome: Result<Option<Offset>>) {
         if self.outcome.set(outcome).is_ok() {
@@ -26,7 +53,11 @@ impl Delivery {
         self.outcome.get()
     }
 
+    /// Has the batch sent and waits for its fate.
     pub(crate) async fn wait(&self) -> Result<Option<Offset>> {
+        if self.outcome.get().is_none() {
+            self.hurry();
+        }
         loop {
             let settled = self.settled.notified();
             if let Some(outcome) = self.outcome.get() {
@@ -79,7 +110,7 @@ impl WriteHandle {
     }
 
     /// Waits for the acknowledgement, and returns the offset of the row in its bucket, where the server tells it: not
-    /// for an Arrow batch, whose rows may be in several buckets.
+    /// for an Arrow batch, whose rows may be in several buckets. What waits for more rows is sent at once.
     ///
     /// # Errors
     ///

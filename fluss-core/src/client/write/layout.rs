@@ -78,6 +78,11 @@ impl Layout {
         }
     }
 
+    /// Whether rows go as Arrow columns. Others are only checked while they are encoded.
+    pub(super) const fn is_columns(&self) -> bool {
+        matches!(self.payload, Payload::Columns(_))
+    }
+
     /// Rows that more rows may join.
     pub(super) fn open(&self) -> Rows {
         match &self.payload {
@@ -93,7 +98,7 @@ impl Layout {
             Rows::Columns(columns) => self.encode_columns(&columns.finish()?),
             Rows::Records(records) => records.finish(),
             Rows::Keyed(records) => records.finish(),
-            Rows::Batch(batch) => self.encode_batch(batch),
+            Rows::Batch(batch) => self.encode_columns(&batch),
             Rows::Picked(picked) => self.encode_picked(&picked),
         }
     }
@@ -106,23 +111,12 @@ impl Layout {
         encode_arrow(batch, None, compression, self.schema_id)
     }
 
-    fn encode_batch(&self, batch: RecordBatch) -> Result<UnsealedBatch, ValueError> {
-        if matches!(self.payload, Payload::Columns(_)) {
-            return self.encode_columns(&batch);
-        }
-        let rows = ArrowRows::new(batch, &self.row_type)?;
-        let mut out = self.open();
-        for index in 0..rows.len() {
-            out.push(self, Change::Append, &rows.row(index), &mut Vec::new())?;
-        }
-        self.encode(out)
-    }
-
     fn encode_picked(&self, picked: &Picked) -> Result<UnsealedBatch, ValueError> {
         let (mut out, mut key) = (self.open(), Vec::new());
         for index in &picked.indexes {
             let row = picked.rows.row(*index as usize);
-            out.push(self, picked.change, &picked.shape.spread(&row), &mut key)?;
+            out.push(self, picked.change, &picked.shape.spread(&row), &mut key)
+                .map_err(|error| error.at_row(*index as usize))?;
         }
         self.encode(out)
     }
@@ -134,9 +128,9 @@ pub(super) enum Rows {
     Columns(ColumnsBuilder),
     Records(RowsBuilder),
     Keyed(KvBatchBuilder),
-    /// Rows to append.
+    /// Rows that go as columns.
     Batch(RecordBatch),
-    /// Rows to upsert or delete.
+    /// Rows that do not.
     Picked(Picked),
 }
 

@@ -15,6 +15,7 @@
 mod accumulator;
 mod append;
 mod batch;
+mod batch_write;
 mod bucket;
 mod handle;
 mod layout;
@@ -31,6 +32,7 @@ mod upsert;
 mod writer;
 
 pub use append::AppendWriter;
+pub use batch_write::BatchWrite;
 pub use handle::WriteHandle;
 pub(crate) use open::OpenWriters;
 pub use upsert::{UpsertBuilder, UpsertWriter};

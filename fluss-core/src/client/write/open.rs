@@ -28,7 +28,7 @@ impl OpenWriters {
     pub(crate) async fn flush(&self) -> Result<()> {
         let writers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let writers: Vec<_> = writers.iter().filter_map(Weak::upgrade).collect();
-        let deliveries: Vec<_> = writers.iter().flat_map(|writer| writer.send_open()).collect();
+        let deliveries: Vec<_> = writers.iter().flat_map(|writer| writer.send_all()).collect();
         let mut flushed = Ok(());
         for delivery in deliveries {
             flushed = flushed.and(delivery.wait().await.map(drop));

@@ -97,7 +97,10 @@ impl Partitions {
     /// The partition of each row, which is given in a shape: of all, or of none.
     pub(super) fn slots(&mut self, rows: &ArrowRows, shape: &Shape) -> Result<Vec<Slot>, ValueError> {
         (0..rows.len())
-            .map(|index| self.slot(&shape.spread(&rows.row(index))))
+            .map(|index| {
+                let slot = self.slot(&shape.spread(&rows.row(index)));
+                slot.map_err(|error| error.at_row(index))
+            })
             .collect()
     }
 

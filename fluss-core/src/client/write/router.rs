@@ -11,7 +11,7 @@ use crate::client::shape::Shape;
 use crate::error::ValueError;
 use crate::id::BucketId;
 use crate::row::{BucketFunction, KeyEncoder};
-use crate::types::{InvalidDefinition, Row, RowType, TableInfo};
+use crate::types::{InvalidDefinition, Row, TableInfo};
 
 /// Which bucket a row goes to (`rows.md` §6), in its table or partition.
 #[derive(Debug)]
@@ -89,27 +89,36 @@ impl Router {
     /// partition go to one bucket.
     pub(super) fn split(
         &mut self,
-        row_type: &RowType,
+        shape: &Shape,
         batch: RecordBatch,
         slots: &[Slot],
     ) -> Result<Vec<(Target, RecordBatch)>, ValueError> {
         if let (Way::Sticky(_), []) = (&self.way, slots) {
             return Ok(vec![(self.turn(Slot::WHOLE), batch)]);
         }
+        let rows = ArrowRows::new(batch.clone(), shape.row_type())?;
+        let targets = self.targets(&rows, shape, slots)?;
+        crate::arrow::split(&batch, &targets)
+    }
+
+    /// Where each row goes.
+    fn targets(
+        &mut self,
+        rows: &ArrowRows,
+        shape: &Shape,
+        slots: &[Slot],
+    ) -> Result<Vec<Target>, ValueError> {
         let mut turns = BTreeMap::new();
         let is_sticky = matches!(self.way, Way::Sticky(_));
-        let rows = ArrowRows::new(batch.clone(), row_type)?;
-        let targets: Vec<Target> = (0..rows.len())
-            .map(|index| {
-                let slot = slot_of(slots, index);
-                if is_sticky {
-                    Ok(*turns.entry(slot).or_insert_with(|| self.turn(slot)))
-                } else {
-                    self.route(slot, &rows.row(index), |_| true)
-                }
-            })
-            .collect::<Result<_, _>>()?;
-        crate::arrow::split(&batch, &targets)
+        let mut target = |index: usize| {
+            let slot = slot_of(slots, index);
+            if is_sticky {
+                return Ok(*turns.entry(slot).or_insert_with(|| self.turn(slot)));
+            }
+            let target = self.route(slot, &shape.spread(&rows.row(index)), |_| true);
+            target.map_err(|error| error.at_row(index))
+        };
+        (0..rows.len()).map(&mut target).collect()
     }
 
     /// Another sticky bucket.
@@ -137,9 +146,7 @@ impl Router {
         slots: &[Slot],
     ) -> Result<BTreeMap<Target, Vec<u32>>, ValueError> {
         let mut picked: BTreeMap<Target, Vec<u32>> = BTreeMap::new();
-        for index in 0..rows.len() {
-            let row = rows.row(index);
-            let target = self.route(slot_of(slots, index), &shape.spread(&row), |_| true)?;
+        for (index, target) in self.targets(rows, shape, slots)?.into_iter().enumerate() {
             picked.entry(target).or_default().push(index as u32);
         }
         Ok(picked)

@@ -29,7 +29,7 @@ use crate::record::UnsealedBatch;
 use crate::types::{TableInfo, TablePath};
 
 /// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
-const SMALL_BYTES: usize = 32 << 10;
+pub(super) const SMALL_BYTES: usize = 32 << 10;
 
 /// What a writer and its sender share.
 pub(super) struct Shared {
@@ -43,8 +43,8 @@ pub(super) struct Shared {
     pub(super) accumulator: Mutex<Accumulator>,
     /// Locked before the accumulator by who needs both.
     pub(super) partitions: Mutex<Partitions>,
-    /// Rings when the sender has something to do.
-    pub(super) wake: Notify,
+    /// Wakes the sender when it has something to do.
+    pub(super) wake: Arc<Notify>,
 }
 
 impl Shared {
@@ -56,10 +56,10 @@ impl Shared {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Has everything sent that was collected. Returns whatever is on its way.
-    pub(super) fn send_open(&self) -> Vec<Arc<Delivery>> {
-        let deliveries = self.lock().close_open();
-        self.wake.notify_one();
+    /// Has everything sent that was collected, and returns the fates of all that is not settled.
+    pub(super) fn send_all(&self) -> Vec<Arc<Delivery>> {
+        let deliveries = self.lock().deliveries();
+        deliveries.iter().for_each(|delivery| delivery.hurry());
         deliveries
     }
 }
@@ -135,10 +135,9 @@ impl Sender {
     }
 
     fn next_wake(&self, now: Instant) -> Option<Instant> {
-        let due = self.shared.lock().next_wake();
+        let due = self.shared.lock().next_wake(now);
         let rest = self.rest.filter(|rest| *rest > now);
-        // What is overdue waits for a task, which rings by itself.
-        [due.filter(|due| *due > now), rest].into_iter().flatten().min()
+        [due, rest].into_iter().flatten().min()
     }
 
     /// Everything that can be done now.
@@ -150,15 +149,19 @@ impl Sender {
             self.shared.lock().expire(now, &partitions, leader)
         };
         self.shared.memory.release(released);
-        let raw = self.shared.lock().take_raw(now);
-        for (key, rows, bytes) in raw {
-            self.encode(key, rows, bytes);
+        loop {
+            let raw = self.shared.lock().take_raw(now);
+            for (key, rows, bytes) in raw {
+                self.encode(key, rows, bytes);
+            }
+            let (shipments, obstacles) = self.drain(now);
+            if shipments.is_empty() {
+                return self.clear(&obstacles, now);
+            }
+            for shipment in shipments {
+                self.ship(shipment, now);
+            }
         }
-        let (shipments, obstacles) = self.drain(now);
-        for shipment in shipments {
-            self.ship(shipment, now);
-        }
-        self.clear(&obstacles, now);
     }
 
     fn drain(&self, now: Instant) -> (Vec<Shipment>, Obstacles) {

@@ -3,6 +3,7 @@ use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 
+use super::batch_write::BatchWrite;
 use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
 use super::request::Api;
@@ -10,7 +11,6 @@ use super::writer::Writer;
 use crate::client::Table;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::shape::Shape;
-use crate::error::ValueError;
 use crate::types::{InvalidDefinition, Row, TableInfo};
 
 /// How the rows of a key are merged, if not the last one stays.
@@ -230,14 +230,23 @@ impl UpsertWriter {
     /// # Errors
     ///
     /// A missing or unknown column, a type that does not fit, or a value that the table cannot take, before anything
-    /// is sent: the writer stays usable. [`NoMemory`](ErrorKind::NoMemory) if no memory became free in time; the part
-    /// of the batch that is collected by then is sent all the same.
+    /// is sent: the writer stays usable. [`NoMemory`](ErrorKind::NoMemory) if no memory became free in time. Of a batch
+    /// that is larger than the writer's memory some rows may then be sent: see
+    /// [`Context::rows_taken`](crate::client::Context::rows_taken).
     ///
     /// # Cancellation
     ///
-    /// Dropping the future while it waits for memory leaves out what is not collected by then.
+    /// Dropping the future while it waits for memory leaves the batch out; of one that is larger than the writer's memory,
+    /// what is not sent by then.
     pub async fn upsert_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
-        self.writer.push_changes(Change::Upsert, &self.rows, batch).await
+        let mut write = self.upsert_batches();
+        write.add(batch).await?;
+        write.finish().await
+    }
+
+    /// Begins to upsert the rows of Arrow batches as one: all of them, or none.
+    pub fn upsert_batches(&self) -> BatchWrite {
+        self.writer.batches(Change::Upsert, &self.rows)
     }
 
     /// Collects the keys of an Arrow batch, whose rows are to be deleted. Columns beside those of the primary key are
@@ -251,15 +260,19 @@ impl UpsertWriter {
     ///
     /// As [`upsert_arrow`](Self::upsert_arrow).
     pub async fn delete_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
+        let mut write = self.delete_batches()?;
+        write.add(batch).await?;
+        write.finish().await
+    }
+
+    /// Begins to delete by the keys of Arrow batches as one: all of them, or none.
+    ///
+    /// # Errors
+    ///
+    /// A table that refuses deletes.
+    pub fn delete_batches(&self) -> Result<BatchWrite> {
         self.check_deletes()?;
-        let schema = batch.schema();
-        let is_key = |column: &usize| self.key_type().index_of(schema.field(*column).name()).is_some();
-        let columns: Vec<usize> = (0..schema.fields().len()).filter(is_key).collect();
-        let keys = batch.project(&columns).map_err(|error| {
-            let context = Context::new("delete").table(&self.table().path);
-            context.error(ValueError::row(error.to_string()))
-        })?;
-        self.writer.push_changes(Change::Delete, &self.keys, &keys).await
+        Ok(self.writer.batches(Change::Delete, &self.keys))
     }
 
     fn check_deletes(&self) -> Result<(), Error> {

@@ -7,13 +7,15 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::accumulator::{Accumulator, Pushed};
+use super::batch::{Part, Stage};
+use super::batch_write::BatchWrite;
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Picked, Rows};
 use super::memory::Memory;
-use super::partitions::{Partitions, Slot, Target};
+use super::partitions::{Partitions, Slot};
 use super::request::{Api, Destination};
 use super::router::Router;
-use super::sender::{Sender, Shared};
+use super::sender::{SMALL_BYTES, Sender, Shared};
 use crate::arrow::ArrowRows;
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
@@ -49,7 +51,14 @@ impl Writer {
         let options = connection.options().writer.clone();
         let router = Router::of(info, options.bucket_assigner)?;
         let meters = Arc::new(WriterMeters::of(&info.path));
-        let accumulator = Accumulator::new(operation, layout.clone(), options.clone(), meters.clone());
+        let wake = Arc::new(tokio::sync::Notify::new());
+        let accumulator = Accumulator::new(
+            operation,
+            layout.clone(),
+            options.clone(),
+            meters.clone(),
+            wake.clone(),
+        );
         let shared = Arc::new(Shared {
             info: info.clone(),
             operation,
@@ -63,7 +72,7 @@ impl Writer {
             meters,
             accumulator: Mutex::new(accumulator),
             partitions: Mutex::new(Partitions::of(info)?),
-            wake: tokio::sync::Notify::new(),
+            wake,
         });
         connection.writers().add(&shared);
         let closing = CancellationToken::new();
@@ -170,79 +179,110 @@ impl Writer {
         self.shared.partitions().slots(&rows, shape)
     }
 
-    /// Collects an Arrow batch to append.
-    pub(super) async fn push_batch(&self, shape: &Shape, batch: &RecordBatch) -> Result<WriteHandle> {
-        let change = Change::Append;
-        self.check_open(change)?;
-        let row_type = shape.row_type();
-        let refusal = |error| self.refusal(change, error);
-        let batch = crate::arrow::conform(batch, row_type).map_err(refusal)?;
-        let slots = self.slots(&batch, shape).map_err(refusal)?;
-        let mut deliveries = Vec::new();
-        for (start, piece) in self.pieces(&batch) {
-            let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
-            let parts = self
-                .route(|router| router.split(row_type, piece, slots))
-                .map_err(refusal)?;
-            for (target, part) in parts {
-                let bytes = crate::arrow::data_bytes(&part);
-                deliveries.push(self.push_part(change, target, Rows::Batch(part), bytes).await?);
-            }
-        }
-        Ok(WriteHandle::batches(deliveries))
+    /// Begins to collect Arrow batches as one.
+    pub(super) fn batches(&self, change: Change, shape: &Arc<Shape>) -> BatchWrite {
+        BatchWrite::new(self.clone(), change, shape.clone())
     }
 
-    /// Collects an Arrow batch of rows that are given in a shape, to upsert or delete them.
-    pub(super) async fn push_changes(
+    /// An Arrow batch as the parts that go to buckets, checked and, unless it goes as columns, encoded: nothing of it can
+    /// be refused any more.
+    pub(super) async fn prepare(
         &self,
         change: Change,
         shape: &Arc<Shape>,
         batch: &RecordBatch,
-    ) -> Result<WriteHandle> {
+    ) -> Result<Vec<Part>> {
         self.check_open(change)?;
-        let refusal = |error| self.refusal(change, error);
-        let batch = crate::arrow::conform(batch, shape.row_type()).map_err(refusal)?;
-        let slots = self.slots(&batch, shape).map_err(refusal)?;
-        let mut deliveries = Vec::new();
-        for (start, piece) in self.pieces(&batch) {
-            let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
-            let row_bytes = crate::arrow::data_bytes(&piece) / piece.num_rows().max(1) + 1;
-            let rows = Arc::new(ArrowRows::new(piece, shape.row_type()).map_err(refusal)?);
-            let picked = self.route(|router| router.pick(&rows, shape, slots));
-            for (target, indexes) in picked.map_err(refusal)? {
-                let bytes = row_bytes * indexes.len();
-                let (rows, shape) = (rows.clone(), shape.clone());
-                let rows = Rows::Picked(Picked {
-                    rows,
-                    shape,
-                    change,
-                    indexes,
-                });
-                deliveries.push(self.push_part(change, target, rows, bytes).await?);
-            }
-        }
-        Ok(WriteHandle::batches(deliveries))
+        let parts = self
+            .cut(change, shape, batch)
+            .map_err(|error| self.refusal(change, error))?;
+        let encoded = parts.into_iter().map(|part| self.encode(change, part));
+        futures::future::try_join_all(encoded).await
     }
 
-    async fn push_part(
-        &self,
-        change: Change,
-        target: Target,
-        rows: Rows,
-        bytes: usize,
-    ) -> Result<Arc<Delivery>> {
-        let bytes = self.reserve(change, bytes).await?;
-        let delivery = {
+    fn cut(&self, change: Change, shape: &Arc<Shape>, batch: &RecordBatch) -> Result<Vec<Part>, ValueError> {
+        let batch = crate::arrow::conform(batch, shape.row_type())?;
+        let slots = self.slots(&batch, shape)?;
+        let mut parts = Vec::new();
+        for (start, piece) in self.pieces(&batch) {
+            let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
+            let misrouted = |error: ValueError| error.after_rows(start as u64);
+            if self.shared.layout.is_columns() {
+                let split = self.route(|router| router.split(shape, piece, slots));
+                parts.extend(split.map_err(misrouted)?.into_iter().map(|(target, rows)| {
+                    let bytes = crate::arrow::data_bytes(&rows);
+                    Part::raw(target, Rows::Batch(rows), bytes, start)
+                }));
+                continue;
+            }
+            let row_bytes = crate::arrow::data_bytes(&piece) / piece.num_rows().max(1) + 1;
+            let rows = Arc::new(ArrowRows::new(piece, shape.row_type())?);
+            let picked = self.route(|router| router.pick(&rows, shape, slots));
+            parts.extend(picked.map_err(misrouted)?.into_iter().map(|(target, indexes)| {
+                let bytes = row_bytes * indexes.len();
+                let picked = Picked {
+                    rows: rows.clone(),
+                    shape: shape.clone(),
+                    change,
+                    indexes,
+                };
+                Part::raw(target, Rows::Picked(picked), bytes, start)
+            }));
+        }
+        Ok(parts)
+    }
+
+    /// Encodes a part whose rows are checked only then; a large one on a thread of its own.
+    async fn encode(&self, change: Change, part: Part) -> Result<Part> {
+        let layout = &self.shared.layout;
+        let load = part.load;
+        let stage = match part.stage {
+            Stage::Raw(rows) if !layout.is_columns() => {
+                let encoded = if load.bytes <= SMALL_BYTES {
+                    layout.encode(rows)
+                } else {
+                    let layout = layout.clone();
+                    let encoding = tokio::task::spawn_blocking(move || layout.encode(rows));
+                    encoding
+                        .await
+                        .map_err(|error| self.context(change).error(ErrorKind::Defect(error.to_string())))?
+                };
+                let refusal = |error: ValueError| self.refusal(change, error.after_rows(part.start as u64));
+                Stage::Encoded(encoded.map_err(refusal)?)
+            }
+            stage => stage,
+        };
+        Ok(Part { stage, ..part })
+    }
+
+    /// Collects parts at once, for which memory is reserved.
+    pub(super) fn push_parts(&self, parts: Vec<Part>, reserved: usize) -> Result<Vec<Arc<Delivery>>> {
+        let mut deliveries = Vec::with_capacity(parts.len());
+        let slots: Vec<Slot> = parts.iter().map(|part| part.target.slot).collect();
+        {
             let mut accumulator = self.shared.lock();
             if let Some(error) = accumulator.ended().cloned() {
-                self.shared.memory.release(bytes);
+                self.shared.memory.release(reserved);
                 return Err(error);
             }
-            accumulator.push_rows(target, rows, bytes, Instant::now())
-        };
-        self.want(target.slot);
+            let mut left = reserved;
+            let now = Instant::now();
+            for part in parts {
+                // What asked for more memory than there is holds all of it.
+                let bytes = part.load.bytes.min(left);
+                left -= bytes;
+                deliveries.push(accumulator.push_part(part, bytes, now));
+            }
+            accumulator.fund(left);
+        }
+        slots.into_iter().for_each(|slot| self.want(slot));
         self.shared.wake.notify_one();
-        Ok(delivery)
+        Ok(deliveries)
+    }
+
+    /// The most bytes that rows may hold.
+    pub(super) fn buffer_bytes(&self) -> usize {
+        self.options.buffer_bytes
     }
 
     fn route<T>(&self, route: impl FnOnce(&mut Router) -> T) -> T {
@@ -261,15 +301,14 @@ impl Writer {
             .collect()
     }
 
-    async fn reserve(&self, change: Change, bytes: usize) -> Result<usize> {
+    pub(super) async fn reserve(&self, change: Change, bytes: usize) -> Result<usize> {
         let shared = &self.shared;
         if let Some(bytes) = shared.memory.try_reserve(bytes) {
             return Ok(bytes);
         }
-        // Batches that wait for more rows hold what this one waits for.
-        let idle = shared.lock().relieve();
+        // Open batches hold what this one waits for.
+        let idle = shared.lock().make_room();
         shared.memory.release(idle);
-        shared.wake.notify_one();
         let (timeout, begun) = (self.options.delivery_timeout, Instant::now());
         let reserved = shared.memory.reserve(bytes, timeout).await;
         shared.meters.waited(begun);
@@ -278,7 +317,7 @@ impl Writer {
 
     /// Sends what is collected, and waits until everything written before is acknowledged or has failed.
     pub(super) async fn flush(&self) -> Result<()> {
-        for delivery in self.shared.send_open() {
+        for delivery in self.shared.send_all() {
             // What failed is told below, whoever waited for it.
             drop(delivery.wait().await);
         }
@@ -303,7 +342,7 @@ impl Writer {
         self.context(change).error(error)
     }
 
-    fn context(&self, change: Change) -> Context {
+    pub(super) fn context(&self, change: Change) -> Context {
         Context::new(change.operation()).table(&self.shared.info.path)
     }
 }
