@@ -4,9 +4,10 @@ use std::fmt;
 
 /// Bytes that are not what they should be. Trying again does not help, unless they are fetched again.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("malformed {what}: {reason}")]
+#[error("malformed {what}: {}{reason}", column.as_ref().map(|column| format!("column '{column}': ")).unwrap_or_default())]
 pub struct DecodeError {
     what: &'static str,
+    column: Option<String>,
     reason: String,
 }
 
@@ -15,7 +16,17 @@ impl DecodeError {
     pub fn new(what: &'static str, reason: impl Into<String>) -> Self {
         Self {
             what,
+            column: None,
             reason: reason.into(),
+        }
+    }
+
+    /// A value that is not what its column holds.
+    pub fn value(what: &'static str, error: ValueError) -> Self {
+        Self {
+            what,
+            column: error.column,
+            reason: error.reason,
         }
     }
 
@@ -27,6 +38,28 @@ impl DecodeError {
     /// The structure that did not decode.
     pub fn what(&self) -> &'static str {
         self.what
+    }
+
+    /// The column whose value did not decode, with a path into nested types, where it was one.
+    pub fn column(&self) -> Option<&str> {
+        self.column.as_deref()
+    }
+
+    /// The same fault seen from one level further out: `outer` is put before the path.
+    #[must_use]
+    pub fn within(self, outer: &str) -> Self {
+        let value = ValueError {
+            column: self.column,
+            reason: self.reason,
+        };
+        Self::value(self.what, value.within(outer))
+    }
+
+    /// The same with more to say.
+    #[must_use]
+    pub(crate) fn and(mut self, more: &str) -> Self {
+        self.reason.push_str(more);
+        self
     }
 }
 

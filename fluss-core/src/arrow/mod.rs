@@ -5,15 +5,21 @@
 
 mod columns;
 mod conform;
+mod recast;
 mod rows;
 mod schema;
 mod split;
+mod trim;
 mod value;
+mod zones;
 
 pub use columns::ColumnsBuilder;
 pub use conform::conform;
+pub use recast::{check_recast, recast};
 pub use rows::{ArrowRow, ArrowRows};
 pub(crate) use schema::retag;
 pub use schema::{arrow_schema, row_type, user_schema, with_schema};
 pub use split::{data_bytes, split};
+pub(crate) use trim::trim_chars;
 pub use value::ColumnValue;
+pub use zones::assume_utc;

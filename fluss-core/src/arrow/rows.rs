@@ -7,8 +7,10 @@ use arrow::array::{
     Array, ArrayRef, AsArray, BinaryArray, BooleanArray, FixedSizeBinaryArray, PrimitiveArray, StringArray,
 };
 use arrow::buffer::{NullBuffer, OffsetBuffer};
+use arrow::compute::{max, min};
 use arrow::datatypes::{
-    Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type, Int64Type, TimeUnit,
+    ArrowNumericType, Date32Type, Decimal128Type, Float32Type, Float64Type, Int8Type, Int16Type, Int32Type,
+    Int64Type, TimeUnit,
 };
 use arrow::record_batch::RecordBatch;
 
@@ -16,6 +18,8 @@ use super::schema::{retag, unit};
 use super::value::{Cell, ColumnValue};
 use crate::error::ValueError;
 use crate::types::{DataType, Datum, Decimal, Kind, Row, RowType, Timestamp};
+
+const SECONDS_PER_DAY: i64 = 86_400;
 
 /// The rows of an Arrow batch, of the wire's or the user's schema. The columns are looked at once, not for each value.
 #[derive(Debug)]
@@ -36,7 +40,8 @@ impl ArrowRows {
     ///
     /// # Errors
     ///
-    /// A column of another type.
+    /// A column of another type; a time or moment that no row can hold, which no table takes: a time outside the day, seconds
+    /// that are too many to be counted in milliseconds.
     pub fn new(batch: RecordBatch, row_type: &RowType) -> Result<Self, ValueError> {
         if batch.num_columns() != row_type.len() {
             let reason = format!(
@@ -54,7 +59,9 @@ impl ArrowRows {
                     format!("{} is not {}", array.data_type(), field.data_type),
                 )
             };
-            Column::new(array, &field.data_type).ok_or_else(mismatch)
+            let column = Column::new(array, &field.data_type).ok_or_else(mismatch)?;
+            column.check().map_err(|error| error.within(&field.name))?;
+            Ok::<_, ValueError>(column)
         });
         Ok(Self {
             columns: columns.collect::<Result<_, _>>()?,
@@ -188,6 +195,24 @@ impl Column {
         })
     }
 
+    /// Checks the numbers that do not all stand for a time.
+    fn check(&self) -> Result<(), ValueError> {
+        match &self.values {
+            Values::Time32(array, unit) => {
+                check_range(array, 0..=last_of_day(*unit) as i32, "is not a time of day")
+            }
+            Values::Time64(array, unit) => check_range(array, 0..=last_of_day(*unit), "is not a time of day"),
+            Values::Timestamp(array, TimeUnit::Second) | Values::TimestampLtz(array, TimeUnit::Second) => {
+                let limit = i64::MAX / 1_000;
+                check_range(array, -limit..=limit, "is too far from 1970")
+            }
+            Values::List(_, elements) => elements.check().map_err(|error| error.within("[]")),
+            Values::Map(_, parts) => parts.iter().try_for_each(Self::check),
+            Values::Row(fields) => fields.iter().try_for_each(Self::check),
+            _ => Ok(()),
+        }
+    }
+
     fn datum(&self, index: usize) -> Datum<'_> {
         if self.is_null(index) {
             return Datum::Null;
@@ -302,6 +327,46 @@ fn range(offsets: &OffsetBuffer<i32>, index: usize) -> std::ops::Range<usize> {
     at(index)..at(index + 1)
 }
 
+/// The last time of a day, in units.
+pub(super) const fn last_of_day(unit: TimeUnit) -> i64 {
+    let per_second = match unit {
+        TimeUnit::Second => 1,
+        TimeUnit::Millisecond => 1_000,
+        TimeUnit::Microsecond => 1_000_000,
+        TimeUnit::Nanosecond => 1_000_000_000,
+    };
+    SECONDS_PER_DAY * per_second - 1
+}
+
+/// The first row whose value is outside a range.
+pub(super) fn outside<T>(
+    values: &PrimitiveArray<T>,
+    range: &std::ops::RangeInclusive<T::Native>,
+) -> Option<usize>
+where
+    T: ArrowNumericType<Native: Ord>,
+{
+    let fits = |value: Option<T::Native>| value.is_none_or(|value| range.contains(&value));
+    if fits(min(values)) && fits(max(values)) {
+        return None;
+    }
+    values.iter().position(|value| !fits(value))
+}
+
+fn check_range<T>(
+    values: &PrimitiveArray<T>,
+    range: std::ops::RangeInclusive<T::Native>,
+    reason: &str,
+) -> Result<(), ValueError>
+where
+    T: ArrowNumericType<Native: Ord>,
+{
+    match outside(values, &range) {
+        Some(row) => Err(ValueError::row(format!("row {row} {reason}"))),
+        None => Ok(()),
+    }
+}
+
 /// A time of day; digits beyond the millisecond, which only foreign writers store, are cut.
 pub(super) fn millis(count: i64, unit: TimeUnit) -> i32 {
     let millis = match unit {
@@ -370,6 +435,27 @@ mod tests {
             assert_eq!(rows.row(0).to_owned_row(), full);
             assert_eq!(rows.row(1).to_owned_row(), empty);
         }
+    }
+
+    #[test]
+    fn numbers_that_are_no_time_are_told_and_never_saturated() {
+        use arrow::array::{Time32SecondArray, TimestampSecondArray};
+        let rows = |text: &str, array: ArrayRef| {
+            let batch = RecordBatch::try_from_iter_with_nullable([("c", array, true)]).unwrap();
+            ArrowRows::new(batch, &row_type(text))
+                .map(drop)
+                .map_err(|error| error.to_string())
+        };
+        let days: ArrayRef =
+            std::sync::Arc::new(Time32SecondArray::from(vec![None, Some(86_399), Some(86_400)]));
+        assert_eq!(rows("ROW<c TIME(0)>", days.slice(0, 2)), Ok(()));
+        assert_eq!(
+            rows("ROW<c TIME(0)>", days),
+            Err("column 'c': row 2 is not a time of day".to_owned())
+        );
+        let moments: ArrayRef = std::sync::Arc::new(TimestampSecondArray::from(vec![i64::MIN]));
+        let refused = Err("column 'c': row 0 is too far from 1970".to_owned());
+        assert_eq!(rows("ROW<c TIMESTAMP(0)>", moments), refused);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 use crate::types::{DataType, Field, InvalidDefinition, Kind, RowType};
 
 /// The zone in which instants are shown.
-const UTC: &str = "UTC";
+pub(super) const UTC: &str = "UTC";
 
 /// The schema of batches on the wire (`records.md` §1.7).
 pub fn arrow_schema(row_type: &RowType) -> SchemaRef {
@@ -171,7 +171,13 @@ pub fn with_schema(batch: &RecordBatch, schema: &SchemaRef) -> Result<RecordBatc
 /// The same data under another type of the same layout.
 pub(crate) fn retag(data: ArrayData, data_type: &ArrowType) -> Result<ArrayData, ArrowError> {
     let children: Vec<&ArrowType> = match data_type {
-        ArrowType::List(child) | ArrowType::Map(child, _) => vec![child.data_type()],
+        ArrowType::List(child)
+        | ArrowType::LargeList(child)
+        | ArrowType::FixedSizeList(child, _)
+        | ArrowType::ListView(child)
+        | ArrowType::LargeListView(child)
+        | ArrowType::Map(child, _) => vec![child.data_type()],
+        ArrowType::Dictionary(_, value) => vec![value],
         ArrowType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
         _ => Vec::new(),
     };

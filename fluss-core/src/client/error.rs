@@ -8,7 +8,7 @@ use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
 
 use super::remote::StorageError;
 use crate::error::{DecodeError, ValueError};
-use crate::id::{BucketId, Offset, SchemaId};
+use crate::id::{BucketId, Offset, SchemaId, TableBucket};
 use crate::types::{InvalidDefinition, PhysicalTablePath, TablePath};
 
 /// Tells of an error as an event of the module that says so: what was attempted, on which table, bucket and server, and the
@@ -146,11 +146,24 @@ pub struct Context {
     pub schema: Option<SchemaId>,
     /// The bucket.
     pub bucket: Option<BucketId>,
+    /// The batch of the log, where it is about one.
+    pub batch: Option<BatchPlace>,
     /// The server.
     pub server: Option<ServerAddress>,
     /// How many rows of the same call were sent before it failed, because all of them are more than the writer's memory.
     /// A call of fewer rows is written whole or not at all.
     pub rows_taken: u64,
+}
+
+/// Where a batch of a log is. [`ScanBuilder::skip`](crate::client::ScanBuilder::skip) takes it, to read on behind it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct BatchPlace {
+    /// The bucket.
+    pub bucket: TableBucket,
+    /// The offset of its first record.
+    pub first: Offset,
+    /// The offset of its last record.
+    pub last: Offset,
 }
 
 impl Context {
@@ -162,6 +175,7 @@ impl Context {
             table: None,
             schema: None,
             bucket: None,
+            batch: None,
             server: None,
             rows_taken: 0,
         }
@@ -199,6 +213,13 @@ impl Context {
     #[must_use]
     pub const fn bucket(mut self, bucket: BucketId) -> Self {
         self.bucket = Some(bucket);
+        self
+    }
+
+    /// The same on a batch of records.
+    #[must_use]
+    pub const fn batch(mut self, batch: BatchPlace) -> Self {
+        self.batch = Some(batch);
         self
     }
 
@@ -362,6 +383,9 @@ impl fmt::Display for Context {
         }
         if let Some(bucket) = self.bucket {
             write!(f, " bucket {bucket}")?;
+        }
+        if let Some(batch) = self.batch {
+            write!(f, " offsets {} to {}", batch.first, batch.last)?;
         }
         if let Some(server) = &self.server {
             write!(f, " at {server}")?;

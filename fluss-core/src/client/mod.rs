@@ -20,7 +20,7 @@ mod write;
 
 pub use admin::*;
 pub use connection::Connection;
-pub use error::{Context, Error, ErrorKind, Result};
+pub use error::{BatchPlace, Context, Error, ErrorKind, Result};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;
 pub use options::{

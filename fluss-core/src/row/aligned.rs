@@ -52,7 +52,8 @@ pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<
                 &mut region,
                 slots + 8 * index,
                 &field.data_type,
-            )?
+            )
+            .map_err(|error| error.within(&field.name))?
         });
     }
     Ok(row)

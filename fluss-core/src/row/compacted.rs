@@ -79,7 +79,7 @@ pub(super) fn read<'a>(
         row.push(if has_bit(nulls, index) {
             Datum::Null
         } else {
-            read_value(&field.data_type, &mut reader)?
+            read_value(&field.data_type, &mut reader).map_err(|error| error.within(&field.name))?
         });
     }
     reader.finish()

@@ -98,7 +98,8 @@ pub(super) fn read<'a>(
         row.push(if has_bit(nulls, index) {
             Datum::Null
         } else {
-            read_value(&field.data_type, &mut lengths, &mut values)?
+            read_value(&field.data_type, &mut lengths, &mut values)
+                .map_err(|error| error.within(&field.name))?
         });
     }
     values.finish()

@@ -131,15 +131,19 @@ impl Values {
         let nothing = vec![Datum::Null; self.nullable.len()];
         let mut columns = ColumnsBuilder::new(&self.nullable, values.size_hint().0);
         for value in values {
+            let fault = |error| DecodeError::value("stored row", error);
             match value {
-                Some(value) => self.read(value, |row| columns.append(&row))?,
-                None => columns.append(&nothing),
+                Some(value) => self.read(value, |row| {
+                    let appended = columns.append(&row).map_err(fault);
+                    appended.map_err(|error| error.and(&self.key_of(self.info.row_type(), &row)))
+                })?,
+                None => columns.append(&nothing).map_err(fault),
             }
             .map_err(|error| self.context().error(error))?;
         }
-        let batch = columns.finish().map_err(|error| self.context().error(error))?;
-        with_schema(&batch, &self.schema())
-            .map_err(|error| self.context().error(ValueError::row(error.to_string())))
+        let fault = |error| self.context().error(DecodeError::value("stored rows", error));
+        let batch = columns.finish().map_err(fault)?;
+        with_schema(&batch, &self.schema()).map_err(|error| fault(ValueError::row(error.to_string())))
     }
 
     /// Hands the row of a value over, in the table's columns.
@@ -164,12 +168,37 @@ impl Values {
     }
 
     fn decode<'v>(&self, row_type: &RowType, row: &'v [u8]) -> Result<Vec<Datum<'v>>, DecodeError> {
-        let mut row = self.format.decode(row_type, row)?;
-        crate::row::pad(row_type, &mut row);
-        Ok(row)
+        let mut values = Vec::with_capacity(row_type.len());
+        let decoded = self.format.decode_into(row_type, row, &mut values);
+        decoded.map_err(|error| error.and(&self.key_of(row_type, &values)))?;
+        crate::row::pad(row_type, &mut values);
+        Ok(values)
+    }
+
+    /// Says which key a row has that cannot be read, as far as it was: whoever upserts or deletes that mends the table.
+    fn key_of(&self, row_type: &RowType, values: &[Datum<'_>]) -> String {
+        let value = |name: &String| {
+            let value = values.get(row_type.index_of(name)?)?;
+            Some(format!("{name} = {}", shown(value)))
+        };
+        let key: Option<Vec<_>> = self.info.schema().primary_key().iter().map(value).collect();
+        key.map(|key| format!(", in the row of the key {}", key.join(", ")))
+            .unwrap_or_default()
     }
 
     fn context(&self) -> Context {
         Context::new(self.operation).table(&self.info.path)
+    }
+}
+
+/// A value of a key as it stands in a message.
+fn shown(value: &Datum<'_>) -> String {
+    match value {
+        Datum::TinyInt(value) => value.to_string(),
+        Datum::SmallInt(value) => value.to_string(),
+        Datum::Int(value) | Datum::Date(value) | Datum::Time(value) => value.to_string(),
+        Datum::BigInt(value) => value.to_string(),
+        Datum::String(text) => format!("{text:?}"),
+        other => format!("{other:?}"),
     }
 }

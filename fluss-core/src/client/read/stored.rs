@@ -40,7 +40,8 @@ impl<'a> StoredRows<'a> {
         };
         let deadline = Instant::now() + self.connection.options().request_timeout;
         self.values.prepare(values.iter(), deadline).await?;
-        let rows = self.values.columns(values.iter().map(Some))?;
+        let rows = self.values.columns(values.iter().map(Some));
+        let rows = rows.map_err(|error| error.within(context.clone()))?;
         let schema = user_schema(&self.info.row_type().project(self.columns));
         let shown = rows.project(self.columns).map_err(fault)?;
         with_schema(&shown, &schema).map_err(fault)

@@ -13,10 +13,10 @@ use super::records::{Run, ScanBatch};
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
-use crate::id::{Offset, SchemaId};
+use crate::id::{Offset, SchemaId, TableBucket};
 use crate::record::log::{ChangeType, LogBatch, decode_arrow_columns, decode_rows};
 use crate::row::RowFormat;
-use crate::types::{LogFormat, PartitionName, RowType, Schema, TableInfo};
+use crate::types::{KvFormat, LogFormat, PartitionName, RowType, Schema, TableInfo};
 
 /// What each row did to its key; nothing in a log table.
 type Changes = Option<Arc<[ChangeType]>>;
@@ -35,6 +35,8 @@ pub(super) struct Decoder {
     shown_type: RowType,
     shown_schema: SchemaRef,
     check_crc: bool,
+    /// The batches that are passed over, each by its bucket and the offset of its first record.
+    skipped: BTreeSet<(TableBucket, Offset)>,
 }
 
 /// A filter on the rows of a table.
@@ -95,7 +97,14 @@ impl Decoder {
             shown_type,
             check_crc,
             info: info.clone(),
+            skipped: BTreeSet::new(),
         })
+    }
+
+    /// The same, passing over these batches: buckets and offsets of their first records.
+    pub(super) fn skipping(mut self, batches: &[(TableBucket, Offset)]) -> Self {
+        self.skipped = batches.iter().copied().collect();
+        self
     }
 
     /// Whether a partition may have rows that are wanted.
@@ -151,6 +160,12 @@ impl Decoder {
 
     /// The wanted rows of a batch as columns.
     pub(super) fn batch(&self, fetched: &Fetched) -> Result<ScanBatch, DecodeError> {
+        if self
+            .skipped
+            .contains(&(fetched.bucket, fetched.batch.base_offset()))
+        {
+            return Ok(self.passed_over(fetched));
+        }
         let (batch, change_types) = self.columns(fetched)?;
         let base = fetched.batch.base_offset();
         let place = |offset: Offset| {
@@ -187,7 +202,7 @@ impl Decoder {
             ..
         } = self.batch(fetched)?;
         let rows = ArrowRows::new(batch, &self.shown_type)
-            .map_err(|error| DecodeError::new("record batch", error.to_string()))?;
+            .map_err(|error| DecodeError::value("record batch", error))?;
         Ok(Run {
             range: 0..rows.len(),
             rows: Arc::new(rows),
@@ -198,6 +213,26 @@ impl Decoder {
         })
     }
 
+    /// What is left of a batch that is passed over.
+    fn passed_over(&self, fetched: &Fetched) -> ScanBatch {
+        let batch = &fetched.batch;
+        tracing::warn!(
+            table = %self.info.path,
+            bucket = fetched.bucket.bucket.get(),
+            offset = batch.base_offset(),
+            records = batch.record_count(),
+            "a batch is passed over, as was asked"
+        );
+        ScanBatch {
+            bucket: fetched.bucket,
+            base_offset: batch.base_offset(),
+            kept: Some(Arc::default()),
+            timestamp: batch.commit_timestamp(),
+            change_types: (!batch.header().append_only).then(Arc::default),
+            batch: RecordBatch::new_empty(self.shown_schema.clone()),
+        }
+    }
+
     fn columns(&self, fetched: &Fetched) -> Result<(RecordBatch, Changes), DecodeError> {
         let misplaced = || DecodeError::new("log batch", "it does not have the columns that were asked for");
         let (batch, form) = (&fetched.batch, fetched.form.as_ref().ok_or_else(misplaced)?);
@@ -206,13 +241,25 @@ impl Decoder {
         }
         let (held, changes) = match self.info.properties.log_format {
             LogFormat::Arrow => (
-                decode_arrow_columns(batch, &form.wire_schema, &form.decoded)?,
+                self.unpadded(
+                    form,
+                    decode_arrow_columns(batch, &form.wire_schema, &form.decoded)?,
+                )?,
                 batch.change_types()?,
             ),
             LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, form)?,
             LogFormat::Compacted => columns_of_rows(batch, RowFormat::Compacted, form)?,
         };
         Ok((self.gather(form, &held).map_err(fault)?, changes))
+    }
+
+    /// The columns without the zeros that indexed rows fill CHAR values up with: a cluster of 0.9 writes them into the
+    /// changelog as they stand in its rows, of which every other reader takes them off.
+    fn unpadded(&self, form: &Form, batch: RecordBatch) -> Result<RecordBatch, DecodeError> {
+        if !self.info.has_primary_key() || self.info.properties.kv_format != KvFormat::Indexed {
+            return Ok(batch);
+        }
+        crate::arrow::trim_chars(&batch, &form.held.project(&form.decoded)).map_err(fault)
     }
 
     /// The columns that are needed. No bytes are copied.
@@ -275,7 +322,7 @@ fn columns_of_rows(
     format: RowFormat,
     form: &Form,
 ) -> Result<(RecordBatch, Changes), DecodeError> {
-    let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
+    let fault = |error: crate::ValueError| DecodeError::value("log record", error);
     let row_type = &form.held;
     let mut columns = ColumnsBuilder::new(row_type, batch.record_count());
     let mut changes = Vec::new();
@@ -293,6 +340,10 @@ fn columns_of_rows(
 /// The columns to fetch, ascending; nothing for all. Only columns of Arrow batches can be fetched by themselves.
 fn projection(info: &TableInfo, columns: &[usize]) -> Option<Vec<usize>> {
     let mut fetched = columns.to_vec();
+    if fetched.is_empty() {
+        // There is no batch without a column, and rows are counted in any.
+        fetched.push(0);
+    }
     fetched.sort_unstable();
     fetched.dedup();
     let is_less = fetched.len() < info.row_type().len();

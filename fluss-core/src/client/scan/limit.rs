@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use super::arrivals::Fetched;
 use super::decode::{Decoder, Form};
 use super::records::ScanBatch;
-use super::scanner::ScanBuilder;
+use super::scanner::{ScanBuilder, place};
 use crate::arrow::user_schema;
 use crate::client::Connection;
 use crate::client::admin::each_bucket;
@@ -112,7 +112,8 @@ impl ScanBuilder {
         }
         let check_crc = connection.options().scanner.check_crc;
         let decoder = Decoder::new(&info, columns.as_deref(), None, check_crc)
-            .map_err(|error| context(&info).error(error))?;
+            .map_err(|error| context(&info).error(error))?
+            .skipping(self.skipped());
         let last = last_rows(decoded(connection, &info, &decoder, answers).await?, rows);
         let rows = concat_batches(decoder.schema(), last.iter().map(|scanned| &scanned.batch));
         Ok(Found {
@@ -192,11 +193,12 @@ async fn decoded(
             }
             let form = known.get(&id).map(|forms| forms.whole.clone());
             let fetched = whole(bucket, batch, form);
-            scanned.push(
-                decoder
-                    .batch(&fetched)
-                    .map_err(|error| context(info).error(error))?,
-            );
+            let undecodable = |error| {
+                let physical = connection.cluster().physical(&info.path, &bucket);
+                let context = context(info).physical(&physical).bucket(bucket.bucket);
+                context.schema(id).batch(place(&fetched)).error(error)
+            };
+            scanned.push(decoder.batch(&fetched).map_err(undecodable)?);
         }
     }
     Ok(scanned)

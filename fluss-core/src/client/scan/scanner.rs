@@ -12,12 +12,12 @@ use super::decode::Decoder;
 use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords};
 use super::session::Session;
-use crate::client::error::{Context, Error, ErrorKind, Result};
+use crate::client::error::{BatchPlace, Context, Error, ErrorKind, Result};
 use crate::client::meters::ScannerMeters;
 use crate::client::{Connection, Table};
 use crate::error::DecodeError;
 use crate::filter::Predicate;
-use crate::id::TableBucket;
+use crate::id::{Offset, TableBucket};
 use crate::types::TableInfo;
 
 /// Puts a scanner together. Had from [`Table::scan`].
@@ -26,6 +26,7 @@ pub struct ScanBuilder {
     table: Table,
     columns: Option<Vec<String>>,
     predicate: Option<Predicate>,
+    skipped: Vec<(TableBucket, Offset)>,
 }
 
 impl ScanBuilder {
@@ -34,6 +35,7 @@ impl ScanBuilder {
             table,
             columns: None,
             predicate: None,
+            skipped: Vec::new(),
         }
     }
 
@@ -59,11 +61,25 @@ impl ScanBuilder {
         self
     }
 
+    /// Passes over the batch of a bucket whose first record has this offset, with all its records, and says so with a warning.
+    ///
+    /// For a batch that cannot be read, whose error says where it is: [`Context::batch`]. Nothing else is ever left out.
+    #[must_use]
+    pub fn skip(mut self, bucket: TableBucket, offset: Offset) -> Self {
+        self.skipped.push((bucket, offset));
+        self
+    }
+
+    /// The batches that are passed over.
+    pub(in crate::client) fn skipped(&self) -> &[(TableBucket, Offset)] {
+        &self.skipped
+    }
+
     /// A scanner of the log: of the rows of a log table, of the changes of a primary-key table.
     ///
     /// # Errors
     ///
-    /// A column that the table does not have, one that is named twice, or none at all; a filter that does not fit the
+    /// A column that the table does not have, or one that is named twice; a filter that does not fit the
     /// table, see [`Filter::new`](crate::filter::Filter::new).
     pub fn log_scanner(self) -> Result<LogScanner> {
         self.scanner(self.columns()?.as_deref(), self.predicate())
@@ -79,7 +95,7 @@ impl ScanBuilder {
         let check_crc = connection.options().scanner.check_crc;
         let decoder = Decoder::new(&info, columns, predicate, check_crc);
         let decoder = decoder.map_err(|error| Context::new("scan").table(&info.path).error(error))?;
-        Ok(LogScanner::new(connection, info, decoder))
+        Ok(LogScanner::new(connection, info, decoder.skipping(&self.skipped)))
     }
 
     pub(in crate::client) const fn predicate(&self) -> Option<&Predicate> {
@@ -102,8 +118,8 @@ impl ScanBuilder {
                 .iter()
                 .enumerate()
                 .any(|(place, column)| columns.iter().take(place).any(|c| c == column));
-            if columns.is_empty() || twice {
-                let reason = "a projection needs at least one column, and each only once";
+            if twice {
+                let reason = "a projection takes each column only once";
                 return Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
             }
         }
@@ -380,13 +396,23 @@ impl LogScanner {
         let context = Context::new("poll")
             .physical(&cluster.physical(&self.table().path, &fetched.bucket))
             .schema(fetched.batch.schema_id())
-            .bucket(fetched.bucket.bucket);
+            .bucket(fetched.bucket.bucket)
+            .batch(place(fetched));
         let error = match &fetched.segment {
             Some(segment) => context.error(segment.damaged(error)),
             None => context.error(error),
         };
         self.inner.shared.lock().refuse(fetched, error.clone());
         error
+    }
+}
+
+/// Where a fetched batch is.
+pub(super) fn place(fetched: &Fetched) -> BatchPlace {
+    BatchPlace {
+        bucket: fetched.bucket,
+        first: fetched.batch.base_offset(),
+        last: fetched.batch.next_offset() - 1,
     }
 }
 

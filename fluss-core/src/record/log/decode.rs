@@ -52,7 +52,8 @@ pub fn decode_arrow_columns(
     let mut arrays = Vec::with_capacity(columns.len());
     for (position, field) in schema.fields().iter().enumerate() {
         if columns.binary_search(&position).is_ok() {
-            arrays.push(walk.column(field, Some(batch.record_count()))?);
+            let column = walk.column(field, Some(batch.record_count()));
+            arrays.push(column.map_err(|error| error.within(field.name()))?);
         } else {
             walk.skip(field)?;
         }
