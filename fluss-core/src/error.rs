@@ -50,7 +50,7 @@ impl DecodeError {
     pub fn within(self, outer: &str) -> Self {
         let value = ValueError {
             column: self.column,
-            reason: self.reason,
+            ..ValueError::row(self.reason)
         };
         Self::value(self.what, value.within(outer))
     }
@@ -73,7 +73,7 @@ pub struct ValueError {
     pub column: Option<String>,
     /// Which of many rows, from 0, where there are many.
     pub row: Option<u64>,
-    /// What is wrong.
+    /// What is wrong: with the row, as what is said of it, where there are many.
     pub reason: String,
 }
 
@@ -87,7 +87,7 @@ impl ValueError {
         }
     }
 
-    /// A fault of one of many rows.
+    /// A fault of one of many rows, as what is said of the row: "is null".
     pub fn at(row: usize, reason: impl Into<String>) -> Self {
         Self {
             row: Some(row as u64),
@@ -105,9 +105,15 @@ impl ValueError {
 
     /// The same fault as one of this row of many, unless it names one.
     #[must_use]
-    pub fn at_row(mut self, row: usize) -> Self {
-        self.row.get_or_insert(row as u64);
-        self
+    pub fn at_row(self, row: usize) -> Self {
+        match self.row {
+            Some(_) => self,
+            None => Self {
+                row: Some(row as u64),
+                reason: format!("has a wrong value: {}", self.reason),
+                ..self
+            },
+        }
     }
 
     /// The same fault with so many rows before those that it counts.
@@ -134,12 +140,13 @@ impl ValueError {
 
 impl fmt::Display for ValueError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match (&self.column, self.row) {
-            (Some(column), Some(row)) => write!(f, "column '{column}', row {row}: {}", self.reason),
-            (Some(column), None) => write!(f, "column '{column}': {}", self.reason),
-            (None, Some(row)) => write!(f, "row {row}: {}", self.reason),
-            (None, None) => f.write_str(&self.reason),
+        if let Some(column) = &self.column {
+            write!(f, "column '{column}': ")?;
         }
+        if let Some(row) = self.row {
+            write!(f, "row {row} ")?;
+        }
+        f.write_str(&self.reason)
     }
 }
 

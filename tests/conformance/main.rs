@@ -1,6 +1,7 @@
 //! What is promised, on every backend: the same functions, and a table of what came of them.
 
 mod admin;
+mod calls;
 mod errors;
 mod evolution;
 mod extremes;
@@ -40,6 +41,7 @@ fn run_all() -> ExitCode {
     observability::listen();
     suite::run(&[
         admin::TESTS,
+        calls::TESTS,
         admin::operators::TESTS,
         admin::rights::TESTS,
         errors::TESTS,

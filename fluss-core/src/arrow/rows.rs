@@ -362,7 +362,7 @@ where
     T: ArrowNumericType<Native: Ord>,
 {
     match outside(values, &range) {
-        Some(row) => Err(ValueError::row(format!("row {row} {reason}"))),
+        Some(row) => Err(ValueError::at(row, reason)),
         None => Ok(()),
     }
 }

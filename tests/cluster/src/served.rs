@@ -83,6 +83,22 @@ impl Served {
         self.process.kill()
     }
 
+    /// Stops it with SIGSTOP: connections stay open and nobody answers.
+    ///
+    /// # Errors
+    /// When it cannot be stopped.
+    pub fn stop(&self) -> Result<(), Error> {
+        self.process.stop()
+    }
+
+    /// Lets it go on with SIGCONT.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn resume(&self) -> Result<(), Error> {
+        self.process.resume()
+    }
+
     /// Starts it again on its directory and port, after killing it if it still runs, and waits until it listens.
     ///
     /// # Errors

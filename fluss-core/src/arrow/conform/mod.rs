@@ -127,7 +127,7 @@ impl Misfit {
     pub(super) fn within(self, outer: &str) -> Self {
         let path = ValueError {
             column: self.path,
-            reason: String::new(),
+            ..ValueError::row("")
         };
         Self {
             path: path.within(outer).column,
@@ -147,13 +147,13 @@ impl Misfit {
 
 impl From<Misfit> for ValueError {
     fn from(misfit: Misfit) -> Self {
-        let reason = match misfit.row {
-            Some(row) => format!("row {row} {}", misfit.reason),
-            None => misfit.reason,
+        let error = match misfit.row {
+            Some(row) => Self::at(row, misfit.reason),
+            None => Self::row(misfit.reason),
         };
         Self {
             column: misfit.path,
-            reason,
+            ..error
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) enum Event {
     Answered(Vec<Sent>, ServerAddress, Result<Vec<Answer>, RequestError>),
     Connected(ServerAddress),
     Writer(Result<WriterId>),
-    Refreshed,
+    Refreshed(Result<()>),
     Found(Slot, Result<PartitionId>),
 }
 
@@ -269,10 +269,8 @@ impl Sender {
             let generation = connection.cluster().generation();
             let astray = std::mem::take(&mut self.astray);
             self.tasks.spawn(async move {
-                if let Err(error) = connection.refresh_buckets(&info.path, &astray, generation).await {
-                    tracing::debug!(table = %info.path, %error, "no metadata");
-                }
-                Event::Refreshed
+                let refreshed = connection.refresh_buckets(&info.path, &astray, generation).await;
+                Event::Refreshed(refreshed.map(drop))
             });
         }
     }
@@ -302,9 +300,15 @@ impl Sender {
                     self.refresh();
                 }
             }
-            Event::Refreshed => {
+            Event::Refreshed(refreshed) => {
                 self.refreshing = false;
-                self.pause();
+                match refreshed {
+                    // Nobody can write to a table that was dropped, however long they wait.
+                    Err(error) if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) => {
+                        self.end(&error.within(self.at_table()));
+                    }
+                    _ => self.pause(),
+                }
             }
             Event::Writer(writer) => self.on_writer(writer),
             Event::Found(slot, found) => self.on_found(slot, found),
