@@ -1,5 +1,6 @@
 //! The APIs of the protocol: one row each, `rpc.md` §3.
 
+mod entries;
 mod kind;
 mod versions;
 
@@ -93,6 +94,14 @@ macro_rules! apis {
             pub fn name(self) -> &'static str {
                 match self {
                     $(Self::$key => $name,)*
+                }
+            }
+
+            /// The name of the message that asks for the API, where there is one.
+            fn request_name(self) -> Option<&'static str> {
+                match self {
+                    $($(Self::$key => Some(stringify!($request)),)?)*
+                    _ => None,
                 }
             }
 

@@ -22,7 +22,8 @@ pub const LENGTH_BYTES: usize = 4;
 /// How much is read at least, when it is not known how much will come.
 const READ_BYTES: usize = 64 << 10;
 
-/// Up to here memory is reserved on the word of the other side; beyond it, only twice of what has arrived.
+/// Up to the size of the largest frame that has come, and no further than here, memory is reserved on the word of the other
+/// side; beyond it, only twice of what has arrived.
 const TRUSTED_BYTES: usize = 16 << 20;
 
 /// The largest request that a server accepts by default, length field included (`rpc.md` §1.4).
@@ -65,12 +66,17 @@ pub fn check_length(length: usize, max_bytes: usize) -> Result<usize, FrameError
 #[derive(Debug, Clone)]
 pub struct FrameDecoder {
     limit: usize,
+    /// How much is reserved for a frame of which nothing but the length has arrived.
+    trusted: usize,
 }
 
 impl FrameDecoder {
     /// Refuses frames that have more than `limit` bytes, length field included.
     pub fn new(limit: usize) -> Self {
-        Self { limit }
+        Self {
+            limit,
+            trusted: READ_BYTES,
+        }
     }
 
     /// Takes the next frame off the front of `buf`, without its length field; `None` when more bytes are needed.
@@ -78,9 +84,10 @@ impl FrameDecoder {
     /// # Errors
     ///
     /// [`FrameError::TooLarge`], before anything is reserved for the frame. The stream cannot be used any more.
-    pub fn decode(&self, buf: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
+    pub fn decode(&mut self, buf: &mut BytesMut) -> Result<Option<Bytes>, FrameError> {
         match self.frame_bytes(buf)? {
             Some(bytes) if bytes <= buf.len() => {
+                self.trusted = self.trusted.max(bytes.min(TRUSTED_BYTES));
                 let mut frame = buf.split_to(bytes);
                 frame.advance(LENGTH_BYTES);
                 Ok(Some(frame.freeze()))
@@ -90,7 +97,7 @@ impl FrameDecoder {
     }
 
     /// Makes room in `buf` for what is to be read next: for the rest of a frame that has begun, in one piece, but
-    /// never for much more than has arrived on the word of the other side alone.
+    /// never for much more than has arrived, or came before as a frame, on the word of the other side alone.
     ///
     /// # Errors
     ///
@@ -100,8 +107,8 @@ impl FrameDecoder {
             .frame_bytes(buf)?
             .unwrap_or(LENGTH_BYTES)
             .saturating_sub(buf.len());
-        if buf.capacity() - buf.len() < missing.max(1) {
-            buf.reserve(missing.min(TRUSTED_BYTES.max(buf.len())).max(READ_BYTES));
+        if buf.capacity() - buf.len() < missing.clamp(1, READ_BYTES) {
+            buf.reserve(missing.min(self.trusted.max(buf.len())).max(READ_BYTES));
         }
         Ok(())
     }

@@ -22,6 +22,7 @@ mod bucket;
 mod error;
 mod kv;
 mod node;
+mod told;
 
 pub use error::{Failure, OpenError};
 pub use node::{Node, WeakNode};

@@ -4,6 +4,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use fluss_rpc::net::{Receive, ServerAddress, Transport};
 use tokio::net::TcpListener;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
@@ -20,9 +21,9 @@ use crate::catalog::Catalog;
 use crate::disk::{DirectoryDisk, Disk, MemoryDisk};
 use crate::error::OpenError;
 use crate::options::{Limits, NodeOptions, Storage, Sync};
-use crate::security::{Caller, Users};
+use crate::security::{Caller, Logins, Users};
 use crate::serve::admin::{self, Address, Remove};
-use crate::serve::{Peer, Scans, Session, listen};
+use crate::serve::{Memory, Peer, Places, Scans, Session, listen};
 
 /// The name by which a node in the same process is called in messages.
 const IN_PROCESS: &str = "embedded";
@@ -51,12 +52,15 @@ pub(crate) struct Shared {
     pub(crate) admin: admin::Node,
     pub(crate) buckets: Arc<Buckets>,
     pub(crate) scans: Scans,
-    pub(crate) users: Option<Users>,
+    pub(crate) users: Option<Arc<Users>>,
+    pub(crate) logins: Logins,
     pub(crate) limits: Limits,
     pub(crate) advertised: Option<ServerAddress>,
     pub(crate) closing: CancellationToken,
-    pub(crate) connections: Arc<Semaphore>,
-    memory: Arc<Semaphore>,
+    pub(crate) places: Arc<Places>,
+    /// How many connections there were, of any kind.
+    pub(crate) sessions: AtomicU64,
+    pub(crate) memory: Memory,
     sync: Sync,
     /// Whether reading waits for a disk.
     pub(crate) reads_wait: bool,
@@ -85,7 +89,7 @@ impl Node {
         let catalog = Arc::new(catalog);
         let kept = (options.segment_bytes, options.sync == Sync::Always);
         let reads_wait = !disk.is_memory();
-        let buckets = Buckets::open(disk, catalog.clone(), options.clock.clone(), kept);
+        let buckets = Buckets::open(disk.clone(), catalog.clone(), options.clock.clone(), kept);
         let buckets = buckets.map_err(|error| error.under(&root))?;
         let buckets = Arc::new(buckets);
         let (alive, housekeeping) = mpsc::channel();
@@ -99,13 +103,15 @@ impl Node {
                 configs: options.configs,
             },
             buckets,
-            scans: Scans::default(),
-            users: options.users,
+            scans: Scans::new(disk.clone(), options.limits.scan),
+            users: options.users.map(Arc::new),
+            logins: Logins::default(),
             limits: options.limits,
             advertised: options.advertised,
             closing: CancellationToken::new(),
-            connections: Arc::new(Semaphore::new(options.limits.connections)),
-            memory: Arc::new(Semaphore::new(options.limits.memory_bytes)),
+            places: Places::new(options.limits.connections, options.limits.connections_of_host),
+            sessions: AtomicU64::new(0),
+            memory: Memory::new(&options.limits),
             sync: options.sync,
             reads_wait,
             _alive: alive,
@@ -200,24 +206,6 @@ impl Transport for Node {
 }
 
 impl Shared {
-    /// Room for a request of so many bytes, once it is there.
-    pub(crate) async fn memory_for(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = self.permits(bytes);
-        self.memory.clone().acquire_many_owned(permits).await.ok()
-    }
-
-    /// Room for a request of so many bytes, if it is there now.
-    pub(crate) fn memory_now(&self, bytes: usize) -> Option<OwnedSemaphorePermit> {
-        let permits = self.permits(bytes);
-        self.memory.clone().try_acquire_many_owned(permits).ok()
-    }
-
-    /// What a request of so many bytes takes of the memory: all of it, if it is larger.
-    fn permits(&self, bytes: usize) -> u32 {
-        let most = u32::try_from(self.limits.memory_bytes).unwrap_or(u32::MAX);
-        u32::try_from(bytes).unwrap_or(u32::MAX).min(most)
-    }
-
     /// Whether a write waits for the disk.
     pub(crate) fn writes_wait(&self) -> bool {
         self.sync == Sync::Always

@@ -73,17 +73,60 @@ fn encoded_values(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
 
 /// A batch of values.
 pub fn encode_values(values: &[StoredValue<'_>]) -> Vec<u8> {
-    let mut batch = vec![0; 4];
-    batch.push(0);
-    batch.extend_from_slice(&(values.len() as i32).to_le_bytes());
+    let mut batch = ValuesBuilder::default();
+    let mut encoded = Vec::new();
     for value in values {
-        let length = size_of::<i16>() + value.row.len();
-        batch.extend_from_slice(&(length as i32).to_le_bytes());
-        value.encode(&mut batch);
+        encoded.clear();
+        value.encode(&mut encoded);
+        batch.push(&encoded);
     }
-    let length = (batch.len() - 4) as i32;
-    if let Some(place) = batch.first_chunk_mut() {
-        *place = length.to_le_bytes();
+    batch.finish()
+}
+
+/// Collects a batch of values that are encoded already.
+#[derive(Clone, Debug)]
+pub struct ValuesBuilder {
+    batch: Vec<u8>,
+    count: i32,
+}
+
+impl ValuesBuilder {
+    /// The length of the batch, its magic number, and the number of values.
+    const HEAD_BYTES: usize = 9;
+
+    /// Adds an encoded value.
+    pub fn push(&mut self, value: &[u8]) {
+        self.count += 1;
+        self.batch.extend_from_slice(&(value.len() as i32).to_le_bytes());
+        self.batch.extend_from_slice(value);
     }
-    batch
+
+    /// Whether there is no value.
+    pub const fn is_empty(&self) -> bool {
+        self.count == 0
+    }
+
+    /// The bytes that values take so far, each with its length.
+    pub fn bytes(&self) -> usize {
+        self.batch.len() - Self::HEAD_BYTES
+    }
+
+    /// The batch.
+    pub fn finish(mut self) -> Vec<u8> {
+        let length = (self.batch.len() - size_of::<i32>()) as i32;
+        let head = [&length.to_le_bytes()[..], &[0], &self.count.to_le_bytes()].concat();
+        for (place, byte) in self.batch.iter_mut().zip(head) {
+            *place = byte;
+        }
+        self.batch
+    }
+}
+
+impl Default for ValuesBuilder {
+    fn default() -> Self {
+        Self {
+            batch: vec![0; Self::HEAD_BYTES],
+            count: 0,
+        }
+    }
 }

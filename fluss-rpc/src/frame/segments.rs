@@ -9,6 +9,9 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 /// From this size on a payload stays where it is; a smaller one is cheaper to copy than to send on its own.
 const DETACH_BYTES: usize = 4096;
 
+/// Encoded bytes are collected in blocks of about this size: a single one would be copied whenever it grows.
+const BLOCK_BYTES: usize = 64 << 10;
+
 /// A string of bytes in pieces, to be written in one vectored write.
 ///
 /// It is a [`Buf`]: reading from the front frees what was read.
@@ -24,6 +27,14 @@ impl Segments {
         if !piece.is_empty() {
             self.remaining += piece.len();
             self.pieces.push_back(piece);
+        }
+    }
+
+    /// Keeps a value for as long as the last of the bytes is kept, by this string or by whoever took it.
+    pub fn hold(&mut self, value: impl Send + 'static) {
+        if let Some(bytes) = self.pieces.pop_back() {
+            let held = Held { bytes, _value: value };
+            self.pieces.push_back(Bytes::from_owner(held));
         }
     }
 
@@ -74,6 +85,18 @@ impl Buf for Segments {
     }
 }
 
+/// Bytes, and what is kept as long as they are.
+struct Held<T> {
+    bytes: Bytes,
+    _value: T,
+}
+
+impl<T> AsRef<[u8]> for Held<T> {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 /// Collects what is encoded into [`Segments`]: small values one behind the other, large [`Bytes`] as they are.
 pub(super) struct SegmentsMut {
     done: Segments,
@@ -86,6 +109,13 @@ impl SegmentsMut {
         Self {
             done: Segments::default(),
             tail: BytesMut::with_capacity(bytes.min(DETACH_BYTES)),
+        }
+    }
+
+    /// Begins another block if this one is full.
+    fn make_room(&mut self) {
+        if self.tail.len() >= BLOCK_BYTES {
+            self.done.push(self.tail.split().freeze());
         }
     }
 
@@ -117,6 +147,7 @@ unsafe impl BufMut for SegmentsMut {
 
     fn put<T: Buf>(&mut self, mut src: T) {
         if src.remaining() < DETACH_BYTES {
+            self.make_room();
             return self.tail.put(src);
         }
         self.done.push(self.tail.split().freeze());
@@ -124,6 +155,7 @@ unsafe impl BufMut for SegmentsMut {
     }
 
     fn put_slice(&mut self, src: &[u8]) {
+        self.make_room();
         self.tail.put_slice(src);
     }
 }
@@ -169,6 +201,33 @@ mod tests {
         assert_eq!((&taken[..], taken.as_ptr()), (&b"cd"[..], second));
         assert_eq!(segments.copy_to_bytes(2), "ef");
         assert_eq!(segments.remaining(), 0);
+    }
+
+    #[test]
+    fn what_is_held_goes_with_the_last_byte() {
+        let held = std::sync::Arc::new(());
+        let mut segments = three_pieces();
+        segments.hold(held.clone());
+        segments.advance(5);
+        assert_eq!(
+            (segments.chunk(), std::sync::Arc::strong_count(&held)),
+            (&b"f"[..], 2)
+        );
+        segments.advance(1);
+        assert_eq!(std::sync::Arc::strong_count(&held), 1);
+    }
+
+    #[test]
+    fn small_payloads_are_collected_in_blocks() {
+        let small = Bytes::from(vec![7; DETACH_BYTES - 1]);
+        let mut buf = SegmentsMut::with_capacity(0);
+        for _ in 0..64 {
+            buf.put(small.clone());
+        }
+        let segments = buf.finish();
+        assert_eq!(segments.remaining(), 64 * small.len());
+        let largest = segments.pieces.iter().map(Bytes::len).max();
+        assert!(largest < Some(BLOCK_BYTES + DETACH_BYTES), "{largest:?}");
     }
 
     #[test]

@@ -140,7 +140,7 @@ fn a_frame_that_is_too_large_is_refused_by_its_length_alone() {
         (i32::MIN, false),
     ] {
         let mut buf = BytesMut::from(&length.to_be_bytes()[..]);
-        let decoder = FrameDecoder::new(100);
+        let mut decoder = FrameDecoder::new(100);
         assert_eq!(decoder.decode(&mut buf).is_ok(), fits, "{length}");
         assert_eq!(decoder.reserve(&mut buf).is_ok(), fits, "{length}");
     }
@@ -165,22 +165,27 @@ fn a_message_that_is_too_large_is_refused_before_it_is_encoded() {
 }
 
 #[test]
-fn a_length_alone_reserves_no_more_than_is_trusted() {
+fn memory_grows_as_bytes_arrive() {
+    let decoder = FrameDecoder::new(usize::MAX);
     let mut buf = BytesMut::from(&i32::MAX.to_be_bytes()[..]);
-    FrameDecoder::new(usize::MAX).reserve(&mut buf).unwrap();
-    assert!(
-        buf.capacity() <= TRUSTED_BYTES + LENGTH_BYTES,
-        "{}",
-        buf.capacity()
-    );
+    for _ in 0..100 {
+        decoder.reserve(&mut buf).unwrap();
+        let (arrived, room) = (buf.len(), buf.capacity());
+        assert!(room <= 2 * (arrived + READ_BYTES), "{arrived} {room}");
+        buf.extend_from_slice(&[0; 10_000]);
+    }
 }
 
 #[test]
-fn room_for_a_known_frame_is_exact() {
-    let length = 1 << 20;
-    let mut buf = BytesMut::from(&i32::to_be_bytes(length)[..]);
-    FrameDecoder::new(usize::MAX).reserve(&mut buf).unwrap();
-    assert_eq!(buf.capacity(), length as usize + LENGTH_BYTES);
+fn a_frame_as_large_as_one_before_has_exact_room() {
+    let mut decoder = FrameDecoder::new(usize::MAX);
+    for (length, trusted) in [(1 << 20, 1 << 20), (64 << 20, TRUSTED_BYTES)] {
+        let frame = [&i32::to_be_bytes(length)[..], &vec![0; length as usize]].concat();
+        decoder.decode(&mut BytesMut::from(&frame[..])).unwrap().unwrap();
+        let mut buf = BytesMut::from(&i32::to_be_bytes(length)[..]);
+        decoder.reserve(&mut buf).unwrap();
+        assert_eq!(buf.capacity(), trusted + LENGTH_BYTES);
+    }
 }
 
 proptest! {
@@ -192,7 +197,7 @@ proptest! {
         let stream: Vec<u8> = bodies.iter()
             .flat_map(|body| [&(body.len() as i32).to_be_bytes()[..], body].concat())
             .collect();
-        let decoder = FrameDecoder::new(LIMIT);
+        let mut decoder = FrameDecoder::new(LIMIT);
         let (mut buf, mut frames) = (BytesMut::new(), Vec::new());
         for piece in stream.chunks(step) {
             decoder.reserve(&mut buf).unwrap();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use tracing::{debug, warn};
 
 use super::link::Link;
-use super::{Backoff, ConnectError, ConnectOptions, RequestError, ServerAddress};
+use super::{Backoff, ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress};
 use crate::api::{ApiKey, Request, Versions};
 use crate::code::{ErrorCode, Retry};
 use crate::proto::{ApiVersionsRequest, AuthenticateRequest, AuthenticateResponse};
@@ -37,10 +37,24 @@ async fn negotiate(link: &Arc<Link>, options: &ConnectOptions) -> Result<Version
             code,
             message,
         }),
-        Err(source) => Err(ConnectError::NotFluss {
-            server: link.server.clone(),
-            source,
-        }),
+        Err(source) => Err(unready(link.server.clone(), source)),
+    }
+}
+
+/// What it means that the connection was lost before the server has said what it is.
+fn unready(server: ServerAddress, source: RequestError) -> ConnectError {
+    match source {
+        RequestError::Disconnected {
+            reason: Disconnect::ServerFailure { code, message },
+        } => ConnectError::Refused {
+            server,
+            code,
+            message,
+        },
+        RequestError::Disconnected {
+            reason: Disconnect::ClosedByServer | Disconnect::Cut | Disconnect::Io(_),
+        } => ConnectError::Closed { server, source },
+        source => ConnectError::NotFluss { server, source },
     }
 }
 
@@ -135,7 +149,10 @@ impl Failure {
                 code,
                 message,
             },
-            Self::Request(source) => ConnectError::Closed { server, source },
+            Self::Request(source) => match unready(server, source) {
+                ConnectError::NotFluss { server, source } => ConnectError::Closed { server, source },
+                error => error,
+            },
         }
     }
 }

@@ -52,12 +52,35 @@ impl<R: AsyncRead + Unpin> Inbox<R> {
             .await
     }
 
+    /// Reads until so many bytes of the next frame have arrived, length field included, or it is there as a whole. Takes
+    /// no more memory than for these: for whoever makes room for a frame as it arrives.
+    ///
+    /// # Errors
+    ///
+    /// As [`next`](Self::next).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing.
+    pub async fn arrived(&mut self, bytes: usize) -> Result<(), Disconnect> {
+        while self.buf.len() < bytes {
+            let missing = bytes - self.buf.len();
+            if self.buf.capacity() < bytes {
+                self.buf.reserve(missing);
+            }
+            if self.reader.read_buf(&mut self.buf).await? == 0 {
+                return Err(Disconnect::Cut);
+            }
+        }
+        Ok(())
+    }
+
     async fn read_until<T>(
         &mut self,
-        find: impl Fn(&FrameDecoder, &mut BytesMut) -> Result<Option<T>, Disconnect>,
+        find: impl Fn(&mut FrameDecoder, &mut BytesMut) -> Result<Option<T>, Disconnect>,
     ) -> Result<Option<T>, Disconnect> {
         loop {
-            if let Some(found) = find(&self.decoder, &mut self.buf)? {
+            if let Some(found) = find(&mut self.decoder, &mut self.buf)? {
                 return Ok(Some(found));
             }
             self.decoder.reserve(&mut self.buf)?;

@@ -5,6 +5,7 @@ use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker, ready};
+use std::time::Duration;
 
 use bytes::Buf;
 use tokio::io::AsyncWrite;
@@ -44,6 +45,8 @@ struct State {
     queue: Segments,
     /// Whether bytes may linger in a buffer of the writer.
     unflushed: bool,
+    /// How many bytes the socket has taken.
+    written: u64,
     /// Of the writer task.
     waker: Option<Waker>,
 }
@@ -69,6 +72,7 @@ impl Outbox {
             way,
             queue: Segments::default(),
             unflushed: false,
+            written: 0,
             waker: None,
         };
         Self {
@@ -151,6 +155,21 @@ impl Outbox {
         }
     }
 
+    /// Waits until the other side has taken nothing for so long of what is queued. It may take twice as long to notice.
+    pub async fn stalled(&self, limit: Duration) {
+        let mut before = (self.lock().written, false);
+        loop {
+            tokio::time::sleep(limit).await;
+            let state = self.lock();
+            let now = (state.written, state.queue.has_remaining());
+            drop(state);
+            if before == now && now.1 {
+                return;
+            }
+            before = now;
+        }
+    }
+
     /// Gives the write half up, with what is still queued; or tells the receiver that nothing more comes.
     pub fn close(&self) {
         let mut state = self.lock();
@@ -193,6 +212,7 @@ impl State {
                 return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
             }
             self.queue.advance(written);
+            self.written += written as u64;
             self.unflushed = true;
         }
         if self.unflushed {

@@ -1,17 +1,18 @@
 //! Buckets of primary-key tables: each write is a change of the rows and, before that, a batch of the log.
 
+use std::ops::ControlFlow;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use fluss_core::id::{BatchSequence, Offset, WriterId};
 use fluss_core::record::kv::KvBatch;
-use fluss_core::record::value::{StoredValue, encode_values};
+use fluss_core::record::value::ValuesBuilder;
 use fluss_rpc::code::ErrorCode;
 
 use super::Bucket;
 use crate::catalog::{Catalog, TableEntry};
 use crate::error::Failure;
-use crate::kv::{Tablet, WriteMode};
+use crate::kv::{Tablet, Take, VisitValue, WriteMode};
 use crate::log::{Appended, BucketLog, Sync};
 
 /// The rows of a bucket.
@@ -23,8 +24,9 @@ pub(super) struct Keyed {
 }
 
 impl Bucket {
-    /// Applies a batch of writes, and returns the offset behind the changes in the log.
-    pub(crate) fn put(&self, batch: &KvBatch, mode: &WriteMode) -> Result<Offset, Failure> {
+    /// Applies a batch of writes, and returns the offset behind the changes in the log. `take` is asked for memory for each
+    /// of them; if it refuses, nothing has changed.
+    pub(crate) fn put(&self, batch: &KvBatch, mode: &WriteMode, take: Take<'_>) -> Result<Offset, Failure> {
         let rows = self.rows()?;
         let now_ms = self.clock.now_ms();
         let mut log = self.log_to_write()?;
@@ -39,7 +41,9 @@ impl Bucket {
         }
         let mut draft = rows.tablet.draft()?;
         let mut reserve = || rows.reserve(self);
-        let changelog = rows.tablet.prepare(&mut draft, batch, mode, &mut reserve)?;
+        let changelog = rows
+            .tablet
+            .prepare(&mut draft, batch, mode, (&mut reserve, take))?;
         let end = match log.append(changelog, now_ms)? {
             Appended::Stored(span) | Appended::Duplicate(span) => span.next_offset,
             Appended::Nothing => log.end_offset(),
@@ -59,9 +63,14 @@ impl Bucket {
     }
 
     /// Inserts a row for each key that has none: of its key, and otherwise of nothing (`behaviour.md` §5.2).
-    pub(crate) fn insert_missing(&self, table: &TableEntry, keys: &[Bytes]) -> Result<(), Failure> {
+    pub(crate) fn insert_missing(
+        &self,
+        table: &TableEntry,
+        keys: &[Bytes],
+        take: Take<'_>,
+    ) -> Result<(), Failure> {
         let tablet = &self.rows()?.tablet;
-        let found = tablet.lookup(keys)?;
+        let found = tablet.lookup(keys, take)?;
         let missing = keys.iter().zip(found).filter(|(_, found)| found.is_none());
         let missing: Vec<_> = missing.map(|(key, _)| key).collect();
         if missing.is_empty() {
@@ -72,33 +81,39 @@ impl Bucket {
             .partition
             .and_then(|partition| table.partition_name(partition));
         let (batch, mode) = tablet.insertion(&missing, partition)?;
-        self.put(&batch, &mode).map(drop)
+        self.put(&batch, &mode, take).map(drop)
     }
 
-    /// The values of keys, nothing where there is none.
-    pub(crate) fn look_up(&self, keys: &[Bytes]) -> Result<Vec<Option<Bytes>>, Failure> {
-        self.rows()?.tablet.lookup(keys)
+    /// The values of keys, nothing where there is none. `take` is asked for memory for each.
+    pub(crate) fn look_up(&self, keys: &[Bytes], take: Take<'_>) -> Result<Vec<Option<Bytes>>, Failure> {
+        self.rows()?.tablet.lookup(keys, take)
     }
 
-    /// The values of all keys that begin with these bytes, in the order of the keys.
-    pub(crate) fn look_up_prefix(&self, prefix: &[u8]) -> Result<Vec<Bytes>, Failure> {
-        self.rows()?.tablet.prefix(prefix)
+    /// The values of all keys that begin with these bytes, in the order of the keys. `take` is asked for memory for each.
+    pub(crate) fn look_up_prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Failure> {
+        self.rows()?.tablet.prefix(prefix, take)
     }
 
-    /// The values of the first so many keys, or the batches that hold the last so many records.
-    pub(crate) fn scan(&self, limit: usize) -> Result<Bytes, Failure> {
+    /// The values of the first so many keys, or the batches that hold the last so many records. `take` is asked for memory
+    /// for all of them.
+    pub(crate) fn scan(&self, limit: usize, take: Take<'_>) -> Result<Bytes, Failure> {
         let Some(rows) = &self.rows else {
-            return self.last_records(limit);
+            return self.last_records(limit, take);
         };
-        let values = rows.tablet.first(limit)?;
-        let values: Result<Vec<_>, _> = values.iter().map(|value| StoredValue::decode(value)).collect();
-        let values = values.map_err(Failure::kv_storage)?;
-        Ok(encode_values(&values).into())
+        let mut values = ValuesBuilder::default();
+        rows.tablet.visit(limit, &mut |value| {
+            // The batch may have grown a moment ago, to twice of what is in it.
+            take(2 * (size_of::<i32>() + value.len()))?;
+            values.push(value);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(values.finish().into())
     }
 
-    /// The values of the first so many keys, as of one moment, and the end of the log that they have the changes of.
-    pub(crate) fn all_values(&self, limit: usize) -> Result<(Offset, Vec<Bytes>), Failure> {
-        self.rows()?.tablet.all(limit)
+    /// Visits the values of the first so many keys, as of one moment, and returns the end of the log that they have the
+    /// changes of.
+    pub(crate) fn visit_values(&self, limit: usize, visit: VisitValue<'_>) -> Result<Offset, Failure> {
+        self.rows()?.tablet.visit(limit, visit)
     }
 
     /// The number of rows: those that are there by their keys, or those that are in the log.

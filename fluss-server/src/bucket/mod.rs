@@ -19,6 +19,7 @@ use self::keyed::Keyed;
 use crate::catalog::TableEntry;
 use crate::clock::Clock;
 use crate::error::Failure;
+use crate::kv::Take;
 use crate::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
 
 /// A fetch offset that stands for the start of the log.
@@ -89,8 +90,8 @@ impl Bucket {
         Ok((start, up_to, slice))
     }
 
-    /// The batches that hold the last so many records.
-    fn last_records(&self, count: usize) -> Result<Bytes, Failure> {
+    /// The batches that hold the last so many records. `take` is asked for memory for them.
+    fn last_records(&self, count: usize, take: Take<'_>) -> Result<Bytes, Failure> {
         let count = Offset::try_from(count).unwrap_or(Offset::MAX);
         let mut next = self
             .high_watermark()
@@ -100,6 +101,8 @@ impl Bucket {
         // A slice ends with its segment.
         while next < self.high_watermark() && count > 0 {
             let (_, _, slice) = self.find(next, usize::MAX, true)?;
+            // They are put together, which copies them.
+            take(slice.bytes().saturating_mul(2))?;
             let bytes = slice.load()?;
             next = end_of(&bytes).unwrap_or(Offset::MAX);
             batches.push(bytes);
@@ -132,7 +135,12 @@ impl Bucket {
     /// Has a reader told, once, when there is news.
     pub(crate) fn watch(&self, reader: &Arc<Notify>) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
-        readers.retain(|reader| reader.strong_count() > 0);
+        // Those that are gone make way when there would be no room, so that each costs the same however many wait.
+        if readers.len() == readers.capacity() {
+            readers.retain(|reader| reader.strong_count() > 0);
+            let waiting = readers.len();
+            readers.reserve(waiting.max(1));
+        }
         readers.push(Arc::downgrade(reader));
     }
 

@@ -9,6 +9,7 @@ use fluss_core::id::Offset;
 use fluss_core::record::kv::{KvBatch, KvRecord};
 use fluss_rpc::code::ErrorCode;
 
+use super::Take;
 use super::mode::{Mode, WriteMode};
 use super::slots::Slots;
 use super::state::{About, Change, Snapshot, State};
@@ -47,16 +48,17 @@ impl Draft {
     ///
     /// # Errors
     ///
-    /// The batch is refused as a whole, and the draft stays as it was: `CORRUPT_RECORD` for a wrong checksum,
+    /// The batch is refused as a whole, and the draft stays as it was: what the second helper says, which is asked for memory
+    /// for each row of the changelog; `CORRUPT_RECORD` for a wrong checksum,
     /// `SCHEMA_NOT_EXIST`, `INVALID_TARGET_COLUMN`, `DELETION_DISABLED`, `RECORD_TOO_LARGE` for a key of more than
-    /// 64 KiB, `KV_STORAGE_EXCEPTION`, what `reserve` says, `UNKNOWN_SERVER_ERROR` for records that cannot be read or
+    /// 64 KiB, `KV_STORAGE_EXCEPTION`, what the first helper says, `UNKNOWN_SERVER_ERROR` for records that cannot be read or
     /// merged.
     pub(super) fn add(
         &mut self,
         state: &dyn State,
         batch: &KvBatch,
         asked: &WriteMode,
-        reserve: Reserve<'_>,
+        (reserve, take): (Reserve<'_>, Take<'_>),
     ) -> Result<Bytes, Failure> {
         let table = self.table.clone();
         let records = records(&table, batch)?;
@@ -71,7 +73,7 @@ impl Draft {
             batch.schema_id,
             slots,
             self.numbers.clone(),
-            reserve,
+            (reserve, take),
         );
         for (index, record) in records.iter().enumerate() {
             work.write(index, record)?;

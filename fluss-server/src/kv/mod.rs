@@ -29,9 +29,25 @@ mod table;
 mod tablet;
 mod work;
 
+use std::ops::ControlFlow;
+
+use crate::Failure;
+
 pub(crate) use mode::WriteMode;
 pub(crate) use table::Table;
 pub(crate) use tablet::Tablet;
+
+/// Is asked for so many bytes of memory before a part of an answer is put there, and may refuse.
+pub(crate) type Take<'t> = &'t mut dyn FnMut(usize) -> Result<(), Failure>;
+
+/// Is called with a stored value, and says whether to go on.
+pub(crate) type VisitValue<'v> = &'v mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>;
+
+/// Memory for what is small, and is not counted.
+#[cfg(test)]
+pub(crate) const fn free(_: usize) -> Result<(), Failure> {
+    Ok(())
+}
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use super::open::open;
 use super::replay::{Replay, ReplayError};
 use super::state::{About, Checkpoints, Snapshot, State};
 use super::table::Table;
+use super::{Take, VisitValue};
 use crate::disk::Disk;
 use crate::{Failure, OpenError};
 
@@ -107,9 +108,9 @@ impl Tablet {
         draft: &mut Draft,
         batch: &KvBatch,
         mode: &WriteMode,
-        reserve: Reserve<'_>,
+        helpers: (Reserve<'_>, Take<'_>),
     ) -> Result<Bytes, Failure> {
-        draft.add(&*self.state, batch, mode, reserve)
+        draft.add(&*self.state, batch, mode, helpers)
     }
 
     /// A batch that inserts rows for keys that were not found, and the mode to write it in (`behaviour.md` §5.2). Rows that
@@ -150,37 +151,41 @@ impl Tablet {
             .map_err(Failure::kv_storage)
     }
 
-    /// The values of keys, in their order.
-    pub(crate) fn lookup<K: AsRef<[u8]>>(&self, keys: &[K]) -> Result<Vec<Option<Bytes>>, Failure> {
-        let find = || -> io::Result<_> {
-            let snapshot = self.state.snapshot()?;
-            let mut found = Pile::default();
-            for key in keys {
-                found.push(snapshot.get(key.as_ref())?);
-            }
-            Ok(found.finish())
-        };
-        find().map_err(Failure::kv_storage)
+    /// The values of keys, in their order. `take` is asked for memory for each.
+    pub(crate) fn lookup<K: AsRef<[u8]>>(
+        &self,
+        keys: &[K],
+        take: Take<'_>,
+    ) -> Result<Vec<Option<Bytes>>, Failure> {
+        let snapshot = self.state.snapshot().map_err(Failure::kv_storage)?;
+        let mut found = Pile::default();
+        for key in keys {
+            let value = snapshot.get(key.as_ref()).map_err(Failure::kv_storage)?;
+            take(Pile::cost(value))?;
+            found.push(value);
+        }
+        Ok(found.finish())
     }
 
-    /// The values of all keys that begin with these bytes, in the order of the keys.
-    pub(crate) fn prefix(&self, prefix: &[u8]) -> Result<Vec<Bytes>, Failure> {
-        let find = || values(&*self.state.snapshot()?, prefix, usize::MAX);
-        find().map_err(Failure::kv_storage)
+    /// The values of all keys that begin with these bytes, in the order of the keys. `take` is asked for memory for each.
+    pub(crate) fn prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Failure> {
+        let mut found = Pile::default();
+        let snapshot = self.state.snapshot().map_err(Failure::kv_storage)?;
+        visit(&*snapshot, prefix, usize::MAX, &mut |value| {
+            take(Pile::cost(Some(value)))?;
+            found.push(Some(value));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(found.finish().into_iter().flatten().collect())
     }
 
-    /// The values of the first keys.
-    pub(crate) fn first(&self, count: usize) -> Result<Vec<Bytes>, Failure> {
-        self.all(count).map(|(_, values)| values)
-    }
-
-    /// The values of the first keys, and the end of the changelog that they are of.
-    pub(crate) fn all(&self, count: usize) -> Result<(Offset, Vec<Bytes>), Failure> {
-        let find = || -> io::Result<_> {
-            let snapshot = self.state.snapshot()?;
-            Ok((snapshot.about()?.applied, values(&*snapshot, &[], count)?))
-        };
-        find().map_err(Failure::kv_storage)
+    /// Visits the values of the first keys, as they are at one moment, and returns the end of the changelog that they are
+    /// of. Nothing is visited if `count` is 0.
+    pub(crate) fn visit(&self, count: usize, visit_value: VisitValue<'_>) -> Result<Offset, Failure> {
+        let snapshot = self.state.snapshot().map_err(Failure::kv_storage)?;
+        let applied = snapshot.about().map_err(Failure::kv_storage)?.applied;
+        visit(&*snapshot, &[], count, visit_value)?;
+        Ok(applied)
     }
 
     /// The number of rows. A table whose changelog is `wal` does not tell (`behaviour.md` §3.2): that is for the caller
@@ -216,48 +221,69 @@ impl Tablet {
     }
 }
 
-/// The values of at most so many keys that begin with these bytes.
-fn values(snapshot: &dyn Snapshot, prefix: &[u8], most: usize) -> io::Result<Vec<Bytes>> {
+/// Visits the values of at most so many keys that begin with these bytes.
+fn visit(
+    snapshot: &dyn Snapshot,
+    prefix: &[u8],
+    most: usize,
+    visit_value: VisitValue<'_>,
+) -> Result<(), Failure> {
+    let (mut left, mut failed) = (most, None);
     if most == 0 {
-        return Ok(Vec::new());
+        return Ok(());
     }
-    let mut found = Pile::default();
-    snapshot.scan(prefix, &mut |_, value| {
-        found.push(Some(value));
-        let is_full = found.len() == most;
-        Ok(if is_full {
+    let scanned = snapshot.scan(prefix, &mut |_, value| {
+        left -= 1;
+        let next = visit_value(value).unwrap_or_else(|failure| {
+            failed = Some(failure);
             ControlFlow::Break(())
-        } else {
-            ControlFlow::Continue(())
-        })
-    })?;
-    Ok(found.finish().into_iter().flatten().collect())
+        });
+        Ok(if left == 0 { ControlFlow::Break(()) } else { next })
+    });
+    scanned.map_err(Failure::kv_storage)?;
+    failed.map_or(Ok(()), Err)
 }
 
-/// Values that share one allocation.
+/// Values that share blocks of memory. What was put there is not copied again.
 #[derive(Default)]
 struct Pile {
-    bytes: Vec<u8>,
-    /// Where each value is.
-    places: Vec<Option<Range<usize>>>,
+    full: Vec<Bytes>,
+    block: Vec<u8>,
+    /// In which block each value is, and where there.
+    places: Vec<Option<(usize, Range<usize>)>>,
 }
 
 impl Pile {
+    const FIRST_BLOCK_BYTES: usize = 256;
+    const BLOCK_BYTES: usize = 64 << 10;
+
+    /// What a value takes, here and in an answer: a small one is copied there.
+    fn cost(value: Option<&[u8]>) -> usize {
+        const PLACE_BYTES: usize = 96;
+        const COPIED_BYTES: usize = 4 << 10;
+        let bytes = value.map_or(0, <[u8]>::len);
+        PLACE_BYTES + bytes + if bytes < COPIED_BYTES { bytes } else { 0 }
+    }
+
     fn push(&mut self, value: Option<&[u8]>) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(value.unwrap_or_default());
-        self.places.push(value.map(|_| start..self.bytes.len()));
+        let Some(value) = value else {
+            return self.places.push(None);
+        };
+        let block = self.block.capacity();
+        if block - self.block.len() < value.len() {
+            let next = (2 * block).clamp(Self::FIRST_BLOCK_BYTES, Self::BLOCK_BYTES);
+            let full = std::mem::replace(&mut self.block, Vec::with_capacity(next.max(value.len())));
+            self.full.push(full.into());
+        }
+        let start = self.block.len();
+        self.block.extend_from_slice(value);
+        self.places.push(Some((self.full.len(), start..self.block.len())));
     }
 
-    fn len(&self) -> usize {
-        self.places.len()
-    }
-
-    fn finish(self) -> Vec<Option<Bytes>> {
-        let bytes = Bytes::from(self.bytes);
-        let places = self.places.into_iter();
-        places
-            .map(|place| place.map(|place| bytes.slice(place)))
-            .collect()
+    fn finish(mut self) -> Vec<Option<Bytes>> {
+        self.full.push(self.block.into());
+        let blocks = self.full;
+        let value = |(block, place): (usize, Range<usize>)| blocks.get(block).map(|block| block.slice(place));
+        self.places.into_iter().map(|place| value(place?)).collect()
     }
 }

@@ -11,6 +11,7 @@ use fluss_core::types::Datum;
 use fluss_core::{DecodeError, ValueError};
 use fluss_rpc::code::ErrorCode;
 
+use super::Take;
 use super::changelog::Changelog;
 use super::draft::Reserve;
 use super::merge::Values;
@@ -55,7 +56,7 @@ impl<'w, 's> Work<'w, 's> {
         schema: SchemaId,
         slots: Slots<'s>,
         numbers: Range<i64>,
-        reserve: Reserve<'w>,
+        (reserve, take): (Reserve<'w>, Take<'w>),
     ) -> Self {
         Self {
             schema,
@@ -65,6 +66,7 @@ impl<'w, 's> Work<'w, 's> {
                 changelog: Changelog::new(table, 2 * slots.records()),
                 numbers,
                 reserve,
+                take,
                 scratch: Vec::new(),
             },
             slots,
@@ -113,11 +115,21 @@ struct Merger<'w> {
     changelog: Changelog<'w>,
     numbers: Range<i64>,
     reserve: Reserve<'w>,
+    /// Is asked for memory for the changelog.
+    take: Take<'w>,
     /// Where merged rows are encoded.
     scratch: Vec<u8>,
 }
 
 impl Merger<'_> {
+    /// Sees to it that there is room for another row in the changelog, which takes so many bytes encoded.
+    fn make_room(&mut self, bytes: usize) -> Result<(), Failure> {
+        /// What a column takes at least, whatever its value is.
+        const COLUMN_BYTES: usize = 16;
+        let columns = self.table.row_type().len();
+        (self.take)(bytes + columns * COLUMN_BYTES)
+    }
+
     /// What is kept of a row that is written over the value of its key. The rows are read into `old` and `new`.
     fn upsert<'v>(
         &mut self,
@@ -129,17 +141,27 @@ impl Merger<'_> {
         read.map_err(|error| unreadable(&error))?;
         self.table.check(new).map_err(|error| bad_row(&error))?;
         let Some(stored) = stored else {
-            return self.insert(new).map(Some);
+            return self.insert(new, written.row.len()).map(Some);
         };
         read_stored(self.table, stored, old)?;
-        self.update(old, new).map(Some)
+        let bytes = (stored.len(), written.row.len());
+        self.update(old, new, bytes).map(Some)
     }
 
-    fn update<'v>(&mut self, old: &mut Values<'v>, new: &mut Values<'v>) -> Result<Kept, Failure> {
+    fn update<'v>(
+        &mut self,
+        old: &mut Values<'v>,
+        new: &mut Values<'v>,
+        (old_bytes, new_bytes): (usize, usize),
+    ) -> Result<Kept, Failure> {
         if self.mode.keeps(old, new) {
             return Ok(Kept::Nothing);
         }
+        if !self.mode.rules.wal {
+            self.make_room(old_bytes)?;
+        }
         if self.mode.takes_whole() {
+            self.make_room(new_bytes)?;
             if !self.mode.rules.wal {
                 tell_values(&mut self.changelog, ChangeType::UpdateBefore, old)?;
             }
@@ -153,8 +175,9 @@ impl Merger<'_> {
         self.keep_merged(ChangeType::UpdateAfter, merged)
     }
 
-    fn insert(&mut self, new: &mut Values<'_>) -> Result<Kept, Failure> {
+    fn insert(&mut self, new: &mut Values<'_>, bytes: usize) -> Result<Kept, Failure> {
         if self.mode.written.is_none() {
+            self.make_room(bytes)?;
             // Where nobody looks for old rows, none is known to be new.
             let change = if self.mode.is_blind() {
                 ChangeType::UpdateAfter
@@ -172,6 +195,7 @@ impl Merger<'_> {
 
     fn keep_merged(&mut self, change: ChangeType, mut row: Values<'_>) -> Result<Kept, Failure> {
         encode(self.table, &row, &mut self.scratch)?;
+        self.make_room(self.scratch.len())?;
         tell_values(&mut self.changelog, change, &mut row)?;
         Ok(Kept::Merged)
     }
@@ -194,6 +218,7 @@ impl Merger<'_> {
 
     fn remove<'v>(&mut self, stored: &'v [u8], old: &mut Values<'v>) -> Result<Option<Kept>, Failure> {
         read_stored(self.table, stored, old)?;
+        self.make_room(stored.len())?;
         let Some(left) = self.mode.remains(old) else {
             tell_values(&mut self.changelog, ChangeType::Delete, old)?;
             return Ok(None);

@@ -56,6 +56,11 @@ impl Slice {
         self.0.is_none()
     }
 
+    /// How many bytes [`load`](Self::load) reads, at most: those that are asked for, and some before them.
+    pub fn bytes(&self) -> usize {
+        self.0.as_ref().map_or(0, Place::bytes)
+    }
+
     /// Loads whole batches, as they are stored, of one segment at most. Those that come from a disk are checked against
     /// their checksums.
     ///
@@ -69,13 +74,16 @@ impl Slice {
 }
 
 impl Place {
-    fn load(&self) -> Result<Bytes, Failure> {
+    fn bytes(&self) -> usize {
         let start = self.entry.position;
         let end = self.marks.last().map_or(start, |last| last.position);
-        let len = usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX);
+        usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX)
+    }
+
+    fn load(&self) -> Result<Bytes, Failure> {
         let bytes = self
             .file
-            .read_at(start, len)
+            .read_at(self.entry.position, self.bytes())
             .map_err(|error| storage(&self.path, &error))?;
         let found = self.find(&bytes)?;
         Ok(bytes.slice(found))

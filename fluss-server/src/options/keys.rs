@@ -30,8 +30,26 @@ const ROWS: &[(&str, Apply)] = &[
     ("max.connections", |options, value| {
         set(&mut options.limits.connections, number(value))
     }),
+    ("max.connections-per-host", |options, value| {
+        set(&mut options.limits.connections_of_host, number(value))
+    }),
+    ("netty.connection.max-idle-time", |options, value| {
+        set(&mut options.limits.idle, time(value))
+    }),
+    ("frame.timeout", |options, value| {
+        set(&mut options.limits.frame, time(value))
+    }),
     ("max.memory-in-flight", |options, value| {
         set(&mut options.limits.memory_bytes, number(value))
+    }),
+    ("max.answer-size", |options, value| {
+        set(&mut options.limits.answer_bytes, number(value))
+    }),
+    ("max.request-entries", |options, value| {
+        set(&mut options.limits.entries, number(value))
+    }),
+    ("kv.scanner.ttl", |options, value| {
+        set(&mut options.limits.scan, time(value))
     }),
     ("authorizer.enabled", |options, value| {
         set_authorizer(&mut options.access, boolean(value)?)
@@ -53,7 +71,7 @@ const ROWS: &[(&str, Apply)] = &[
 impl NodeOptions {
     /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `default.bucket.number`,
     /// `max.bucket.num`, `max.partition.num`, `log.segment.file-size`, `netty.server.max-request-size`, `max.connections`,
-    /// `max.memory-in-flight` (sizes in bytes), `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
+    /// `max.memory-in-flight`, `max.answer-size` (sizes in bytes), `max.request-entries`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
     /// (`host:port`).
     ///
     /// # Errors
@@ -105,12 +123,17 @@ fn sync(text: &str) -> Result<Sync, String> {
     }
 }
 
+fn time(text: &str) -> Result<Duration, String> {
+    duration(text).ok_or_else(|| format!("'{text}' is no time such as '500 ms', '30 s' or '10 min'"))
+}
+
 fn duration(text: &str) -> Option<Duration> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
     let amount: u64 = digits.parse().ok().filter(|amount| *amount > 0)?;
     match text.get(digits.len()..)?.trim() {
         "ms" => Some(Duration::from_millis(amount)),
         "s" => Some(Duration::from_secs(amount)),
+        "min" => Some(Duration::from_secs(amount.checked_mul(60)?)),
         _ => None,
     }
 }

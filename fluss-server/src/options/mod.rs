@@ -61,12 +61,28 @@ impl Default for Sync {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at a time; further ones are closed at once. 1,000.
+    /// Connections at a time; further ones are told so, and closed. 1,000.
     pub connections: usize,
     /// The largest request, in bytes. 100 MiB.
     pub request_bytes: usize,
-    /// What requests may hold in memory before they are answered, in bytes. 256 MiB.
+    /// What requests may hold in memory before they are answered, in bytes, and answers until clients have taken them:
+    /// each as much. 256 MiB.
     pub memory_bytes: usize,
+    /// The largest answer, in bytes. It has to hold the largest batch that a request can bring. 128 MiB, which is what
+    /// clients take.
+    pub answer_bytes: usize,
+    /// How much a request may list: buckets, keys, whatever repeats in it. 262,144, which is twice the most buckets that a
+    /// table has by default.
+    pub entries: usize,
+    /// After how long without a request a scan is given up. 10 min.
+    pub scan: Duration,
+    /// Connections at a time from one address. As many as in all.
+    pub connections_of_host: usize,
+    /// How long a connection may be idle: nothing is asked, and nothing that was asked is under way. 10 min.
+    pub idle: Duration,
+    /// How long a frame may take from its first byte to its last, and a second more for each MiB; and how long a client may
+    /// take nothing of what waits for it. 30 s.
+    pub frame: Duration,
     /// How long a client may take to log in. 10 s.
     pub login: Duration,
 }
@@ -77,6 +93,12 @@ impl Default for Limits {
             connections: 1_000,
             request_bytes: DEFAULT_MAX_REQUEST_BYTES,
             memory_bytes: 256 << 20,
+            answer_bytes: 128 << 20,
+            entries: 1 << 18,
+            scan: Duration::from_secs(600),
+            connections_of_host: usize::MAX,
+            idle: Duration::from_secs(600),
+            frame: Duration::from_secs(30),
             login: Duration::from_secs(10),
         }
     }

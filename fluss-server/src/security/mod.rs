@@ -2,9 +2,11 @@
 
 mod access;
 mod acl;
+mod logins;
 mod users;
 
 pub use access::{Access, Caller};
 pub use acl::Acls;
 pub use fluss_core::rights::{Acl, AclFilter, Operation, Principal, Resource, ResourceKind};
+pub(crate) use logins::Logins;
 pub use users::{UserFileError, Users, user_line};

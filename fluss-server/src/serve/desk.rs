@@ -51,10 +51,10 @@ impl Desk {
     fn take(&self, session: &Arc<Session>, request: Bytes) -> Result<(), Disconnect> {
         let bytes = check_length(request.len(), session.node.limits.request_bytes)?;
         if self.queued.load(Ordering::Acquire) == 0
-            && let Some(memory) = session.node.memory_now(bytes)
+            && let Some(memory) = session.node.memory.now(bytes)
         {
             let _runtime = self.runtime.enter();
-            return session.begin(request, Some(memory), true);
+            return session.begin(request, memory, true);
         }
         self.queued.fetch_add(1, Ordering::AcqRel);
         // Nobody takes it any more only when the session has ended.
@@ -86,7 +86,7 @@ impl Queue {
     /// Begins one request after the other, each once there is memory for it.
     pub(super) async fn work_off(mut self, session: &Arc<Session>) -> Result<(), Disconnect> {
         while let Some(request) = self.requests.recv().await {
-            let memory = session.node.memory_for(request.len()).await;
+            let memory = session.node.memory.wait(request.len()).await;
             session.begin(request, memory, true)?;
             self.queued.fetch_sub(1, Ordering::AcqRel);
         }

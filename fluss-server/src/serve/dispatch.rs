@@ -8,8 +8,10 @@ use super::session::Call;
 use super::{admin, fetch, login, offsets, reads, scans, writes};
 use crate::error::Failure;
 
-/// Rows are `Request how handler;`: `quick` where the answer takes microseconds, `slow` where it waits for a disk,
-/// `write` where the order of requests counts, `wait` where it waits for something to happen.
+/// Rows are `Request how handler;`: `quick` where the answer takes microseconds, `slow` where it waits for a disk, `read` and
+/// `read_apart` where the answer may be large, which takes microseconds or waits for a disk, `write` where the order of
+/// requests counts, `wait` where it waits for something to happen. `login`,
+/// `look_up`, `put` and `scan` are of one API each.
 macro_rules! handlers {
     ($($request:ident $how:ident $handler:expr;)*) => {
         /// The APIs that are answered, and offered to clients.
@@ -49,7 +51,7 @@ fn not_offered(what: &str) -> Failure {
 
 handlers! {
     ApiVersionsRequest quick login::api_versions;
-    AuthenticateRequest slow login::authenticate;
+    AuthenticateRequest login login::authenticate;
     ListDatabasesRequest quick |session, request| admin::list_databases(&session.context()?, request);
     DatabaseExistsRequest quick |session, request| admin::database_exists(&session.context()?, request);
     GetTableInfoRequest quick |session, request| admin::get_table_info(&session.context()?, request);
@@ -84,11 +86,11 @@ handlers! {
     ListOffsetsRequest quick offsets::list_offsets;
     FetchLogRequest wait fetch::fetch_log;
     ProduceLogRequest write writes::produce_log;
-    PutKvRequest write writes::put_kv;
+    PutKvRequest put writes::Put::new;
     LookupRequest look_up reads::lookup;
-    PrefixLookupRequest quick reads::prefix_lookup;
-    LimitScanRequest slow reads::limit_scan;
-    ScanKvRequest slow scans::scan_kv;
+    PrefixLookupRequest read reads::prefix_lookup;
+    LimitScanRequest read_apart reads::limit_scan;
+    ScanKvRequest scan scans::scan_kv;
     GetTableStatsRequest quick reads::get_table_stats;
 }
 

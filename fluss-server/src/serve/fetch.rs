@@ -11,7 +11,8 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
-use super::place;
+use super::memory::Room;
+use super::place::{self, the_last_of_each};
 use super::projection::Columns;
 use super::session::Session;
 use crate::bucket::Bucket;
@@ -25,40 +26,54 @@ const DEFAULT_WAIT: Duration = Duration::from_millis(100);
 pub(super) async fn fetch_log(
     session: Arc<Session>,
     request: proto::FetchLogRequest,
-) -> Result<proto::FetchLogResponse, Failure> {
-    let fetch = Arc::new(Fetch::new(&session, request)?);
+    mut room: Room,
+) -> Result<(proto::FetchLogResponse, Room), Failure> {
+    let fetch = Arc::new(Fetch::new(&session, request, &room)?);
     let deadline = Instant::now() + fetch.wait;
     loop {
         let news = Arc::new(Notify::new());
         // Before looking, so that nothing that comes meanwhile is missed.
         fetch.watch(&news);
         let is_late = Instant::now() >= deadline;
-        if (is_late || fetch.has_something())
-            && let Some(answer) = read(&session, &fetch, is_late).await?
-        {
-            return Ok(answer);
+        if is_late || fetch.has_something() {
+            let answer;
+            (answer, room) = read(&session, &fetch, is_late, room).await?;
+            if let Some(answer) = answer {
+                return Ok((answer, room));
+            }
         }
         // In time or not: it looks once more.
         let _ = timeout_at(deadline, news.notified()).await;
     }
 }
 
-/// What is there to read, as an answer; nothing if it is not enough, and `is_late` does not say that it is.
+/// What is there to read, as an answer; nothing if it is not enough, and `is_late` does not say that it is. It is read again
+/// if there was no memory for it.
 async fn read(
     session: &Session,
     fetch: &Arc<Fetch>,
     is_late: bool,
-) -> Result<Option<proto::FetchLogResponse>, Failure> {
-    let fetch = fetch.clone();
-    let read = move || {
-        let found = fetch.load();
-        (is_late || fetch.is_enough(&found)).then(|| fetch.answer(found))
-    };
-    if !session.node.reads_wait {
-        return Ok(read());
+    mut room: Room,
+) -> Result<(Option<proto::FetchLogResponse>, Room), Failure> {
+    loop {
+        let (fetch, mut taken) = (fetch.clone(), room);
+        let read = move || (fetch.read(is_late, &mut taken), taken);
+        let answer;
+        (answer, room) = if session.node.reads_wait {
+            let reading = tokio::task::spawn_blocking(read).await;
+            reading.map_err(|error| Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))?
+        } else {
+            read()
+        };
+        match room.short() {
+            _ if room.is_too_large(0) => return Err(room.refusal()),
+            None => return Ok((answer, room)),
+            Some(bytes) => {
+                drop(room);
+                room = session.node.memory.room(bytes).await;
+            }
+        }
     }
-    let reading = tokio::task::spawn_blocking(read).await;
-    reading.map_err(|error| Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string()))
 }
 
 /// What is asked for.
@@ -67,6 +82,8 @@ struct Fetch {
     max_bytes: usize,
     min_bytes: usize,
     wait: Duration,
+    /// What is set aside for the answer as long as there is nothing to read.
+    room: usize,
 }
 
 struct TableFetch {
@@ -91,13 +108,14 @@ struct Found {
 }
 
 impl Fetch {
-    fn new(session: &Session, request: proto::FetchLogRequest) -> Result<Self, Failure> {
+    fn new(session: &Session, request: proto::FetchLogRequest, room: &Room) -> Result<Self, Failure> {
         session.caller()?;
         let millis = |ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
         let min_bytes = request.min_bytes();
-        let tables = request.tables_req.into_iter();
+        let tables = the_last_of_each(request.tables_req, |table| table.table_id).into_iter();
         Ok(Self {
             tables: tables.map(|table| TableFetch::new(session, table)).collect(),
+            room: room.size(),
             max_bytes: usize::try_from(request.max_bytes).unwrap_or_default(),
             min_bytes: usize::try_from(min_bytes).unwrap_or_default(),
             // Only who says how much is enough waits for it.
@@ -125,12 +143,24 @@ impl Fetch {
             || self.buckets().all(|fetch| fetch.bucket.is_err())
     }
 
+    /// What is there to read, as an answer; nothing if it is not enough.
+    fn read(&self, is_late: bool, room: &mut Room) -> Option<proto::FetchLogResponse> {
+        let found = self.load(room);
+        if room.short().is_none() && (is_late || self.is_enough(&found)) {
+            return Some(self.answer(found, room));
+        }
+        if room.short().is_none() {
+            room.reset(self.room);
+        }
+        None
+    }
+
     /// Reads each bucket, within the limits. The first batch is read whatever its size.
-    fn load(&self) -> Vec<Result<Found, Failure>> {
-        let mut left = self.max_bytes;
+    fn load(&self, room: &mut Room) -> Vec<Result<Found, Failure>> {
+        let mut left = self.max_bytes.min(room.most() / 2);
         let mut is_first = true;
         let load = |fetch: &BucketFetch| {
-            let found = fetch.load(left.min(fetch.max_bytes), is_first)?;
+            let found = fetch.load(left.min(fetch.max_bytes), is_first, room)?;
             left = left.saturating_sub(found.records.len());
             is_first &= found.records.is_empty();
             Ok(found)
@@ -148,20 +178,20 @@ impl Fetch {
             || found.iter().all(Result::is_err)
     }
 
-    fn answer(&self, found: Vec<Result<Found, Failure>>) -> proto::FetchLogResponse {
+    fn answer(&self, found: Vec<Result<Found, Failure>>, room: &mut Room) -> proto::FetchLogResponse {
         let mut found = found.into_iter();
-        let answer = |table: &TableFetch| {
+        let mut answer = |table: &TableFetch| {
             let mut columns = table.columns.clone();
             let buckets = table.buckets.iter().zip(found.by_ref());
             proto::PbFetchLogRespForTable {
                 table_id: table.id,
                 buckets_resp: buckets
-                    .map(|(fetch, found)| answer_bucket(fetch, found, &mut columns))
+                    .map(|(fetch, found)| answer_bucket(fetch, found, &mut columns, room))
                     .collect(),
             }
         };
         proto::FetchLogResponse {
-            tables_resp: self.tables.iter().map(answer).collect(),
+            tables_resp: self.tables.iter().map(&mut answer).collect(),
         }
     }
 }
@@ -187,7 +217,9 @@ impl TableFetch {
             // That is told for each bucket.
             Err(_) => Ok(Columns::All),
         };
-        let buckets = request.buckets_req.into_iter().map(|bucket| BucketFetch {
+        let place = |bucket: &proto::PbFetchLogReqForBucket| (bucket.partition_id, bucket.bucket_id);
+        let buckets = the_last_of_each(request.buckets_req, place).into_iter();
+        let buckets = buckets.map(|bucket| BucketFetch {
             partition_id: bucket.partition_id,
             bucket_id: bucket.bucket_id,
             offset: bucket.fetch_offset,
@@ -214,13 +246,19 @@ impl BucketFetch {
         }
     }
 
-    fn load(&self, max_bytes: usize, at_least_one: bool) -> Result<Found, Failure> {
+    fn load(&self, max_bytes: usize, at_least_one: bool, room: &mut Room) -> Result<Found, Failure> {
         let bucket = self.bucket.as_ref().map_err(Clone::clone)?;
         let (start, high_watermark, slice) = bucket.find(self.offset, max_bytes, at_least_one)?;
+        let records = if max_bytes > 0 || at_least_one {
+            room.take(slice.bytes())?;
+            slice.load()?
+        } else {
+            Bytes::new()
+        };
         Ok(Found {
             high_watermark,
             start,
-            records: slice.load()?,
+            records,
         })
     }
 }
@@ -229,9 +267,14 @@ fn answer_bucket(
     fetch: &BucketFetch,
     found: Result<Found, Failure>,
     columns: &mut Result<Columns, Failure>,
+    room: &mut Room,
 ) -> proto::PbFetchLogRespForBucket {
     let read = found.and_then(|found| {
         let columns = columns.as_mut().map_err(|failure| failure.clone())?;
+        if let Columns::Chosen(_) = columns {
+            // They are copied.
+            room.take(found.records.len())?;
+        }
         Ok((found.high_watermark, found.start, columns.apply(found.records)?))
     });
     let answer = proto::PbFetchLogRespForBucket {

@@ -1,5 +1,7 @@
 //! `API_VERSIONS` and `AUTHENTICATE` (`rpc.md` §4, §5).
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use fluss_rpc::api::ApiKey;
 use fluss_rpc::code::ErrorCode;
@@ -33,10 +35,10 @@ pub(super) fn api_versions(
     })
 }
 
-/// Checks a password, which takes long on purpose. The first login of a connection stands: what comes after it changes
+/// Checks a password, which takes long on purpose, and longer for who has failed before. The first login of a connection stands: what comes after it changes
 /// nothing (`rpc.md` §5.3), and one client takes the empty challenge of its success for a question.
-pub(super) fn authenticate(
-    session: &Session,
+pub(super) async fn authenticate(
+    session: Arc<Session>,
     request: proto::AuthenticateRequest,
 ) -> Result<proto::AuthenticateResponse, Failure> {
     let refused = |message: String| Failure::new(ErrorCode::AUTHENTICATE_EXCEPTION, message);
@@ -53,7 +55,8 @@ pub(super) fn authenticate(
         return Ok(done());
     }
     let token = PlainToken::parse(&request.token).map_err(|error| refused(error.to_string()))?;
-    session.log_in(users.verify(&token)?);
+    let logins = &session.node.logins;
+    session.log_in(logins.verify(users, token, session.host()).await?);
     Ok(proto::AuthenticateResponse {
         challenge: Some(Bytes::new()),
     })

@@ -12,15 +12,20 @@ mod dispatch;
 mod fetch;
 mod listener;
 mod login;
+mod memory;
 mod offsets;
 mod place;
+mod places;
 mod projection;
 mod reads;
 mod scans;
 mod session;
+mod spool;
 mod writes;
 
 pub(crate) use listener::listen;
+pub(crate) use memory::Memory;
+pub(crate) use places::Places;
 pub(crate) use scans::Scans;
 pub(crate) use session::{Peer, Session};
 

@@ -1,5 +1,7 @@
 //! `LIST_OFFSETS` (`behaviour.md` §6).
 
+use std::collections::BTreeSet;
+
 use fluss_core::id::Offset;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
@@ -37,8 +39,10 @@ pub(super) fn list_offsets(
         };
         answer.with(offset, |answer, offset| answer.offset = Some(offset))
     };
+    // One that is named twice is answered once.
+    let buckets: BTreeSet<i32> = request.bucket_id.iter().copied().collect();
     Ok(proto::ListOffsetsResponse {
-        buckets_resp: request.bucket_id.iter().copied().map(offset_of).collect(),
+        buckets_resp: buckets.into_iter().map(offset_of).collect(),
     })
 }
 

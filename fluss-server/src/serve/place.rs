@@ -1,5 +1,8 @@
 //! From the numbers in a request to a table and a bucket of it, for whoever may use them.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
+use std::hash::Hash;
 use std::sync::Arc;
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
@@ -50,4 +53,24 @@ pub(super) fn bucket(
 pub(super) fn no_keys(table: &TableEntry) -> Failure {
     let message = format!("table {} has no primary key", table.info().path);
     Failure::new(ErrorCode::NON_PRIMARY_KEY_TABLE, message)
+}
+
+/// What is there, but of several that are of the same the last alone: a bucket that is named twice is answered once.
+pub(super) fn the_last_of_each<T, K: Hash + Eq>(all: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut places = HashMap::with_capacity(all.len());
+    let mut kept: Vec<T> = Vec::with_capacity(all.len());
+    for one in all {
+        match places.entry(key(&one)) {
+            Entry::Occupied(place) => {
+                if let Some(before) = kept.get_mut(*place.get()) {
+                    *before = one;
+                }
+            }
+            Entry::Vacant(place) => {
+                place.insert(kept.len());
+                kept.push(one);
+            }
+        }
+    }
+    kept
 }

@@ -7,7 +7,8 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::answer::Answer;
-use super::place;
+use super::memory::Room;
+use super::place::{self, the_last_of_each};
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::catalog::TableEntry;
@@ -17,6 +18,7 @@ use crate::security::Operation;
 pub(super) fn lookup(
     session: &Session,
     request: proto::LookupRequest,
+    room: &mut Room,
 ) -> Result<proto::LookupResponse, Failure> {
     let inserts = request.insert_if_not_exists();
     let operation = if inserts {
@@ -29,9 +31,9 @@ pub(super) fn lookup(
         let found = table.as_ref().map_err(Failure::clone).and_then(|table| {
             let bucket = with_keys(session, table, asked.partition_id, asked.bucket_id)?;
             if inserts {
-                bucket.insert_missing(table, &asked.keys)?;
+                bucket.insert_missing(table, &asked.keys, &mut |bytes| room.take(bytes))?;
             }
-            bucket.look_up(&asked.keys)
+            bucket.look_up(&asked.keys, &mut |bytes| room.take(bytes))
         });
         let answer = proto::PbLookupRespForBucket {
             partition_id: asked.partition_id,
@@ -53,12 +55,16 @@ pub(super) fn lookup(
 pub(super) fn prefix_lookup(
     session: &Session,
     request: proto::PrefixLookupRequest,
+    room: &mut Room,
 ) -> Result<proto::PrefixLookupResponse, Failure> {
     let table = readable(session, request.table_id, Operation::Read)?;
     let look_up = |asked: proto::PbPrefixLookupReqForBucket| {
         let found = table.as_ref().map_err(Failure::clone).and_then(|table| {
             let bucket = with_keys(session, table, asked.partition_id, asked.bucket_id)?;
-            let lists = asked.keys.iter().map(|prefix| bucket.look_up_prefix(prefix));
+            let lists = asked
+                .keys
+                .iter()
+                .map(|prefix| bucket.look_up_prefix(prefix, &mut |bytes| room.take(bytes)));
             lists.collect::<Result<Vec<Vec<Bytes>>, _>>()
         });
         let answer = proto::PbPrefixLookupRespForBucket {
@@ -79,11 +85,12 @@ pub(super) fn prefix_lookup(
 pub(super) fn limit_scan(
     session: &Session,
     request: proto::LimitScanRequest,
+    room: &mut Room,
 ) -> Result<proto::LimitScanResponse, Failure> {
     let table = place::table(session, request.table_id, Operation::Read)?;
     let limit = usize::try_from(request.limit).unwrap_or_default();
     let scanned = place::bucket(session, &table, request.partition_id, request.bucket_id)
-        .and_then(|bucket| bucket.scan(limit));
+        .and_then(|bucket| bucket.scan(limit, &mut |bytes| room.take(bytes)));
     let answer = proto::LimitScanResponse {
         is_log_table: Some(!table.info().has_primary_key()),
         ..Default::default()
@@ -106,8 +113,10 @@ pub(super) fn get_table_stats(
         };
         answer.with(counted, |answer, count| answer.row_count = Some(count))
     };
+    let place = |asked: &proto::PbTableStatsReqForBucket| (asked.partition_id, asked.bucket_id);
+    let buckets = the_last_of_each(request.buckets_req, place).into_iter();
     Ok(proto::GetTableStatsResponse {
-        buckets_resp: request.buckets_req.into_iter().map(count).collect(),
+        buckets_resp: buckets.map(count).collect(),
     })
 }
 

@@ -1,5 +1,6 @@
 //! What clients see of a node, frame by frame.
 
+mod hostile;
 mod inside;
 
 use std::time::Duration;

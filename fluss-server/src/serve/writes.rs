@@ -1,5 +1,6 @@
 //! `PRODUCE_LOG` and `PUT_KV` (`behaviour.md` §2, §3).
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::answer::Answer;
+use super::memory::Room;
 use super::place;
 use super::session::Session;
 use crate::catalog::TableEntry;
@@ -49,25 +51,58 @@ fn append(
     place::bucket(session, table, partition, bucket)?.append(records)
 }
 
-pub(super) fn put_kv(
-    session: &Session,
-    request: proto::PutKvRequest,
-) -> Result<proto::PutKvResponse, Failure> {
-    let table = writable(session, request.table_id, request.acks)?;
-    let mode = mode(&request)?;
-    let put = |bucket: proto::PbPutKvReqForBucket| {
-        let place = (bucket.partition_id, bucket.bucket_id);
-        let put = put_batch(session, &table, place, bucket.records, &mode);
-        let answer = proto::PbPutKvRespForBucket {
-            partition_id: bucket.partition_id,
-            bucket_id: bucket.bucket_id,
-            ..Default::default()
-        };
-        answer.with(put, |answer, end| answer.log_end_offset = Some(end))
-    };
-    Ok(proto::PutKvResponse {
-        buckets_resp: request.buckets_req.into_iter().map(put).collect(),
-    })
+/// A `PUT_KV` on its way through its buckets. It goes on with the bucket whose changes there was no memory for.
+pub(super) struct Put {
+    table: Arc<TableEntry>,
+    mode: WriteMode,
+    left: VecDeque<proto::PbPutKvReqForBucket>,
+    done: Vec<proto::PbPutKvRespForBucket>,
+}
+
+impl Put {
+    pub(super) fn new(session: &Session, request: proto::PutKvRequest) -> Result<Self, Failure> {
+        Ok(Self {
+            table: writable(session, request.table_id, request.acks)?,
+            mode: mode(&request)?,
+            done: Vec::with_capacity(request.buckets_req.len()),
+            left: request.buckets_req.into(),
+        })
+    }
+
+    /// Writes to one bucket after the other. Nothing if the room is short: then it is to go on once there is more.
+    pub(super) fn go_on(&mut self, session: &Session, room: &mut Room) -> Option<proto::PutKvResponse> {
+        let set_aside = room.size();
+        while let Some(bucket) = self.left.front() {
+            let mut put = put_batch(session, &self.table, bucket, &self.mode, room);
+            if put.is_err() && room.is_too_large(0) {
+                put = Err(too_many_changes(room.most()));
+            } else if room.short().is_some() {
+                return None;
+            }
+            room.reset(set_aside);
+            let answer = proto::PbPutKvRespForBucket {
+                partition_id: bucket.partition_id,
+                bucket_id: bucket.bucket_id,
+                ..Default::default()
+            };
+            self.done
+                .push(answer.with(put, |answer, end| answer.log_end_offset = Some(end)));
+            self.left.pop_front();
+        }
+        Some(proto::PutKvResponse {
+            buckets_resp: std::mem::take(&mut self.done),
+        })
+    }
+}
+
+/// A batch of the changelog has to fit into an answer, and be some way from its limit, or nobody could read it.
+fn too_many_changes(most: usize) -> Failure {
+    let message = format!(
+        "the changes that the batch makes have more than {} bytes, so that nobody could read them (max.answer-size); write \
+         it as several batches",
+        most / 4 * 3
+    );
+    Failure::new(ErrorCode::RECORD_TOO_LARGE, message)
 }
 
 /// What a request says about the batches in it (`behaviour.md` §3.1).
@@ -92,16 +127,17 @@ fn mode(request: &proto::PutKvRequest) -> Result<WriteMode, Failure> {
 fn put_batch(
     session: &Session,
     table: &Arc<TableEntry>,
-    (partition, bucket): (Option<i64>, i32),
-    records: Bytes,
+    bucket: &proto::PbPutKvReqForBucket,
     mode: &WriteMode,
+    room: &mut Room,
 ) -> Result<Offset, Failure> {
     if !table.info().has_primary_key() {
         return Err(place::no_keys(table));
     }
-    let batch =
-        KvBatch::new(records).map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
-    place::bucket(session, table, partition, bucket)?.put(&batch, mode)
+    let batch = KvBatch::new(bucket.records.clone())
+        .map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
+    let home = place::bucket(session, table, bucket.partition_id, bucket.bucket_id)?;
+    home.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))
 }
 
 /// A table that the client may write to, and acknowledgements that there are.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::Poll;
 
 use bytes::Bytes;
+use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Disconnect, RequestError, ServerAddress};
 use futures::future::Either;
 use futures::{FutureExt, poll};
@@ -373,19 +374,24 @@ impl<Q: Query> Sender<Q> {
     }
 }
 
-/// Whether fewer keys may have an answer that can be received. A connection that brings one too large is lost, and its
-/// other requests with it.
+/// Whether fewer keys may have an answer that can be sent and received. A connection that brings one too large is lost, and
+/// its other requests with it; a server may also refuse to make it.
 pub(super) fn is_too_large<F>(answer: &Answer<F, ErrorKind>, keys: usize) -> bool {
     use RequestError::{Disconnected, TooLarge};
-    let Err(ErrorKind::Request(error)) = answer else {
+    let Err(error) = answer else {
         return false;
     };
     keys > 1
         && matches!(
             error,
-            TooLarge { .. }
-                | Disconnected {
-                    reason: Disconnect::Frame(_)
-                }
+            ErrorKind::Request(
+                TooLarge { .. }
+                    | Disconnected {
+                        reason: Disconnect::Frame(_)
+                    }
+            ) | ErrorKind::Server {
+                code: ErrorCode::RECORD_TOO_LARGE,
+                ..
+            }
         )
 }

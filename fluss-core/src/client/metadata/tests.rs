@@ -101,7 +101,7 @@ async fn listen() -> (TcpListener, ServerAddress) {
 /// Takes the next request.
 async fn receive(stream: &mut TcpStream, buf: &mut BytesMut) -> RequestHeader {
     loop {
-        let decoder = FrameDecoder::new(DEFAULT_MAX_REQUEST_BYTES);
+        let mut decoder = FrameDecoder::new(DEFAULT_MAX_REQUEST_BYTES);
         if let Some(mut frame) = decoder.decode(buf).unwrap() {
             return RequestHeader::decode(&mut frame).unwrap();
         }

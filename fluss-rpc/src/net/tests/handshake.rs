@@ -1,9 +1,13 @@
 use std::time::Duration;
 
+use bytes::Buf;
+
 use super::server::{Server, handshake, versions};
 use super::*;
 use crate::api::ServerRole;
-use crate::proto::{ApiVersionsResponse, AuthenticateRequest, AuthenticateResponse};
+use crate::frame::encode;
+use crate::header::ResponseHeader;
+use crate::proto::{ApiVersionsResponse, AuthenticateRequest, AuthenticateResponse, ErrorResponse};
 
 fn with_credentials(username: &str, password: &str) -> ConnectOptions {
     ConnectOptions {
@@ -54,8 +58,33 @@ async fn a_server_that_hangs_up_may_only_be_restarting() {
     let error = Connection::handshake(near, &server::address(), &ConnectOptions::default())
         .await
         .unwrap_err();
-    assert!(matches!(error, ConnectError::NotFluss { .. }), "{error:?}");
+    assert!(matches!(error, ConnectError::Closed { .. }), "{error:?}");
     assert!(error.is_retriable());
+}
+
+#[tokio::test]
+async fn a_server_that_turns_the_client_away_says_why() {
+    let failure_of = ErrorResponse {
+        error_code: ErrorCode::NETWORK_EXCEPTION.number(),
+        error_message: Some("too many connections".to_owned()),
+    };
+    let mut frame = encode(&ResponseHeader::ServerFailure, &failure_of, ROOMY).unwrap();
+    let frame = frame.copy_to_bytes(frame.remaining());
+    // Whether it says so before or after it is asked.
+    for waits in [false, true] {
+        let error = failure(ConnectOptions::default(), async |server| {
+            if waits {
+                server.receive().await;
+            }
+            server.raw(&frame).await;
+        })
+        .await;
+        assert_eq!(
+            error.to_string(),
+            "test:9123 refused the connection: NETWORK_EXCEPTION (1): too many connections"
+        );
+        assert!(error.is_retriable());
+    }
 }
 
 #[tokio::test(start_paused = true)]

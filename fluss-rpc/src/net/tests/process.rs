@@ -193,6 +193,6 @@ async fn a_server_that_ends_while_it_is_dialed_is_no_connection() {
         ..ConnectOptions::default()
     };
     let refused = Connection::connect(&address(), &options).await.unwrap_err();
-    assert!(matches!(refused, ConnectError::NotFluss { .. }), "{refused:?}");
+    assert!(matches!(refused, ConnectError::Closed { .. }), "{refused:?}");
     assert!(*server.ended.lock().unwrap());
 }

@@ -6,6 +6,7 @@ use fluss_rpc::code::ErrorCode;
 use super::world::{Events, Opened, Rows, create_tables};
 use crate::clock::ManualClock;
 use crate::disk::faulty::FaultyDisk;
+use crate::kv::free;
 use crate::serve::admin::Remove;
 
 fn new(seed: u64, waits: bool) -> (FaultyDisk, Arc<ManualClock>, Opened) {
@@ -73,7 +74,7 @@ fn a_write_that_could_not_be_synced_is_not_acknowledged_when_it_comes_again() {
         known_events.write(&events).unwrap_err();
         assert_eq!((rows.high_watermark(), events.high_watermark()), (0, 0));
         assert_eq!(
-            rows.scan(usize::MAX).unwrap(),
+            rows.scan(usize::MAX, &mut free).unwrap(),
             fluss_core::record::value::encode_values(&[])
         );
     }

@@ -18,7 +18,7 @@ use crate::catalog::{Catalog, Limits, TableEntry};
 use crate::clock::ManualClock;
 use crate::disk::Disk;
 use crate::disk::faulty::FaultyDisk;
-use crate::kv::WriteMode;
+use crate::kv::{WriteMode, free};
 use crate::{Failure, OpenError};
 
 pub(super) const HOUR_MS: i64 = 60 * 60 * 1000;
@@ -129,7 +129,7 @@ impl Rows {
             self.states.split_off(&(base + 1));
             self.states.insert(end, state);
         }
-        let acknowledged = bucket.put(&KvBatch::new(batch).unwrap(), &WriteMode::default())?;
+        let acknowledged = bucket.put(&KvBatch::new(batch).unwrap(), &WriteMode::default(), &mut free)?;
         assert_eq!(acknowledged, is_there.map_or(end, |span| span.next_offset));
         self.pending = None;
         self.stamp.1 = self.stamp.1.next();
@@ -187,11 +187,11 @@ impl Rows {
                 row,
             })
             .collect();
-        assert_eq!(bucket.scan(usize::MAX)?, encode_values(&values));
+        assert_eq!(bucket.scan(usize::MAX, &mut free)?, encode_values(&values));
         let counted = bucket.rows()?.tablet.count()?;
         assert_eq!(counted, state.len() as u64);
         for (key, row) in state {
-            let found = bucket.look_up(&[Bytes::from(key.clone())])?;
+            let found = bucket.look_up(&[Bytes::from(key.clone())], &mut free)?;
             assert_eq!(StoredValue::decode(found[0].as_ref().unwrap()).unwrap().row, row);
         }
         let mut told = (start == 0).then(State::new);

@@ -11,7 +11,7 @@ use fluss_core::record::kv::KvBatch;
 use fluss_core::types::{DataType, Datum, OwnedRow, Schema};
 
 use super::world::{World, Write, table};
-use crate::kv::WriteMode;
+use crate::kv::{WriteMode, free};
 
 const BATCH: usize = 500;
 const COLUMNS: [(&str, &str); 8] = [
@@ -75,7 +75,7 @@ fn write(world: &World, batches: &[KvBatch], together: usize) -> (f64, f64, usiz
         for batch in group {
             let log = world
                 .tablet
-                .prepare(&mut draft, batch, &mode, &mut || unreachable!())
+                .prepare(&mut draft, batch, &mode, (&mut || unreachable!(), &mut free))
                 .unwrap();
             bytes += log.len();
         }
@@ -92,7 +92,13 @@ fn look_up(world: &World, keys: &[Vec<u8>], at_once: usize) -> f64 {
     let begun = now();
     let mut found = 0;
     for some in keys.chunks(at_once) {
-        found += world.tablet.lookup(some).unwrap().iter().flatten().count();
+        found += world
+            .tablet
+            .lookup(some, &mut free)
+            .unwrap()
+            .iter()
+            .flatten()
+            .count();
     }
     assert_eq!(found, keys.len());
     (now() - begun) / keys.len() as f64

@@ -62,7 +62,7 @@ fn reopen(world: World, log: Range<Offset>) -> Result<(Offset, Vec<OwnedRow>), O
     tablet
         .replay(batches.iter().filter(|batch| batch.base_offset() >= log.start))
         .unwrap();
-    let values = tablet.first(usize::MAX).unwrap();
+    let values = super::world::values(&tablet);
     let fresh = World::new(&table, false);
     Ok((applied, values.iter().map(|value| fresh.row(value)).collect()))
 }

@@ -11,7 +11,7 @@ use proptest::sample::select;
 
 use super::model::{Engine, Model, Rules};
 use super::world::{BUCKET, World, Write, table};
-use crate::kv::{Table, WriteMode};
+use crate::kv::{Table, WriteMode, free};
 
 /// A table, and the modes in which it can be written.
 #[derive(Clone, Debug)]
@@ -240,7 +240,7 @@ fn check_rows(world: &World, model: &Model) {
     let rows: Vec<_> = model.rows.values().cloned().collect();
     assert_eq!(world.rows(), rows);
     let keys: Vec<_> = model.rows.keys().cloned().collect();
-    let found = world.tablet.lookup(&keys).unwrap();
+    let found = world.tablet.lookup(&keys, &mut free).unwrap();
     let found: Vec<_> = found
         .into_iter()
         .map(|value| world.row(&value.unwrap()))
@@ -252,7 +252,7 @@ fn check_rows(world: &World, model: &Model) {
         row[KEY[1]] = Datum::from("");
         // The last byte is the length of the empty text.
         let key = world.key(&row);
-        let values = world.tablet.prefix(&key[..key.len() - 1]).unwrap();
+        let values = world.tablet.prefix(&key[..key.len() - 1], &mut free).unwrap();
         let found: Vec<_> = values.iter().map(|value| world.row(value)).collect();
         let with_prefix = rows.iter().filter(|row| row[KEY[0]] == prefix);
         assert_eq!(found, with_prefix.cloned().collect::<Vec<_>>());

@@ -7,7 +7,7 @@ use fluss_core::types::{DataType, Datum, OwnedRow, PartitionName, Schema, Timest
 use fluss_rpc::code::ErrorCode;
 
 use super::world::{World, Write, partitioned, table};
-use crate::kv::WriteMode;
+use crate::kv::{WriteMode, free};
 
 fn schema() -> Schema {
     let schema = Schema::builder().column("k", DataType::int());
@@ -262,7 +262,16 @@ fn keys_that_are_not_there_are_inserted_once() {
         changes,
         [vec![(Insert, row("x", 1)), (Insert, row("y", 2))], vec![]]
     );
-    assert_eq!(world.tablet.lookup(&keys).unwrap().iter().flatten().count(), 2);
+    assert_eq!(
+        world
+            .tablet
+            .lookup(&keys, &mut free)
+            .unwrap()
+            .iter()
+            .flatten()
+            .count(),
+        2
+    );
     let no_partition = world.tablet.insertion(&keys, None).unwrap_err();
     assert_eq!(no_partition.code, ErrorCode::UNKNOWN_SERVER_ERROR);
     let no_key = world.tablet.insertion(&[b"\x05x"], Some(&day)).unwrap_err();

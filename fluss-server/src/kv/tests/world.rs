@@ -1,5 +1,6 @@
 //! A table with one bucket: a tablet, and the changelog that a log would hold.
 
+use std::ops::ControlFlow;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -22,7 +23,7 @@ use crate::Failure;
 use crate::disk::Disk;
 use crate::kv::draft::{Draft, Reserve};
 use crate::kv::replay::ReplayError;
-use crate::kv::{Table, Tablet, WriteMode};
+use crate::kv::{Table, Tablet, WriteMode, free};
 
 pub(super) const BUCKET: &str = "bucket/state";
 
@@ -142,7 +143,9 @@ impl World {
                 Ok(from..self.next_number)
             };
             let reserve: Reserve<'_> = &mut reserve;
-            let log = self.tablet.prepare(&mut draft, batch, mode, reserve)?;
+            let log = self
+                .tablet
+                .prepare(&mut draft, batch, mode, (reserve, &mut free))?;
             logs.push(log);
         }
         for log in logs {
@@ -220,7 +223,7 @@ impl World {
 
     /// All rows in the order of their keys.
     pub(super) fn rows(&self) -> Vec<OwnedRow> {
-        let values = self.tablet.first(usize::MAX).unwrap();
+        let values = values(&self.tablet);
         assert_eq!(self.tablet.count().unwrap(), values.len() as u64);
         values.iter().map(|value| self.row(value)).collect()
     }
@@ -252,4 +255,15 @@ impl World {
             root,
         }
     }
+}
+
+/// The values of all rows, in the order of their keys.
+pub(super) fn values(tablet: &Tablet) -> Vec<Vec<u8>> {
+    let mut values = Vec::new();
+    let mut keep = |value: &[u8]| {
+        values.push(value.to_vec());
+        Ok(ControlFlow::Continue(()))
+    };
+    tablet.visit(usize::MAX, &mut keep).unwrap();
+    values
 }

@@ -1,0 +1,265 @@
+//! Attempts to log in: how many at a time, how soon after others that failed, and what is told of them.
+
+use std::hash::{BuildHasher, RandomState};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
+
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::sasl::PlainToken;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::warn;
+
+use super::{Principal, Users};
+use crate::error::Failure;
+use crate::told::Told;
+
+/// How many passwords are checked at a time: each takes a core and some 20 MiB.
+const AT_ONCE: usize = 2;
+
+/// How long an attempt waits after one that failed, after several, and until they are forgotten.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
+
+/// Addresses, and users, share so many counters, so that they take no memory however many there are.
+const COUNTERS: usize = 1_024;
+
+/// The most of a name that a log line has.
+const NAME_CHARS: usize = 64;
+
+/// Paces attempts to log in.
+#[derive(Debug)]
+pub(crate) struct Logins {
+    at_once: Arc<Semaphore>,
+    past: Arc<Past>,
+}
+
+#[derive(Debug)]
+struct Past {
+    hosts: Counters,
+    users: Counters,
+}
+
+/// What was counted, by a hash of a name that nobody outside knows.
+#[derive(Debug)]
+struct Counters {
+    hasher: RandomState,
+    counters: Vec<Counter>,
+}
+
+#[derive(Debug)]
+struct Counter {
+    /// Held by the attempt that is checked: one of each address.
+    turn: Arc<Semaphore>,
+    failures: Mutex<Failures>,
+}
+
+/// Attempts that have failed since the last that did not.
+#[derive(Debug, Default)]
+struct Failures {
+    count: u32,
+    last: Option<Instant>,
+    told: Told,
+}
+
+impl Default for Logins {
+    fn default() -> Self {
+        Self {
+            at_once: Arc::new(Semaphore::new(AT_ONCE)),
+            past: Arc::new(Past {
+                hosts: Counters::new(),
+                users: Counters::new(),
+            }),
+        }
+    }
+}
+
+impl Logins {
+    /// Checks who somebody at an address claims to be, on a thread of its own. It waits for others that are checked, and
+    /// longer the more attempts with this address or user have failed.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Users::verify`].
+    ///
+    /// # Cancellation
+    ///
+    /// An attempt whose check has begun counts.
+    pub(crate) async fn verify(
+        &self,
+        users: &Arc<Users>,
+        token: PlainToken,
+        host: &str,
+    ) -> Result<Principal, Failure> {
+        let (of_host, of_user) = (self.past.hosts.of(host), self.past.users.of(&token.username));
+        let now = Instant::now();
+        let pause = of_host.failures().pause(now).max(of_user.failures().pause(now));
+        if !pause.is_zero() {
+            tokio::time::sleep(pause).await;
+        }
+        // One of each address, so that those of one do not keep out all others.
+        let turns = (take(&of_host.turn).await, take(&self.at_once).await);
+        let (users, past, host) = (users.clone(), self.past.clone(), host.to_owned());
+        let checked = tokio::task::spawn_blocking(move || {
+            let _turns = turns;
+            let verified = users.verify(&token);
+            past.note(verified.is_ok(), &token.username, &host);
+            verified
+        });
+        checked
+            .await
+            .unwrap_or_else(|error| Err(Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string())))
+    }
+}
+
+async fn take(turn: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
+    turn.clone().acquire_owned().await.ok()
+}
+
+impl Past {
+    fn note(&self, succeeded: bool, user: &str, host: &str) {
+        let now = Instant::now();
+        let (of_host, of_user) = (self.hosts.of(host), self.users.of(user));
+        if succeeded {
+            of_host.failures().count = 0;
+            of_user.failures().count = 0;
+            return;
+        }
+        of_user.failures().add(now);
+        let mut failures = of_host.failures();
+        failures.add(now);
+        if let Some(failed) = failures.told.again(now) {
+            let user: String = user.chars().take(NAME_CHARS).collect();
+            warn!(?user, host, failed, "a login was refused");
+        }
+    }
+}
+
+impl Counters {
+    fn new() -> Self {
+        let counter = |_| Counter {
+            turn: Arc::new(Semaphore::new(1)),
+            failures: Mutex::default(),
+        };
+        Self {
+            hasher: RandomState::new(),
+            counters: (0..COUNTERS).map(counter).collect(),
+        }
+    }
+
+    #[expect(clippy::indexing_slicing, reason = "the remainder is less than their number")]
+    fn of(&self, name: &str) -> &Counter {
+        let place = self.hasher.hash_one(name) as usize % COUNTERS;
+        &self.counters[place]
+    }
+}
+
+impl Counter {
+    fn failures(&self) -> MutexGuard<'_, Failures> {
+        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Failures {
+    fn add(&mut self, now: Instant) {
+        self.forget(now);
+        self.count = self.count.saturating_add(1);
+        self.last = Some(now);
+    }
+
+    fn forget(&mut self, now: Instant) {
+        let is_long_ago = |last| now.saturating_duration_since(last) > FORGOTTEN_AFTER;
+        if self.last.is_some_and(is_long_ago) {
+            self.count = 0;
+        }
+    }
+
+    /// How long the next attempt waits.
+    fn pause(&mut self, now: Instant) -> Duration {
+        self.forget(now);
+        match self.count {
+            0 => Duration::ZERO,
+            count => FIRST_PAUSE
+                .saturating_mul(1 << (count - 1).min(16))
+                .min(LONGEST_PAUSE),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::security::user_line;
+
+    fn token(username: &str, password: &str) -> PlainToken {
+        PlainToken {
+            username: username.to_owned(),
+            password: password.to_owned(),
+        }
+    }
+
+    #[test]
+    fn the_pause_grows_with_failures_and_ends_with_time() {
+        let (mut failures, began) = (Failures::default(), Instant::now());
+        let pause_after = |failures: &mut Failures| {
+            let pause = failures.pause(began);
+            failures.add(began);
+            pause.as_millis()
+        };
+        let pauses: Vec<_> = (0..8).map(|_| pause_after(&mut failures)).collect();
+        assert_eq!(pauses, [0, 50, 100, 200, 400, 800, 1_600, 2_000]);
+        failures.count = u32::MAX;
+        failures.add(began);
+        assert_eq!(failures.pause(began), LONGEST_PAUSE);
+        let later = began + FORGOTTEN_AFTER + Duration::from_millis(1);
+        assert_eq!(failures.pause(later), Duration::ZERO);
+    }
+
+    #[tokio::test]
+    async fn failures_slow_the_address_and_the_user_until_a_login_succeeds() {
+        let users = Arc::new(Users::parse(&user_line("alice", "secret").unwrap()).unwrap());
+        let logins = Logins::default();
+        let count = |of: &Counter| of.failures().count;
+        assert!(
+            logins
+                .verify(&users, token("alice", "wrong"), "10.0.0.1")
+                .await
+                .is_err()
+        );
+        assert!(
+            logins
+                .verify(&users, token("nobody", "secret"), "10.0.0.1")
+                .await
+                .is_err()
+        );
+        let past = &logins.past;
+        assert_eq!(count(past.hosts.of("10.0.0.1")), 2);
+        assert_eq!(count(past.users.of("alice")), 1);
+        assert_eq!(count(past.users.of("nobody")), 1);
+        let known = logins.verify(&users, token("alice", "secret"), "10.0.0.2").await;
+        assert_eq!(known.unwrap(), Principal::user("alice"));
+        assert_eq!(count(past.users.of("alice")), 0);
+        assert_eq!(count(past.hosts.of("10.0.0.1")), 2);
+    }
+
+    #[tokio::test]
+    async fn an_attempt_that_is_given_up_counts_and_holds_its_turn_to_its_end() {
+        let users = Arc::new(Users::parse(&user_line("alice", "secret").unwrap()).unwrap());
+        let logins = Logins::default();
+        {
+            let attempt = logins.verify(&users, token("alice", "wrong"), "10.0.0.1");
+            let mut attempt = std::pin::pin!(attempt);
+            // It has begun once it is asked what has become of it.
+            let asked =
+                std::future::poll_fn(|cx| std::task::Poll::Ready(attempt.as_mut().poll(cx).is_ready()));
+            assert!(!asked.await);
+            assert_eq!(logins.at_once.available_permits(), AT_ONCE - 1);
+        }
+        let _all = logins
+            .at_once
+            .acquire_many(u32::try_from(AT_ONCE).unwrap())
+            .await
+            .unwrap();
+        assert_eq!(logins.past.hosts.of("10.0.0.1").failures().count, 1);
+    }
+}
