@@ -108,10 +108,7 @@ impl Memory {
     pub(super) async fn room(&self, bytes: usize) -> Room {
         match self.answers.wait(bytes).await {
             Some(memory) => self.room_of(memory),
-            None => Room {
-                memory: None,
-                ..self.no_room()
-            },
+            None => self.no_room(),
         }
     }
 

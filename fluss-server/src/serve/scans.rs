@@ -395,7 +395,7 @@ mod tests {
     ) -> Result<Part, Failure> {
         let opened = scans.begin(bucket, most_bytes, (owner, 0), |visit| {
             for number in 0..count {
-                visit(&[1, 0, number])?;
+                let _ = visit(&[1, 0, number])?;
             }
             Ok(7)
         });
