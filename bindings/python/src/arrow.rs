@@ -2,21 +2,24 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
-use fluss_client::{ScanBatch, Snapshot};
+use fluss_client::arrow::{check_recast, recast};
+use fluss_client::{self as client, ScanBatch, Snapshot};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyTuple};
+use pyo3_arrow::PySchema;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
-use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::error::Fault;
+use crate::error::{self, Fault};
+use crate::import;
 use crate::path::TableBucket;
+use crate::schema::Schema;
 
 /// Arrow data that goes in, batch by batch.
 pub(crate) struct Incoming(Box<dyn RecordBatchReader + Send>);
@@ -25,7 +28,15 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
     type Error = PyErr;
 
     fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        imported(|| Ok(Self(data.extract::<AnyRecordBatch>()?.into_reader()?)))?
+        match imported(|| import::reader(&data))?? {
+            Some(reader) => Ok(Self(
+                reader.map_err(|error| Fault::new("DataError", error.to_string()))?,
+            )),
+            None => Err(error::argument(format!(
+                "Arrow data is needed, which has __arrow_c_stream__ or __arrow_c_array__, not {}",
+                data.get_type().name()?
+            ))),
+        }
     }
 }
 
@@ -40,13 +51,44 @@ impl Iterator for Incoming {
     }
 }
 
-/// What an import gives. Arrow 59 panics at a slice of structs within structs, whose offset it counts twice.
+/// What an import gives: of data that Arrow panics at, an error.
 fn imported<T>(import: impl FnOnce() -> T) -> Result<T, Fault> {
     catch_unwind(AssertUnwindSafe(import)).map_err(|_| {
-        let message = "the Arrow data cannot be taken as it is: a slice of structs within structs has to be copied \
-                       first, with pyarrow by data.take(list(range(len(data))))";
+        let message = "the Arrow data cannot be read: it is not laid out as Arrow says";
         Fault::new("DataError", message)
     })
+}
+
+/// Arrow data that is read once, as it comes.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct ArrowStream(Mutex<Option<(SchemaRef, Batches)>>);
+
+type Batches = Box<dyn Iterator<Item = Result<Batch, ArrowError>> + Send>;
+
+#[pymethods]
+impl ArrowStream {
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let (schema, batches) = taken.ok_or_else(|| error::argument("the Arrow data was read already"))?;
+        stream(py, &schema, batches, requested_schema)
+    }
+}
+
+/// Arrow data for a table, with the timestamps that have no zone in UTC where the table has a `TIMESTAMP_LTZ`.
+#[pyfunction]
+pub(crate) fn assume_utc(data: Incoming, schema: &Schema) -> Result<ArrowStream, Fault> {
+    let row_type = schema.0.row_type().clone();
+    let zoned = client::arrow::assume_utc(&Batch::new_empty(data.0.schema()), &row_type);
+    let zoned = zoned.map_err(|error| Fault::new("DataError", error.to_string()))?;
+    let batches = data
+        .0
+        .map(move |batch| client::arrow::assume_utc(&batch?, &row_type));
+    Ok(ArrowStream(Mutex::new(Some((zoned.schema(), Box::new(batches))))))
 }
 
 /// Columns that were read: batches of one schema.
@@ -127,11 +169,13 @@ impl ArrowTable {
         library(slf.py(), "pyarrow", "pyarrow")?.call_method1("table", (slf,))
     }
 
-    fn to_pandas(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        library(slf.py(), "pandas", "pandas")?;
-        library(slf.py(), "pyarrow", "pandas")?
-            .call_method1("table", (slf,))?
-            .call_method0("to_pandas")
+    #[pyo3(signature = (*, dtype_backend=None, types_mapper=None))]
+    fn to_pandas<'py>(
+        slf: Bound<'py, Self>,
+        dtype_backend: Option<Bound<'py, PyAny>>,
+        types_mapper: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        pandas("table", slf.into_any(), dtype_backend, types_mapper)
     }
 
     fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
@@ -222,19 +266,24 @@ impl RecordBatch {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyTuple>> {
-        let field = row_field(self.0.batch.schema_ref());
-        to_array_pycapsules(py, field, &to_array(self.0.batch.clone()), requested_schema)
+        let mut batch = self.0.batch.clone();
+        if let Some(wanted) = requested(requested_schema)? {
+            batch = recast(&batch, &wanted).map_err(|error| PyErr::from(Fault::from(error)))?;
+        }
+        to_array_pycapsules(py, row_field(batch.schema_ref()), &to_array(batch), None)
     }
 
     fn to_pyarrow(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
         library(slf.py(), "pyarrow", "pyarrow")?.call_method1("record_batch", (slf,))
     }
 
-    fn to_pandas(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        library(slf.py(), "pandas", "pandas")?;
-        library(slf.py(), "pyarrow", "pandas")?
-            .call_method1("record_batch", (slf,))?
-            .call_method0("to_pandas")
+    #[pyo3(signature = (*, dtype_backend=None, types_mapper=None))]
+    fn to_pandas<'py>(
+        slf: Bound<'py, Self>,
+        dtype_backend: Option<Bound<'py, PyAny>>,
+        types_mapper: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        pandas("record_batch", slf.into_any(), dtype_backend, types_mapper)
     }
 
     fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
@@ -258,9 +307,40 @@ pub(crate) fn stream<'py>(
     batches: impl Iterator<Item = Result<Batch, ArrowError>> + Send + 'static,
     requested_schema: Option<Bound<'py, PyCapsule>>,
 ) -> PyArrowResult<Bound<'py, PyCapsule>> {
-    let arrays = batches.map(|batch| batch.map(to_array));
-    let stream = ArrayIterator::new(arrays, row_field(schema));
-    to_stream_pycapsule(py, Box::new(stream), requested_schema)
+    let Some(wanted) = requested(requested_schema)? else {
+        let arrays = batches.map(|batch| batch.map(to_array));
+        let stream = ArrayIterator::new(arrays, row_field(schema));
+        return to_stream_pycapsule(py, Box::new(stream), None);
+    };
+    check_recast(schema, &wanted).map_err(|error| PyErr::from(Fault::from(error)))?;
+    let field = row_field(&wanted);
+    let arrays = batches.map(move |batch| {
+        let fitted = recast(&batch?, &wanted);
+        fitted
+            .map(to_array)
+            .map_err(|error| ArrowError::CastError(error.to_string()))
+    });
+    to_stream_pycapsule(py, Box::new(ArrayIterator::new(arrays, field)), None)
+}
+
+/// The schema that is asked for. `pyo3-arrow` would cast to it, but what does not fit would become null.
+fn requested(schema: Option<Bound<'_, PyCapsule>>) -> PyResult<Option<SchemaRef>> {
+    let schema = schema.map(|capsule| PySchema::from_arrow_pycapsule(&capsule));
+    Ok(schema.transpose()?.map(PySchema::into_inner))
+}
+
+/// A data frame of pandas, made by pyarrow of what it calls `kind`.
+fn pandas<'py>(
+    kind: &str,
+    data: Bound<'py, PyAny>,
+    dtype_backend: Option<Bound<'py, PyAny>>,
+    types_mapper: Option<Bound<'py, PyAny>>,
+) -> PyResult<Bound<'py, PyAny>> {
+    let py = data.py();
+    library(py, "pandas", "pandas")?;
+    let columns = library(py, "pyarrow", "pandas")?.call_method1(kind, (data,))?;
+    py.import("fluss._pandas")?
+        .call_method1("to_pandas", (columns, dtype_backend, types_mapper))
 }
 
 fn row_field(schema: &SchemaRef) -> Arc<Field> {

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
+use crate::path::TableBucket;
 use fluss_client::ErrorCode;
 use fluss_client::ValueError;
 use fluss_client::id::BucketId;
@@ -25,6 +26,8 @@ pub(crate) struct Fault {
 pub(crate) enum Attribute {
     Text(String),
     Number(i32),
+    Offset(i64),
+    Bucket(TableBucket),
     Flag(bool),
 }
 
@@ -56,6 +59,18 @@ impl Fault {
         self
     }
 
+    /// Says where the batch is that cannot be read.
+    fn batch(mut self, batch: Option<client::BatchPlace>) -> Self {
+        if let Some(batch) = batch {
+            self.attributes.extend([
+                ("table_bucket", Attribute::Bucket(TableBucket(batch.bucket))),
+                ("offset", Attribute::Offset(batch.first)),
+                ("last_offset", Attribute::Offset(batch.last)),
+            ]);
+        }
+        self
+    }
+
     fn flag(mut self, name: &'static str, value: bool) -> Self {
         self.attributes.push((name, Attribute::Flag(value)));
         self
@@ -80,6 +95,8 @@ impl Fault {
             match value {
                 Attribute::Text(text) => attributes.set_item(name, text)?,
                 Attribute::Number(number) => attributes.set_item(name, number)?,
+                Attribute::Offset(offset) => attributes.set_item(name, offset)?,
+                Attribute::Bucket(bucket) => attributes.set_item(name, *bucket)?,
                 Attribute::Flag(flag) => attributes.set_item(name, flag)?,
             }
         }
@@ -141,12 +158,19 @@ impl From<client::Error> for Fault {
             )
             .maybe("server", context.server.as_ref())
             .numbered("bucket", context.bucket.map(BucketId::get))
+            .batch(context.batch)
             .numbered("error_code", error.code().map(ErrorCode::number))
             .maybe("name", error.code().map(ErrorCode::name).as_ref());
         let fault = match error.kind() {
             ErrorKind::Value(value) => fault.maybe("column", value.column.as_ref()),
             ErrorKind::Timeout { outcome_unknown, .. } => fault.flag("outcome_unknown", *outcome_unknown),
-            ErrorKind::Storage(error) => fault.text("file", error.file()),
+            ErrorKind::Storage(error) => match &**error {
+                StorageError::Damaged { file, fault: damage } => fault
+                    .text("file", file)
+                    .maybe("column", damage.column().map(str::to_owned).as_ref()),
+                other => fault.text("file", other.file()),
+            },
+            ErrorKind::Malformed(error) => fault.maybe("column", error.column().map(str::to_owned).as_ref()),
             _ => fault,
         };
         fault.because_of(&error)

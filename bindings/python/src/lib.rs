@@ -13,6 +13,7 @@ mod convert;
 mod descriptor;
 mod error;
 mod handover;
+mod import;
 mod logging;
 mod lookup;
 mod metrics;
@@ -35,6 +36,7 @@ use pyo3::prelude::*;
 fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
     register_exit(module)?;
+    module.add_function(wrap_pyfunction!(arrow::assume_utc, module)?)?;
     module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
@@ -47,6 +49,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<admin::KvSnapshotLease>()?;
     module.add_class::<admin::OffsetSpec>()?;
     module.add_class::<arrow::ArrowTable>()?;
+    module.add_class::<arrow::ArrowStream>()?;
     module.add_class::<arrow::RecordBatch>()?;
     module.add_class::<change::TableChange>()?;
     module.add_class::<connection::Connection>()?;

@@ -43,8 +43,9 @@ impl Lookuper {
     /// The rows of many keys, in their order.
     #[pyo3(signature = (keys, *, exact=false))]
     fn lookup_many(&self, keys: &Bound<'_, PyAny>, exact: bool) -> PyResult<Pending> {
+        let key_type = self.lookuper.key_type().nullable();
         let key = |key: PyResult<Bound<'_, PyAny>>| {
-            Ok(key_from_python(&key?, self.lookuper.key_type(), None).map_err(Fault::from)?)
+            Ok(key_from_python(&key?, &key_type, None).map_err(Fault::from)?)
         };
         let keys: Vec<OwnedRow> = keys.try_iter()?.map(key).collect::<PyResult<_>>()?;
         let (lookuper, shape) = (self.lookuper.clone(), self.shape.clone());

@@ -1,5 +1,6 @@
 //! Tables.
 
+use fluss_client::id;
 use fluss_client::types::RowType;
 use fluss_client::{self as client, AsOf};
 use pyo3::exceptions::PyIndexError;
@@ -71,13 +72,14 @@ impl Table {
 
     /// A scanner of these columns, by name or position; of all if none are named. Where a `fluss.predicate.Predicate` is
     /// given, of the rows that hold it. With `map_pairs`, MAPs of its records come as lists of pairs.
-    #[pyo3(signature = (columns, predicate=None, map_pairs=false))]
+    #[pyo3(signature = (columns, predicate=None, map_pairs=false, skipped=None))]
     fn log_scanner(
         &self,
         py: Python<'_>,
         columns: Option<Vec<ColumnArgument>>,
         predicate: Option<&Bound<'_, PyAny>>,
         map_pairs: bool,
+        skipped: Option<Skipped>,
     ) -> PyResult<LogScanner> {
         let _guard = runtime()?.enter();
         let all = self.0.info().row_type();
@@ -89,21 +91,22 @@ impl Table {
                 all.project(&indexes)
             },
         );
-        let scan = self.scan(columns, predicate)?;
+        let scan = self.scan(columns, predicate, skipped)?;
         let shape = RowShape::new(py, row_type, Maps::of(map_pairs));
         Ok(LogScanner::new(scan.log_scanner().map_err(Fault::from)?, shape))
     }
 
     /// Reads a part of the log that has an end.
-    #[pyo3(signature = (columns, predicate, start, stop))]
+    #[pyo3(signature = (columns, predicate, start, stop, skipped=None))]
     fn bounded_reader(
         &self,
         columns: Option<Vec<ColumnArgument>>,
         predicate: Option<&Bound<'_, PyAny>>,
         start: BoundArgument,
         stop: BoundArgument,
+        skipped: Option<Skipped>,
     ) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, predicate)?;
+        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
         let bounds = bounds(start, stop)?;
         let reader = async move { scan.read(bounds).await };
         Ok(Pending::new(reader, |py, reader| {
@@ -112,14 +115,15 @@ impl Table {
     }
 
     /// All rows, as of a moment, or now.
-    #[pyo3(signature = (columns, predicate, as_of))]
+    #[pyo3(signature = (columns, predicate, as_of, skipped=None))]
     fn snapshot(
         &self,
         columns: Option<Vec<ColumnArgument>>,
         predicate: Option<&Bound<'_, PyAny>>,
         as_of: Option<MomentArgument>,
+        skipped: Option<Skipped>,
     ) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, predicate)?;
+        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
         let as_of = as_of.map(AsOf::from).unwrap_or_default();
         let snapshot = async move { scan.snapshot(as_of).await };
         Ok(Pending::new(snapshot, |py, snapshot| {
@@ -128,9 +132,14 @@ impl Table {
     }
 
     /// At most so many rows.
-    #[pyo3(signature = (columns, rows))]
-    fn limit(&self, columns: Option<Vec<ColumnArgument>>, rows: usize) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, None)?;
+    #[pyo3(signature = (columns, rows, skipped=None))]
+    fn limit(
+        &self,
+        columns: Option<Vec<ColumnArgument>>,
+        rows: usize,
+        skipped: Option<Skipped>,
+    ) -> PyResult<Pending> {
+        let scan = self.scan(self.named(columns)?, None, skipped)?;
         let found = async move { scan.limit(rows).await };
         Ok(Pending::new(found, |py, rows| {
             Ok(Bound::new(py, ArrowTable::new(rows.schema(), vec![rows]))?.into_any())
@@ -145,7 +154,7 @@ impl Table {
         bucket: TableBucket,
         rows: usize,
     ) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, None)?;
+        let scan = self.scan(self.named(columns)?, None, None)?;
         let found = async move { scan.limit_bucket(bucket.0, rows).await };
         Ok(Pending::new(found, |py, batch| {
             Ok(Bound::new(py, RecordBatch::new(batch))?.into_any())
@@ -165,8 +174,18 @@ impl Table {
         &self,
         columns: Option<Vec<String>>,
         predicate: Option<&Bound<'_, PyAny>>,
+        skipped: Option<Skipped>,
     ) -> PyResult<client::ScanBuilder> {
         let mut scan = self.0.scan();
+        for (bucket, offset) in skipped.into_iter().flatten() {
+            let bucket = match bucket {
+                BucketArgument::Bucket(bucket) => bucket.0,
+                BucketArgument::Number(number) => {
+                    id::TableBucket::new(self.0.info().id, id::BucketId(number))
+                }
+            };
+            scan = scan.skip(bucket, offset);
+        }
         if let Some(columns) = columns {
             scan = scan.project(columns);
         }
@@ -175,6 +194,16 @@ impl Table {
         }
         Ok(scan)
     }
+}
+
+/// Batches that are passed over.
+type Skipped = Vec<(BucketArgument, i64)>;
+
+/// A bucket; of a table without partitions its number.
+#[derive(FromPyObject)]
+pub(crate) enum BucketArgument {
+    Bucket(TableBucket),
+    Number(i32),
 }
 
 fn names(columns: Vec<ColumnArgument>, row_type: &RowType) -> PyResult<Vec<String>> {

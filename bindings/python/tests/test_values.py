@@ -217,3 +217,40 @@ def test_scalars_of_numpy_and_pandas_count_as_what_they_hold() -> None:
     assert through("TIMESTAMP(6)", pd.NaT) is None
     with pytest.raises(fluss.DataError, match="more digits"):
         through("TIMESTAMP(6)", pd.Timestamp("2024-01-01 00:00:00.000000001"))
+
+
+def test_what_says_that_there_is_no_value_is_null() -> None:
+    np = pytest.importorskip("numpy")
+    pd = pytest.importorskip("pandas")
+    for missing in (None, pd.NA, pd.NaT, math.nan, np.float64("nan"), np.float32("nan"), np.datetime64("NaT")):
+        for data_type in ("INT", "STRING", "DECIMAL(5,2)", "DATE", "TIMESTAMP_LTZ(3)", "BINARY(2)", "ARRAY<INT>"):
+            assert through(data_type, missing) is None
+        with pytest.raises(fluss.DataError, match="it is NOT NULL"):
+            through("INT NOT NULL", missing)
+    assert math.isnan(through("FLOAT", np.float32("nan")))  # type: ignore[arg-type]
+    assert through("DOUBLE", pd.NA) is None
+
+
+def test_times_of_numpy_are_moments_and_days_and_never_numbers() -> None:
+    np = pytest.importorskip("numpy")
+    for text, unit in [("2024-01-01T05", "h"), ("2024-01-01T05:00", "m"), ("2024-01-01T05:00:00", "ns")]:
+        assert through("TIMESTAMP(3)", np.datetime64(text, unit)) == dt.datetime(2024, 1, 1, 5)
+    before = np.datetime64(-1, "ns")
+    assert through("TIMESTAMP(9)", before, exact=True) == Timestamp(-1, 999_999)
+    assert through("TIMESTAMP(9)", np.datetime64(1_000, "ps"), exact=True) == Timestamp(0, 1)
+    for unit, day in [("D", dt.date(2024, 3, 1)), ("M", dt.date(2024, 3, 1)), ("Y", dt.date(2024, 1, 1))]:
+        assert through("DATE", np.datetime64("2024-03-01").astype(f"datetime64[{unit}]")) == day
+    for data_type, value, message in [
+        ("TIMESTAMP(6)", before, "more digits"),
+        ("TIMESTAMP(9)", np.datetime64(1, "ps"), "does not fit TIMESTAMP"),
+        ("TIMESTAMP(6)", np.datetime64("2024-01-01", "D"), "TIMESTAMP takes"),
+        ("DATE", np.datetime64("2024-01-01", "s"), "DATE takes"),
+        ("TIMESTAMP_LTZ(6)", np.datetime64("2024-01-01", "s"), "TIMESTAMP_LTZ takes"),
+        ("BIGINT", np.datetime64("2024-01-01", "ns"), "BIGINT takes an int"),
+        ("BIGINT", np.timedelta64(1, "ns"), "BIGINT takes an int"),
+        ("INT", np.timedelta64(1, "s"), "INT takes an int"),
+        ("DOUBLE", np.timedelta64(1, "s"), "DOUBLE takes a float"),
+        ("TIME(3)", np.timedelta64(1, "s"), "TIME takes"),
+    ]:
+        with pytest.raises(fluss.DataError, match=message):
+            through(data_type, value)

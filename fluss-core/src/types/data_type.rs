@@ -257,6 +257,15 @@ impl RowType {
         self.fields.iter().position(|field| field.name == name)
     }
 
+    /// The same fields, each of which takes nulls.
+    #[must_use]
+    pub fn nullable(&self) -> Self {
+        Self::new(self.fields.iter().cloned().map(|mut field| {
+            field.data_type = field.data_type.with_nullable(true);
+            field
+        }))
+    }
+
     /// The fields at these positions, in their order. Positions beyond the last field are left out.
     #[must_use]
     pub fn project(&self, indexes: &[usize]) -> Self {

@@ -104,6 +104,17 @@ impl Schema {
             .map_or(Ok(()), |name| self.validate_auto_increment(name))
     }
 
+    /// Checks that every field of a ROW has a name of its own. Tables may not be created or altered otherwise; a schema that
+    /// was stored is taken as it is.
+    ///
+    /// # Errors
+    ///
+    /// The first field that is there twice.
+    pub fn check_fields(&self) -> Result<(), InvalidDefinition> {
+        let mut columns = self.columns.iter();
+        columns.try_for_each(|column| check_fields_of(&column.name, &column.data_type))
+    }
+
     fn validate_key_column(&self, name: &str) -> Result<(), InvalidDefinition> {
         let column = self
             .column(name)
@@ -294,7 +305,9 @@ impl SchemaBuilder {
     /// Gives every column and nested field its identity, and checks the whole.
     pub fn build(mut self) -> Result<Schema, InvalidDefinition> {
         let highest = assign_ids(&mut self.columns);
-        Schema::from_parts(self.columns, self.primary_key, self.auto_increment, highest)
+        let schema = Schema::from_parts(self.columns, self.primary_key, self.auto_increment, highest)?;
+        schema.check_fields()?;
+        Ok(schema)
     }
 }
 
@@ -332,6 +345,27 @@ fn assign_nested_ids(data_type: &mut DataType, next: &mut i32) {
     }
 }
 
+fn check_fields_of(path: &str, data_type: &DataType) -> Result<(), InvalidDefinition> {
+    match data_type.kind() {
+        Kind::Array(element) => check_fields_of(path, element),
+        Kind::Map(key, value) => {
+            check_fields_of(path, key)?;
+            check_fields_of(path, value)
+        }
+        Kind::Row(row) => {
+            let mut names = HashSet::new();
+            row.fields().iter().try_for_each(|field| {
+                if !names.insert(field.name.as_str()) {
+                    let reason = format!("column '{path}': field '{}' is there twice", field.name);
+                    return Err(InvalidDefinition::new(reason));
+                }
+                check_fields_of(&format!("{path}.{}", field.name), &field.data_type)
+            })
+        }
+        _ => Ok(()),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -347,6 +381,24 @@ mod tests {
         let ids: Vec<_> = schema.columns().iter().map(|column| column.id).collect();
         assert_eq!(ids, [0, 1, 5]);
         assert_eq!(schema.highest_field_id(), 5);
+    }
+
+    #[test]
+    fn fields_of_rows_have_names_of_their_own() {
+        let fault = |data_type: &str| {
+            let schema = Schema::builder().column("c", data_type.parse().unwrap()).build();
+            schema.map(drop).map_err(|error| error.to_string())
+        };
+        assert_eq!(fault("ROW<a INT,b ROW<a INT>>"), Ok(()));
+        assert_eq!(
+            fault("ROW<a INT,a INT>"),
+            Err("column 'c': field 'a' is there twice".to_owned())
+        );
+        let deep = "MAP<INT,ARRAY<ROW<r ROW<x INT,y INT,x INT>>>>";
+        assert_eq!(
+            fault(deep),
+            Err("column 'c.r': field 'x' is there twice".to_owned())
+        );
     }
 
     #[test]

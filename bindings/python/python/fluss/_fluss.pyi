@@ -1,4 +1,4 @@
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from typing import Any, Generic, TypeVar, final, overload
 
 from fluss._row import Key, Row
@@ -493,8 +493,13 @@ class ArrowTable:
     def to_pyarrow(self) -> Any:
         """A ``pyarrow.Table`` that shares the memory. Needs pyarrow."""
 
-    def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame``. Needs pandas and pyarrow."""
+    def to_pandas(self, *, dtype_backend: str | None = None, types_mapper: Callable[[Any], Any] | None = None) -> Any:
+        """A ``pandas.DataFrame``. Needs pandas and pyarrow.
+
+        Integers of columns with nulls come in pandas' nullable types, such as ``Int64``, since no float holds them all.
+        ``dtype_backend`` takes ``"numpy_nullable"`` or ``"pyarrow"``, for all columns, as pandas' own readers do;
+        ``types_mapper`` is handed to pyarrow.
+        """
 
     def to_polars(self) -> Any:
         """A ``polars.DataFrame``. Needs polars."""
@@ -571,8 +576,13 @@ class RecordBatch:
     def to_pyarrow(self) -> Any:
         """A ``pyarrow.RecordBatch`` that shares the memory. Needs pyarrow."""
 
-    def to_pandas(self) -> Any:
-        """A ``pandas.DataFrame``. Needs pandas and pyarrow."""
+    def to_pandas(self, *, dtype_backend: str | None = None, types_mapper: Callable[[Any], Any] | None = None) -> Any:
+        """A ``pandas.DataFrame``. Needs pandas and pyarrow.
+
+        Integers of columns with nulls come in pandas' nullable types, such as ``Int64``, since no float holds them all.
+        ``dtype_backend`` takes ``"numpy_nullable"`` or ``"pyarrow"``, for all columns, as pandas' own readers do;
+        ``types_mapper`` is handed to pyarrow.
+        """
 
     def to_polars(self) -> Any:
         """A ``polars.DataFrame``. Needs polars."""
@@ -661,6 +671,12 @@ class WriteHandle:
     def __await__(self) -> Generator[Any, None, int | None]: ...
 
 @final
+class ArrowStream:
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+def assume_utc(data: object, schema: Schema) -> ArrowStream: ...
+
+@final
 class Connection:
     @staticmethod
     def open(options: dict[str, str]) -> Pending[Connection]: ...
@@ -676,7 +692,11 @@ class Table:
     def lookuper(self, insert_if_not_exists: bool, map_pairs: bool = False) -> Lookuper: ...
     def prefix_lookuper(self, columns: list[str | int], map_pairs: bool = False) -> PrefixLookuper: ...
     def log_scanner(
-        self, columns: list[str | int] | None, predicate: Predicate | None = None, map_pairs: bool = False
+        self,
+        columns: list[str | int] | None,
+        predicate: Predicate | None = None,
+        map_pairs: bool = False,
+        skipped: list[tuple[TableBucket | int, int]] | None = None,
     ) -> LogScanner: ...
     def bounded_reader(
         self,
@@ -684,14 +704,18 @@ class Table:
         predicate: Predicate | None,
         start: OffsetSpec | dict[TableBucket, int | OffsetSpec],
         stop: OffsetSpec | dict[TableBucket, int | OffsetSpec],
+        skipped: list[tuple[TableBucket | int, int]] | None = None,
     ) -> Pending[BoundedReader]: ...
     def snapshot(
         self,
         columns: list[str | int] | None,
         predicate: Predicate | None,
         as_of: int | dict[TableBucket, int] | None,
+        skipped: list[tuple[TableBucket | int, int]] | None = None,
     ) -> Pending[ArrowTable]: ...
-    def limit(self, columns: list[str | int] | None, rows: int) -> Pending[ArrowTable]: ...
+    def limit(
+        self, columns: list[str | int] | None, rows: int, skipped: list[tuple[TableBucket | int, int]] | None = None
+    ) -> Pending[ArrowTable]: ...
     def limit_bucket(self, columns: list[str | int] | None, bucket: TableBucket, rows: int) -> Pending[RecordBatch]: ...
 
 @final

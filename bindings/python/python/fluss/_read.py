@@ -13,6 +13,9 @@ Moment: TypeAlias = datetime | int | Mapping[TableBucket, int]
 Bound: TypeAlias = OffsetSpec | Mapping[TableBucket, int | OffsetSpec]
 """An offset for all buckets, or for each of some."""
 
+Skipped: TypeAlias = tuple[TableBucket | int, int]
+"""A batch that is passed over: its bucket (without partitions its number will do) and its first record's offset."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 

@@ -28,7 +28,7 @@ import builtins
 from typing import ClassVar
 
 from fluss._codes import ErrorCode
-from fluss._fluss import is_retriable
+from fluss._fluss import TableBucket, is_retriable
 
 __all__ = [
     "AlreadyExistsError",
@@ -71,6 +71,9 @@ class FlussError(Exception):
         column: str | None = None,
         file: str | None = None,
         outcome_unknown: bool = False,
+        table_bucket: TableBucket | None = None,
+        offset: int | None = None,
+        last_offset: int | None = None,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -99,6 +102,12 @@ class FlussError(Exception):
         """The file in the cluster's remote storage."""
         self.outcome_unknown = outcome_unknown
         """Whether a write may have been stored although its acknowledgement did not come."""
+        self.table_bucket = table_bucket
+        """The bucket of a batch that cannot be read: ``scan.skip(error.table_bucket, error.offset)`` passes it over."""
+        self.offset = offset
+        """The offset of its first record."""
+        self.last_offset = last_offset
+        """The offset of its last record; what is behind it can be read."""
 
     @property
     def error_code(self) -> int:

@@ -6,27 +6,34 @@ Types nest, print as SQL, and are equal if they print alike::
     DataTypes.INT().not_null()                       # INT NOT NULL
     DataType("MAP<STRING,ROW<x INT,y INT>>")         # a type from its text
 
-A text may stand wherever a type is asked for. Values of each type in rows:
+A text may stand wherever a type is asked for. Values of each type, the same in rows, keys and filters; and what Arrow
+data may have in their place:
 
-=========================  ===========================================================================
-BOOLEAN                    bool
-TINYINT … BIGINT           int, never a bool
-FLOAT, DOUBLE              float; an int if it is exact. A FLOAT takes the nearest value to a float
-CHAR, STRING               str
-BINARY, BYTES              bytes; bytearray is taken
-DECIMAL                    decimal.Decimal; an int is taken
-DATE                       datetime.date
-TIME                       datetime.time, to the millisecond
-TIMESTAMP                  naive datetime.datetime, or `Timestamp`
-TIMESTAMP_LTZ              aware datetime.datetime, or `Timestamp`; UTC on the way out
-ARRAY                      list; any iterable is taken
-MAP                        dict; a list of pairs is taken, and given if the keys are ARRAYs, MAPs or ROWs
-ROW                        dict; a list or tuple is taken
-=========================  ===========================================================================
+=================  ==========================================================  ==================================
+BOOLEAN            bool                                                        bool
+TINYINT … BIGINT   int, never a bool                                           integers of any width
+FLOAT, DOUBLE      float; an int if it is exact                                floats, integers if they are exact
+CHAR, STRING       str                                                         strings in any layout
+BINARY, BYTES      bytes; bytearray and memoryview are taken                   binaries in any layout
+DECIMAL            decimal.Decimal; an int is taken                            decimals, integers
+DATE               datetime.date, datetime64 that counts days or more          date32, date64
+TIME               datetime.time, to the millisecond                           time32, time64
+TIMESTAMP          naive datetime.datetime, datetime64 that counts hours or    timestamps without a zone
+                   less, or `Timestamp`
+TIMESTAMP_LTZ      aware datetime.datetime, or `Timestamp`; UTC on the way     timestamps with a zone
+                   out
+ARRAY              list; any iterable is taken                                 lists in any layout
+MAP                dict; a list of pairs is taken, and given if the keys are   maps
+                   ARRAYs, MAPs or ROWs
+ROW                dict; a list or tuple is taken                              structs, their fields by name
+=================  ==========================================================  ==================================
 
-None is null. Scalars of NumPy and pandas count as what they hold. A value with more digits than its column stores
-raises `fluss.DataError`; on the way out, nanoseconds beyond ``datetime`` are cut, unless a row is read with
-``exact=True``.
+None is null, and so are ``pandas.NA``, ``NaT``, and a NaN in a column that is not FLOAT or DOUBLE. Scalars of NumPy and
+pandas count as what they hold. In Arrow data dictionaries, runs and columns of nulls count as their values, and what no
+row shows, outside a slice or under a null, is neither looked at nor stored. A FLOAT takes the nearest value to a wider
+number; any other value with more digits than its column stores raises `fluss.DataError`, as does text that is no UTF-8,
+or a time outside the day. A time without a zone is never taken for UTC, but under the names of pyfluss. On the way out,
+nanoseconds beyond ``datetime`` are cut, unless a row is read with ``exact=True``.
 """
 
 from collections.abc import Iterable, Mapping

@@ -5,9 +5,9 @@ use std::borrow::Cow;
 use fluss_client::ValueError;
 use fluss_client::types::{DataType, Datum, Field, Kind, OwnedRow, RowType};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyList, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
-use super::{moment, number};
+use super::{missing, moment, number};
 
 pub(super) type Result<T> = std::result::Result<T, ValueError>;
 
@@ -125,11 +125,11 @@ pub(super) fn field_value(value: &Bound<'_, PyAny>, field: &Field) -> Result<Dat
 
 fn datum(value: &Bound<'_, PyAny>, data_type: &DataType) -> Result<Datum<'static>> {
     if value.is_none() {
-        return null(data_type);
+        return null_for(value, data_type);
     }
     match present(value, data_type.kind()) {
         Ok(datum) => Ok(datum),
-        Err(_) if moment::is_not_a_time(value) => null(data_type),
+        Err(_) if missing::is_missing(value, data_type.kind()) => null_for(value, data_type),
         Err(fault) => match plain(value) {
             Some(plain) => datum(&plain, data_type),
             None => Err(fault),
@@ -137,17 +137,20 @@ fn datum(value: &Bound<'_, PyAny>, data_type: &DataType) -> Result<Datum<'static
     }
 }
 
-fn null(data_type: &DataType) -> Result<Datum<'static>> {
+fn null_for(value: &Bound<'_, PyAny>, data_type: &DataType) -> Result<Datum<'static>> {
     if data_type.is_nullable() {
         Ok(Datum::Null)
     } else {
-        Err(object("it is NOT NULL, but the value is None"))
+        Err(object(format!(
+            "it is NOT NULL, but the value is {}",
+            number::shown(value)
+        )))
     }
 }
 
-/// The Python value in a scalar of `NumPy`.
+/// The Python value in a scalar of `NumPy`. Its times have none: of those in nanoseconds it would be a number.
 fn plain<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    if !value.hasattr("dtype").unwrap_or(false) {
+    if missing::is_numpy_time(value) || !value.hasattr("dtype").unwrap_or(false) {
         return None;
     }
     let plain = value.call_method0("item").ok()?;
@@ -204,8 +207,17 @@ fn bytes(value: &Bound<'_, PyAny>, kind: &Kind) -> Result<Cow<'static, [u8]>> {
         bytes.as_bytes().to_vec()
     } else if let Ok(bytes) = value.cast::<PyByteArray>() {
         bytes.to_vec()
+    } else if value.is_instance_of::<PyMemoryView>()
+        && let Ok(bytes) = value.call_method0("tobytes")
+        && let Ok(bytes) = bytes.cast::<PyBytes>()
+    {
+        bytes.as_bytes().to_vec()
     } else {
-        return Err(mismatch(&kind.to_string(), "bytes or a bytearray", value));
+        return Err(mismatch(
+            &kind.to_string(),
+            "bytes, a bytearray or a memoryview",
+            value,
+        ));
     };
     match kind {
         &Kind::Binary(length) if bytes.len() != length as usize => Err(object(format!(

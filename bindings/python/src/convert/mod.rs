@@ -1,6 +1,7 @@
 //! Values of rows between Rust and Python, driven by the schema. Bulk data never takes this way.
 
 mod from_python;
+mod missing;
 mod moment;
 mod number;
 mod predicate;

@@ -8,10 +8,13 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
 use super::from_python::{Result, mismatch, object};
+use super::missing::numpy_kind;
 use super::number::shown;
 
 /// 1970-01-01 in Python's count of days.
 const EPOCH_ORDINAL: i64 = 719_163;
+const DATES: &str = "a datetime.date";
+const MOMENTS: &str = "a datetime.datetime without tzinfo, or a Timestamp";
 const MILLIS_PER_DAY: i64 = 86_400_000;
 const MILLIS_PER_SECOND: i64 = 1_000;
 
@@ -105,17 +108,19 @@ fn broken(error: PyErr) -> fluss_client::ValueError {
     object(error.to_string())
 }
 
-/// Whether the value is a datetime that is none: pandas' `NaT`.
-pub(super) fn is_not_a_time(value: &Bound<'_, PyAny>) -> bool {
+/// Whether the value is a `datetime`.
+pub(super) fn is_datetime(value: &Bound<'_, PyAny>) -> bool {
     Calendar::of(value.py()).is_ok_and(|calendar| is(value, &calendar.datetime))
-        && value.ne(value).unwrap_or(false)
 }
 
 /// A DATE out of a date which is not also a time.
 pub(super) fn date(value: &Bound<'_, PyAny>) -> Result<Datum<'static>> {
     let calendar = Calendar::of(value.py()).map_err(broken)?;
     if !is(value, &calendar.date) || is(value, &calendar.datetime) {
-        return Err(mismatch("DATE", "a datetime.date", value));
+        return match Numpy::of(value) {
+            Some(time) => time.date(value),
+            None => Err(mismatch("DATE", DATES, value)),
+        };
     }
     let ordinal: i64 = attribute(
         &value
@@ -157,7 +162,10 @@ pub(super) fn time(value: &Bound<'_, PyAny>, precision: u8) -> Result<Datum<'sta
 pub(super) fn moment(value: &Bound<'_, PyAny>, precision: u8, utc: bool) -> Result<types::Timestamp> {
     let moment = match value.cast::<Timestamp>() {
         Ok(exact) => exact.get().0,
-        Err(_) => from_datetime(value, utc)?,
+        Err(_) => match Numpy::of(value).filter(|_| !utc) {
+            Some(time) => time.moment(value)?,
+            None => from_datetime(value, utc)?,
+        },
     };
     let name = if utc { "TIMESTAMP_LTZ" } else { "TIMESTAMP" };
     if moment.fits(precision) {
@@ -182,11 +190,7 @@ fn from_datetime(value: &Bound<'_, PyAny>, utc: bool) -> Result<types::Timestamp
                 value,
             )
         } else {
-            mismatch(
-                "TIMESTAMP",
-                "a datetime.datetime without tzinfo, or a Timestamp",
-                value,
-            )
+            mismatch("TIMESTAMP", MOMENTS, value)
         });
     }
     let epoch = if utc { &calendar.epoch_utc } else { &calendar.epoch };
@@ -203,6 +207,77 @@ fn from_datetime(value: &Bound<'_, PyAny>, utc: bool) -> Result<types::Timestamp
     let nanos = micros % 1_000 * 1_000 + nanosecond(value)?;
     types::Timestamp::new(millis, nanos as u32)
         .ok_or_else(|| object(format!("{} is no moment", shown(value))))
+}
+
+/// A `datetime64` that is a time: a count of units since 1970.
+struct Numpy {
+    count: i128,
+    unit: String,
+}
+
+impl Numpy {
+    fn of(value: &Bound<'_, PyAny>) -> Option<Self> {
+        let py = value.py();
+        if numpy_kind(value)? != "M" || value.ne(value).unwrap_or(true) {
+            return None;
+        }
+        let told = || -> PyResult<(i64, String, i64)> {
+            let data = py
+                .import(intern!(py, "numpy"))?
+                .getattr(intern!(py, "datetime_data"))?;
+            let (unit, step) = data.call1((value.getattr(intern!(py, "dtype"))?,))?.extract()?;
+            let count = value.call_method1(intern!(py, "astype"), ("int64",))?;
+            Ok((count.call_method0(intern!(py, "item"))?.extract()?, unit, step))
+        };
+        let (count, unit, step) = told().ok()?;
+        Some(Self {
+            count: i128::from(count) * i128::from(step),
+            unit,
+        })
+    }
+
+    /// A DATE out of one that counts days or more.
+    fn date(&self, value: &Bound<'_, PyAny>) -> Result<Datum<'static>> {
+        if !["D", "W", "M", "Y"].contains(&self.unit.as_str()) {
+            return Err(mismatch("DATE", DATES, value));
+        }
+        let days = value.call_method1("astype", ("datetime64[D]",));
+        let days = days.and_then(|days| {
+            days.call_method1("astype", ("int64",))?
+                .call_method0("item")?
+                .extract::<i64>()
+        });
+        i32::try_from(days.map_err(broken)?)
+            .map(Datum::Date)
+            .map_err(|_| object(format!("{} does not fit DATE", shown(value))))
+    }
+
+    /// A moment out of one that counts hours or less.
+    fn moment(&self, value: &Bound<'_, PyAny>) -> Result<types::Timestamp> {
+        let misfit = || object(format!("{} does not fit TIMESTAMP", shown(value)));
+        let nanos = match self.unit.as_str() {
+            "h" => self.count * 3_600_000_000_000,
+            "m" => self.count * 60_000_000_000,
+            "s" => self.count * 1_000_000_000,
+            "ms" => self.count * 1_000_000,
+            "us" => self.count * 1_000,
+            "ns" => self.count,
+            unit @ ("ps" | "fs" | "as") => {
+                let step = match unit {
+                    "ps" => 1_000,
+                    "fs" => 1_000_000,
+                    _ => 1_000_000_000,
+                };
+                if self.count % step != 0 {
+                    return Err(misfit());
+                }
+                self.count / step
+            }
+            _ => return Err(mismatch("TIMESTAMP", MOMENTS, value)),
+        };
+        let millis = i64::try_from(nanos.div_euclid(1_000_000)).map_err(|_| misfit())?;
+        types::Timestamp::new(millis, nanos.rem_euclid(1_000_000) as u32).ok_or_else(misfit)
+    }
 }
 
 fn is_aware(value: &Bound<'_, PyAny>) -> Result<bool> {

@@ -6,6 +6,7 @@ use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyType};
 
 use super::from_python::{Result, mismatch, object};
+use super::missing::is_numpy_time;
 
 /// An integer of any Python type that counts as one; a bool does not.
 pub(super) fn integer<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str) -> Result<T> {
@@ -13,7 +14,7 @@ pub(super) fn integer<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str) -> 
 }
 
 fn whole<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str, expected: &str) -> Result<T> {
-    if value.is_instance_of::<PyBool>() {
+    if value.is_instance_of::<PyBool>() || (!value.is_exact_instance_of::<PyInt>() && is_numpy_time(value)) {
         return Err(mismatch(name, expected, value));
     }
     let wide = match value.extract::<i64>() {

@@ -91,6 +91,11 @@ fn unreadable(py: Python<'_>, error: PyErr, column: &str, data_type: &DataType) 
     if !error.is_instance_of::<PyOverflowError>(py) && !error.is_instance_of::<PyValueError>(py) {
         return error;
     }
+    if let Kind::Time(_) = data_type.kind() {
+        let message =
+            format!("column '{column}': a value of {data_type} is not a time of day; read it as Arrow");
+        return Fault::new("DataError", message).with_column(column).into();
+    }
     let message = format!(
         "column '{column}': a value of {data_type} is outside the years 1 to 9999 of datetime; \
          read the row with exact=True, or as Arrow"

@@ -63,6 +63,11 @@ impl<Q: Query> Engine<Q> {
         self.sender.connection.options().request_timeout
     }
 
+    /// Whether looking a key up may insert its row.
+    pub(super) fn writes(&self) -> bool {
+        self.sender.query.writes()
+    }
+
     fn attempts(&self, deadline: Instant) -> Attempts<'_> {
         Attempts::new(
             &self.sender.connection,

@@ -104,18 +104,28 @@ impl Keys {
         })
     }
 
-    /// The keys in the columns of a batch. Other columns are passed over.
-    pub(super) fn locate_batch(&self, batch: &RecordBatch) -> Result<Vec<Located>, ValueError> {
+    /// As [`locate`](Self::locate); nothing of a key that has a null, which no row has.
+    pub(super) fn locate_any(&self, key: &(impl Row + ?Sized)) -> Result<Option<Located>, ValueError> {
+        let is_whole = key.len() == self.row_type().len();
+        if is_whole && (0..key.len()).any(|index| key.datum(index).is_null()) {
+            return Ok(None);
+        }
+        self.locate(key).map(Some)
+    }
+
+    /// The keys in the columns of a batch; nothing of a key that has a null. Other columns are passed over.
+    pub(super) fn locate_batch(&self, batch: &RecordBatch) -> Result<Vec<Option<Located>>, ValueError> {
         let schema = batch.schema();
         let is_key = |column: &usize| self.row_type().index_of(schema.field(*column).name()).is_some();
         let columns: Vec<usize> = (0..schema.fields().len()).filter(is_key).collect();
         let keys = batch
             .project(&columns)
             .map_err(|error| ValueError::row(error.to_string()))?;
-        let keys = crate::arrow::conform(&keys, self.row_type())?;
-        let rows = ArrowRows::new(keys, self.row_type())?;
+        let row_type = self.row_type().nullable();
+        let keys = crate::arrow::conform(&keys, &row_type)?;
+        let rows = ArrowRows::new(keys, &row_type)?;
         (0..rows.len())
-            .map(|index| self.locate(&rows.row(index)))
+            .map(|index| self.locate_any(&rows.row(index)))
             .collect()
     }
 }

@@ -3,10 +3,11 @@ use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::engine::Engine;
-use super::keys::Keys;
+use super::keys::{Keys, Located};
 use super::query::{Get, GetByPrefix, Query};
 use super::values::Values;
 use crate::client::Table;
@@ -196,32 +197,32 @@ impl Lookuper {
         self.inner.values.row(&value).map(Some)
     }
 
-    /// The rows of many keys, in their order.
+    /// The rows of many keys, in their order. Of a key with a null there is none.
     ///
     /// # Errors
     ///
-    /// As [`lookup`](Self::lookup): all keys, or none.
+    /// As [`lookup`](Self::lookup): all keys, or none. A key with a null where missing rows are inserted.
     ///
     /// # Cancellation
     ///
     /// As [`lookup`](Self::lookup).
     pub async fn lookup_many<R: Row>(&self, keys: &[R]) -> Result<Vec<Option<OwnedRow>>> {
-        let located = keys.iter().map(|key| self.inner.keys.locate(key));
+        let located = keys.iter().map(|key| self.inner.keys.locate_any(key));
         let located: Vec<_> = located
             .collect::<Result<_, _>>()
             .map_err(|error| self.inner.refusal(error))?;
         let deadline = self.inner.deadline();
-        let values = self.inner.engine.many(located, deadline).await?;
+        let values = self.find(located, deadline).await?;
         self.inner
             .values
             .prepare(values.iter().flatten(), deadline)
             .await?;
-        let row = |value: &Option<bytes::Bytes>| value.as_ref().map(|value| self.inner.values.row(value));
+        let row = |value: &Option<Bytes>| value.as_ref().map(|value| self.inner.values.row(value));
         values.iter().map(|value| row(value).transpose()).collect()
     }
 
     /// The rows of the keys in an Arrow batch, in their order, as one batch of all columns of the table. Where a key has
-    /// no row all are null. Columns beside those of the primary key are passed over.
+    /// no row, or a null in it, all are null. Columns beside those of the primary key are passed over.
     ///
     /// # Errors
     ///
@@ -234,12 +235,34 @@ impl Lookuper {
         let located = self.inner.keys.locate_batch(keys);
         let located = located.map_err(|error| self.inner.refusal(error))?;
         let deadline = self.inner.deadline();
-        let values = self.inner.engine.many(located, deadline).await?;
+        let values = self.find(located, deadline).await?;
         self.inner
             .values
             .prepare(values.iter().flatten(), deadline)
             .await?;
         self.inner.values.columns(values.iter().map(Option::as_ref))
+    }
+
+    /// The values of keys, in their order.
+    async fn find(&self, keys: Vec<Option<Located>>, deadline: Instant) -> Result<Vec<Option<Bytes>>> {
+        let mut found = vec![None; keys.len()];
+        let is_there = |(place, key): (usize, Option<Located>)| Some((place, key?));
+        let (places, keys): (Vec<_>, Vec<_>) = keys.into_iter().enumerate().filter_map(is_there).unzip();
+        if self.inner.engine.writes()
+            && let Some(place) = (0..found.len()).find(|place| places.binary_search(place).is_err())
+        {
+            let reason = format!("the key at {place} has a null, no row can be inserted for it");
+            return Err(self.inner.refusal(ValueError::row(reason)));
+        }
+        for (place, value) in places
+            .into_iter()
+            .zip(self.inner.engine.many(keys, deadline).await?)
+        {
+            if let Some(slot) = found.get_mut(place) {
+                *slot = value;
+            }
+        }
+        Ok(found)
     }
 }
 

@@ -70,6 +70,10 @@ impl<Q: Query> Sender<Q> {
         if let Some(partition) = self.connection.cluster().partition(self.info.id, name) {
             return Ok(Some(partition));
         }
+        if name.validate().is_err() {
+            // No partition can have this name.
+            return Ok(None);
+        }
         let asked = self.connection.partition(&self.info.path, name);
         timeout_at(deadline, asked).await.unwrap_or_else(|_| {
             let context = Context::new(Q::OPERATION).table(&self.info.path);

@@ -36,7 +36,7 @@ pub(super) struct Sender<Q: Query> {
     pub(super) connection: Connection,
     pub(super) info: Arc<TableInfo>,
     pub(super) meters: LookupMeters,
-    query: Q,
+    pub(super) query: Q,
     batcher: Mutex<Batcher<Want<Q::Found>>>,
 }
 

@@ -46,15 +46,10 @@ impl Values {
         info: &Arc<TableInfo>,
         operation: &'static str,
     ) -> Self {
-        let nullable = info.row_type().fields().iter().map(|field| {
-            let mut field = field.clone();
-            field.data_type = field.data_type.with_nullable(true);
-            field
-        });
         Self {
             connection: connection.clone(),
             format: info.properties.kv_format.into(),
-            nullable: RowType::new(nullable),
+            nullable: info.row_type().nullable(),
             info: info.clone(),
             others: RwLock::default(),
             fetching: tokio::sync::Mutex::default(),

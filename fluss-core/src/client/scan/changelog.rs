@@ -40,12 +40,22 @@ impl ScanBatch {
 }
 
 /// The schema of [`ScanBatch::changelog`], for batches of this schema.
+///
+/// No column comes twice: where the table has a column of that name, the added one has more `_` in front, such as
+/// `__offset`.
 pub fn changelog_schema(schema: &SchemaRef) -> SchemaRef {
+    let free = |name: &str| {
+        let mut name = name.to_owned();
+        while schema.column_with_name(&name).is_some() {
+            name.insert(0, '_');
+        }
+        name
+    };
     let moment = DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()));
     let added = [
-        Field::new("_change_type", DataType::Utf8, false),
-        Field::new("_offset", DataType::Int64, false),
-        Field::new("_timestamp", moment, false),
+        Field::new(free("_change_type"), DataType::Utf8, false),
+        Field::new(free("_offset"), DataType::Int64, false),
+        Field::new(free("_timestamp"), moment, false),
     ];
     let fields = schema.fields().iter().cloned().chain(added.map(Arc::new));
     Arc::new(Schema::new_with_metadata(
@@ -61,6 +71,19 @@ mod tests {
 
     use super::*;
     use crate::id::{BucketId, TableBucket, TableId};
+
+    #[test]
+    fn no_name_comes_twice() {
+        let columns =
+            ["_offset", "__offset", "_timestamp"].map(|name| Field::new(name, DataType::Int64, true));
+        let schema = changelog_schema(&Arc::new(Schema::new(columns.to_vec())));
+        let names: Vec<_> = schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
+        assert_eq!(names[3..], ["_change_type", "___offset", "__timestamp"]);
+    }
 
     #[test]
     fn every_row_tells_its_change_and_offset() {

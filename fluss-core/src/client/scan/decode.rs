@@ -376,7 +376,21 @@ pub(super) mod tests {
 
     /// Of a table that had this version of the schema when it was asked for.
     pub(in crate::client::scan) fn decoder(id: SchemaId, columns: Option<&[usize]>, format: &str) -> Decoder {
-        let descriptor = TableDescriptor::builder(schema(id)).property("table.log.format", format);
+        decoder_of(schema(id), id, columns, format)
+    }
+
+    /// The schema of one text.
+    pub(in crate::client::scan) fn text_schema() -> Schema {
+        Schema::builder().column("s", DataType::string()).build().unwrap()
+    }
+
+    /// Of a table of that.
+    pub(in crate::client::scan) fn text_decoder() -> Decoder {
+        decoder_of(text_schema(), SchemaId(1), None, "ARROW")
+    }
+
+    fn decoder_of(schema: Schema, id: SchemaId, columns: Option<&[usize]>, format: &str) -> Decoder {
+        let descriptor = TableDescriptor::builder(schema).property("table.log.format", format);
         let descriptor = descriptor.build().unwrap();
         let info = TableInfo {
             path: TablePath::new("d", "t"),

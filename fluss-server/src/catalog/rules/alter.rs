@@ -83,6 +83,8 @@ pub(in crate::catalog) fn added_columns(schema: &Schema, columns: &[NewColumn]) 
             aggregate: None,
             id: -1,
         };
-        schema.with_column(column).map_err(invalid_definition)
+        let altered = schema.with_column(column).map_err(invalid_definition)?;
+        altered.check_fields().map_err(invalid_definition)?;
+        Ok(altered)
     })
 }

@@ -1,12 +1,12 @@
 """Reading logs and whole tables, to be awaited."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
-from fluss._read import Bound, Moment, bound, moment
+from fluss._read import Bound, Moment, Skipped, bound, moment
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -28,15 +28,17 @@ class TableScan:
         columns: list[str | int] | None = None,
         predicate: Predicate | None = None,
         limit: int | None = None,
+        skipped: tuple[Skipped, ...] = (),
     ) -> None:
         self._core = core
         self._columns = columns
         self._predicate = predicate
         self._limit = limit
+        self._skipped = skipped
 
     def project(self, columns: Iterable[str | int]) -> "TableScan":
         """Reads only these columns, by name or position, in this order; the server sends no others."""
-        return TableScan(self._core, list(columns), self._predicate, self._limit)
+        return TableScan(self._core, list(columns), self._predicate, self._limit, self._skipped)
 
     def filter(self, predicate: Predicate) -> "TableScan":
         """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one,
@@ -49,7 +51,7 @@ class TableScan:
         not hold.
         """
         both = predicate if self._predicate is None else self._predicate & predicate
-        return TableScan(self._core, self._columns, both, self._limit)
+        return TableScan(self._core, self._columns, both, self._limit, self._skipped)
 
     def limit(self, rows: int) -> "TableScan":
         """Reads at most so many rows, over all buckets and partitions, at the cost of one request a bucket.
@@ -57,12 +59,23 @@ class TableScan:
         Of a primary-key table any rows; of a log table those that were stored last, in the order of their batches'
         times. It takes no filter.
         """
-        return TableScan(self._core, self._columns, self._predicate, rows)
+        return TableScan(self._core, self._columns, self._predicate, rows, self._skipped)
+
+    def skip(self, bucket: TableBucket | int, offset: int) -> "TableScan":
+        """Passes over one batch of the log with all its records, and logs a warning: the batch of a bucket whose first
+        record has this offset.
+
+        It is for a batch that cannot be read. The error says which: ``scan.skip(error.table_bucket, error.offset)``. A
+        scanner that is open already reads on behind it when it is subscribed at ``error.last_offset + 1``. Nothing is
+        ever left out otherwise.
+        """
+        skipped = (*self._skipped, (bucket, offset))
+        return TableScan(self._core, self._columns, self._predicate, self._limit, skipped)
 
     def create_log_scanner(self) -> "LogScanner":
         """A scanner of the log, which is subscribed to no bucket yet. It takes no limit."""
         self._need_no_limit()
-        return LogScanner(self._core.log_scanner(self._columns, self._predicate))
+        return LogScanner(self._core.log_scanner(self._columns, self._predicate, skipped=[*self._skipped]))
 
     async def create_bounded_reader(self, *, start: Bound = _EARLIEST, stop: Bound = _LATEST) -> "BoundedReader":
         """Reads the log from ``start`` to ``stop``, of all buckets and partitions that there are now: each is an
@@ -72,7 +85,11 @@ class TableScan:
         first batch stored at a time or after. Columns are those of `LogScanner.poll_arrow`. It takes no limit.
         """
         self._need_no_limit()
-        return BoundedReader(await self._core.bounded_reader(self._columns, self._predicate, bound(start), bound(stop)))
+        return BoundedReader(
+            await self._core.bounded_reader(
+                self._columns, self._predicate, bound(start), bound(stop), skipped=[*self._skipped]
+            )
+        )
 
     async def to_arrow(self, *, as_of: Moment | None = None) -> ArrowTable:
         """The rows as one table, which any Arrow library takes: the whole table, or as many rows as the limit says.
@@ -84,14 +101,20 @@ class TableScan:
         beginning.
         """
         if self._limit is None:
-            return await self._core.snapshot(self._columns, self._predicate, moment(as_of))
+            return await self._core.snapshot(self._columns, self._predicate, moment(as_of), [*self._skipped])
         if as_of is not None or self._predicate is not None:
             raise ArgumentError("rows up to a limit are those of now, whatever they hold")
-        return await self._core.limit(self._columns, self._limit)
+        return await self._core.limit(self._columns, self._limit, [*self._skipped])
 
-    async def to_pandas(self, *, as_of: Moment | None = None) -> Any:
-        """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
-        return (await self.to_arrow(as_of=as_of)).to_pandas()
+    async def to_pandas(
+        self,
+        *,
+        as_of: Moment | None = None,
+        dtype_backend: str | None = None,
+        types_mapper: Callable[[Any], Any] | None = None,
+    ) -> Any:
+        """As `to_arrow`, as a ``pandas.DataFrame``; see `ArrowTable.to_pandas`. Needs pandas and pyarrow."""
+        return (await self.to_arrow(as_of=as_of)).to_pandas(dtype_backend=dtype_backend, types_mapper=types_mapper)
 
     async def to_polars(self, *, as_of: Moment | None = None) -> Any:
         """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
@@ -200,7 +223,8 @@ class LogScanner:
         """The next records as one Arrow table; an empty one if there are none in time.
 
         Of a primary-key table it has three more columns: ``_change_type`` (``+I``, ``-U``, ``+U``, ``-D``), ``_offset``
-        and ``_timestamp`` (when the server stored the record).
+        and ``_timestamp`` (when the server stored the record). Where the table has a column of such a name, the added
+        one has more ``_`` in front.
         """
         return await self._core.poll_arrow(timeout_ms)
 

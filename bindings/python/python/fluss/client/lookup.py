@@ -73,7 +73,8 @@ class Lookuper:
     def lookup_arrow(self, keys: object) -> ArrowTable:
         """The rows of the keys in Arrow data, in their order, as one table of all columns.
 
-        Where a key has no row, all columns are null. Columns beside those of the primary key are passed over.
+        Where a key has no row, or a null in it, all columns are null. Columns beside those of the primary key are
+        passed over.
         """
         return self._core.lookup_arrow(keys).wait()
 

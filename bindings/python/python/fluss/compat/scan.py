@@ -7,7 +7,7 @@ from typing import Any, TypeAlias, final
 from fluss import _fluss
 from fluss._fluss import OffsetSpec, Pending, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss.compat._arrow import pyarrow, schema_of
-from fluss.compat.rows import names_at
+from fluss.compat.rows import names_at, utc_predicate
 from fluss.errors import ArgumentError, UnsupportedError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -61,6 +61,7 @@ class TableScan:
         """Reads only the rows for which a condition is true, and exactly these; with a former one, only those for which
         both are. It is for log scanners.
         """
+        predicate = utc_predicate(predicate, self._core.info().get_schema())
         self._predicate = predicate if self._predicate is None else self._predicate & predicate
         return self
 

@@ -8,7 +8,7 @@ from fluss import _fluss
 from fluss._fluss import Schema, WriteHandle
 from fluss._row import Key, Row
 from fluss.compat._arrow import pyarrow, schema_of
-from fluss.compat.rows import filler, names_at
+from fluss.compat.rows import filler, in_utc, key_filler, names_at
 
 __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter", "WriteResultHandle", "Writers"]
 
@@ -90,11 +90,11 @@ class AppendWriter:
 
     def write_arrow(self, table: object) -> None:
         """Puts the rows of a pyarrow Table, or of any other Arrow data, into the buffer. Columns are found by name."""
-        self._core.append_arrow(table).wait()
+        self._core.append_arrow(in_utc(table, self._schema)).wait()
 
     def write_arrow_batch(self, batch: object) -> WriteResultHandle:
         """Puts the rows of a pyarrow RecordBatch, or of any other Arrow data, into the buffer."""
-        return WriteResultHandle(self._core.append_arrow(batch).wait())
+        return WriteResultHandle(self._core.append_arrow(in_utc(batch, self._schema)).wait())
 
     def write_pandas(self, df: object) -> None:
         """Puts the rows of a pandas DataFrame into the buffer. Needs pyarrow."""
@@ -140,7 +140,7 @@ class TableUpsert:
         """
         writer = self._writers.upsert(self._core, self._columns)
         schema = self._core.info().get_schema()
-        return UpsertWriter(writer, filler(schema, _given(schema, self._columns)))
+        return UpsertWriter(writer, filler(schema, _given(schema, self._columns)), key_filler(schema))
 
 
 @final
@@ -149,9 +149,10 @@ class UpsertWriter:
     ``async with`` block it flushes.
     """
 
-    def __init__(self, core: _fluss.UpsertWriter, fill: Callable[[Row], Row]) -> None:
+    def __init__(self, core: _fluss.UpsertWriter, fill: Callable[[Row], Row], fill_key: Callable[[Key], Key]) -> None:
         self._core = core
         self._fill = fill
+        self._fill_key = fill_key
 
     def upsert(self, row: Row) -> WriteResultHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer. While that is full the event loop waits."""
@@ -159,7 +160,7 @@ class UpsertWriter:
 
     def delete(self, pk: Key) -> WriteResultHandle:
         """Puts a key into the buffer, whose row is to be deleted: the primary key's values."""
-        return WriteResultHandle(self._core.delete(pk))
+        return WriteResultHandle(self._core.delete(self._fill_key(pk)))
 
     async def flush(self) -> None:
         """Sends what is buffered and waits for all acknowledgements; raises the first failure."""

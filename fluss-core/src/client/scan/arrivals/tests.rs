@@ -251,3 +251,61 @@ fn a_schema_that_is_never_to_be_had_ends_the_buckets_that_need_it() {
     }
     assert!(world.ask().is_none());
 }
+
+/// A batch in the ARROW format of one row with a text that is none.
+#[expect(unsafe_code, reason = "text that is none is what this is about")]
+fn unreadable(offset: Offset) -> Bytes {
+    use arrow::array::{ArrayRef, BinaryArray, RecordBatch, make_array};
+    use arrow::datatypes::DataType as ArrowType;
+
+    let bytes = BinaryArray::from(vec![b"caf\xe9".as_slice()])
+        .to_data()
+        .into_builder();
+    // SAFETY: nobody reads it as text but the decoder, which checks it.
+    let text: ArrayRef = make_array(unsafe { bytes.data_type(ArrowType::Utf8).build_unchecked() });
+    let columns = RecordBatch::try_from_iter_with_nullable([("s", text, true)]).unwrap();
+    let mut sealed =
+        crate::record::log::encode_arrow(&columns, None, crate::types::Compression::None, SchemaId(1))
+            .unwrap();
+    let received = Received::check(sealed.seal(None), Generation::V0_9).unwrap();
+    let place = Append {
+        next_offset: offset,
+        commit_timestamp: 0,
+        leader_epoch: None,
+    };
+    received.place(&place).bytes
+}
+
+#[test]
+fn a_batch_that_cannot_be_read_names_its_column_and_is_passed_over_by_name() {
+    let decoder = || super::super::decode::tests::text_decoder();
+    let fetched = || {
+        let form = decoder().forms(&super::super::decode::tests::text_schema()).whole;
+        let batch = LogBatches::new(unreadable(7), Generation::V0_9)
+            .next()
+            .unwrap()
+            .unwrap();
+        Fetched {
+            bucket: BUCKET,
+            subscription: 0,
+            from: 7,
+            to: Offset::MAX,
+            batch,
+            form: Some(form),
+            segment: None,
+            hold: None,
+        }
+    };
+    let error = decoder().batch(&fetched()).unwrap_err();
+    assert_eq!(error.column(), Some("s"));
+    assert!(error.to_string().contains("column 's'"), "{error}");
+    // Another batch of the bucket is none of those that are passed over.
+    assert!(decoder().skipping(&[(BUCKET, 6)]).batch(&fetched()).is_err());
+    let passed = decoder().skipping(&[(BUCKET, 7)]).batch(&fetched()).unwrap();
+    assert!(passed.is_filtered_out());
+    assert_eq!((passed.base_offset, passed.batch.num_rows()), (7, 0));
+    assert_eq!(
+        decoder().skipping(&[(BUCKET, 7)]).run(&fetched()).unwrap().range,
+        0..0
+    );
+}
