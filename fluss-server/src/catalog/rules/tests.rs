@@ -45,6 +45,15 @@ fn without(mut document: Value, key: &str) -> Value {
     document
 }
 
+/// A table with rows of two fields in it.
+fn with_row(names: [&str; 2]) -> Value {
+    let field =
+        |name: &str, id: i32| json!({"name": name, "field_type": {"type": "INTEGER"}, "field_id": id});
+    let row = json!({"type": "ROW", "fields": [field(names[0], 5), field(names[1], 6)]});
+    let document = with(log(json!({})), "/schema/columns/4/data_type", row);
+    with(document, "/schema/highest_field_id", json!(6))
+}
+
 fn aggregated(function: &str, column: usize) -> Value {
     let document = keyed(json!({"table.merge-engine": "aggregation"}));
     let pointer = format!("/schema/columns/{column}/agg_function");
@@ -104,6 +113,8 @@ fn a_definition_has_its_parts() {
         (with(plain(), "/schema/columns/1/name", json!("__offset")), 15),
         (with(plain(), "/schema/columns/1/name", json!("_other")), 0),
         (with(plain(), "/schema/columns/1/id", json!(0)), 15),
+        (with_row(["x", "y"]), 0),
+        (with_row(["x", "x"]), 15),
         (
             with(
                 with(plain(), "/schema/columns", json!([])),
