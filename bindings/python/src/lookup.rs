@@ -62,7 +62,8 @@ impl Lookuper {
     }
 
     /// The rows of the keys in Arrow data, in their order.
-    fn lookup_arrow(&self, mut keys: Incoming) -> PyResult<Pending> {
+    fn lookup_arrow(&self, keys: Incoming) -> PyResult<Pending> {
+        let mut keys = keys;
         let lookuper = self.lookuper.get()?.clone();
         let schema = lookuper.schema();
         let found = async move {

@@ -16,8 +16,3 @@ pub(crate) fn runtime() -> PyResult<&'static Runtime> {
     let runtime = RUNTIME.get().as_ref();
     runtime.map_err(|error| PyRuntimeError::new_err(format!("the client's threads do not start: {error}")))
 }
-
-/// Whether the runtime was used, in this process.
-pub(crate) fn is_here() -> bool {
-    RUNTIME.known().is_some()
-}

@@ -49,7 +49,7 @@ fn all(ids: impl IntoIterator<Item = i64>) -> Vec<(Offset, i64)> {
 }
 
 async fn read(scan: ScanBuilder, bounds: Bounds) -> Vec<ScanBatch> {
-    let reader = scan.read(bounds).await.unwrap();
+    let mut reader = scan.read(bounds).await.unwrap();
     timeout(PATIENCE, reader.collect()).await.unwrap().unwrap()
 }
 
