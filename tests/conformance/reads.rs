@@ -82,7 +82,7 @@ fn sorted(mut numbers: Vec<i64>) -> Vec<i64> {
 }
 
 async fn read(table: &Table, bounds: Bounds) -> Vec<ScanBatch> {
-    let reader = table.scan().read(bounds).await.unwrap();
+    let mut reader = table.scan().read(bounds).await.unwrap();
     timeout(PATIENCE, reader.collect())
         .await
         .expect("a read ends")
