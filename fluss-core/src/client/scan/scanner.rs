@@ -284,13 +284,15 @@ impl LogScanner {
             return Ok(());
         };
         while self.wait(deadline).await? {
-            let mut decoded = self.inner.decoded();
-            let parts = self.take_records(&mut decoded)?;
-            decoded.put_back(parts.into_iter());
-            if decoded.is_ready() || Instant::now() >= deadline {
+            let is_ready = {
+                let mut decoded = self.inner.decoded();
+                let parts = self.take_records(&mut decoded)?;
+                decoded.put_back(parts.into_iter());
+                decoded.is_ready()
+            };
+            if is_ready || Instant::now() >= deadline {
                 break;
             }
-            drop(decoded);
             yield_now().await;
         }
         Ok(())
