@@ -16,11 +16,26 @@ use tokio::time::timeout;
 
 use crate::Target;
 
-/// What connections share a node by.
+/// What connections share a node by: its place, and the process that its threads are in, which a fork leaves behind.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
-enum Key {
+struct Key {
+    process: u32,
+    place: Place,
+}
+
+#[derive(Clone, PartialEq, Eq, Hash, Debug)]
+enum Place {
     Directory(PathBuf),
     Memory(String),
+}
+
+impl From<Place> for Key {
+    fn from(place: Place) -> Self {
+        Self {
+            process: std::process::id(),
+            place,
+        }
+    }
 }
 
 static NODES: LazyLock<Mutex<HashMap<Key, WeakNode>>> = LazyLock::new(Mutex::default);
@@ -40,9 +55,9 @@ pub(crate) async fn node(target: &Target) -> Result<Node> {
     match target {
         Target::Directory(path) => {
             let path = std::path::absolute(path).map_err(|error| failure(error.to_string()))?;
-            shared(Key::Directory(path.clone()), Storage::Directory(path)).await
+            shared(Place::Directory(path.clone()).into(), Storage::Directory(path)).await
         }
-        Target::Memory(Some(name)) => shared(Key::Memory(name.clone()), Storage::Memory).await,
+        Target::Memory(Some(name)) => shared(Place::Memory(name.clone()).into(), Storage::Memory).await,
         Target::Memory(None) => open(Storage::Memory).await,
         Target::Servers(_) => Err(crate::refuse(format!("{target} is no embedded node"))),
     }
@@ -52,6 +67,7 @@ pub(crate) async fn node(target: &Target) -> Result<Node> {
 async fn shared(key: Key, storage: Storage) -> Result<Node> {
     // Whoever comes meanwhile gets the same.
     let mut nodes = NODES.lock().await;
+    // Those of the process that this one was forked from are never touched: they wait for threads that are not here.
     let known = nodes.get(&key);
     if let Some(node) = known.and_then(WeakNode::upgrade) {
         return Ok(node);
@@ -62,7 +78,7 @@ async fn shared(key: Key, storage: Storage) -> Result<Node> {
         return Err(failure("a request that does not end keeps the last node open"));
     }
     let node = open(storage).await?;
-    nodes.retain(|_, node| node.is_open());
+    nodes.retain(|other, node| other.process != key.process || node.is_open());
     nodes.insert(key, node.downgrade());
     Ok(node)
 }

@@ -413,7 +413,7 @@ fn partitions_are_subscribed_by_id_and_their_offsets_listed_by_name(backend: Bac
             .unwrap();
         let found = read(&scanner, 20).await;
         assert_eq!(found[&ids["a"]], (0..40).step_by(2).collect());
-        scanner.unsubscribe_partition(ids["a"]).await;
+        scanner.unsubscribe_partition(ids["a"]).unwrap();
 
         let bucket = |number| TableBucket::in_partition(table.info().id, ids["a"], BucketId(number));
         let from = ends[&BucketId(1)] - 1;

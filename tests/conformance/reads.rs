@@ -82,7 +82,7 @@ fn sorted(mut numbers: Vec<i64>) -> Vec<i64> {
 }
 
 async fn read(table: &Table, bounds: Bounds) -> Vec<ScanBatch> {
-    let reader = table.scan().read(bounds).await.unwrap();
+    let mut reader = table.scan().read(bounds).await.unwrap();
     timeout(PATIENCE, reader.collect())
         .await
         .expect("a read ends")
@@ -193,7 +193,7 @@ fn a_changelog_that_ends_without_records_is_read_to_its_end(backend: Backend) {
             writer.delete(&[Datum::Int(missing)]).await.unwrap();
             writer.flush().await.unwrap();
         }
-        let reader = table.scan().read(Bounds::default()).await.unwrap();
+        let mut reader = table.scan().read(Bounds::default()).await.unwrap();
         assert_eq!(
             reader.ends().values().collect::<Vec<_>>(),
             [&4],
@@ -500,7 +500,7 @@ fn a_filter_is_for_the_rows_that_are_read(backend: Backend) {
         }
         writer.close().await.unwrap();
         let scan = logged.scan().filter(col("part").eq("p1") & col("n").ge(100_i64));
-        let reader = scan.clone().read(Bounds::default()).await.unwrap();
+        let mut reader = scan.clone().read(Bounds::default()).await.unwrap();
         assert_eq!(reader.ends().len(), 2, "other partitions are not read");
         let batches = timeout(PATIENCE, reader.collect()).await.unwrap().unwrap();
         let expected: Vec<i64> = (100..300).filter(|number| number % 3 == 1).collect();

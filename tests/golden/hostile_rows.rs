@@ -122,5 +122,8 @@ fn slots_cannot_share_nested_values() {
     let slot = bytes[first].to_vec();
     bytes[second].copy_from_slice(&slot);
     let fault = RowFormat::Compacted.decode(&row_type, &bytes).unwrap_err();
-    assert_eq!(fault.to_string(), "malformed array: column 'a': nested values share bytes");
+    assert_eq!(
+        fault.to_string(),
+        "malformed array: column 'a': nested values share bytes"
+    );
 }

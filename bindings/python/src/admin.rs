@@ -27,40 +27,46 @@ use self::rights::{AclArgument, FilterArgument};
 pub(crate) use self::snapshots::KvSnapshotLease;
 use crate::change::TableChange;
 use crate::descriptor::{TableDescriptor, TableInfo};
+use crate::own::Own;
 use crate::path::{PathArgument, TableBucket};
 use crate::pending::Pending;
 use crate::schema::Schema;
 
 /// Administers a cluster.
 #[pyclass(frozen, module = "fluss._fluss")]
-pub(crate) struct Admin(pub(crate) Arc<client::Admin>);
+pub(crate) struct Admin(Own<Arc<client::Admin>>);
 
 impl Admin {
+    pub(crate) fn new(admin: client::Admin) -> Self {
+        Self(Own::new(Arc::new(admin)))
+    }
+
     /// An operation without a result.
-    fn act<F>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F) -> Pending
+    fn act<F>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F) -> PyResult<Pending>
     where
         F: Future<Output = client::Result<()>> + Send + 'static,
     {
-        Pending::nothing(operation(self.0.clone()))
+        Ok(Pending::nothing(operation(self.0.get()?.clone())))
     }
 
     /// An operation whose result Python has a type for.
-    fn ask<F, T>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F) -> Pending
+    fn ask<F, T>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F) -> PyResult<Pending>
     where
         F: Future<Output = client::Result<T>> + Send + 'static,
         T: for<'py> IntoPyObjectExt<'py> + Send + 'static,
     {
-        Pending::new(operation(self.0.clone()), |py, value| value.into_bound_py_any(py))
+        let operation = operation(self.0.get()?.clone());
+        Ok(Pending::new(operation, |py, value| value.into_bound_py_any(py)))
     }
 
     /// An operation whose result is made into one of Python's own classes.
-    fn tell<F, T, C>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F, convert: C) -> Pending
+    fn tell<F, T, C>(&self, operation: impl FnOnce(Arc<client::Admin>) -> F, convert: C) -> PyResult<Pending>
     where
         F: Future<Output = client::Result<T>> + Send + 'static,
         T: Send + 'static,
         C: for<'py> FnOnce(Python<'py>, T) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
     {
-        Pending::new(operation(self.0.clone()), convert)
+        Ok(Pending::new(operation(self.0.get()?.clone()), convert))
     }
 }
 
@@ -72,24 +78,24 @@ impl Admin {
         name: String,
         descriptor: Option<DatabaseArgument>,
         ignore_if_exists: bool,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let descriptor = descriptor.map_or_else(DatabaseDescriptor::default, Into::into);
         self.act(|admin| async move { admin.create_database(&name, &descriptor, ignore_if_exists).await })
     }
 
-    fn drop_database(&self, name: String, ignore_if_not_exists: bool, cascade: bool) -> Pending {
+    fn drop_database(&self, name: String, ignore_if_not_exists: bool, cascade: bool) -> PyResult<Pending> {
         self.act(|admin| async move { admin.drop_database(&name, ignore_if_not_exists, cascade).await })
     }
 
-    fn list_databases(&self) -> Pending {
+    fn list_databases(&self) -> PyResult<Pending> {
         self.ask(|admin| async move { admin.list_databases().await })
     }
 
-    fn database_exists(&self, name: String) -> Pending {
+    fn database_exists(&self, name: String) -> PyResult<Pending> {
         self.ask(|admin| async move { admin.database_exists(&name).await })
     }
 
-    fn get_database_info(&self, name: String) -> Pending {
+    fn get_database_info(&self, name: String) -> PyResult<Pending> {
         self.tell(
             |admin| async move { admin.database_info(&name).await },
             catalog::database_info,
@@ -101,7 +107,7 @@ impl Admin {
         path: PathArgument,
         descriptor: &TableDescriptor,
         ignore_if_exists: bool,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let descriptor = descriptor.0.clone();
         self.act(|admin| async move { admin.create_table(&path.0, &descriptor, ignore_if_exists).await })
     }
@@ -111,29 +117,29 @@ impl Admin {
         path: PathArgument,
         changes: Vec<TableChange>,
         ignore_if_not_exists: bool,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let changes: Vec<_> = changes.into_iter().map(|change| change.0).collect();
         self.act(|admin| async move { admin.alter_table(&path.0, &changes, ignore_if_not_exists).await })
     }
 
-    fn drop_table(&self, path: PathArgument, ignore_if_not_exists: bool) -> Pending {
+    fn drop_table(&self, path: PathArgument, ignore_if_not_exists: bool) -> PyResult<Pending> {
         self.act(|admin| async move { admin.drop_table(&path.0, ignore_if_not_exists).await })
     }
 
-    fn list_tables(&self, database: String) -> Pending {
+    fn list_tables(&self, database: String) -> PyResult<Pending> {
         self.ask(|admin| async move { admin.list_tables(&database).await })
     }
 
-    fn table_exists(&self, path: PathArgument) -> Pending {
+    fn table_exists(&self, path: PathArgument) -> PyResult<Pending> {
         self.ask(|admin| async move { admin.table_exists(&path.0).await })
     }
 
-    fn get_table_info(&self, path: PathArgument) -> Pending {
+    fn get_table_info(&self, path: PathArgument) -> PyResult<Pending> {
         self.ask(|admin| async move { admin.table_info(&path.0).await.map(TableInfo) })
     }
 
     #[pyo3(signature = (path, schema_id))]
-    fn get_table_schema(&self, path: PathArgument, schema_id: Option<i16>) -> Pending {
+    fn get_table_schema(&self, path: PathArgument, schema_id: Option<i16>) -> PyResult<Pending> {
         self.ask(|admin| async move {
             let (id, schema) = admin.table_schema(&path.0, schema_id.map(SchemaId)).await?;
             Ok((id.get(), Schema(schema)))
@@ -145,7 +151,7 @@ impl Admin {
         path: PathArgument,
         spec: BTreeMap<String, String>,
         ignore_if_exists: bool,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let spec = PartitionSpec::new(spec);
         self.act(|admin| async move { admin.create_partition(&path.0, &spec, ignore_if_exists).await })
     }
@@ -155,13 +161,17 @@ impl Admin {
         path: PathArgument,
         spec: BTreeMap<String, String>,
         ignore_if_not_exists: bool,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let spec = PartitionSpec::new(spec);
         self.act(|admin| async move { admin.drop_partition(&path.0, &spec, ignore_if_not_exists).await })
     }
 
     #[pyo3(signature = (path, spec))]
-    fn list_partition_infos(&self, path: PathArgument, spec: Option<BTreeMap<String, String>>) -> Pending {
+    fn list_partition_infos(
+        &self,
+        path: PathArgument,
+        spec: Option<BTreeMap<String, String>>,
+    ) -> PyResult<Pending> {
         let spec = spec.map(PartitionSpec::new);
         self.tell(
             |admin| async move { admin.list_partitions(&path.0, spec.as_ref()).await },
@@ -169,7 +179,7 @@ impl Admin {
         )
     }
 
-    fn list_offsets(&self, path: PathArgument, buckets: Vec<i32>, spec: OffsetSpec) -> Pending {
+    fn list_offsets(&self, path: PathArgument, buckets: Vec<i32>, spec: OffsetSpec) -> PyResult<Pending> {
         let buckets: Vec<_> = buckets.into_iter().map(BucketId).collect();
         self.ask(|admin| async move {
             let offsets = admin.list_offsets(&path.0, &buckets, spec.0).await?;
@@ -183,7 +193,7 @@ impl Admin {
         partition: String,
         buckets: Vec<i32>,
         spec: OffsetSpec,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let buckets: Vec<_> = buckets.into_iter().map(BucketId).collect();
         let partition = PartitionName::from(partition);
         self.ask(|admin| async move {
@@ -194,7 +204,7 @@ impl Admin {
         })
     }
 
-    fn list_table_offsets(&self, path: PathArgument, spec: OffsetSpec) -> Pending {
+    fn list_table_offsets(&self, path: PathArgument, spec: OffsetSpec) -> PyResult<Pending> {
         self.ask(|admin| async move {
             let offsets = admin.list_table_offsets(&path.0, spec.0).await?.into_iter();
             Ok(offsets
@@ -203,18 +213,18 @@ impl Admin {
         })
     }
 
-    fn get_row_count(&self, path: PathArgument) -> Pending {
+    fn get_row_count(&self, path: PathArgument) -> PyResult<Pending> {
         self.ask(|admin| async move { admin.row_count(&path.0).await })
     }
 
-    fn get_server_nodes(&self) -> Pending {
+    fn get_server_nodes(&self) -> PyResult<Pending> {
         self.tell(
             |admin| async move { admin.server_nodes().await },
             cluster::server_nodes,
         )
     }
 
-    fn list_database_summaries(&self) -> Pending {
+    fn list_database_summaries(&self) -> PyResult<Pending> {
         self.tell(
             |admin| async move { admin.database_summaries().await },
             catalog::database_summaries,
@@ -229,36 +239,36 @@ impl Admin {
         ignore_if_not_exists: bool,
     ) -> PyResult<Pending> {
         let changes = cluster::changes(changes)?;
-        Ok(self.act(|admin| async move {
+        self.act(|admin| async move {
             let comment = comment.as_deref();
             admin
                 .alter_database(&name, &changes, comment, ignore_if_not_exists)
                 .await
-        }))
+        })
     }
 
     fn create_acls(&self, acls: Vec<AclArgument>) -> PyResult<Pending> {
         let acls = rights::acls(acls)?;
-        Ok(self.act(|admin| async move { admin.create_acls(&acls).await }))
+        self.act(|admin| async move { admin.create_acls(&acls).await })
     }
 
     fn list_acls(&self, wanted: FilterArgument) -> PyResult<Pending> {
         let filter = rights::filter(wanted)?;
         let list = |admin: Arc<client::Admin>| async move { admin.list_acls(&filter).await };
-        Ok(self.tell(list, |py, acls| rights::bindings(py, &acls)))
+        self.tell(list, |py, acls| rights::bindings(py, &acls))
     }
 
     fn drop_acls(&self, filters: Vec<FilterArgument>) -> PyResult<Pending> {
         let filters = filters.into_iter().map(rights::filter);
         let filters = filters.collect::<PyResult<Vec<_>>>()?;
         let drop = |admin: Arc<client::Admin>| async move { admin.drop_acls(&filters).await };
-        Ok(self.tell(drop, |py, dropped| {
+        self.tell(drop, |py, dropped| {
             let lists = dropped.iter().map(|acls| rights::bindings(py, acls));
             list(py, lists)
-        }))
+        })
     }
 
-    fn describe_cluster_configs(&self) -> Pending {
+    fn describe_cluster_configs(&self) -> PyResult<Pending> {
         self.tell(
             |admin| async move { admin.cluster_configs().await },
             cluster::config_entries,
@@ -267,10 +277,10 @@ impl Admin {
 
     fn alter_cluster_configs(&self, changes: Vec<ConfigArgument>) -> PyResult<Pending> {
         let changes = cluster::changes(changes)?;
-        Ok(self.act(|admin| async move { admin.alter_cluster_configs(&changes).await }))
+        self.act(|admin| async move { admin.alter_cluster_configs(&changes).await })
     }
 
-    fn get_cluster_health(&self) -> Pending {
+    fn get_cluster_health(&self) -> PyResult<Pending> {
         self.tell(
             |admin| async move { admin.cluster_health().await },
             cluster::health,
@@ -279,21 +289,21 @@ impl Admin {
 
     fn add_server_tag(&self, servers: Vec<i32>, tag: i32) -> PyResult<Pending> {
         let (servers, tag) = (cluster::server_ids(servers), cluster::tag(tag)?);
-        Ok(self.act(|admin| async move { admin.add_server_tag(&servers, tag).await }))
+        self.act(|admin| async move { admin.add_server_tag(&servers, tag).await })
     }
 
     fn remove_server_tag(&self, servers: Vec<i32>, tag: i32) -> PyResult<Pending> {
         let (servers, tag) = (cluster::server_ids(servers), cluster::tag(tag)?);
-        Ok(self.act(|admin| async move { admin.remove_server_tag(&servers, tag).await }))
+        self.act(|admin| async move { admin.remove_server_tag(&servers, tag).await })
     }
 
     fn rebalance(&self, goals: Vec<i32>) -> PyResult<Pending> {
         let goals = cluster::goals(goals)?;
-        Ok(self.ask(|admin| async move { Ok(admin.rebalance(&goals).await?.0) }))
+        self.ask(|admin| async move { Ok(admin.rebalance(&goals).await?.0) })
     }
 
     #[pyo3(signature = (rebalance))]
-    fn list_rebalance_progress(&self, rebalance: Option<String>) -> Pending {
+    fn list_rebalance_progress(&self, rebalance: Option<String>) -> PyResult<Pending> {
         let id = rebalance.map(client::RebalanceId);
         self.tell(
             |admin| async move { admin.rebalance_progress(id.as_ref()).await },
@@ -302,7 +312,7 @@ impl Admin {
     }
 
     #[pyo3(signature = (rebalance))]
-    fn cancel_rebalance(&self, rebalance: Option<String>) -> Pending {
+    fn cancel_rebalance(&self, rebalance: Option<String>) -> PyResult<Pending> {
         let id = rebalance.map(client::RebalanceId);
         self.act(|admin| async move { admin.cancel_rebalance(id.as_ref()).await })
     }
@@ -313,7 +323,7 @@ impl Admin {
         producer: String,
         offsets: HashMap<TableBucket, Offset>,
         ttl_ms: Option<u64>,
-    ) -> Pending {
+    ) -> PyResult<Pending> {
         let offsets = offsets.into_iter().map(|(bucket, offset)| (bucket.0, offset));
         let offsets: BTreeMap<_, _> = offsets.collect();
         let ttl = ttl_ms.map(Duration::from_millis);
@@ -323,7 +333,7 @@ impl Admin {
         self.tell(register, snapshots::registration)
     }
 
-    fn get_producer_offsets(&self, producer: String) -> Pending {
+    fn get_producer_offsets(&self, producer: String) -> PyResult<Pending> {
         let name = producer.clone();
         self.tell(
             |admin| async move { admin.producer_offsets(&producer).await },
@@ -331,12 +341,12 @@ impl Admin {
         )
     }
 
-    fn delete_producer_offsets(&self, producer: String) -> Pending {
+    fn delete_producer_offsets(&self, producer: String) -> PyResult<Pending> {
         self.act(|admin| async move { admin.delete_producer_offsets(&producer).await })
     }
 
     #[pyo3(signature = (path, partition))]
-    fn get_latest_kv_snapshots(&self, path: PathArgument, partition: Option<String>) -> Pending {
+    fn get_latest_kv_snapshots(&self, path: PathArgument, partition: Option<String>) -> PyResult<Pending> {
         let partition = partition.map(PartitionName::from);
         self.tell(
             |admin| async move { admin.latest_kv_snapshots(&path.0, partition.as_ref()).await },
@@ -344,7 +354,7 @@ impl Admin {
         )
     }
 
-    fn get_kv_snapshot_metadata(&self, bucket: TableBucket, snapshot: i64) -> Pending {
+    fn get_kv_snapshot_metadata(&self, bucket: TableBucket, snapshot: i64) -> PyResult<Pending> {
         self.tell(
             |admin| async move { admin.kv_snapshot_metadata(bucket.0, SnapshotId(snapshot)).await },
             snapshots::metadata_of,
@@ -352,7 +362,7 @@ impl Admin {
     }
 
     #[pyo3(signature = (table, partition))]
-    fn list_kv_snapshots(&self, table: i64, partition: Option<i64>) -> Pending {
+    fn list_kv_snapshots(&self, table: i64, partition: Option<i64>) -> PyResult<Pending> {
         let partition = partition.map(PartitionId);
         self.tell(
             |admin| async move { admin.list_kv_snapshots(TableId(table), partition).await },
@@ -361,7 +371,7 @@ impl Admin {
     }
 
     #[pyo3(signature = (table, partition))]
-    fn list_remote_log_manifests(&self, table: i64, partition: Option<i64>) -> Pending {
+    fn list_remote_log_manifests(&self, table: i64, partition: Option<i64>) -> PyResult<Pending> {
         let partition = partition.map(PartitionId);
         self.tell(
             |admin| async move { admin.list_remote_log_manifests(TableId(table), partition).await },
@@ -370,7 +380,12 @@ impl Admin {
     }
 
     #[pyo3(signature = (path, snapshot, readable))]
-    fn get_lake_snapshot(&self, path: PathArgument, snapshot: Option<i64>, readable: bool) -> Pending {
+    fn get_lake_snapshot(
+        &self,
+        path: PathArgument,
+        snapshot: Option<i64>,
+        readable: bool,
+    ) -> PyResult<Pending> {
         let which = match snapshot {
             Some(id) => LakeSnapshotSpec::Id(SnapshotId(id)),
             None if readable => LakeSnapshotSpec::Readable,
@@ -382,9 +397,10 @@ impl Admin {
         )
     }
 
-    fn create_kv_snapshot_lease(&self, lease_id: String, duration_ms: u64) -> KvSnapshotLease {
+    fn create_kv_snapshot_lease(&self, lease_id: String, duration_ms: u64) -> PyResult<KvSnapshotLease> {
         let duration = Duration::from_millis(duration_ms);
-        KvSnapshotLease(self.0.kv_snapshot_lease(lease_id, duration))
+        let lease = self.0.get()?.kv_snapshot_lease(lease_id, duration);
+        Ok(KvSnapshotLease(Own::new(lease)))
     }
 }
 

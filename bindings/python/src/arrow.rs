@@ -11,7 +11,7 @@ use fluss_client::arrow::{check_recast, recast};
 use fluss_client::{self as client, ScanBatch, Snapshot};
 use pyo3::exceptions::PyImportError;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 use pyo3_arrow::PySchema;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
@@ -19,9 +19,13 @@ use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, t
 use crate::error::{self, Fault};
 use crate::import;
 use crate::path::TableBucket;
+use crate::pending::may_block;
+use crate::pickle;
 use crate::schema::Schema;
 
 /// Arrow data that goes in, batch by batch.
+///
+/// Its source may wait, and be Python code, also such that calls this client: it is asked only on a thread that may block.
 pub(crate) struct Incoming(Box<dyn RecordBatchReader + Send>);
 
 impl<'py> FromPyObject<'_, 'py> for Incoming {
@@ -40,10 +44,23 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
     }
 }
 
-impl Iterator for Incoming {
-    type Item = Result<Batch, Fault>;
+impl Incoming {
+    /// The next batch, and what is behind it. It is asked for on the thread of the call that blocks, or else on one of the
+    /// runtime's that is there to be blocked.
+    pub(crate) async fn pull(self) -> Result<(Self, Option<Batch>), Fault> {
+        let pull = move || {
+            let mut data = self;
+            let batch = data.next().transpose()?;
+            Ok((data, batch))
+        };
+        if may_block() {
+            return pull();
+        }
+        let pulled = tokio::task::spawn_blocking(pull).await;
+        pulled.unwrap_or_else(|error| Err(Fault::new("FlussError", format!("the client failed: {error}"))))
+    }
 
-    fn next(&mut self) -> Option<Self::Item> {
+    fn next(&mut self) -> Option<Result<Batch, Fault>> {
         match imported(|| self.0.next()) {
             Ok(next) => next.map(|batch| batch.map_err(|error| Fault::new("DataError", error.to_string()))),
             Err(fault) => Some(Err(fault)),
@@ -90,6 +107,13 @@ pub(crate) fn assume_utc(data: Incoming, schema: &Schema) -> Result<ArrowStream,
         .map(move |batch| client::arrow::assume_utc(&batch?, &row_type));
     Ok(ArrowStream(Mutex::new(Some((zoned.schema(), Box::new(batches))))))
 }
+
+/// What a table is made of: an Arrow IPC stream, and the moments of its buckets.
+type TableParts<'py> = (Bound<'py, PyBytes>, HashMap<TableBucket, i64>);
+
+/// What a batch is made of: its bucket, the offset of the first row that was read, which of those rows are left, the time,
+/// and an Arrow IPC stream.
+type BatchParts<'py> = (TableBucket, i64, Option<Vec<u32>>, i64, Bound<'py, PyBytes>);
 
 /// Columns that were read: batches of one schema.
 #[pyclass(frozen, module = "fluss.client")]
@@ -149,6 +173,22 @@ impl ArrowTable {
 
     fn __len__(&self) -> usize {
         self.num_rows()
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, TableParts<'py>)> {
+        let bytes = pickle::to_bytes(&self.schema, &self.batches)?;
+        let restore = py.get_type::<Self>().getattr("_restore")?;
+        Ok((restore, (PyBytes::new(py, &bytes), self.offsets.clone())))
+    }
+
+    #[staticmethod]
+    fn _restore(bytes: &[u8], offsets: HashMap<TableBucket, i64>) -> Result<Self, Fault> {
+        let (schema, batches) = pickle::from_bytes(bytes)?;
+        Ok(Self {
+            schema,
+            batches,
+            offsets,
+        })
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
@@ -256,6 +296,36 @@ impl RecordBatch {
         self.0.batch.num_rows()
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, BatchParts<'py>)> {
+        let scanned = &self.0;
+        let bytes = pickle::to_bytes(scanned.batch.schema_ref(), std::slice::from_ref(&scanned.batch))?;
+        let kept = scanned.kept.as_ref().map(|kept| kept.to_vec());
+        let bytes = PyBytes::new(py, &bytes);
+        let parts = (self.bucket(), scanned.base_offset, kept, scanned.timestamp, bytes);
+        Ok((py.get_type::<Self>().getattr("_restore")?, parts))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (bucket, base_offset, kept, timestamp, bytes))]
+    fn _restore(
+        bucket: TableBucket,
+        base_offset: i64,
+        kept: Option<Vec<u32>>,
+        timestamp: i64,
+        bytes: &[u8],
+    ) -> Result<Self, Fault> {
+        let (_, batches) = pickle::from_bytes(bytes)?;
+        let batch = batches.into_iter().next();
+        Ok(Self(ScanBatch {
+            bucket: bucket.0,
+            base_offset,
+            kept: kept.map(Into::into),
+            timestamp,
+            change_types: None,
+            batch: batch.ok_or_else(|| Fault::new("DataError", "this is no batch"))?,
+        }))
+    }
+
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
         to_schema_pycapsule(py, self.0.batch.schema_ref().as_ref())
     }
@@ -307,6 +377,7 @@ pub(crate) fn stream<'py>(
     batches: impl Iterator<Item = Result<Batch, ArrowError>> + Send + 'static,
     requested_schema: Option<Bound<'py, PyCapsule>>,
 ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+    let batches = Caught(batches);
     let Some(wanted) = requested(requested_schema)? else {
         let arrays = batches.map(|batch| batch.map(to_array));
         let stream = ArrayIterator::new(arrays, row_field(schema));
@@ -341,6 +412,20 @@ fn pandas<'py>(
     let columns = library(py, "pyarrow", "pandas")?.call_method1(kind, (data,))?;
     py.import("fluss._pandas")?
         .call_method1("to_pandas", (columns, dtype_backend, types_mapper))
+}
+
+/// Batches for a library that is not to see a panic, which would end the process.
+struct Caught<I>(I);
+
+impl<I: Iterator<Item = Result<Batch, ArrowError>>> Iterator for Caught<I> {
+    type Item = I::Item;
+
+    fn next(&mut self) -> Option<I::Item> {
+        catch_unwind(AssertUnwindSafe(|| self.0.next())).unwrap_or_else(|_| {
+            let message = "the client failed: a panic".to_owned();
+            Some(Err(ArrowError::ExternalError(message.into())))
+        })
+    }
 }
 
 fn row_field(schema: &SchemaRef) -> Arc<Field> {

@@ -1,13 +1,14 @@
 //! Connections.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use fluss_client as client;
 use pyo3::prelude::*;
 
 use crate::admin::Admin;
 use crate::config::client_options;
+use crate::error;
+use crate::own::Own;
 use crate::path::PathArgument;
 use crate::pending::Pending;
 use crate::table::Table;
@@ -16,7 +17,7 @@ use crate::{logging, metrics};
 /// A connection to a cluster.
 #[pyclass(frozen, module = "fluss._fluss")]
 pub(crate) struct Connection {
-    connection: client::Connection,
+    connection: Own<client::Connection>,
     target: client::Target,
 }
 
@@ -30,7 +31,7 @@ impl Connection {
         let (target, mut options) = client_options(options)?;
         let opening = async move {
             target.lead(&mut options).await?;
-            let connection = client::Connection::open(options).await?;
+            let connection = Own::new(client::Connection::open(options).await?);
             Ok::<_, client::Error>(Self { connection, target })
         };
         Ok(Pending::new(opening, |py, opened| {
@@ -38,20 +39,25 @@ impl Connection {
         }))
     }
 
-    fn admin(&self) -> Admin {
-        Admin(Arc::new(self.connection.admin()))
+    fn admin(&self) -> PyResult<Admin> {
+        let connection = self.connection.get()?;
+        if connection.is_closed() {
+            return Err(error::closed("connection"));
+        }
+        Ok(Admin::new(connection.admin()))
     }
 
-    fn table(&self, path: PathArgument) -> Pending {
-        let connection = self.connection.clone();
-        Pending::new(async move { connection.table(&path.0).await }, |py, table| {
-            Ok(Bound::new(py, Table(table))?.into_any())
-        })
+    fn table(&self, path: PathArgument) -> PyResult<Pending> {
+        let connection = self.connection.get()?.clone();
+        let table = async move { connection.table(&path.0).await };
+        Ok(Pending::new(table, |py, table| {
+            Ok(Bound::new(py, Table::new(table))?.into_any())
+        }))
     }
 
-    fn close(&self) -> Pending {
-        let connection = self.connection.clone();
-        Pending::nothing(async move { connection.shut_down().await })
+    fn close(&self) -> PyResult<Pending> {
+        let connection = self.connection.get()?.clone();
+        Ok(Pending::nothing(async move { connection.shut_down().await }))
     }
 
     fn __repr__(&self) -> String {

@@ -6,8 +6,8 @@ use fluss_client::types;
 use pyo3::prelude::*;
 
 use crate::error::Fault;
-use crate::path::TablePath;
-use crate::schema::Schema;
+use crate::path::{PathArgument, TablePath};
+use crate::schema::{Schema, hash_of};
 
 /// What a table is to be when it is created.
 #[pyclass(frozen, eq, from_py_object, module = "fluss.metadata")]
@@ -100,17 +100,64 @@ impl TableDescriptor {
         Ok(Self(types::TableDescriptor::from_json(json.as_bytes())?))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (String,))> {
+        Ok((py.get_type::<Self>().getattr("from_json")?, (self.to_json(),)))
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash_of(&self.0.to_json())
+    }
+
     fn __repr__(&self) -> String {
         format!("TableDescriptor({})", self.to_json())
     }
 }
 
 /// A table as it stands on the server.
-#[pyclass(frozen, module = "fluss.metadata")]
+#[pyclass(frozen, eq, module = "fluss.metadata")]
+#[derive(PartialEq, Eq)]
 pub(crate) struct TableInfo(pub(crate) types::TableInfo);
+
+/// What a table's info is made of, beside its path: table and schema by number, the descriptor, the buckets, and when it
+/// was created and altered.
+type InfoParts = (i64, i16, String, i32, i64, i64);
 
 #[pymethods]
 impl TableInfo {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (TablePath, InfoParts))> {
+        let info = &self.0;
+        let parts = (
+            info.id.get(),
+            info.schema_id.get(),
+            self.get_table_descriptor().to_json(),
+            info.bucket_count,
+            info.created_time,
+            info.modified_time,
+        );
+        let restore = py.get_type::<Self>().getattr("_restore")?;
+        Ok((restore, (self.table_path(), parts)))
+    }
+
+    #[staticmethod]
+    fn _restore(path: PathArgument, parts: InfoParts) -> Result<Self, Fault> {
+        let (id, schema_id, descriptor, bucket_count, created_time, modified_time) = parts;
+        let descriptor = types::TableDescriptor::from_json(descriptor.as_bytes())?;
+        Ok(Self(types::TableInfo {
+            path: path.0,
+            id: id.into(),
+            schema_id: schema_id.into(),
+            properties: types::TableProperties::parse(descriptor.properties())?,
+            descriptor,
+            bucket_count,
+            created_time,
+            modified_time,
+        }))
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash_of(&(&self.0.path, self.0.id, self.0.schema_id, self.0.modified_time))
+    }
+
     #[getter]
     fn table_path(&self) -> TablePath {
         TablePath(self.0.path.clone())

@@ -230,10 +230,10 @@ pub(crate) fn argument(reason: impl Into<String>) -> PyErr {
     Fault::new("ArgumentError", reason).into()
 }
 
-/// The runtime's threads stayed behind in the parent process.
+/// What was called was made in the process that this one was forked from.
 pub(crate) fn forked() -> PyErr {
-    let message = "the process was forked after the client was first used; open connections after the fork, \
-                   or start processes with the 'spawn' method";
+    let message = "this was made before the process was forked, and works only in the process that made it: connect anew \
+                   in this one";
     Fault::new("ForkError", message).into()
 }
 

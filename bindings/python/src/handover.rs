@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use pyo3::prelude::*;
 
-use crate::runtime::{self, runtime};
+use crate::runtime::runtime;
 
 /// How long the interpreter's exit waits for what is on its way, which needs an instant.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);
@@ -52,7 +52,6 @@ impl<T: Send + 'static> Handover<T> {
             return false;
         }
         state.waiting.push(thing);
-        // In a forked process there are no threads that could take it.
         if !state.active
             && let Ok(runtime) = runtime()
         {
@@ -83,16 +82,13 @@ impl<T: Send + 'static> Handover<T> {
 
     /// Lets nothing come any more, and waits for what is on its way. The interpreter calls it when it exits.
     pub(crate) fn end(&self, py: Python<'_>) {
-        // In a forked process the thread that delivers stayed behind.
-        if runtime::is_here() {
-            py.detach(|| {
-                let mut state = self.lock();
-                state.ended = true;
-                drop(
-                    self.changed
-                        .wait_timeout_while(state, EXIT_PATIENCE, |state| state.active),
-                );
-            });
-        }
+        py.detach(|| {
+            let mut state = self.lock();
+            state.ended = true;
+            drop(
+                self.changed
+                    .wait_timeout_while(state, EXIT_PATIENCE, |state| state.active),
+            );
+        });
     }
 }

@@ -17,8 +17,10 @@ mod import;
 mod logging;
 mod lookup;
 mod metrics;
+mod own;
 mod path;
 mod pending;
+mod pickle;
 mod positions;
 mod program;
 mod reader;
@@ -29,6 +31,7 @@ mod schema;
 mod table;
 mod types;
 mod writer;
+mod writing;
 
 use pyo3::prelude::*;
 
@@ -79,10 +82,11 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
 fn register_exit(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
     // What is registered last is called first: loggers take events until there are none, and events go on until there are no
-    // outcomes any more.
+    // outcomes any more. Before all that rows are sent that were not flushed.
     py.import("logging")?;
     let register = py.import("atexit")?.getattr("register")?;
     register.call1((wrap_pyfunction!(logging::end_logging, module)?,))?;
     register.call1((wrap_pyfunction!(awaited::end_deliveries, module)?,))?;
+    register.call1((wrap_pyfunction!(writing::end_writers, module)?,))?;
     Ok(())
 }

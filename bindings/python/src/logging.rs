@@ -20,7 +20,7 @@ use tracing_subscriber::registry::Registry;
 
 use self::events::{Fields, Listener, Value};
 use crate::handover::Handover;
-use crate::runtime;
+use crate::own::PerProcess;
 
 /// The loggers, and the modules whose events they are told. Where several fit, the first is meant.
 const LOGGERS: [(&str, &str); 7] = [
@@ -39,7 +39,7 @@ static LEVELS: [AtomicI32; LOGGERS.len()] = [const { AtomicI32::new(i32::MAX) };
 /// How many records may wait for the interpreter. Those that come then are counted and left out.
 const MOST_WAITING: usize = 10_000;
 
-static RECORDS: Handover<Record> = Handover::new(tell);
+static RECORDS: PerProcess<Handover<Record>> = PerProcess::new(|| Handover::new(tell));
 
 /// How many records there was no room for.
 static LOST: AtomicUsize = AtomicUsize::new(0);
@@ -104,7 +104,7 @@ fn is_wanted_anywhere(level: Level) -> bool {
 
 /// Has a record wait for the interpreter.
 fn add(record: Record) {
-    if !RECORDS.add(record, MOST_WAITING) {
+    if !RECORDS.get().add(record, MOST_WAITING) {
         LOST.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -127,12 +127,7 @@ pub(crate) fn set_log_levels(levels: Vec<i32>) {
 /// Gives what waits to its loggers. Returns what is meant for the program rather than for a broken handler, such as an
 /// interrupt.
 pub(crate) fn hand_over(py: Python<'_>) -> PyResult<()> {
-    // A forked process has nothing to tell.
-    let records = if runtime::is_here() {
-        RECORDS.waiting()
-    } else {
-        Vec::new()
-    };
+    let records = RECORDS.known().map(Handover::waiting).unwrap_or_default();
     if records.is_empty() {
         Ok(())
     } else {
@@ -168,7 +163,9 @@ fn give(py: Python<'_>, records: Vec<Record>) -> PyResult<()> {
 /// Lets no record come any more, after those that are there. The interpreter calls it when it exits.
 #[pyfunction]
 pub(crate) fn end_logging(py: Python<'_>) -> PyResult<()> {
-    RECORDS.end(py);
+    if let Some(records) = RECORDS.known() {
+        records.end(py);
+    }
     hand_over(py)
 }
 

@@ -92,6 +92,17 @@ impl TableBucket {
         Self::new(table_id, bucket, Some(partition_id))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (i64, Option<i64>, i32))> {
+        let parts = (self.table_id(), self.partition_id(), self.bucket_id());
+        Ok((py.get_type::<Self>().getattr("_restore")?, parts))
+    }
+
+    #[staticmethod]
+    #[pyo3(signature = (table_id, partition_id, bucket))]
+    fn _restore(table_id: i64, partition_id: Option<i64>, bucket: i32) -> Self {
+        Self::new(table_id, bucket, partition_id)
+    }
+
     #[getter]
     fn table_id(&self) -> i64 {
         self.0.table.get()

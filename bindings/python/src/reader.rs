@@ -7,15 +7,18 @@ use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use fluss_client::{self as client, AsOf, Bounds, ScanBatch, StartOffset, StopOffset};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::admin::OffsetSpec;
 use crate::arrow::{ArrowTable, RecordBatch, stream};
 use crate::error::Fault;
+use crate::own::Own;
 use crate::path::TableBucket;
 use crate::pending::{Pending, block_on};
 use crate::scanner::{StartArgument, show_changes, shown_schema};
@@ -119,7 +122,7 @@ fn stop_offset(stop: StartArgument) -> Result<StopOffset, Fault> {
 /// Reads parts of logs to their ends.
 #[pyclass(frozen, module = "fluss._fluss")]
 pub(crate) struct BoundedReader {
-    reader: Arc<Mutex<client::BoundedReader>>,
+    reader: Own<Arc<Mutex<client::BoundedReader>>>,
     ends: HashMap<TableBucket, i64>,
     schema: SchemaRef,
 }
@@ -130,7 +133,7 @@ impl BoundedReader {
         Self {
             ends: ends.map(|(bucket, end)| (TableBucket(*bucket), *end)).collect(),
             schema: shown_schema(reader.schema(), reader.table()),
-            reader: Arc::new(Mutex::new(reader)),
+            reader: Own::new(Arc::new(Mutex::new(reader))),
         }
     }
 }
@@ -143,28 +146,24 @@ impl BoundedReader {
     }
 
     /// The next batch, or None at the end.
-    fn next_batch(&self) -> Pending {
-        let reader = self.reader.clone();
-        Pending::new(async move { next(&reader).await }, |py, batch| match batch {
+    fn next_batch(&self) -> PyResult<Pending> {
+        let reader = self.reader.get()?.clone();
+        let next = async move { next(reader).await };
+        Ok(Pending::new(next, |py, batch| match batch.take() {
             Some(batch) => Ok(Bound::new(py, RecordBatch::new(batch))?.into_any()),
             None => Ok(py.None().into_bound(py)),
-        })
+        }))
     }
 
     /// All that is left, as one table.
-    fn read_all(&self) -> Pending {
-        let reader = self.reader.clone();
-        let read = async move {
-            let mut batches = Vec::new();
-            while let Some(batch) = next(&reader).await? {
-                batches.push(batch.batch);
-            }
-            Ok::<_, Fault>(batches)
-        };
+    fn read_all(&self) -> PyResult<Pending> {
+        let reader = self.reader.get()?.clone();
+        let read = async move { all(reader).await };
         let schema = self.schema.clone();
-        Pending::new(read, |py, batches| {
+        Ok(Pending::new(read, |py, batches| {
+            let batches = batches.take().into_iter().map(|batch| batch.batch).collect();
             Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
-        })
+        }))
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
@@ -178,24 +177,94 @@ impl BoundedReader {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        let reader = self.reader.clone();
+        let reader = self.reader.get()?.clone();
         let batches = std::iter::from_fn(move || waited(&reader).transpose());
         stream(py, &self.schema, batches, requested_schema)
     }
 }
 
-async fn next(reader: &Mutex<client::BoundedReader>) -> Result<Option<ScanBatch>, Fault> {
-    let mut reader = reader.lock().await;
-    let mut batch = reader.next_batch().await?;
-    if let Some(batch) = &mut batch {
-        show_changes(batch, reader.table())?;
+/// Batches that were read. They go back to the reader unless they are taken.
+struct Read<T> {
+    shown: T,
+    loan: Loan,
+}
+
+struct Loan {
+    reader: OwnedMutexGuard<client::BoundedReader>,
+    batches: Vec<ScanBatch>,
+}
+
+impl<T> Read<T> {
+    fn take(self) -> T {
+        let Self { shown, mut loan } = self;
+        loan.batches.clear();
+        shown
     }
-    Ok(batch)
+}
+
+impl Drop for Loan {
+    fn drop(&mut self) {
+        self.reader.put_back(std::mem::take(&mut self.batches));
+    }
+}
+
+async fn next(reader: Arc<Mutex<client::BoundedReader>>) -> Result<Read<Option<ScanBatch>>, Fault> {
+    let mut reader = reader.lock_owned().await;
+    let batches = reader.next_batch().await?.into_iter().collect();
+    Ok(lend(reader, batches)?.first())
+}
+
+async fn all(reader: Arc<Mutex<client::BoundedReader>>) -> Result<Read<Vec<ScanBatch>>, Fault> {
+    let mut reader = reader.lock_owned().await;
+    let batches = reader.collect().await?;
+    lend(reader, batches)
+}
+
+/// Lends batches that were just read.
+fn lend(
+    reader: OwnedMutexGuard<client::BoundedReader>,
+    batches: Vec<ScanBatch>,
+) -> Result<Read<Vec<ScanBatch>>, Fault> {
+    let mut shown = batches.clone();
+    let loan = Loan { reader, batches };
+    for batch in &mut shown {
+        show_changes(batch, loan.reader.table())?;
+    }
+    Ok(Read { shown, loan })
+}
+
+impl Read<Vec<ScanBatch>> {
+    fn first(self) -> Read<Option<ScanBatch>> {
+        Read {
+            shown: self.shown.into_iter().next(),
+            loan: self.loan,
+        }
+    }
 }
 
 /// Waits for the next batch, whether the caller holds the interpreter or not.
-fn waited(reader: &Mutex<client::BoundedReader>) -> Result<Option<Columns>, ArrowError> {
-    let batch = Python::attach(|py| -> PyResult<_> { Ok(block_on(py, next(reader), None)??) });
-    let batch = batch.map_err(|error| ArrowError::ExternalError(Box::new(error)))?;
+fn waited(reader: &Arc<Mutex<client::BoundedReader>>) -> Result<Option<Columns>, ArrowError> {
+    let batch = Python::attach(|py| -> PyResult<_> {
+        let read = block_on(py, next(reader.clone()), None)?;
+        Ok(read?.take())
+    });
+    let batch = batch.map_err(|error| {
+        interrupt_later(&error);
+        ArrowError::ExternalError(Box::new(error))
+    })?;
     Ok(batch.map(|batch| batch.batch))
+}
+
+/// An Arrow stream can only fail, which an interrupt is not: it is raised when the library that reads the stream comes back
+/// to the program.
+fn interrupt_later(error: &PyErr) {
+    Python::attach(|py| {
+        if error.is_instance_of::<PyKeyboardInterrupt>(py)
+            && let Err(error) = py
+                .import(intern!(py, "_thread"))
+                .and_then(|threads| threads.call_method0(intern!(py, "interrupt_main")))
+        {
+            error.write_unraisable(py, None);
+        }
+    });
 }

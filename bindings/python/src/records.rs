@@ -4,13 +4,18 @@ use std::sync::Arc;
 
 use fluss_client as client;
 use fluss_client::id;
+use fluss_client::record::log::ChangeType;
+use fluss_client::types;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyDict, PyIterator, PyList};
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyBytes, PyDict, PyIterator, PyList};
 
-use crate::convert::RowShape;
-use crate::error;
+use crate::convert::{Maps, RowShape};
+use crate::error::{self, Fault};
 use crate::path::TableBucket;
+use crate::pickle;
+use crate::schema::hash_of;
 
 /// What one poll returned, by bucket.
 #[pyclass(frozen, module = "fluss.client")]
@@ -19,6 +24,28 @@ pub(crate) struct ScanRecords(Arc<Polled>);
 struct Polled {
     records: client::ScanRecords,
     shape: Arc<RowShape>,
+}
+
+/// Records that are passed one by one.
+pub(crate) struct Iteration {
+    ahead: client::Ahead,
+    polled: Arc<Polled>,
+}
+
+impl Iteration {
+    pub(crate) fn new(ahead: client::Ahead, shape: Arc<RowShape>) -> Self {
+        let records = ahead.records().clone();
+        Self {
+            polled: Arc::new(Polled { records, shape }),
+            ahead,
+        }
+    }
+
+    /// Passes the next record; nothing if there is none, or something else is next.
+    pub(crate) fn next(&self) -> Option<ScanRecord> {
+        let index = self.ahead.pass()?;
+        Some(ScanRecord::new(self.polled.clone(), 0, index))
+    }
 }
 
 impl ScanRecords {
@@ -42,11 +69,7 @@ impl ScanRecords {
         bucket: &client::BucketRecords,
     ) -> PyResult<()> {
         for index in 0..bucket.len() {
-            let record = ScanRecord {
-                polled: self.0.clone(),
-                bucket: position,
-                index,
-            };
+            let record = ScanRecord::new(self.0.clone(), position, index);
             list.append(Bound::new(list.py(), record)?)?;
         }
         Ok(())
@@ -129,15 +152,35 @@ impl ScanRecords {
     }
 }
 
+/// What a record is made of: its bucket; offset, time and change; the type and the look of its row; an Arrow IPC stream.
+type Parts<'py> = (
+    TableBucket,
+    (i64, i64, Option<u8>),
+    String,
+    bool,
+    Bound<'py, PyBytes>,
+);
+
 /// A row, and where and when it was stored.
 #[pyclass(frozen, module = "fluss.client")]
 pub(crate) struct ScanRecord {
     polled: Arc<Polled>,
     bucket: usize,
     index: usize,
+    /// The row, once it was asked for.
+    row: PyOnceLock<Py<PyDict>>,
 }
 
 impl ScanRecord {
+    const fn new(polled: Arc<Polled>, bucket: usize, index: usize) -> Self {
+        Self {
+            polled,
+            bucket,
+            index,
+            row: PyOnceLock::new(),
+        }
+    }
+
     fn find(&self) -> PyResult<(id::TableBucket, client::ScanRecord<'_>)> {
         let records = self.polled.records.buckets().get(self.bucket);
         records
@@ -166,9 +209,78 @@ impl ScanRecord {
     #[getter]
     fn change_type<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
         let number = self.find()?.1.change_type as u8;
-        py.import(intern!(py, "fluss.metadata"))?
-            .getattr(intern!(py, "ChangeType"))?
-            .call1((number,))
+        change_types(py)?
+            .bind(py)
+            .get_item(number)?
+            .ok_or_else(|| error::defect("a kind of change has no name"))
+    }
+
+    fn __eq__(&self, py: Python<'_>, other: &Self) -> PyResult<bool> {
+        let ((bucket, this), (other_bucket, that)) = (self.find()?, other.find()?);
+        let place = |bucket, record: &client::ScanRecord<'_>| {
+            (bucket, record.offset, record.timestamp, record.change_type)
+        };
+        if place(bucket, &this) != place(other_bucket, &that) {
+            return Ok(false);
+        }
+        self.get_row(py, true)?.eq(other.get_row(py, true)?)
+    }
+
+    fn __hash__(&self) -> PyResult<u64> {
+        let (bucket, record) = self.find()?;
+        Ok(hash_of(&(bucket, record.offset)))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Parts<'py>)> {
+        let records = self.polled.records.buckets().get(self.bucket);
+        let batch = records.and_then(|records| records.batch(self.index));
+        let batch = batch.ok_or_else(|| error::defect("a record is not where it was"))?;
+        let bytes = pickle::to_bytes(batch.batch.schema_ref(), std::slice::from_ref(&batch.batch))?;
+        let change = batch
+            .change_types
+            .as_ref()
+            .and_then(|types| types.first().copied());
+        let parts = (
+            TableBucket(batch.bucket),
+            (batch.offset(0), batch.timestamp, change.map(ChangeType::code)),
+            types::DataType::row(self.polled.shape.row_type().clone()).to_string(),
+            self.polled.shape.has_pairs(),
+            PyBytes::new(py, &bytes),
+        );
+        Ok((py.get_type::<Self>().getattr("_restore")?, parts))
+    }
+
+    #[staticmethod]
+    fn _restore(
+        py: Python<'_>,
+        bucket: TableBucket,
+        place: (i64, i64, Option<u8>),
+        row_type: &str,
+        map_pairs: bool,
+        bytes: &[u8],
+    ) -> Result<Self, Fault> {
+        let (offset, timestamp, change) = place;
+        let invalid = || Fault::new("DataError", "this is no record");
+        let row_type: types::DataType = row_type.parse()?;
+        let types::Kind::Row(row_type) = row_type.kind() else {
+            return Err(invalid());
+        };
+        let change = change
+            .map(ChangeType::from_code)
+            .transpose()
+            .map_err(|_| invalid())?;
+        let (_, batches) = pickle::from_bytes(bytes)?;
+        let batch = client::ScanBatch {
+            bucket: bucket.0,
+            base_offset: offset,
+            kept: None,
+            timestamp,
+            change_types: change.map(|change| [change].into()),
+            batch: batches.into_iter().next().ok_or_else(invalid)?,
+        };
+        let records = client::ScanRecords::of_batch(batch, row_type).map_err(|_| invalid())?;
+        let shape = RowShape::new(py, row_type.clone(), Maps::of(map_pairs));
+        Ok(Self::new(Arc::new(Polled { records, shape }), 0, 0))
     }
 
     /// The values by column.
@@ -177,9 +289,13 @@ impl ScanRecord {
         self.polled.shape.dict(py, &self.find()?.1.row, exact)
     }
 
+    /// The values by column, made when they are first asked for.
     #[getter(row)]
     fn plain_row<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        self.get_row(py, false)
+        let row = self
+            .row
+            .get_or_try_init(py, || self.get_row(py, false).map(Bound::unbind))?;
+        Ok(row.bind(py).clone())
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
@@ -192,4 +308,18 @@ impl ScanRecord {
             row.repr()?
         ))
     }
+}
+
+/// The kinds of changes by their numbers.
+fn change_types(py: Python<'_>) -> PyResult<&Py<PyDict>> {
+    static TYPES: PyOnceLock<Py<PyDict>> = PyOnceLock::new();
+    TYPES.get_or_try_init(py, || {
+        let types = PyDict::new(py);
+        let class = py.import(intern!(py, "fluss.metadata"))?;
+        for member in class.getattr(intern!(py, "ChangeType"))?.try_iter()? {
+            let member = member?;
+            types.set_item(member.getattr(intern!(py, "value"))?, member)?;
+        }
+        Ok(types.unbind())
+    })
 }

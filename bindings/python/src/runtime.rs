@@ -1,35 +1,18 @@
-//! The one tokio runtime, for blocking and awaited calls alike.
+//! The one tokio runtime of a process, for blocking and awaited calls alike.
 
-use std::sync::OnceLock;
+use std::io;
 
 use pyo3::PyResult;
+use pyo3::exceptions::PyRuntimeError;
 use tokio::runtime::{Builder, Runtime};
 
-use crate::error;
+use crate::own::PerProcess;
 
-/// The process in which the runtime's threads live: a fork does not take them along.
-static HOME: OnceLock<u32> = OnceLock::new();
+static RUNTIME: PerProcess<io::Result<Runtime>> =
+    PerProcess::new(|| Builder::new_multi_thread().enable_all().build());
 
-/// The runtime, or an exception if the process was forked since it was first used.
+/// The runtime of this process, started when it is first asked for.
 pub(crate) fn runtime() -> PyResult<&'static Runtime> {
-    let process = std::process::id();
-    if *HOME.get_or_init(|| process) == process {
-        started()
-    } else {
-        Err(error::forked())
-    }
-}
-
-/// Whether the runtime was used, in this process.
-pub(crate) fn is_here() -> bool {
-    HOME.get() == Some(&std::process::id())
-}
-
-fn started() -> PyResult<&'static Runtime> {
-    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
-    if let Some(runtime) = RUNTIME.get() {
-        return Ok(runtime);
-    }
-    let runtime = Builder::new_multi_thread().enable_all().build()?;
-    Ok(RUNTIME.get_or_init(|| runtime))
+    let runtime = RUNTIME.get().as_ref();
+    runtime.map_err(|error| PyRuntimeError::new_err(format!("the client's threads do not start: {error}")))
 }

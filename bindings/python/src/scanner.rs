@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::TableInfo;
-use fluss_client::{self as client, ScanBatch, StartOffset};
+use fluss_client::{self as client, Lease, ScanBatch, StartOffset};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
 use pyo3_arrow::ffi::to_schema_pycapsule;
@@ -16,15 +16,18 @@ use crate::admin::OffsetSpec;
 use crate::arrow::{ArrowTable, RecordBatch};
 use crate::convert::RowShape;
 use crate::error::{self, Fault};
+use crate::own::Own;
 use crate::pending::Pending;
 use crate::positions::Positions;
-use crate::records::ScanRecords;
+use crate::records::{Iteration, ScanRecord, ScanRecords};
 
 /// Reads the log of a table.
 #[pyclass(frozen, module = "fluss._fluss")]
 pub(crate) struct LogScanner {
-    scanner: Mutex<Option<client::LogScanner>>,
+    scanner: Mutex<Option<Own<client::LogScanner>>>,
     shape: Arc<RowShape>,
+    /// The records that an iteration is at.
+    iteration: Mutex<Option<Iteration>>,
 }
 
 /// Where reading begins: an offset, or an [`OffsetSpec`].
@@ -51,14 +54,16 @@ impl LogScanner {
     /// `shape` is that of the columns that are read.
     pub(crate) fn new(scanner: client::LogScanner, shape: Arc<RowShape>) -> Self {
         Self {
-            scanner: Mutex::new(Some(scanner)),
+            scanner: Mutex::new(Some(Own::new(scanner))),
             shape,
+            iteration: Mutex::default(),
         }
     }
 
     fn open(&self) -> PyResult<client::LogScanner> {
         let scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
-        scanner.clone().ok_or_else(|| error::closed("scanner"))
+        let scanner = scanner.as_ref().ok_or_else(|| error::closed("scanner"))?;
+        scanner.get().cloned()
     }
 }
 
@@ -78,10 +83,9 @@ impl LogScanner {
 
     fn unsubscribe(&self, bucket: i32) -> PyResult<Pending> {
         let scanner = self.open()?;
-        Ok(Pending::nothing(async move {
-            scanner.unsubscribe(BucketId(bucket)).await;
-            Ok::<_, client::Error>(())
-        }))
+        Ok(Pending::nothing(
+            async move { scanner.unsubscribe(BucketId(bucket)) },
+        ))
     }
 
     /// Reads a bucket of a partition, or all of it if none is named.
@@ -121,17 +125,16 @@ impl LogScanner {
             match bucket {
                 Some(bucket) => {
                     let bucket = TableBucket::in_partition(scanner.table().id, partition, BucketId(bucket));
-                    scanner.unsubscribe_bucket(bucket).await;
+                    scanner.unsubscribe_bucket(bucket)
                 }
-                None => scanner.unsubscribe_partition(partition).await,
+                None => scanner.unsubscribe_partition(partition),
             }
-            Ok::<_, client::Error>(())
         }))
     }
 
     fn positions(&self) -> PyResult<Pending> {
         let scanner = self.open()?;
-        let positions = async move { Ok::<_, client::Error>(scanner.positions().await) };
+        let positions = async move { scanner.positions() };
         Ok(Pending::new(positions, |py, positions| {
             Ok(Bound::new(py, Positions(positions))?.into_any())
         }))
@@ -147,9 +150,9 @@ impl LogScanner {
     fn poll(&self, timeout_ms: u64) -> PyResult<Pending> {
         let scanner = self.open()?;
         let shape = self.shape.clone();
-        let records = async move { scanner.poll(Duration::from_millis(timeout_ms)).await };
+        let records = async move { scanner.lease_records(Duration::from_millis(timeout_ms)).await };
         Ok(Pending::new(records, |py, records| {
-            Ok(Bound::new(py, ScanRecords::new(records, shape))?.into_any())
+            Ok(Bound::new(py, ScanRecords::new(records.take(), shape))?.into_any())
         }))
     }
 
@@ -158,7 +161,7 @@ impl LogScanner {
         let schema = shown_schema(scanner.schema(), scanner.table());
         let batches = poll_columns(scanner, timeout_ms);
         Ok(Pending::new(batches, |py, batches| {
-            let batches = batches.into_iter().map(|batch| batch.batch).collect();
+            let batches = batches.take().into_iter().map(|batch| batch.batch).collect();
             Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
         }))
     }
@@ -167,10 +170,28 @@ impl LogScanner {
         let batches = poll_columns(self.open()?, timeout_ms);
         Ok(Pending::new(batches, |py, batches| {
             let list = PyList::empty(py);
-            for batch in batches {
+            for batch in batches.take() {
                 list.append(Bound::new(py, RecordBatch::new(batch))?)?;
             }
             Ok(list.into_any())
+        }))
+    }
+
+    /// The next batch; None if there is none in time.
+    fn next_batch(&self, timeout_ms: u64) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        let leased = async move {
+            let leased = scanner.lease_batch(Duration::from_millis(timeout_ms)).await?;
+            leased.try_map(|mut batch| {
+                if let Some(batch) = &mut batch {
+                    show_changes(batch, scanner.table())?;
+                }
+                Ok::<_, Fault>(batch)
+            })
+        };
+        Ok(Pending::new(leased, |py, batch| match batch.take() {
+            Some(batch) => Ok(Bound::new(py, RecordBatch::new(batch))?.into_any()),
+            None => Ok(py.None().into_bound(py)),
         }))
     }
 
@@ -179,18 +200,44 @@ impl LogScanner {
         Ok(to_schema_pycapsule(py, self.open()?.schema().as_ref())?)
     }
 
+    /// The next record, which is passed by that. Nothing if [`fetch`](Self::fetch) has to be waited for first.
+    fn next_record(&self) -> PyResult<Option<ScanRecord>> {
+        let mut iteration = self.iteration.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(record) = iteration.as_ref().and_then(Iteration::next) {
+            return Ok(Some(record));
+        }
+        let ahead = self.open()?.ahead().map_err(Fault::from)?;
+        *iteration = ahead.map(|ahead| Iteration::new(ahead, self.shape.clone()));
+        Ok(iteration.as_ref().and_then(Iteration::next))
+    }
+
+    /// Waits until there is a next record, or so long.
+    fn fetch(&self, timeout_ms: u64) -> PyResult<Pending> {
+        let scanner = self.open()?;
+        Ok(Pending::nothing(async move {
+            scanner.fetch_ahead(Duration::from_millis(timeout_ms)).await
+        }))
+    }
+
     fn close(&self) {
-        self.scanner.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let mut slot = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        let scanner = slot.take();
+        drop(slot);
+        if let Some(scanner) = scanner.as_ref().and_then(Own::here) {
+            scanner.close();
+        }
     }
 }
 
 /// The next batches; those of a primary-key table with the columns that tell changes apart.
-async fn poll_columns(scanner: client::LogScanner, timeout_ms: u64) -> Result<Vec<ScanBatch>, Fault> {
-    let mut batches = scanner.poll_arrow(Duration::from_millis(timeout_ms)).await?;
-    for batch in &mut batches {
-        show_changes(batch, scanner.table())?;
-    }
-    Ok(batches)
+async fn poll_columns(scanner: client::LogScanner, timeout_ms: u64) -> Result<Lease<Vec<ScanBatch>>, Fault> {
+    let leased = scanner.lease_batches(Duration::from_millis(timeout_ms)).await?;
+    leased.try_map(|mut batches| {
+        for batch in &mut batches {
+            show_changes(batch, scanner.table())?;
+        }
+        Ok(batches)
+    })
 }
 
 /// Adds the columns that tell changes apart, where there are any.

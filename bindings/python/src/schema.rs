@@ -1,12 +1,13 @@
 //! Schemas.
 
 use std::collections::BTreeMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 
 use fluss_client::arrow::{row_type, user_schema};
 use fluss_client::types::{self, AggregateFunction};
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyDict};
+use pyo3::types::{PyBytes, PyCapsule, PyDict};
 use pyo3_arrow::PySchema;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
@@ -42,6 +43,20 @@ impl Schema {
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
         to_schema_pycapsule(py, user_schema(self.0.row_type()).as_ref())
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (Bound<'py, PyBytes>,))> {
+        let json = PyBytes::new(py, &self.0.to_json());
+        Ok((py.get_type::<Self>().getattr("_restore")?, (json,)))
+    }
+
+    #[staticmethod]
+    fn _restore(json: &[u8]) -> Result<Self, Fault> {
+        Ok(Self(types::Schema::from_json(json)?))
+    }
+
+    fn __hash__(&self) -> u64 {
+        hash_of(&self.0.to_json())
     }
 
     #[staticmethod]
@@ -177,4 +192,11 @@ impl SchemaBuilder {
     fn build(&self) -> Result<Schema, Fault> {
         Ok(Schema(self.0.clone().build()?))
     }
+}
+
+/// The hash of what a value is made of.
+pub(crate) fn hash_of(value: &impl Hash) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    value.hash(&mut hasher);
+    hasher.finish()
 }

@@ -9,8 +9,9 @@ use pyo3::prelude::*;
 use crate::arrow::{ArrowTable, RecordBatch};
 use crate::convert::{Maps, RowShape, predicate_from_python};
 use crate::descriptor::TableInfo;
-use crate::error::Fault;
+use crate::error::{self, Fault};
 use crate::lookup::{Lookuper, PrefixLookuper};
+use crate::own::Own;
 use crate::path::TableBucket;
 use crate::pending::Pending;
 use crate::reader::{BoundArgument, BoundedReader, MomentArgument, bounds};
@@ -20,37 +21,58 @@ use crate::writer::{AppendWriter, UpsertWriter};
 
 /// A table as it stood when it was asked for.
 #[pyclass(frozen, module = "fluss._fluss")]
-pub(crate) struct Table(pub(crate) client::Table);
+pub(crate) struct Table(Own<client::Table>);
+
+impl Table {
+    pub(crate) fn new(table: client::Table) -> Self {
+        Self(Own::new(table))
+    }
+
+    /// The table, as long as it can be used.
+    fn open(&self) -> PyResult<&client::Table> {
+        let table = self.0.get()?;
+        if table.connection().is_closed() {
+            return Err(error::closed("connection"));
+        }
+        Ok(table)
+    }
+}
 
 #[pymethods]
 impl Table {
-    fn info(&self) -> TableInfo {
-        TableInfo(self.0.info().clone())
+    fn info(&self) -> PyResult<TableInfo> {
+        // It says the same in every process.
+        let table = self.0.anywhere().ok_or_else(error::forked)?;
+        Ok(TableInfo(table.info().clone()))
     }
 
     fn append_writer(&self) -> PyResult<AppendWriter> {
         let _guard = runtime()?.enter();
-        Ok(AppendWriter::new(self.0.append_writer().map_err(Fault::from)?))
+        let table = self.open()?;
+        let writer = table.append_writer().map_err(Fault::from)?;
+        Ok(AppendWriter::new(table.connection(), writer))
     }
 
     /// A writer of these columns, by name or position; of all if none are named.
     #[pyo3(signature = (columns, overwrite))]
     fn upsert_writer(&self, columns: Option<Vec<ColumnArgument>>, overwrite: bool) -> PyResult<UpsertWriter> {
         let _guard = runtime()?.enter();
-        let mut upsert = self.0.upsert();
+        let table = self.open()?;
+        let mut upsert = table.upsert();
         if let Some(columns) = columns {
-            upsert = upsert.columns(names(columns, self.0.info().row_type())?);
+            upsert = upsert.columns(names(columns, table.info().row_type())?);
         }
         if overwrite {
             upsert = upsert.overwrite();
         }
-        Ok(UpsertWriter::new(upsert.writer().map_err(Fault::from)?))
+        let writer = upsert.writer().map_err(Fault::from)?;
+        Ok(UpsertWriter::new(table.connection(), writer))
     }
 
     /// With `map_pairs`, MAPs of the rows found come as lists of pairs.
     #[pyo3(signature = (insert_if_not_exists, map_pairs=false))]
     fn lookuper(&self, py: Python<'_>, insert_if_not_exists: bool, map_pairs: bool) -> PyResult<Lookuper> {
-        let mut lookup = self.0.lookup();
+        let mut lookup = self.open()?.lookup();
         if insert_if_not_exists {
             lookup = lookup.insert_if_not_exists();
         }
@@ -65,8 +87,9 @@ impl Table {
         columns: Vec<ColumnArgument>,
         map_pairs: bool,
     ) -> PyResult<PrefixLookuper> {
-        let names = names(columns, self.0.info().row_type())?;
-        let lookuper = self.0.lookup().prefix_lookuper(&names).map_err(Fault::from)?;
+        let table = self.open()?;
+        let names = names(columns, table.info().row_type())?;
+        let lookuper = table.lookup().prefix_lookuper(&names).map_err(Fault::from)?;
         Ok(PrefixLookuper::new(py, lookuper, Maps::of(map_pairs)))
     }
 
@@ -82,7 +105,7 @@ impl Table {
         skipped: Option<Skipped>,
     ) -> PyResult<LogScanner> {
         let _guard = runtime()?.enter();
-        let all = self.0.info().row_type();
+        let all = self.open()?.info().row_type();
         let columns = self.named(columns)?;
         let row_type = columns.as_ref().map_or_else(
             || all.clone(),
@@ -165,7 +188,8 @@ impl Table {
 impl Table {
     /// The names of columns that are given by name or position.
     fn named(&self, columns: Option<Vec<ColumnArgument>>) -> PyResult<Option<Vec<String>>> {
-        let names = columns.map(|columns| names(columns, self.0.info().row_type()));
+        let table = self.open()?;
+        let names = columns.map(|columns| names(columns, table.info().row_type()));
         names.transpose()
     }
 
@@ -176,13 +200,12 @@ impl Table {
         predicate: Option<&Bound<'_, PyAny>>,
         skipped: Option<Skipped>,
     ) -> PyResult<client::ScanBuilder> {
-        let mut scan = self.0.scan();
+        let table = self.open()?;
+        let mut scan = table.scan();
         for (bucket, offset) in skipped.into_iter().flatten() {
             let bucket = match bucket {
                 BucketArgument::Bucket(bucket) => bucket.0,
-                BucketArgument::Number(number) => {
-                    id::TableBucket::new(self.0.info().id, id::BucketId(number))
-                }
+                BucketArgument::Number(number) => id::TableBucket::new(table.info().id, id::BucketId(number)),
             };
             scan = scan.skip(bucket, offset);
         }
@@ -190,7 +213,7 @@ impl Table {
             scan = scan.project(columns);
         }
         if let Some(predicate) = predicate {
-            scan = scan.filter(predicate_from_python(predicate, self.0.info().row_type())?);
+            scan = scan.filter(predicate_from_python(predicate, table.info().row_type())?);
         }
         Ok(scan)
     }

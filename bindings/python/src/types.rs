@@ -52,6 +52,10 @@ impl DataType {
         Self(types::DataType::row(RowType::new(fields)))
     }
 
+    fn __reduce__<'py>(&self, py: Python<'py>) -> (Bound<'py, PyAny>, (String,)) {
+        (py.get_type::<Self>().into_any(), (self.0.to_string(),))
+    }
+
     fn not_null(&self) -> Self {
         Self(self.0.clone().not_null())
     }

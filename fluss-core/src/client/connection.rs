@@ -1,10 +1,11 @@
 use std::collections::BTreeSet;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::future::Future;
+use std::sync::{Arc, Weak};
 
 use fluss_rpc::api::{Request, ServerRole};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
+use tokio_util::sync::CancellationToken;
 
 use super::error::{Context, ErrorKind, Result};
 use super::metadata::{Cluster, Metadata};
@@ -31,7 +32,18 @@ struct Shared {
     metadata: Metadata,
     schemas: Schemas,
     writers: OpenWriters,
-    closed: AtomicBool,
+    closed: CancellationToken,
+}
+
+/// A [`Connection`] that is not kept open by it.
+#[derive(Clone, Debug)]
+pub struct WeakConnection(Weak<Shared>);
+
+impl WeakConnection {
+    /// The connection, unless nothing uses it any more.
+    pub fn upgrade(&self) -> Option<Connection> {
+        self.0.upgrade().map(|shared| Connection { shared })
+    }
 }
 
 impl Connection {
@@ -60,7 +72,7 @@ impl Connection {
             metadata,
             schemas: Schemas::default(),
             writers: OpenWriters::default(),
-            closed: AtomicBool::new(false),
+            closed: CancellationToken::new(),
         };
         let connection = Self {
             shared: Arc::new(shared),
@@ -114,11 +126,49 @@ impl Connection {
         flushed
     }
 
-    /// Closes the connection to every server at once. Writers and scanners made from it fail from now on, with what is
-    /// still unsent: see [`shut_down`](Self::shut_down).
+    /// Sends what writers have taken, also those that were dropped since, and waits until it is acknowledged or has failed.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a write that was still on its way.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future only stops waiting.
+    pub async fn flush(&self) -> Result<()> {
+        self.shared.writers.flush().await
+    }
+
+    /// Whether both are handles of one connection.
+    pub fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.shared, &other.shared)
+    }
+
+    /// Closes the connection to every server at once. Whatever was had from it fails from now on with
+    /// [`ErrorKind::Closed`], and so do calls that are waiting, and what is still unsent: see
+    /// [`shut_down`](Self::shut_down).
     pub fn close(&self) {
-        self.shared.closed.store(true, Ordering::Release);
+        self.shared.closed.cancel();
         self.shared.servers.close();
+    }
+
+    /// Whether the connection is closed.
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.is_cancelled()
+    }
+
+    /// Waits until the connection is closed.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future only stops waiting.
+    pub async fn closed(&self) {
+        self.shared.closed.cancelled().await;
+    }
+
+    /// The connection for whoever does not keep it open.
+    pub fn downgrade(&self) -> WeakConnection {
+        WeakConnection(Arc::downgrade(&self.shared))
     }
 
     /// The options that the connection was opened with.
@@ -143,8 +193,11 @@ impl Connection {
     }
 
     pub(crate) async fn refresh(&self, table: Option<&TablePath>, generation: u64) -> Result<Arc<Cluster>> {
-        self.check_open("get metadata")?;
-        self.shared.metadata.refresh(table, &[], generation).await
+        self.until_closed(
+            "get metadata",
+            self.shared.metadata.refresh(table, &[], generation),
+        )
+        .await
     }
 
     /// As [`refresh`](Self::refresh), for those who miss these buckets of a table, partitioned or not.
@@ -154,16 +207,17 @@ impl Connection {
         buckets: impl IntoIterator<Item = &TableBucket>,
         generation: u64,
     ) -> Result<Arc<Cluster>> {
-        self.check_open("get metadata")?;
         let partitions: BTreeSet<_> = buckets
             .into_iter()
             .filter_map(|bucket| bucket.partition)
             .collect();
         let partitions: Vec<_> = partitions.into_iter().collect();
-        self.shared
-            .metadata
-            .refresh(Some(table), &partitions, generation)
-            .await
+        let metadata = &self.shared.metadata;
+        self.until_closed(
+            "get metadata",
+            metadata.refresh(Some(table), &partitions, generation),
+        )
+        .await
     }
 
     /// Asks for the partition of this name; nothing if there is none.
@@ -172,15 +226,29 @@ impl Connection {
         table: &TablePath,
         name: &PartitionName,
     ) -> Result<Option<PartitionId>> {
-        self.check_open("get metadata")?;
-        self.shared.metadata.partition(table, name).await
+        self.until_closed("get metadata", self.shared.metadata.partition(table, name))
+            .await
     }
 
     pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
-        if self.shared.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             return Err(Context::new(operation).error(ErrorKind::Closed));
         }
         Ok(())
+    }
+
+    /// Does something that is of no use any more once the connection is closed.
+    pub(crate) async fn until_closed<T>(
+        &self,
+        operation: &'static str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        self.check_open(operation)?;
+        tokio::select! {
+            biased;
+            done = work => done,
+            () = self.closed() => Err(Context::new(operation).error(ErrorKind::Closed)),
+        }
     }
 
     pub(crate) async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
@@ -208,23 +276,25 @@ impl Connection {
         request: &R,
         is_final: impl Fn(ErrorCode) -> bool,
     ) -> Result<R::Response> {
-        self.check_open(context.operation)?;
         let timeout = self.options().request_timeout;
         if R::API.is_served_by(ServerRole::Tablet) {
             let ask = async || match self.ask_once(context, request).await {
                 Err(error) if error.code().is_some_and(&is_final) => Ok(Err(error)),
                 other => other.map(Ok),
             };
-            return retry::until(timeout, ask).await?;
+            return self
+                .until_closed(context.operation, retry::until(timeout, ask))
+                .await?;
         }
-        self.ask_coordinator(context, request).await
+        self.until_closed(context.operation, self.ask_coordinator(context, request))
+            .await
     }
 
     /// As [`ask`](Self::ask), tried again although only the coordinator answers: for what only reads.
     pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
-        self.check_open(context.operation)?;
         let timeout = self.options().request_timeout;
-        retry::until(timeout, || self.ask_coordinator(context, request)).await
+        let asked = retry::until(timeout, || self.ask_coordinator(context, request));
+        self.until_closed(context.operation, asked).await
     }
 
     async fn ask_coordinator<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
@@ -288,7 +358,7 @@ impl Connection {
         bucket: &TableBucket,
     ) -> Result<ServerAddress> {
         let timeout = self.options().request_timeout;
-        retry::until(timeout, || async {
+        let found = retry::until(timeout, || async {
             let known = self.cluster();
             if let Some(leader) = known.leader(bucket) {
                 return Ok(leader.clone());
@@ -303,8 +373,8 @@ impl Connection {
             };
             let leader = cluster.leader(bucket).cloned();
             leader.ok_or_else(|| context.clone().error(missing()))
-        })
-        .await
+        });
+        self.until_closed(context.operation, found).await
     }
 
     /// Sends a request to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is led
@@ -317,8 +387,7 @@ impl Connection {
         request: &R,
         refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
     ) -> Result<R::Response> {
-        self.check_open(context.operation)?;
-        retry::until(self.options().request_timeout, || async {
+        let asked = retry::until(self.options().request_timeout, || async {
             let generation = self.cluster().generation();
             let server = self.leader(context, path, bucket).await?;
             let result = match self.ask_server(&server, context, request).await {
@@ -332,7 +401,7 @@ impl Connection {
                 self.refresh_buckets(path, [bucket], generation).await?;
             }
             result
-        })
-        .await
+        });
+        self.until_closed(context.operation, asked).await
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use fluss_rpc::api::Unsupported;
 use fluss_rpc::code::{ErrorCode, Retry};
-use fluss_rpc::net::{ConnectError, RequestError, ServerAddress};
+use fluss_rpc::net::{ConnectError, Disconnect, RequestError, ServerAddress};
 
 use super::remote::StorageError;
 use crate::error::{DecodeError, ValueError};
@@ -334,6 +334,10 @@ impl From<RequestError> for ErrorKind {
                 outcome_unknown: false,
             },
             RequestError::Unsupported(error) => Self::Unsupported(error),
+            // Only whoever has the client closes its connections.
+            RequestError::Disconnected {
+                reason: Disconnect::Closed,
+            } => Self::Closed,
             other => Self::Request(other),
         }
     }
@@ -341,7 +345,16 @@ impl From<RequestError> for ErrorKind {
 
 impl From<ConnectError> for ErrorKind {
     fn from(error: ConnectError) -> Self {
-        Self::Connect(Arc::new(error))
+        match error {
+            ConnectError::Closed {
+                source:
+                    RequestError::Disconnected {
+                        reason: Disconnect::Closed,
+                    },
+                ..
+            } => Self::Closed,
+            other => Self::Connect(Arc::new(other)),
+        }
     }
 }
 

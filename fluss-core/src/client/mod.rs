@@ -19,7 +19,7 @@ mod wire;
 mod write;
 
 pub use admin::*;
-pub use connection::Connection;
+pub use connection::{Connection, WeakConnection};
 pub use error::{BatchPlace, Context, Error, ErrorKind, Result};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;
@@ -29,8 +29,8 @@ pub use options::{
 pub use read::{AsOf, BoundedReader, Bounds, Snapshot, StopOffset};
 pub use remote::StorageError;
 pub use scan::{
-    BucketRecords, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords, StartOffset,
-    changelog_schema,
+    Ahead, BucketRecords, Lease, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords,
+    StartOffset, changelog_schema,
 };
 pub use table::Table;
 pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};

@@ -49,7 +49,7 @@ fn all(ids: impl IntoIterator<Item = i64>) -> Vec<(Offset, i64)> {
 }
 
 async fn read(scan: ScanBuilder, bounds: Bounds) -> Vec<ScanBatch> {
-    let reader = scan.read(bounds).await.unwrap();
+    let mut reader = scan.read(bounds).await.unwrap();
     timeout(PATIENCE, reader.collect()).await.unwrap().unwrap()
 }
 
@@ -114,7 +114,7 @@ async fn read_in_turns(table: &Table, count: i64) -> Vec<(TableBucket, Offset, i
         let arrow = found.len() % 2 == 0;
         found.extend(poll(&scanner, arrow).await);
         found.extend(poll(&scanner, false).await);
-        saved = Some(scanner.positions().await.to_json());
+        saved = Some(scanner.positions().unwrap().to_json());
     }
     found
 }

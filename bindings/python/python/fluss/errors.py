@@ -13,6 +13,7 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── StorageError           a file in the cluster's remote storage that cannot be read: file
     ├── ProtocolError          bytes that are not what they should be
     ├── ClosedError            a connection, writer or scanner that was closed
+    ├── BufferFullError        rows that come faster than they are sent; also a BufferError
     ├── ForkError              a connection used in a forked process
     ├── ArgumentError          an argument that makes no sense here; also a ValueError
     ├── ConfigError            an option that does not exist, or its value; also a ValueError
@@ -34,6 +35,7 @@ __all__ = [
     "AlreadyExistsError",
     "ArgumentError",
     "AuthError",
+    "BufferFullError",
     "ClosedError",
     "ConfigError",
     "ConnectionError",
@@ -169,8 +171,14 @@ class ClosedError(FlussError):
     """The connection, writer or scanner was closed."""
 
 
+class BufferFullError(FlussError, BufferError):
+    """Rows come faster than the cluster takes them, and nobody waits for it. The row was not taken: await a handle or a
+    flush, and give it again.
+    """
+
+
 class ForkError(FlussError, RuntimeError):
-    """The client was used before this process was forked; its threads stayed in the parent."""
+    """What was called was made before this process was forked; its threads stayed in the parent. Connect anew."""
 
 
 class ArgumentError(FlussError, ValueError):

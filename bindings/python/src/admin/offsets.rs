@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fluss_client as client;
 use fluss_client::id::Offset;
 use pyo3::prelude::*;
+use pyo3::types::PyTuple;
 
 /// Which offset of a bucket is wanted.
 #[pyclass(frozen, eq, hash, from_py_object, module = "fluss.client.admin")]
@@ -26,6 +27,15 @@ impl OffsetSpec {
     #[staticmethod]
     fn timestamp(ts: i64) -> Self {
         Self(client::OffsetSpec::Timestamp(ts))
+    }
+
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
+        let (name, arguments) = match self.0 {
+            client::OffsetSpec::Earliest => ("earliest", vec![]),
+            client::OffsetSpec::Latest => ("latest", vec![]),
+            client::OffsetSpec::Timestamp(millis) => ("timestamp", vec![millis]),
+        };
+        Ok((py.get_type::<Self>().getattr(name)?, PyTuple::new(py, arguments)?))
     }
 
     fn __repr__(&self) -> String {

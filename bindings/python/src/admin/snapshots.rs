@@ -8,54 +8,56 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{list, metadata};
+use crate::own::Own;
 use crate::path::TableBucket;
 use crate::pending::Pending;
 
 /// A lease on snapshots.
 #[pyclass(frozen, module = "fluss._fluss")]
-pub(crate) struct KvSnapshotLease(pub(super) client::KvSnapshotLease);
+pub(crate) struct KvSnapshotLease(pub(super) Own<client::KvSnapshotLease>);
 
 #[pymethods]
 impl KvSnapshotLease {
     #[getter]
-    fn lease_id(&self) -> &str {
-        self.0.id()
+    fn lease_id(&self) -> PyResult<&str> {
+        Ok(self.0.get()?.id())
     }
 
     #[getter]
-    fn lease_duration_ms(&self) -> u128 {
-        self.0.duration().as_millis()
+    fn lease_duration_ms(&self) -> PyResult<u128> {
+        Ok(self.0.get()?.duration().as_millis())
     }
 
-    fn acquire_snapshots(&self, snapshots: HashMap<TableBucket, i64>) -> Pending {
-        let lease = self.0.clone();
+    fn acquire_snapshots(&self, snapshots: HashMap<TableBucket, i64>) -> PyResult<Pending> {
+        let lease = self.0.get()?.clone();
         let wanted = snapshots.into_iter();
         let wanted: BTreeMap<_, _> = wanted
             .map(|(bucket, snapshot)| (bucket.0, SnapshotId(snapshot)))
             .collect();
-        Pending::new(async move { lease.acquire(&wanted).await }, |py, unavailable| {
+        let acquired = async move { lease.acquire(&wanted).await };
+        Ok(Pending::new(acquired, |py, unavailable| {
             let found = PyDict::new(py);
             for (bucket, snapshot) in unavailable {
                 found.set_item(TableBucket(bucket), snapshot.get())?;
             }
             Ok(found.into_any())
-        })
+        }))
     }
 
-    fn renew(&self) -> Pending {
-        let lease = self.0.clone();
-        Pending::nothing(async move { lease.renew().await })
+    fn renew(&self) -> PyResult<Pending> {
+        let lease = self.0.get()?.clone();
+        Ok(Pending::nothing(async move { lease.renew().await }))
     }
 
-    fn release_snapshots(&self, buckets: Vec<TableBucket>) -> Pending {
-        let lease = self.0.clone();
+    fn release_snapshots(&self, buckets: Vec<TableBucket>) -> PyResult<Pending> {
+        let lease = self.0.get()?.clone();
         let buckets: Vec<_> = buckets.into_iter().map(|bucket| bucket.0).collect();
-        Pending::nothing(async move { lease.release(&buckets).await })
+        Ok(Pending::nothing(async move { lease.release(&buckets).await }))
     }
 
-    fn drop_lease(&self) -> Pending {
-        let lease = self.0.clone();
-        Pending::nothing(async move { lease.drop_lease().await })
+    fn drop_lease(&self) -> PyResult<Pending> {
+        let lease = self.0.get()?.clone();
+        Ok(Pending::nothing(async move { lease.drop_lease().await }))
     }
 }
 

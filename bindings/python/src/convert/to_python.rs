@@ -63,6 +63,16 @@ impl RowShape {
         })
     }
 
+    /// The type of the row.
+    pub(crate) const fn row_type(&self) -> &RowType {
+        &self.row_type
+    }
+
+    /// Whether MAPs come as lists of pairs.
+    pub(crate) const fn has_pairs(&self) -> bool {
+        matches!(self.maps, Maps::Pairs)
+    }
+
     /// The row as a dict. With `exact`, TIMESTAMP and `TIMESTAMP_LTZ` come as [`Timestamp`], DATE as days since
     /// 1970-01-01.
     pub(crate) fn dict<'py>(

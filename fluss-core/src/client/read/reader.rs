@@ -83,9 +83,10 @@ impl BoundedReader {
     ///
     /// # Cancellation
     ///
-    /// Dropping the future loses nothing.
+    /// Dropping the future loses nothing: the next call returns what this one would have.
     pub async fn next_batch(&mut self) -> Result<Option<ScanBatch>> {
         loop {
+            self.scanner.check_open("read")?;
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
             }
@@ -100,16 +101,31 @@ impl BoundedReader {
     ///
     /// # Errors
     ///
-    /// As [`next_batch`](Self::next_batch).
-    pub async fn collect(mut self) -> Result<Vec<ScanBatch>> {
-        let mut batches = Vec::new();
-        while let Some(batch) = self.next_batch().await? {
-            batches.push(batch);
+    /// As [`next_batch`](Self::next_batch). What was read before the error is not lost: a later call returns it.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing: the next call returns what this one would have.
+    pub async fn collect(&mut self) -> Result<Vec<ScanBatch>> {
+        self.scanner.check_open("read")?;
+        while !self.is_empty && !self.scanner.has_stopped() {
+            self.ready.extend(self.scanner.poll_arrow(LONG).await?);
         }
-        Ok(batches)
+        Ok(std::mem::take(&mut self.ready).into())
+    }
+
+    /// Puts batches back that were read last, in their order: they are read again next.
+    pub fn put_back(&mut self, batches: impl IntoIterator<Item = ScanBatch, IntoIter: DoubleEndedIterator>) {
+        for batch in batches.into_iter().rev() {
+            self.ready.push_front(batch);
+        }
     }
 
     /// The batches as they come. An error is the last item.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping a future of the next batch loses nothing. Dropping the stream drops the reader.
     pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
         futures::stream::unfold(Some(self), |reader| async {
             let mut reader = reader?;

@@ -10,7 +10,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
-use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
+use crate::arrow::{ColumnsBuilder, arrow_schema, user_schema};
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, SchemaId, TableBucket};
@@ -193,24 +193,12 @@ impl Decoder {
 
     /// The wanted rows of a batch as rows.
     pub(super) fn run(&self, fetched: &Fetched) -> Result<Run, DecodeError> {
-        let ScanBatch {
-            base_offset,
-            kept,
-            timestamp,
-            change_types,
-            batch,
-            ..
-        } = self.batch(fetched)?;
-        let rows = ArrowRows::new(batch, &self.shown_type)
-            .map_err(|error| DecodeError::value("record batch", error))?;
-        Ok(Run {
-            range: 0..rows.len(),
-            rows: Arc::new(rows),
-            base_offset,
-            kept,
-            timestamp,
-            change_types,
-        })
+        self.rows(self.batch(fetched)?)
+    }
+
+    /// The rows of decoded columns.
+    pub(super) fn rows(&self, batch: ScanBatch) -> Result<Run, DecodeError> {
+        Run::of_batch(batch, &self.shown_type)
     }
 
     /// What is left of a batch that is passed over.

@@ -15,6 +15,7 @@
 mod arrivals;
 mod changelog;
 mod decode;
+mod decoded;
 mod fetcher;
 mod limit;
 mod moments;
@@ -26,6 +27,7 @@ mod subscribe;
 mod tiered;
 
 pub use changelog::changelog_schema;
+pub use decoded::{Ahead, Lease};
 pub use positions::Positions;
 pub use records::{BucketRecords, ScanBatch, ScanRecord, ScanRecords};
 pub use scanner::{LogScanner, ScanBuilder};

@@ -7,8 +7,10 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use crate::arrow::{ArrowRow, ArrowRows};
+use crate::error::DecodeError;
 use crate::id::{Offset, TableBucket};
 use crate::record::log::ChangeType;
+use crate::types::RowType;
 
 /// A run of records of one bucket, as columns.
 #[derive(Clone, Debug)]
@@ -126,6 +128,18 @@ impl ScanRecords {
         }
     }
 
+    /// Records of one bucket, from their columns as [`BucketRecords::batch`] gives them.
+    ///
+    /// # Errors
+    ///
+    /// Columns that are not those of `row_type`.
+    pub fn of_batch(batch: ScanBatch, row_type: &RowType) -> Result<Self, DecodeError> {
+        let bucket = batch.bucket;
+        let mut records = Self::default();
+        records.push(bucket, Run::of_batch(batch, row_type)?);
+        Ok(records)
+    }
+
     /// The records by bucket.
     pub fn buckets(&self) -> &[BucketRecords] {
         &self.buckets
@@ -177,6 +191,20 @@ impl BucketRecords {
         None
     }
 
+    /// The record at a position among these, as columns.
+    pub fn batch(&self, index: usize) -> Option<ScanBatch> {
+        let mut left = index;
+        for run in &self.runs {
+            if left < run.range.len() {
+                let mut run = run.clone();
+                run.split_to(left);
+                return Some(run.split_to(1).into_batch(self.bucket));
+            }
+            left -= run.range.len();
+        }
+        None
+    }
+
     /// The records.
     pub fn iter(&self) -> impl Iterator<Item = ScanRecord<'_>> {
         self.runs
@@ -186,6 +214,28 @@ impl BucketRecords {
 }
 
 impl Run {
+    /// The rows of decoded columns.
+    pub(super) fn of_batch(batch: ScanBatch, row_type: &RowType) -> Result<Self, DecodeError> {
+        let ScanBatch {
+            base_offset,
+            kept,
+            timestamp,
+            change_types,
+            batch,
+            ..
+        } = batch;
+        let rows =
+            ArrowRows::new(batch, row_type).map_err(|error| DecodeError::value("record batch", error))?;
+        Ok(Self {
+            range: 0..rows.len(),
+            rows: Arc::new(rows),
+            base_offset,
+            kept,
+            timestamp,
+            change_types,
+        })
+    }
+
     /// Takes up to `count` rows off the front.
     pub(super) fn split_to(&mut self, count: usize) -> Self {
         let middle = self.range.start + count.min(self.range.len());
@@ -213,13 +263,18 @@ impl Run {
         }
     }
 
+    /// The offset of a row of the batch.
+    pub(super) fn offset(&self, row: usize) -> Offset {
+        offset(self.base_offset, self.kept.as_deref(), row)
+    }
+
     fn record(&self, index: usize) -> ScanRecord<'_> {
         let change_type = self
             .change_types
             .as_ref()
             .and_then(|types| types.get(index).copied());
         ScanRecord {
-            offset: offset(self.base_offset, self.kept.as_deref(), index),
+            offset: self.offset(index),
             timestamp: self.timestamp,
             change_type: change_type.unwrap_or(ChangeType::AppendOnly),
             row: self.rows.row(index),

@@ -1,14 +1,17 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use futures::Stream;
-use tokio::task::{AbortHandle, coop::consume_budget};
-use tokio::time::{Instant, timeout_at};
+use tokio::sync::OwnedMutexGuard;
+use tokio::task::{AbortHandle, yield_now};
+use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::arrivals::Fetched;
 use super::decode::Decoder;
+use super::decoded::{Decoded, Lease, Loan, Part, Rows};
 use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords};
 use super::session::Session;
@@ -131,12 +134,15 @@ impl ScanBuilder {
 ///
 /// Fetches run ahead of the consumer in the background, within the limits of
 /// [`ScannerOptions`](crate::client::ScannerOptions). Within a bucket records come in the order of their offsets.
-/// Dropping the last clone stops the fetches.
+/// [`close`](Self::close) stops the fetches, and so does dropping the last clone.
 ///
 /// Records have the columns that the table had when it was asked for: one that was added later is left out, one that was
 /// added before is null in the records from before that.
 ///
 /// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
+///
+/// A record is passed when a call returns it, and not before: whichever future is dropped, the next poll goes on with what
+/// that one would have returned, and [`positions`](Self::positions) says so.
 #[derive(Clone)]
 pub struct LogScanner {
     pub(super) inner: Arc<Inner>,
@@ -145,14 +151,21 @@ pub struct LogScanner {
 pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
     pub(super) connection: Connection,
-    /// Rows decoded by an earlier poll that had no room for them.
-    pub(super) rest: tokio::sync::Mutex<Option<(TableBucket, u64, Run)>>,
+    /// Whose turn it is to take rows.
+    turn: Arc<tokio::sync::Mutex<()>>,
+    /// Locked before the session by who needs both.
+    decoded: Mutex<Decoded>,
+    closed: AtomicBool,
     fetcher: AbortHandle,
     /// Looks for new partitions, once the whole of a partitioned table is read.
     pub(super) discovery: Mutex<Option<AbortHandle>>,
 }
 
 impl Inner {
+    pub(super) fn decoded(&self) -> MutexGuard<'_, Decoded> {
+        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Lets a task look for new partitions, in the place of the former one.
     pub(super) fn discover(&self, task: Option<AbortHandle>) {
         let mut discovery = self.discovery.lock().unwrap_or_else(PoisonError::into_inner);
@@ -183,12 +196,13 @@ impl LogScanner {
             news: tokio::sync::Notify::new(),
         });
         let fetcher = tokio::spawn(Fetcher::new(shared.clone(), connection.clone()).run()).abort_handle();
-        let rest = tokio::sync::Mutex::default();
         Self {
             inner: Arc::new(Inner {
                 shared,
                 connection,
-                rest,
+                turn: Arc::default(),
+                decoded: Mutex::default(),
+                closed: AtomicBool::new(false),
                 fetcher,
                 discovery: Mutex::default(),
             }),
@@ -212,63 +226,180 @@ impl LogScanner {
     /// # Errors
     ///
     /// A bucket that cannot be read: every poll fails until it is unsubscribed, or subscribed anew. A timeout once
-    /// nobody has answered for a bucket during the request timeout; later polls go on.
+    /// nobody has answered for a bucket during the request timeout; later polls go on. [`ErrorKind::Closed`] once the
+    /// scanner or its connection is closed, also if that happens meanwhile.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no record: the next poll returns what this one would have.
+    pub async fn poll(&self, timeout: Duration) -> Result<ScanRecords> {
+        self.lease_records(timeout).await.map(Lease::take)
+    }
+
+    /// As [`poll`](Self::poll), for whoever passes the records on to a consumer that may have gone away meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future, or the lease, loses no record.
+    pub async fn lease_records(&self, timeout: Duration) -> Result<Lease<ScanRecords>> {
+        let collect = |parts: &[Part]| {
+            let mut records = ScanRecords::default();
+            for part in parts {
+                if let Rows::Run(run) = &part.rows {
+                    records.push(part.bucket, run.clone());
+                }
+            }
+            (records.len(), records)
+        };
+        self.lease(timeout, Self::take_records, collect).await
+    }
+
+    /// All batches that have been fetched. Waits for the first one for at most `timeout`, and then returns nothing.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses no record: the next poll returns what this one would have.
+    pub async fn poll_arrow(&self, timeout: Duration) -> Result<Vec<ScanBatch>> {
+        self.lease_batches(timeout).await.map(Lease::take)
+    }
+
+    /// As [`poll_arrow`](Self::poll_arrow), for whoever passes the batches on to a consumer that may have gone away
+    /// meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future, or the lease, loses no record.
+    pub async fn lease_batches(&self, timeout: Duration) -> Result<Lease<Vec<ScanBatch>>> {
+        self.lease(timeout, Self::take_batches, batches).await
+    }
+
+    /// Waits until records are ready for [`ahead`](Self::ahead), for at most `timeout`.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
     ///
     /// # Cancellation
     ///
     /// Dropping the future loses no record.
-    pub async fn poll(&self, timeout: Duration) -> Result<ScanRecords> {
-        let mut rest = self.inner.rest.lock().await;
+    pub async fn fetch_ahead(&self, timeout: Duration) -> Result<()> {
         let deadline = deadline(timeout);
-        let mut records = ScanRecords::default();
-        while rest.is_some() || self.wait(deadline).await? {
-            self.take_records(&mut rest, &mut records)?;
-            if !records.is_empty() || Instant::now() >= deadline {
+        let Some(_turn) = self.turn(deadline).await? else {
+            return Ok(());
+        };
+        while self.wait(deadline).await? {
+            let is_ready = {
+                let mut decoded = self.inner.decoded();
+                let parts = self.take_records(&mut decoded)?;
+                decoded.put_back(parts.into_iter());
+                decoded.is_ready()
+            };
+            if is_ready || Instant::now() >= deadline {
                 break;
             }
-            // All were left out by the filter.
-            consume_budget().await;
-        }
-        self.inner.shared.meters.handed_over(records.len());
-        Ok(records)
-    }
-
-    /// Moves what is fetched to `records`, as far as a poll has room.
-    fn take_records(
-        &self,
-        rest: &mut Option<(TableBucket, u64, Run)>,
-        records: &mut ScanRecords,
-    ) -> Result<()> {
-        let mut room = self.inner.connection.options().scanner.max_poll_records;
-        while room > 0 {
-            let (bucket, id, mut run) = match self.next_run(rest) {
-                Ok(Some(next)) => next,
-                // A later poll tells what is wrong with a batch, when the records before it are delivered.
-                Err(error) if records.is_empty() => return Err(error),
-                Ok(None) | Err(_) => break,
-            };
-            let taken = run.split_to(room);
-            room -= taken.range.len();
-            if !taken.range.is_empty() {
-                records.push(bucket, taken);
-            }
-            if !run.range.is_empty() {
-                *rest = Some((bucket, id, run));
-            }
+            yield_now().await;
         }
         Ok(())
     }
 
-    /// The rows left by an earlier poll, or those of the next batch. A bucket that was subscribed anew meanwhile has
-    /// no rows left.
-    fn next_run(
+    /// As [`lease_batches`](Self::lease_batches), one batch.
+    ///
+    /// # Errors
+    ///
+    /// As [`poll`](Self::poll).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future, or the lease, loses no record.
+    pub async fn lease_batch(&self, timeout: Duration) -> Result<Lease<Option<ScanBatch>>> {
+        let first = |parts: &[Part]| {
+            let (rows, batches) = batches(parts);
+            (rows, batches.into_iter().next())
+        };
+        self.lease(timeout, Self::take_batch, first).await
+    }
+
+    /// Waits for rows, and lends those that `take` takes. Nothing waits between the taking and the loan, so that whoever
+    /// drops the future loses nothing.
+    async fn lease<T>(
         &self,
-        rest: &mut Option<(TableBucket, u64, Run)>,
-    ) -> Result<Option<(TableBucket, u64, Run)>> {
-        if let Some((bucket, subscription, run)) = rest.take()
-            && self.inner.shared.lock().subscription_id(&bucket) == Some(subscription)
-        {
-            return Ok(Some((bucket, subscription, run)));
+        timeout: Duration,
+        take: impl Fn(&Self, &mut Decoded) -> Result<Vec<Part>>,
+        collect: impl Fn(&[Part]) -> (usize, T),
+    ) -> Result<Lease<T>> {
+        let deadline = deadline(timeout);
+        if let Some(turn) = self.turn(deadline).await? {
+            while self.wait(deadline).await? {
+                {
+                    let mut decoded = self.inner.decoded();
+                    let parts = take(self, &mut decoded)?;
+                    if !parts.is_empty() {
+                        let (rows, found) = collect(&parts);
+                        let loan = Loan::new(&self.inner, &mut decoded, parts, rows, turn);
+                        return Ok(Lease::new(found, loan));
+                    }
+                }
+                if Instant::now() >= deadline {
+                    break;
+                }
+                // All were left out by the filter.
+                yield_now().await;
+            }
+        }
+        Ok(Lease::new(collect(&[]).1, Loan::nothing(&self.inner)))
+    }
+
+    /// Waits until no other poll is under way; nothing after the deadline.
+    async fn turn(&self, deadline: Instant) -> Result<Option<OwnedMutexGuard<()>>> {
+        self.check_open("poll")?;
+        let turn = self.inner.turn.clone().lock_owned();
+        Ok(timeout_at(deadline, turn).await.ok())
+    }
+
+    /// Takes the next records, as many as a poll returns.
+    fn take_records(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
+        let mut room = self.inner.connection.options().scanner.max_poll_records;
+        let mut taken = Vec::new();
+        while room > 0 {
+            let (bucket, subscription, mut run) = match self.next_run(decoded) {
+                Ok(Some(next)) => next,
+                // A later poll tells what is wrong with a batch, when the records before it are delivered.
+                Err(error) if taken.is_empty() => return Err(error),
+                Ok(None) | Err(_) => break,
+            };
+            let part = |run| Part {
+                bucket,
+                subscription,
+                rows: Rows::Run(run),
+            };
+            let front = run.split_to(room);
+            room -= front.range.len();
+            if !front.range.is_empty() {
+                taken.push(part(front));
+            }
+            if !run.range.is_empty() {
+                decoded.put_back(std::iter::once(part(run)));
+            }
+        }
+        Ok(taken)
+    }
+
+    /// The rows left by an earlier poll, or those of the next batch.
+    fn next_run(&self, decoded: &mut Decoded) -> Result<Option<(TableBucket, u64, Run)>> {
+        if let Some(run) = self.next_left(decoded)? {
+            return Ok(Some(run));
         }
         let Some(fetched) = self.inner.shared.next_fetched() else {
             return Ok(None);
@@ -282,43 +413,38 @@ impl LogScanner {
         Ok(Some((fetched.bucket, fetched.subscription, run)))
     }
 
-    /// All batches that have been fetched. Waits for the first one for at most `timeout`, and then returns nothing.
-    ///
-    /// # Errors
-    ///
-    /// As [`poll`](Self::poll).
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future loses no record.
-    pub async fn poll_arrow(&self, timeout: Duration) -> Result<Vec<ScanBatch>> {
-        let mut rest = self.inner.rest.lock().await;
-        let deadline = deadline(timeout);
-        let mut batches = Vec::new();
-        while rest.is_some() || self.wait(deadline).await? {
-            self.take_batches(&mut rest, &mut batches)?;
-            if !batches.is_empty() || Instant::now() >= deadline {
-                break;
+    /// The rows left by an earlier poll.
+    pub(super) fn next_left(&self, decoded: &mut Decoded) -> Result<Option<(TableBucket, u64, Run)>> {
+        let Some(part) = self.pop_left(decoded) else {
+            return Ok(None);
+        };
+        let run = match part.rows {
+            Rows::Run(run) => run,
+            Rows::Batch(batch) => {
+                let run = self.inner.shared.decoder.rows(batch);
+                let context = || Context::new("poll").table(&self.table().path);
+                run.map_err(|error| context().bucket(part.bucket.bucket).error(error))?
             }
-            // All were left out by the filter.
-            consume_budget().await;
-        }
-        let rows = batches.iter().map(|scanned| scanned.batch.num_rows()).sum();
-        self.inner.shared.meters.handed_over(rows);
-        Ok(batches)
+        };
+        Ok(Some((part.bucket, part.subscription, run)))
     }
 
-    /// Moves all that is fetched to `batches`.
-    fn take_batches(
-        &self,
-        rest: &mut Option<(TableBucket, u64, Run)>,
-        batches: &mut Vec<ScanBatch>,
-    ) -> Result<()> {
-        if let Some((bucket, subscription, run)) = rest.take()
-            && self.inner.shared.lock().subscription_id(&bucket) == Some(subscription)
-        {
-            batches.push(run.into_batch(bucket));
+    /// What an earlier poll has left. A bucket that was subscribed anew meanwhile has no rows left.
+    fn pop_left(&self, decoded: &mut Decoded) -> Option<Part> {
+        let session = self.inner.shared.lock();
+        while let Some(part) = decoded.pop() {
+            if session.subscription_id(&part.bucket) == Some(part.subscription) {
+                return Some(part);
+            }
         }
+        None
+    }
+
+    /// Takes all that is fetched.
+    fn take_batches(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
+        let mut taken: Vec<_> = std::iter::from_fn(|| self.pop_left(decoded))
+            .map(Part::into_batch)
+            .collect();
         let mut failure = None;
         for fetched in self.inner.shared.take_fetched() {
             // A bucket is not read beyond a batch that cannot be decoded.
@@ -328,39 +454,91 @@ impl LogScanner {
             {
                 continue;
             }
-            match self.inner.shared.decoder.batch(&fetched) {
-                Ok(batch) if batch.is_filtered_out() => {}
-                Ok(batch) => batches.push(batch),
-                Err(error) => failure = Some((fetched.bucket, self.undecodable(&fetched, error))),
+            match self.batch(&fetched) {
+                Ok(part) => taken.extend(part),
+                Err(error) => failure = Some((fetched.bucket, error)),
             }
         }
         match failure {
             // A later poll tells it, when what was decoded is delivered.
-            Some((_, error)) if batches.is_empty() => Err(error),
-            _ => Ok(()),
+            Some((_, error)) if taken.is_empty() => Err(error),
+            _ => Ok(taken),
         }
     }
 
-    /// The batches as they come, without end. It yields an error as [`poll`](Self::poll) fails, and goes on.
-    pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
-        let forever = Duration::from_secs(60 * 60 * 24);
-        futures::stream::unfold(
-            (self, Vec::new().into_iter()),
-            move |(scanner, mut ready)| async move {
-                loop {
-                    if let Some(batch) = ready.next() {
-                        return Some((Ok(batch), (scanner, ready)));
-                    }
-                    match scanner.poll_arrow(forever).await {
-                        Ok(batches) => ready = batches.into_iter(),
-                        Err(error) => return Some((Err(error), (scanner, ready))),
-                    }
-                }
-            },
-        )
+    /// Takes one batch.
+    fn take_batch(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
+        let left = self.pop_left(decoded).map(Part::into_batch);
+        if let Some(part) = left {
+            return Ok(vec![part]);
+        }
+        while let Some(fetched) = self.inner.shared.next_fetched() {
+            if let Some(part) = self.batch(&fetched)? {
+                return Ok(vec![part]);
+            }
+        }
+        Ok(Vec::new())
     }
 
-    /// Waits until something is fetched; false after the deadline, or when nothing more will be.
+    /// The rows of a batch; nothing if the filter leaves all out.
+    fn batch(&self, fetched: &Fetched) -> Result<Option<Part>> {
+        let decoded = self.inner.shared.decoder.batch(fetched);
+        let batch = decoded.map_err(|error| self.undecodable(fetched, error))?;
+        Ok((!batch.is_filtered_out()).then_some(Part {
+            bucket: fetched.bucket,
+            subscription: fetched.subscription,
+            rows: Rows::Batch(batch),
+        }))
+    }
+
+    /// The batches as they come, without end. It yields an error as [`poll`](Self::poll) fails, and goes on; when the
+    /// scanner or its connection is closed the error is the last item.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping a future of the next batch, or the stream, loses no record: clones of the scanner go on with the batch
+    /// after the last one that was yielded.
+    pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
+        futures::stream::unfold(Some(self), |scanner| async {
+            let scanner = scanner?;
+            loop {
+                match scanner.lease_batch(FOREVER).await.map(Lease::take) {
+                    Ok(Some(batch)) => return Some((Ok(batch), Some(scanner))),
+                    Ok(None) => {}
+                    Err(error) if matches!(error.kind(), ErrorKind::Closed) => {
+                        return Some((Err(error), None));
+                    }
+                    Err(error) => return Some((Err(error), Some(scanner))),
+                }
+            }
+        })
+    }
+
+    /// Stops reading. What was called and waits fails with [`ErrorKind::Closed`], and so does everything that is called
+    /// from now on, of all clones.
+    pub fn close(&self) {
+        self.inner.closed.store(true, Ordering::Release);
+        self.inner.fetcher.abort();
+        self.inner.discover(None);
+        self.inner.shared.lock().clear();
+        self.inner.shared.news.notify_waiters();
+    }
+
+    pub(in crate::client) fn check_open(&self, operation: &'static str) -> Result<()> {
+        self.inner.connection.check_open(operation)?;
+        if self.inner.closed.load(Ordering::Acquire) {
+            let context = Context::new(operation).table(&self.table().path);
+            return Err(context.error(ErrorKind::Closed));
+        }
+        Ok(())
+    }
+
+    /// Whether the consumer has all that was decoded.
+    pub(super) fn has_handed_over(&self) -> bool {
+        self.inner.decoded().is_empty()
+    }
+
+    /// Waits until there is something to take; false after the deadline, or when nothing more will be.
     async fn wait(&self, deadline: Instant) -> Result<bool> {
         let shared = &self.inner.shared;
         let silence = self.inner.connection.options().request_timeout;
@@ -368,7 +546,10 @@ impl LogScanner {
             let news = shared.news.notified();
             tokio::pin!(news);
             news.as_mut().enable();
-            self.inner.connection.check_open("poll")?;
+            self.check_open("poll")?;
+            if self.inner.decoded().is_ready() {
+                return Ok(true);
+            }
             let now = Instant::now();
             let (ready, error, stopped, until) = {
                 let mut session = shared.lock();
@@ -387,7 +568,11 @@ impl LogScanner {
             shared.wake.notify_one();
             let until = until.map_or(deadline, |until| until.min(deadline));
             // What ends the wait is looked at anew above.
-            drop(timeout_at(until, news).await);
+            tokio::select! {
+                () = news => {}
+                () = self.inner.connection.closed() => {}
+                () = sleep_until(until) => {}
+            }
         }
     }
 
@@ -414,6 +599,18 @@ pub(super) fn place(fetched: &Fetched) -> BatchPlace {
         first: fetched.batch.base_offset(),
         last: fetched.batch.next_offset() - 1,
     }
+}
+
+/// Longer than any bucket is without answer.
+const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+
+/// Parts that were taken as batches, with the number of their rows.
+fn batches(parts: &[Part]) -> (usize, Vec<ScanBatch>) {
+    let batches: Vec<_> = parts.iter().filter_map(Part::batch).cloned().collect();
+    (
+        batches.iter().map(|scanned| scanned.batch.num_rows()).sum(),
+        batches,
+    )
 }
 
 fn deadline(timeout: Duration) -> Instant {

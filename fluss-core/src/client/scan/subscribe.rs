@@ -75,9 +75,11 @@ impl LogScanner {
     ///
     /// Dropping the future changes nothing.
     pub async fn subscribe_buckets(&self, starts: &[(TableBucket, StartOffset)]) -> Result<()> {
+        self.check_open("subscribe")?;
         self.check_starts(starts).await?;
         let resolved = starts.iter().map(|(bucket, start)| self.resolve(*bucket, *start));
         let resolved: Vec<_> = join_all(resolved).await.into_iter().collect::<Result<_>>()?;
+        self.check_open("subscribe")?;
         self.begin(starts.iter().map(|(bucket, _)| *bucket).zip(resolved));
         Ok(())
     }
@@ -104,6 +106,7 @@ impl LogScanner {
     }
 
     async fn subscribe_partitions(&self, start: StartOffset) -> Result<()> {
+        self.check_open("subscribe")?;
         if let StartOffset::At(_) = start {
             let reason = "a partitioned table is read from an offset by partition and bucket only";
             return Err(self.refuse(None, reason));
@@ -126,6 +129,7 @@ impl LogScanner {
                 Err(error) => return Err(error),
             }
         }
+        self.check_open("subscribe")?;
         let mut session = shared.lock();
         session.follow(Some(known));
         begin(&mut session, &shared.info.path, &partitions, starts);
@@ -155,6 +159,7 @@ impl LogScanner {
     ///
     /// Dropping the future changes nothing.
     pub async fn subscribe_positions(&self, positions: &Positions) -> Result<()> {
+        self.check_open("subscribe")?;
         let (shared, connection) = (&self.inner.shared, &self.inner.connection);
         positions
             .check(&shared.info)
@@ -168,6 +173,7 @@ impl LogScanner {
         let starts = positions.offsets().filter(|(bucket, _)| is_there(bucket));
         let follows = positions.followed().cloned();
         let is_followed = follows.is_some();
+        self.check_open("subscribe")?;
         let mut session = shared.lock();
         session.clear();
         session.follow(follows);
@@ -184,44 +190,56 @@ impl LogScanner {
     }
 
     /// Where the scanner stands: in each bucket that it reads, behind the last record that a poll has returned. What is
-    /// fetched and not returned yet is not passed. A poll that is under way is waited for.
+    /// fetched and not returned yet is not passed. It waits for nothing: what a poll that is under way will return is not
+    /// passed.
     ///
-    /// # Cancellation
+    /// # Errors
     ///
-    /// Dropping the future changes nothing.
-    pub async fn positions(&self) -> Positions {
-        let rest = self.inner.rest.lock().await;
+    /// [`ErrorKind::Closed`] once the scanner or its connection is closed.
+    pub fn positions(&self) -> Result<Positions> {
+        self.check_open("positions")?;
+        let decoded = self.inner.decoded();
         let session = self.inner.shared.lock();
         let mut offsets = session.positions();
-        if let Some((bucket, subscription, run)) = &*rest
-            && session.subscription_id(bucket) == Some(*subscription)
-        {
-            offsets.insert(*bucket, Some(run.base_offset + run.range.start as Offset));
+        for (bucket, subscription, start) in decoded.starts() {
+            if session.subscription_id(&bucket) == Some(subscription) {
+                offsets.insert(bucket, Some(start));
+            }
         }
-        Positions::new(self.table(), offsets, session.followed().cloned())
+        Ok(Positions::new(self.table(), offsets, session.followed().cloned()))
     }
 
     /// Reads a bucket of a table that is not partitioned no more. What was fetched of it is dropped. Nothing happens if
     /// it was not read.
-    pub async fn unsubscribe(&self, bucket: BucketId) {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Closed`] once the scanner or its connection is closed.
+    pub fn unsubscribe(&self, bucket: BucketId) -> Result<()> {
         self.unsubscribe_bucket(TableBucket::new(self.table().id, bucket))
-            .await;
     }
 
     /// Reads a partition no more, as [`unsubscribe`](Self::unsubscribe) a bucket. It is not discovered again.
-    pub async fn unsubscribe_partition(&self, partition: PartitionId) {
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub fn unsubscribe_partition(&self, partition: PartitionId) -> Result<()> {
         self.unsubscribe_all_of(|bucket| bucket.partition == Some(partition))
-            .await;
     }
 
     /// Reads a bucket, of the table or of a partition, no more, as [`unsubscribe`](Self::unsubscribe).
-    pub async fn unsubscribe_bucket(&self, bucket: TableBucket) {
-        self.unsubscribe_all_of(|other| *other == bucket).await;
+    ///
+    /// # Errors
+    ///
+    /// As [`unsubscribe`](Self::unsubscribe).
+    pub fn unsubscribe_bucket(&self, bucket: TableBucket) -> Result<()> {
+        self.unsubscribe_all_of(|other| *other == bucket)
     }
 
-    async fn unsubscribe_all_of(&self, is_meant: impl Fn(&TableBucket) -> bool) {
-        let mut rest = self.inner.rest.lock().await;
-        rest.take_if(|(bucket, ..)| is_meant(bucket));
+    fn unsubscribe_all_of(&self, is_meant: impl Fn(&TableBucket) -> bool) -> Result<()> {
+        self.check_open("unsubscribe")?;
+        self.inner.decoded().forget(&is_meant);
         let mut session = self.inner.shared.lock();
         let meant: Vec<_> = session
             .subscribed()
@@ -231,6 +249,7 @@ impl LogScanner {
         for bucket in meant {
             session.unsubscribe(bucket);
         }
+        Ok(())
     }
 
     fn begin(&self, starts: impl Iterator<Item = (TableBucket, Option<Offset>)>) {
@@ -270,8 +289,9 @@ impl LogScanner {
 
     /// Whether all is returned of the buckets that are read up to an offset.
     pub(in crate::client) fn has_stopped(&self) -> bool {
+        let is_handed_over = self.has_handed_over();
         let session = self.inner.shared.lock();
-        session.has_stopped() && !session.has_fetched()
+        session.has_stopped() && !session.has_fetched() && is_handed_over
     }
 
     /// Whether a bucket was dropped before it was read up to its end.

@@ -130,6 +130,7 @@ class BoundedReader:
     """Reads parts of logs to their ends, which do not move while it reads. Iterating over it gives Arrow batches.
 
     Within a bucket batches come in the order of their offsets. A partition that is dropped meanwhile ends early.
+    Whatever is cancelled or interrupted loses nothing: the next call returns what it would have.
     """
 
     def __init__(self, core: _fluss.BoundedReader) -> None:
@@ -156,7 +157,11 @@ class BoundedReader:
 class LogScanner:
     """Reads the log of a table, bucket by bucket. At the end of an ``async with`` block it closes.
 
-    Iterating over it gives records one by one, for ever: it waits for those that are yet to come.
+    Iterating over it gives records one by one, for ever: it waits for those that are yet to come. Each is passed when
+    the loop gets it: after a ``break`` the next loop or poll goes on with the record behind it, as `positions` says.
+
+    Whatever is cancelled loses nothing, be it by ``asyncio.timeout``, ``asyncio.wait_for`` or a task group: what the
+    call would have returned is returned by the next one.
     A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
     """
 
@@ -202,7 +207,7 @@ class LogScanner:
     async def positions(self) -> Positions:
         """Where the scanner stands: in each bucket that it reads, behind the last record that a poll has returned.
 
-        What is fetched and not returned yet is not passed. A poll that is under way is waited for.
+        What is fetched and not returned yet is not passed, nor what a poll that is under way will return.
         """
         return await self._core.positions()
 
@@ -236,13 +241,14 @@ class LogScanner:
         return await self._core.poll_record_batch(timeout_ms)
 
     async def close(self) -> None:
-        """Stops reading."""
+        """Stops reading: a call that waits raises `fluss.ClosedError`, and so does every later one."""
         self._core.close()
 
     async def __aiter__(self) -> AsyncIterator[ScanRecord]:
         while True:
-            for record in await self.poll(_ITERATION_POLL_MS):
+            while (record := self._core.next_record()) is not None:
                 yield record
+            await self._core.fetch(_ITERATION_POLL_MS)
 
     async def __aenter__(self) -> Self:
         return self

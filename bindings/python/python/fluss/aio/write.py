@@ -62,16 +62,18 @@ class AppendWriter(_Writer):
     def append(self, row: Row) -> WriteHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer.
 
-        It is not awaited. While the buffer is full it holds up the event loop: a producer that outruns its cluster
-        awaits a handle now and then, or uses `append_arrow`, which is awaited.
+        It is not awaited, and never holds up the event loop: while the buffer is full rows wait behind it, as many
+        again as it takes, and then `fluss.BufferFullError` is raised. A producer that outruns its cluster awaits a
+        handle or `flush` now and then, or uses `append_arrow`, which is awaited.
         """
-        return self._core.append(row)
+        return self._core.append(row, soon=True)
 
     async def append_arrow(self, data: object) -> WriteHandle:
         """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
         pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
 
-        Columns are found by name. Waits only while the buffer is full.
+        Columns are found by name. Waits only while the buffer is full. A source that is read as it goes is asked on a
+        thread of its own, and may call this client; it does not hold up the event loop.
         """
         return await self._core.append_arrow(data)
 
@@ -124,16 +126,16 @@ class UpsertWriter(_Writer):
     def upsert(self, row: Row) -> WriteHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer, to be stored under its key.
 
-        It is not awaited. While the buffer is full it holds up the event loop, as `AppendWriter.append` does.
+        It is not awaited. While the buffer is full the row waits, as one of `AppendWriter.append` does.
         """
-        return self._core.upsert(row)
+        return self._core.upsert(row, soon=True)
 
     def delete(self, key: Key) -> WriteHandle:
         """Puts a key into the buffer, whose row is to be deleted: the primary key's values, or a whole row.
 
-        It is not awaited. While the buffer is full it holds up the event loop, as `AppendWriter.append` does.
+        It is not awaited. While the buffer is full the key waits, as a row of `AppendWriter.append` does.
         """
-        return self._core.delete(key)
+        return self._core.delete(key, soon=True)
 
     async def upsert_arrow(self, data: object) -> WriteHandle:
         """Puts the rows of Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.

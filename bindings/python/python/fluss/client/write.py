@@ -67,7 +67,8 @@ class AppendWriter(_Writer):
         """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
         pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
 
-        Columns are found by name. Blocks only while the buffer is full.
+        Columns are found by name. Blocks only while the buffer is full. A source that is read as it goes, such as a
+        `BoundedReader` or a ``pyarrow.RecordBatchReader`` over a generator, may call this client.
         """
         return self._core.append_arrow(data).wait()
 

@@ -165,8 +165,9 @@ class LogScanner:
         """
         starts = self._starts(await self._core.positions())
         found = await (await self._bounded(starts)).read_all()
+        # Not awaited: nobody may cancel this between the reading and the end of the subscriptions.
         for end in self._end(starts):
-            await end
+            end.wait()
         return pyarrow().table(found)
 
     async def to_pandas(self) -> Any:
@@ -174,10 +175,13 @@ class LogScanner:
         return (await self.to_arrow()).to_pandas()
 
     async def __aiter__(self) -> AsyncIterator[ScanRecord | RecordBatch]:
-        poll = self.poll_record_batch if self._batches else self.poll
+        while self._batches:
+            if (batch := await self._core.next_batch(_ITERATION_POLL_MS)) is not None:
+                yield batch
         while True:
-            for item in await poll(_ITERATION_POLL_MS):
-                yield item
+            while (record := self._core.next_record()) is not None:
+                yield record
+            await self._core.fetch(_ITERATION_POLL_MS)
 
     def _starts(self, positions: Positions) -> Starts:
         """Where the subscribed buckets stand."""

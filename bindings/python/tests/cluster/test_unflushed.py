@@ -1,0 +1,105 @@
+"""Rows that nobody flushes: they are sent all the same, and a warning names the writer."""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+import warnings
+from collections.abc import Callable
+
+import pytest
+
+import fluss
+from fluss import aio
+from fluss_cluster import Cluster
+
+NewTable = Callable[..., str]
+
+PROGRAM = """
+import gc, sys
+import fluss
+
+target, path, case = sys.argv[1:]
+
+def write():
+    connection = fluss.connect(target, {"writer.batch-timeout": "60 s"})
+    writer = connection.get_table(path).new_append().create_writer()
+    for number in range(100):
+        writer.append([number])
+    if case == "raises":
+        raise ValueError("the program fails")
+    return (connection, writer) if case == "ends" else None
+
+kept = write()
+gc.collect()
+"""
+
+
+@pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+@pytest.mark.parametrize("case", ["ends", "lets go", "raises"])
+def test_rows_are_stored_that_a_program_never_flushed(
+    target: str, connection: fluss.Connection, new_table: NewTable, case: str
+) -> None:
+    path = new_table(id="INT")
+    program = [sys.executable, "-W", "default::ResourceWarning", "-c", PROGRAM, target, path, case]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == (1 if case == "raises" else 0), done.stderr
+    assert connection.get_table(path).to_arrow().num_rows == 100
+    assert "ResourceWarning" in done.stderr and f"AppendWriter of table {path}" in done.stderr
+
+
+def test_a_writer_that_was_flushed_or_waited_for_is_let_go_in_silence(
+    connection: fluss.Connection, new_table: NewTable
+) -> None:
+    table = connection.get_table(new_table(id="INT"))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        writer = table.new_append().create_writer()
+        writer.append([0])
+        writer.flush()
+        del writer
+        writer = table.new_append().create_writer()
+        writer.append([1]).wait(timeout=30)
+        del writer
+        with table.new_append().create_writer() as writer:
+            writer.append([2])
+        del writer
+    assert table.to_arrow().num_rows == 3
+
+
+@pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+def test_an_awaited_writer_never_holds_up_its_event_loop(
+    target: str, cluster: Cluster, connection: fluss.Connection, new_table: NewTable
+) -> None:
+    path = new_table(id="INT", content="BYTES")
+    config = {"writer.buffer.memory-size": "256 kb", "writer.batch-size": "64 kb"}
+
+    async def main() -> int:
+        async with aio.connect(target, config) as opened:
+            writer = (await opened.get_table(path)).new_append().create_writer()
+            await writer.append([0, b"first"])
+            handles = []
+            cluster.stop(0)
+            try:
+                longest = 0.0
+                with pytest.raises(fluss.BufferFullError, match=path) as raised:
+                    while True:
+                        begun = time.monotonic()
+                        handles.append(writer.append([len(handles) + 1, os.urandom(1000)]))
+                        longest = max(longest, time.monotonic() - begun)
+                assert isinstance(raised.value, BufferError)
+                # As many rows wait as the buffer takes.
+                assert 300 < len(handles) < 800
+                assert longest < 1.0
+            finally:
+                cluster.cont(0)
+            await writer.flush()
+            assert all(handle.done() for handle in handles)
+            offsets = [await handle for handle in handles]
+            assert offsets == list(range(1, len(handles) + 1))
+            await writer.append([-1, b"last"])
+            return len(handles) + 2
+
+    written = asyncio.run(main())
+    assert connection.get_admin().get_row_count(path) == written
