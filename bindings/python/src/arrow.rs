@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 use fluss_client::arrow::{check_recast, recast};
 use fluss_client::{self as client, ScanBatch, Snapshot};
 use pyo3::exceptions::PyImportError;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 use pyo3_arrow::PySchema;
@@ -26,16 +27,21 @@ use crate::schema::Schema;
 /// Arrow data that goes in, batch by batch.
 ///
 /// Its source may wait, and be Python code, also such that calls this client: it is asked only on a thread that may block.
-pub(crate) struct Incoming(Box<dyn RecordBatchReader + Send>);
+pub(crate) struct Incoming {
+    batches: Box<dyn RecordBatchReader + Send>,
+    is_in_memory: bool,
+}
 
 impl<'py> FromPyObject<'_, 'py> for Incoming {
     type Error = PyErr;
 
     fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
         match imported(|| import::reader(&data))?? {
-            Some(reader) => Ok(Self(
-                reader.map_err(|error| Fault::new("DataError", error.to_string()))?,
-            )),
+            Some(reader) => Ok(Self {
+                batches: reader.map_err(|error| Fault::new("DataError", error.to_string()))?,
+                // A table or data frame has a length, a reader or generator has none.
+                is_in_memory: data.hasattr(intern!(data.py(), "__len__"))?,
+            }),
             None => Err(error::argument(format!(
                 "Arrow data is needed, which has __arrow_c_stream__ or __arrow_c_array__, not {}",
                 data.get_type().name()?
@@ -45,6 +51,11 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
 }
 
 impl Incoming {
+    /// Whether all of it is in memory, whoever reads it.
+    pub(crate) const fn is_in_memory(&self) -> bool {
+        self.is_in_memory
+    }
+
     /// The next batch, and what is behind it. It is asked for on the thread of the call that blocks, or else on one of the
     /// runtime's that is there to be blocked.
     pub(crate) async fn pull(self) -> Result<(Self, Option<Batch>), Fault> {
@@ -61,7 +72,7 @@ impl Incoming {
     }
 
     fn next(&mut self) -> Option<Result<Batch, Fault>> {
-        match imported(|| self.0.next()) {
+        match imported(|| self.batches.next()) {
             Ok(next) => next.map(|batch| batch.map_err(|error| Fault::new("DataError", error.to_string()))),
             Err(fault) => Some(Err(fault)),
         }
@@ -100,10 +111,10 @@ impl ArrowStream {
 #[pyfunction]
 pub(crate) fn assume_utc(data: Incoming, schema: &Schema) -> Result<ArrowStream, Fault> {
     let row_type = schema.0.row_type().clone();
-    let zoned = client::arrow::assume_utc(&Batch::new_empty(data.0.schema()), &row_type);
+    let zoned = client::arrow::assume_utc(&Batch::new_empty(data.batches.schema()), &row_type);
     let zoned = zoned.map_err(|error| Fault::new("DataError", error.to_string()))?;
     let batches = data
-        .0
+        .batches
         .map(move |batch| client::arrow::assume_utc(&batch?, &row_type));
     Ok(ArrowStream(Mutex::new(Some((zoned.schema(), Box::new(batches))))))
 }

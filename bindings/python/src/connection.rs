@@ -55,12 +55,25 @@ impl Connection {
         }))
     }
 
+    /// Sends what writers have taken, and closes. Whoever stops waiting closes at once.
     fn close(&self) -> PyResult<Pending> {
         let connection = self.connection.get()?.clone();
-        Ok(Pending::nothing(async move { connection.shut_down().await }))
+        Ok(Pending::nothing(async move {
+            let closing = CloseOnDrop(connection);
+            closing.0.shut_down().await
+        }))
     }
 
     fn __repr__(&self) -> String {
         format!("Connection('{}')", self.target)
+    }
+}
+
+/// Closes a connection, whatever becomes of the wait for its end.
+struct CloseOnDrop(client::Connection);
+
+impl Drop for CloseOnDrop {
+    fn drop(&mut self) {
+        self.0.close();
     }
 }

@@ -71,6 +71,26 @@ impl Fault {
         self
     }
 
+    fn count(mut self, name: &'static str, count: Option<u64>) -> Self {
+        self.attributes
+            .extend(count.map(|count| (name, Attribute::Offset(count as i64))));
+        self
+    }
+
+    fn taken(self, rows: u64) -> Self {
+        self.count("rows_taken", (rows > 0).then_some(rows))
+    }
+
+    /// The same fault of a call of which so many rows were sent before.
+    pub(crate) fn after_taking(mut self, rows: u64) -> Self {
+        let is_told = |(name, _): &(&str, Attribute)| *name == "rows_taken";
+        if rows == 0 || self.attributes.iter().any(is_told) {
+            return self;
+        }
+        self.message = format!("{} (after {rows} rows were taken)", self.message);
+        self.taken(rows)
+    }
+
     fn flag(mut self, name: &'static str, value: bool) -> Self {
         self.attributes.push((name, Attribute::Flag(value)));
         self
@@ -159,10 +179,13 @@ impl From<client::Error> for Fault {
             .maybe("server", context.server.as_ref())
             .numbered("bucket", context.bucket.map(BucketId::get))
             .batch(context.batch)
+            .taken(context.rows_taken)
             .numbered("error_code", error.code().map(ErrorCode::number))
             .maybe("name", error.code().map(ErrorCode::name).as_ref());
         let fault = match error.kind() {
-            ErrorKind::Value(value) => fault.maybe("column", value.column.as_ref()),
+            ErrorKind::Value(value) => fault
+                .maybe("column", value.column.as_ref())
+                .count("row", value.row),
             ErrorKind::Timeout { outcome_unknown, .. } => fault.flag("outcome_unknown", *outcome_unknown),
             ErrorKind::Storage(error) => match &**error {
                 StorageError::Damaged { file, fault: damage } => fault

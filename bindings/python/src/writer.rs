@@ -2,9 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
 use fluss_client::types::{OwnedRow, RowType, TableInfo};
-use fluss_client::{self as client, Error};
+use fluss_client::{self as client, BatchWrite, Error};
 use pyo3::prelude::*;
 
 use crate::arrow::Incoming;
@@ -46,12 +45,8 @@ impl Collects for client::AppendWriter {
         self.append(row).await
     }
 
-    async fn collect_batch(
-        &self,
-        _change: Change,
-        batch: &RecordBatch,
-    ) -> client::Result<client::WriteHandle> {
-        self.append_arrow(batch).await
+    fn batches(&self, _change: Change) -> client::Result<BatchWrite> {
+        Ok(self.append_batches())
     }
 
     async fn flush(&self) -> client::Result<()> {
@@ -74,7 +69,7 @@ impl AppendWriter {
         self.writing.collect(py, Change::Put, row, soon)
     }
 
-    /// Collects the rows of Arrow data, batch by batch.
+    /// Collects the rows of Arrow data as a whole.
     fn append_arrow(&self, data: Incoming) -> PyResult<Pending> {
         self.writing.collect_all(Change::Put, data)
     }
@@ -129,14 +124,10 @@ impl Collects for client::UpsertWriter {
         }
     }
 
-    async fn collect_batch(
-        &self,
-        change: Change,
-        batch: &RecordBatch,
-    ) -> client::Result<client::WriteHandle> {
+    fn batches(&self, change: Change) -> client::Result<BatchWrite> {
         match change {
-            Change::Put => self.upsert_arrow(batch).await,
-            Change::Delete => self.delete_arrow(batch).await,
+            Change::Put => Ok(self.upsert_batches()),
+            Change::Delete => self.delete_batches(),
         }
     }
 
@@ -167,12 +158,12 @@ impl UpsertWriter {
         self.writing.collect(py, Change::Delete, key, soon)
     }
 
-    /// Collects the rows of Arrow data, batch by batch.
+    /// Collects the rows of Arrow data as a whole.
     fn upsert_arrow(&self, data: Incoming) -> PyResult<Pending> {
         self.writing.collect_all(Change::Put, data)
     }
 
-    /// Collects the keys in Arrow data, batch by batch.
+    /// Collects the keys in Arrow data as a whole.
     fn delete_arrow(&self, data: Incoming) -> PyResult<Pending> {
         self.writing.collect_all(Change::Delete, data)
     }

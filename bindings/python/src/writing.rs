@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
-use arrow::array::RecordBatch;
 use fluss_client::types::{Datum, OwnedRow, TableInfo};
-use fluss_client::{self as client, Connection, WeakConnection};
+use fluss_client::{self as client, BatchWrite, Connection, WeakConnection};
 use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 use tokio::sync::Notify;
@@ -47,11 +46,8 @@ pub(crate) trait Collects: Clone + Send + Sync + 'static {
         row: &OwnedRow,
     ) -> impl Future<Output = client::Result<client::WriteHandle>> + Send;
 
-    fn collect_batch(
-        &self,
-        change: Change,
-        batch: &RecordBatch,
-    ) -> impl Future<Output = client::Result<client::WriteHandle>> + Send;
+    /// Begins to collect Arrow batches as one.
+    fn batches(&self, change: Change) -> client::Result<BatchWrite>;
 
     fn flush(&self) -> impl Future<Output = client::Result<()>> + Send;
 
@@ -179,29 +175,23 @@ impl<W: Collects> Writing<W> {
         Ok(WriteHandle::new([collected]))
     }
 
-    /// Collects Arrow data, batch by batch; one handle tells the fate of all.
-    pub(crate) fn collect_all(&self, change: Change, mut data: Incoming) -> PyResult<Pending> {
+    /// Collects Arrow data as a whole; one handle tells the fate of all of it. Data that is in memory anyway, which has a
+    /// length, is checked before any of it is sent; of a source that gives more than fits the writer's memory, what comes
+    /// before a fault is sent, and the fault says how much that is.
+    pub(crate) fn collect_all(&self, change: Change, data: Incoming) -> PyResult<Pending> {
         let state = self.0.get()?.clone();
         state.check_open()?;
         let collected = async move {
             state.drained().await;
-            let mut parts = Vec::new();
-            loop {
-                let batch;
-                (data, batch) = data.pull().await?;
-                let Some(batch) = batch else {
-                    return Ok::<_, Fault>(parts);
-                };
-                let handle = state
-                    .while_open(state.writer.collect_batch(change, &batch))
-                    .await?;
-                let collected = Collected::Now(handle);
-                state.note(&collected);
-                parts.push(collected);
-            }
+            let mut write = state.writer.batches(change)?;
+            let collected = state.add_all(&mut write, data).await;
+            collected.map_err(|fault| fault.after_taking(write.rows_taken()))?;
+            let collected = Collected::Now(state.while_open(write.finish()).await?);
+            state.note(&collected);
+            Ok::<_, Fault>(collected)
         };
-        Ok(Pending::new(collected, |py, parts| {
-            Ok(Bound::new(py, WriteHandle::new(parts))?.into_any())
+        Ok(Pending::new(collected, |py, collected| {
+            Ok(Bound::new(py, WriteHandle::new([collected]))?.into_any())
         }))
     }
 
@@ -274,6 +264,32 @@ impl<W: Collects> State<W> {
             done = work => Ok(done?),
             () = self.connection.closed() => Err(self.closed()),
         }
+    }
+
+    async fn add_all(&self, write: &mut BatchWrite, mut data: Incoming) -> Result<(), Fault> {
+        let mut batches = Vec::new();
+        let is_in_memory = data.is_in_memory();
+        loop {
+            let batch;
+            (data, batch) = data.pull().await?;
+            match batch {
+                Some(batch) if is_in_memory => batches.push(batch),
+                Some(batch) => self.while_open(write.add(&batch)).await?,
+                None => break,
+            }
+        }
+        let bytes: usize = batches.iter().map(client::arrow::data_bytes).sum();
+        if bytes > self.connection.options().writer.buffer_bytes {
+            let mut rows = 0;
+            for batch in &batches {
+                self.while_open(write.check(batch, rows)).await?;
+                rows += batch.num_rows() as u64;
+            }
+        }
+        for batch in &batches {
+            self.while_open(write.add(batch)).await?;
+        }
+        Ok(())
     }
 
     /// Takes note of the last row.

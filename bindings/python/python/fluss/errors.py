@@ -76,6 +76,8 @@ class FlussError(Exception):
         table_bucket: TableBucket | None = None,
         offset: int | None = None,
         last_offset: int | None = None,
+        row: int | None = None,
+        rows_taken: int = 0,
     ) -> None:
         super().__init__(message)
         self.message = message
@@ -110,6 +112,10 @@ class FlussError(Exception):
         """The offset of its first record."""
         self.last_offset = last_offset
         """The offset of its last record; what is behind it can be read."""
+        self.row = row
+        """The row at fault, counted from the first of the call."""
+        self.rows_taken = rows_taken
+        """How many rows of the call were sent before it failed: 0 unless the writer's buffer cannot hold them all."""
 
     @property
     def error_code(self) -> int:

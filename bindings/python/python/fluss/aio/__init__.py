@@ -10,6 +10,7 @@ from typing import Any, Self, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords, WriteHandle
+from fluss._leave import leave_soon
 from fluss._metrics import Distribution, Metric, metrics
 from fluss._read import Moment
 from fluss._target import configuration, options
@@ -111,7 +112,7 @@ class Connection:
     async def __aexit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        await self.close()
+        await leave_soon(self._core, exc)
 
     def __repr__(self) -> str:
         return repr(self._opened or "Connection(not open)")

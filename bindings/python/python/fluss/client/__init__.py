@@ -10,6 +10,7 @@ from typing import Any, Self, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords, WriteHandle
+from fluss._leave import leave
 from fluss._metrics import Distribution, Metric, metrics
 from fluss._read import Moment
 from fluss._target import configuration, options
@@ -92,7 +93,7 @@ class Connection:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        leave(self._core, exc)
 
     def __repr__(self) -> str:
         return repr(self._core)

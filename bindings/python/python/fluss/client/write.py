@@ -6,6 +6,7 @@ from typing import Self, final
 
 from fluss import _fluss
 from fluss._fluss import WriteHandle
+from fluss._leave import leave
 from fluss._row import Key, Row
 
 __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter"]
@@ -42,15 +43,19 @@ class _Writer:
     def __exit__(
         self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.close()
+        leave(self._core, exc)
 
 
 @final
 class AppendWriter(_Writer):
     """Appends rows and Arrow batches to a log table. At the end of a ``with`` block it flushes and closes.
 
+    If the block has raised, it waits for 5 s at most, and what was not stored becomes a note of what it has raised.
+
     Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
-    table cannot take raises `fluss.DataError` and is not sent; the writer goes on.
+    table cannot take raises `fluss.DataError` and is not sent; the writer goes on. Arrow data is written whole or not at
+    all, unless it is a stream of more rows than the writer's buffer holds: then ``rows_taken`` of the error says how many
+    of its rows were sent, and ``row`` which one is at fault.
 
     Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
     ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
@@ -107,9 +112,13 @@ class TableUpsert:
 class UpsertWriter(_Writer):
     """Upserts and deletes rows of a primary-key table. At the end of a ``with`` block it flushes and closes.
 
+    If the block has raised, it waits for 5 s at most, and what was not stored becomes a note of what it has raised.
+
     Writes are sent in batches, in the background and in their order: see ``client.writer.*`` in
     `fluss.config.Configuration`. A row that its table cannot take raises `fluss.DataError` and is not sent; the writer
-    goes on. What an acknowledged write has done is seen by look-ups.
+    goes on. Arrow data is written whole or not at all, unless it is a stream of more rows than the writer's buffer
+    holds: then ``rows_taken`` of the error says how many of its rows were sent, and ``row`` which one is at fault. What
+    an acknowledged write has done is seen by look-ups.
 
     Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
     ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
