@@ -119,7 +119,6 @@ fn varint(rest: &mut &[u8]) -> Option<u64> {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use prost::Message;
 
     use super::*;
     use crate::api::Request;
