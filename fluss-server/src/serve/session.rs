@@ -698,13 +698,11 @@ impl Call {
         if room.short().is_none() {
             room.covers(bytes);
         }
-        match room.short().filter(|_| !room.is_too_large(bytes)) {
-            Some(room) => Err(Short { call: self, room }),
-            None => {
-                self.answer(result, room);
-                Ok(())
-            }
+        if let Some(room) = room.short().filter(|_| !room.is_too_large(bytes)) {
+            return Err(Short { call: self, room });
         }
+        self.answer(result, room);
+        Ok(())
     }
 
     /// Handles a request that is not to be handled twice, and answers it. What was set aside is enough, or nearly.
