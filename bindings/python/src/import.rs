@@ -72,7 +72,8 @@ fn columns_of(schema: &FFI_ArrowSchema) -> Result<(SchemaRef, DataType), ArrowEr
     Ok((Arc::new(schema), field.data_type().clone()))
 }
 
-fn batch(schema: &SchemaRef, rows: &DataType, array: FFI_ArrowArray) -> Result<RecordBatch, ArrowError> {
+fn batch(schema: &SchemaRef, rows: &DataType, mut array: FFI_ArrowArray) -> Result<RecordBatch, ArrowError> {
+    pass_over_buffers(&mut array, rows);
     // SAFETY: whoever exports an array says what type it has.
     let data = unsafe { from_ffi_and_data_type(array, rows.clone()) }?;
     let rows = StructArray::from(resolved(&data, 0, data.len()));
@@ -83,6 +84,29 @@ fn batch(schema: &SchemaRef, rows: &DataType, array: FFI_ArrowArray) -> Result<R
     }
     let options = RecordBatchOptions::new().with_row_count(Some(rows.len()));
     RecordBatch::try_new_with_options(schema.clone(), rows.columns().to_vec(), &options)
+}
+
+/// Passes over the buffers of columns of nulls: polars exports one for each, where Arrow has none.
+fn pass_over_buffers(array: &mut FFI_ArrowArray, data_type: &DataType) {
+    let children: Vec<&DataType> = match data_type {
+        DataType::Null => {
+            array.n_buffers = 0;
+            return;
+        }
+        DataType::Struct(fields) => fields.iter().map(|field| field.data_type()).collect(),
+        DataType::List(child)
+        | DataType::LargeList(child)
+        | DataType::FixedSizeList(child, _)
+        | DataType::Map(child, _) => vec![child.data_type()],
+        _ => return,
+    };
+    for (index, child_type) in children.into_iter().take(array.num_children()).enumerate() {
+        // SAFETY: there are so many children, which are the array's own.
+        let child = unsafe { (*array.children.add(index)).as_mut() };
+        if let Some(child) = child {
+            pass_over_buffers(child, child_type);
+        }
+    }
 }
 
 /// A part of an array, whose rows and lists of a fixed size have no offset: it is passed on to what is in them.

@@ -142,17 +142,15 @@ fn lists_as(lists: ListArray, wanted: &ArrowType) -> Result<ArrayRef, Misfit> {
                 .map_err(Misfit::arrow)
         }
         ArrowType::FixedSizeList(_, width) => {
-            let is_wrong = |lengths: &usize| i32::try_from(*lengths).ok() != Some(*width);
+            let is_wrong = |length: usize| i32::try_from(length).ok() != Some(*width);
             if nulls.as_ref().is_none_or(|nulls| nulls.null_count() == 0) {
-                return match offsets.lengths().position(|length| is_wrong(&length)) {
-                    Some(row) => Err(Misfit::at(row, format!("does not have {width} elements"))),
-                    None => {
-                        let fitted = FixedSizeListArray::try_new(child, *width, values, None);
-                        fitted
-                            .map(|list| Arc::new(list) as ArrayRef)
-                            .map_err(Misfit::arrow)
-                    }
-                };
+                if let Some(row) = offsets.lengths().position(is_wrong) {
+                    return Err(Misfit::at(row, format!("does not have {width} elements")));
+                }
+                let fitted = FixedSizeListArray::try_new(child, *width, values, None);
+                return fitted
+                    .map(|list| Arc::new(list) as ArrayRef)
+                    .map_err(Misfit::arrow);
             }
             let lists: ArrayRef =
                 Arc::new(ListArray::try_new(child, offsets, values, nulls).map_err(Misfit::arrow)?);

@@ -10,9 +10,24 @@ from collections.abc import Iterable
 from decimal import Decimal
 from typing import Any, Final, NoReturn, final
 
+from fluss._fluss import Timestamp
+
 __all__ = ["ColumnRef", "Predicate", "col"]
 
-_LITERALS = (bool, int, float, str, bytes, Decimal, datetime.date, datetime.time, datetime.datetime)
+_LITERALS = (
+    bool,
+    int,
+    float,
+    str,
+    bytes,
+    bytearray,
+    memoryview,
+    Decimal,
+    datetime.date,
+    datetime.time,
+    datetime.datetime,
+    Timestamp,
+)
 
 
 @final
@@ -182,8 +197,10 @@ def col(name: str) -> ColumnRef:
 
 
 def _literal(value: object, *kinds: type) -> Any:
-    if value is None:
-        raise TypeError("nothing compares to None: use is_null() or is_not_null()")
-    if not isinstance(value, kinds or _LITERALS):
+    if value is None or type(value).__name__ == "NAType":
+        raise TypeError(f"nothing compares to {value}: use is_null() or is_not_null()")
+    # A scalar of NumPy counts as what it holds, as in rows.
+    is_numpy = not kinds and hasattr(value, "dtype") and getattr(value, "ndim", None) == 0
+    if not is_numpy and not isinstance(value, kinds or _LITERALS):
         raise TypeError(f"no column is compared to {value!r} ({type(value).__name__})")
     return value

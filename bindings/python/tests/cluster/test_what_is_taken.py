@@ -151,7 +151,7 @@ def test_for_programs_of_pyfluss_a_time_without_zone_is_in_utc(target: str, new:
             appender.write_arrow(data.append_column("a", lists))
         appender.append([NAIVE, [NAIVE]])
         await appender.flush()
-        connection.close()
+        await connection.close()
 
     asyncio.run(program())
     with fluss.connect(target) as connection:
@@ -321,9 +321,11 @@ def test_rows_keys_and_filters_take_the_same_values(new: New) -> None:
     col = fluss.col
     assert [count_of(c) for c in (col("t") == moment, col("d") == day, col("n") >= np.int64(7))] == [1, 1, 1]
     assert count_of(col("k").is_in([np.int8(1), np.int64(2)])) == 2
-    for missing in (None, pd.NA, float("nan")):
-        with pytest.raises(fluss.DataError, match="null"):
-            table.new_scan().filter(col("n") == missing).create_log_scanner()
+    for missing in (None, pd.NA):
+        with pytest.raises(TypeError, match="is_null"):
+            assert col("n") == missing
+    with pytest.raises(fluss.DataError):
+        table.new_scan().filter(col("n") == float("nan")).create_log_scanner()
 
 
 def test_a_key_with_a_null_is_a_row_that_is_not_there(new: New) -> None:

@@ -129,14 +129,14 @@ fn is_nan(array: &ArrayRef, row: usize) -> bool {
 
 /// The FLOAT that is nearest to each number, unless that is infinite or 0 where the number is not: as of a row.
 fn fit_float(array: &ArrayRef, data_type: &DataType, wire: &ArrowType) -> Fitted {
-    let Some(wide) = array.as_primitive_opt::<Float64Type>() else {
+    let Some(doubles) = array.as_primitive_opt::<Float64Type>() else {
         return converted(array, wire, data_type);
     };
-    let narrow: PrimitiveArray<Float32Type> = wide.unary(|number| number as f32);
+    let narrow: PrimitiveArray<Float32Type> = doubles.unary(|number| number as f32);
     let is_lost = |row: &usize| {
-        let (wide, narrow) = (wide.value(*row), narrow.value(*row));
+        let (double, narrow) = (doubles.value(*row), narrow.value(*row));
         array.is_valid(*row)
-            && (narrow.is_infinite() != wide.is_infinite() || (narrow == 0.0) != (wide == 0.0))
+            && (narrow.is_infinite() != double.is_infinite() || (narrow == 0.0) != (double == 0.0))
     };
     match (0..array.len()).find(is_lost) {
         Some(row) => Err(Misfit::at(row, format!("does not fit {data_type}"))),
@@ -201,14 +201,14 @@ fn is_longer(text: &str, length: usize) -> bool {
 fn fit_binary(array: &ArrayRef, length: u32, data_type: &DataType, wire: &ArrowType) -> Fitted {
     match array.data_type() {
         given if given == wire => Ok(array.clone()),
-        ArrowType::FixedSizeBinary(_) => of_length(array.as_fixed_size_binary(), length, data_type),
-        ArrowType::Binary => of_length(array.as_binary::<i32>(), length, data_type),
-        ArrowType::LargeBinary => of_length(array.as_binary::<i64>(), length, data_type),
-        _ => of_length(array.as_binary_view(), length, data_type),
+        ArrowType::FixedSizeBinary(_) => of_length(&array.as_fixed_size_binary(), length, data_type),
+        ArrowType::Binary => of_length(&array.as_binary::<i32>(), length, data_type),
+        ArrowType::LargeBinary => of_length(&array.as_binary::<i64>(), length, data_type),
+        _ => of_length(&array.as_binary_view(), length, data_type),
     }
 }
 
-fn of_length<'a>(array: impl ArrayAccessor<Item = &'a [u8]>, length: u32, data_type: &DataType) -> Fitted {
+fn of_length<'a>(array: &impl ArrayAccessor<Item = &'a [u8]>, length: u32, data_type: &DataType) -> Fitted {
     let width = i32::try_from(length).unwrap_or(i32::MAX);
     let mut fitted = FixedSizeBinaryBuilder::with_capacity(array.len(), width);
     for row in 0..array.len() {
