@@ -53,9 +53,9 @@ class AppendWriter(_Writer):
     If the block has raised, it waits for 5 s at most, and what was not stored becomes a note of what it has raised.
 
     Rows are sent in batches, in the background: see ``client.writer.*`` in `fluss.config.Configuration`. A row that its
-    table cannot take raises `fluss.DataError` and is not sent; the writer goes on. Arrow data is written whole or not at
-    all, unless it is a stream of more rows than the writer's buffer holds: then ``rows_taken`` of the error says how many
-    of its rows were sent, and ``row`` which one is at fault.
+    table cannot take raises `fluss.DataError` and is not sent; the writer goes on. Arrow data is written whole or not
+    at all, unless it is a stream of more rows than the writer's buffer holds: then ``rows_taken`` of the error says how
+    many of its rows were sent, and ``row`` which one is at fault.
 
     Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
     ``client.writer.dynamic-create-partition.enabled`` is off; if that fails, so do their rows, and no others.
