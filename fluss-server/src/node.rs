@@ -19,7 +19,7 @@ use crate::bucket::Buckets;
 use crate::catalog::Catalog;
 use crate::disk::{DirectoryDisk, Disk, MemoryDisk};
 use crate::error::OpenError;
-use crate::options::{Limits, NodeOptions, Storage, Sync};
+use crate::options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
 use crate::security::{Caller, Users};
 use crate::serve::admin::{self, Address, Remove};
 use crate::serve::{Peer, Scans, Session, listen};
@@ -58,6 +58,8 @@ pub(crate) struct Shared {
     pub(crate) connections: Arc<Semaphore>,
     memory: Arc<Semaphore>,
     sync: Sync,
+    /// How far batches are looked at before they are stored.
+    pub(crate) check: BatchCheck,
     /// Whether reading waits for a disk.
     pub(crate) reads_wait: bool,
     /// Dropped with the rest, which ends housekeeping.
@@ -107,6 +109,7 @@ impl Node {
             connections: Arc::new(Semaphore::new(options.limits.connections)),
             memory: Arc::new(Semaphore::new(options.limits.memory_bytes)),
             sync: options.sync,
+            check: options.check,
             reads_wait,
             _alive: alive,
             _end: end,

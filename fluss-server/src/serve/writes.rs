@@ -9,8 +9,8 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::answer::Answer;
-use super::place;
 use super::session::Session;
+use super::{arrivals, place};
 use crate::catalog::TableEntry;
 use crate::error::Failure;
 use crate::kv::WriteMode;
@@ -46,7 +46,9 @@ fn append(
         let message = format!("the log of {} is written by upserts", table.info().path);
         return Err(Failure::new(ErrorCode::INVALID_TABLE, message));
     }
-    place::bucket(session, table, partition, bucket)?.append(records)
+    let bucket = place::bucket(session, table, partition, bucket)?;
+    arrivals::check_log(table, &records, session.node.check)?;
+    bucket.append(records)
 }
 
 pub(super) fn put_kv(
@@ -101,7 +103,9 @@ fn put_batch(
     }
     let batch =
         KvBatch::new(records).map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
-    place::bucket(session, table, partition, bucket)?.put(&batch, mode)
+    let bucket = place::bucket(session, table, partition, bucket)?;
+    arrivals::check_keys(table, &batch, session.node.check)?;
+    bucket.put(&batch, mode)
 }
 
 /// A table that the client may write to, and acknowledgements that there are.
