@@ -22,8 +22,9 @@ mod bucket;
 mod error;
 mod kv;
 mod node;
+mod trouble;
 
 pub use error::{Failure, OpenError};
 pub use node::{Node, WeakNode};
-pub use options::{Limits, NodeOptions, Storage, Sync};
+pub use options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
 pub use security::Users;

@@ -1,6 +1,9 @@
 //! What clients see of a node, frame by frame.
 
+mod full;
+mod hidden;
 mod inside;
+mod malformed;
 
 use std::time::Duration;
 
