@@ -104,6 +104,26 @@ impl Schema {
             .map_or(Ok(()), |name| self.validate_auto_increment(name))
     }
 
+    /// Checks what is asked of a table that is to be created, and need not hold of one that is there: it has a column, and no
+    /// ROW has two fields of one name.
+    ///
+    /// # Errors
+    /// What is wrong, with the column.
+    pub fn check_new(&self) -> Result<(), InvalidDefinition> {
+        if self.columns.is_empty() {
+            return Err(InvalidDefinition::new("a table needs a column"));
+        }
+        for column in &self.columns {
+            if let Some(field) = repeated_field(&column.data_type) {
+                return Err(InvalidDefinition::new(format!(
+                    "column '{}': field '{field}' is there twice in a ROW",
+                    column.name
+                )));
+            }
+        }
+        Ok(())
+    }
+
     fn validate_key_column(&self, name: &str) -> Result<(), InvalidDefinition> {
         let column = self
             .column(name)
@@ -142,10 +162,16 @@ impl Schema {
     /// identities after the highest one (`descriptors.md` §3.1).
     ///
     /// # Errors
-    /// The name is taken or reserved.
+    /// The name is taken or reserved; a ROW in it has a field twice.
     pub fn with_column(&self, mut column: Column) -> Result<Self, InvalidDefinition> {
         let mut next = self.highest_field_id + 1;
         assign_id(&mut column, &mut next);
+        if let Some(field) = repeated_field(&column.data_type) {
+            return Err(InvalidDefinition::new(format!(
+                "column '{}': field '{field}' is there twice in a ROW",
+                column.name
+            )));
+        }
         let columns = self.columns.iter().cloned().chain([column]).collect();
         Self::from_parts(
             columns,
@@ -211,6 +237,25 @@ impl Schema {
                 .ok_or_else(|| InvalidDefinition::new(format!("column '{name}' does not exist")))
         };
         names.iter().map(|name| index(name.as_ref())).collect()
+    }
+}
+
+/// A field that a ROW somewhere in a type has twice.
+fn repeated_field(data_type: &DataType) -> Option<&str> {
+    match data_type.kind() {
+        Kind::Array(element) => repeated_field(element),
+        Kind::Map(key, value) => repeated_field(key).or_else(|| repeated_field(value)),
+        Kind::Row(row) => {
+            let mut names = HashSet::new();
+            let mut fields = row.fields().iter();
+            fields.find_map(|field| {
+                let is_new = names.insert(field.name.as_str());
+                (!is_new)
+                    .then_some(&*field.name)
+                    .or_else(|| repeated_field(&field.data_type))
+            })
+        }
+        _ => None,
     }
 }
 
@@ -294,7 +339,9 @@ impl SchemaBuilder {
     /// Gives every column and nested field its identity, and checks the whole.
     pub fn build(mut self) -> Result<Schema, InvalidDefinition> {
         let highest = assign_ids(&mut self.columns);
-        Schema::from_parts(self.columns, self.primary_key, self.auto_increment, highest)
+        let schema = Schema::from_parts(self.columns, self.primary_key, self.auto_increment, highest)?;
+        schema.check_new()?;
+        Ok(schema)
     }
 }
 
@@ -394,6 +441,23 @@ mod tests {
         assert_eq!(
             fault(one().column("__offset", DataType::int())),
             "column name '__offset' is reserved"
+        );
+        assert_eq!(fault(Schema::builder()), "a table needs a column");
+        for twice in [
+            "ROW<x INT,x STRING>",
+            "ARRAY<ROW<y INT,x INT,x INT>>",
+            "MAP<INT,ROW<y ROW<x INT,x INT>>>",
+        ] {
+            assert_eq!(
+                fault(one().column("r", twice.parse().unwrap())),
+                "column 'r': field 'x' is there twice in a ROW"
+            );
+        }
+        assert!(
+            one()
+                .column("r", "ROW<x INT,y ROW<x INT>>".parse().unwrap())
+                .build()
+                .is_ok()
         );
         assert_eq!(
             fault(one().auto_increment("a")),

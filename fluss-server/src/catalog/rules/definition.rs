@@ -118,6 +118,7 @@ pub(in crate::catalog) fn define(json: &[u8], limits: &Limits) -> Result<TableDe
 
 fn check_structure(descriptor: &TableDescriptor) -> Result<(), Failure> {
     let schema = descriptor.schema();
+    schema.check_new().map_err(invalid_definition)?;
     check_ids(schema)?;
     for column in schema.columns() {
         if column.aggregate.is_some() && schema.primary_key().contains(&column.name) {
