@@ -125,13 +125,13 @@ pub(crate) struct BoundedReader {
 }
 
 impl BoundedReader {
-    pub(crate) fn new(reader: client::BoundedReader) -> Self {
+    pub(crate) fn new(reader: client::BoundedReader) -> Result<Self, Fault> {
         let ends = reader.ends().iter();
-        Self {
+        Ok(Self {
             ends: ends.map(|(bucket, end)| (TableBucket(*bucket), *end)).collect(),
-            schema: shown_schema(reader.schema(), reader.table()),
+            schema: shown_schema(reader.schema(), reader.table())?,
             reader: Arc::new(Mutex::new(reader)),
-        }
+        })
     }
 }
 

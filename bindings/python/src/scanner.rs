@@ -7,7 +7,7 @@ use std::time::Duration;
 use arrow::datatypes::SchemaRef;
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::TableInfo;
-use fluss_client::{self as client, ScanBatch, StartOffset};
+use fluss_client::{self as client, ScanBatch, StartOffset, ValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
 use pyo3_arrow::ffi::to_schema_pycapsule;
@@ -155,7 +155,7 @@ impl LogScanner {
 
     fn poll_arrow(&self, timeout_ms: u64) -> PyResult<Pending> {
         let scanner = self.open()?;
-        let schema = shown_schema(scanner.schema(), scanner.table());
+        let schema = shown_schema(scanner.schema(), scanner.table())?;
         let batches = poll_columns(scanner, timeout_ms);
         Ok(Pending::new(batches, |py, batches| {
             let batches = batches.into_iter().map(|batch| batch.batch).collect();
@@ -196,17 +196,21 @@ async fn poll_columns(scanner: client::LogScanner, timeout_ms: u64) -> Result<Ve
 /// Adds the columns that tell changes apart, where there are any.
 pub(crate) fn show_changes(batch: &mut ScanBatch, table: &TableInfo) -> Result<(), Fault> {
     if table.has_primary_key() {
-        let changes = batch.changelog();
-        batch.batch = changes.map_err(|error| Fault::new("ProtocolError", error.to_string()))?;
+        batch.batch = batch.changelog().map_err(|error| not_shown(&error))?;
     }
     Ok(())
 }
 
 /// The schema of the batches that are returned.
-pub(crate) fn shown_schema(schema: &SchemaRef, table: &TableInfo) -> SchemaRef {
+pub(crate) fn shown_schema(schema: &SchemaRef, table: &TableInfo) -> Result<SchemaRef, Fault> {
     if table.has_primary_key() {
-        client::changelog_schema(schema)
+        client::changelog_schema(schema).map_err(|error| not_shown(&error))
     } else {
-        schema.clone()
+        Ok(schema.clone())
     }
+}
+
+/// A column of the table has the name of one that tells changes apart.
+fn not_shown(error: &ValueError) -> Fault {
+    Fault::new("SchemaError", error.to_string())
 }

@@ -18,13 +18,15 @@ impl ScanBatch {
     ///
     /// # Errors
     ///
-    /// As many change types as there are not rows, which no scan returns.
+    /// A column of the table that has one of these names, and is not left out by a projection; as many change types as
+    /// there are not rows, which no scan returns.
     pub fn changelog(&self) -> Result<RecordBatch, ValueError> {
+        let schema = changelog_schema(self.batch.schema_ref())?;
         let rows = self.batch.num_rows();
         let mut columns = self.batch.columns().to_vec();
         columns.extend(self.change_columns(rows));
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        RecordBatch::try_new_with_options(changelog_schema(self.batch.schema_ref()), columns, &options)
+        RecordBatch::try_new_with_options(schema, columns, &options)
             .map_err(|error| ValueError::row(error.to_string()))
     }
 
@@ -40,18 +42,29 @@ impl ScanBatch {
 }
 
 /// The schema of [`ScanBatch::changelog`], for batches of this schema.
-pub fn changelog_schema(schema: &SchemaRef) -> SchemaRef {
+///
+/// # Errors
+///
+/// A column that has the name of one that is added: whoever reads it by its name would get either.
+pub fn changelog_schema(schema: &SchemaRef) -> Result<SchemaRef, ValueError> {
     let moment = DataType::Timestamp(TimeUnit::Millisecond, Some(UTC.into()));
     let added = [
         Field::new("_change_type", DataType::Utf8, false),
         Field::new("_offset", DataType::Int64, false),
         Field::new("_timestamp", moment, false),
     ];
+    if let Some(taken) = added
+        .iter()
+        .find(|field| schema.column_with_name(field.name()).is_some())
+    {
+        let reason = "the changelog adds a column of this name: leave the table's out with a projection, or read records";
+        return Err(ValueError::column(taken.name(), reason));
+    }
     let fields = schema.fields().iter().cloned().chain(added.map(Arc::new));
-    Arc::new(Schema::new_with_metadata(
+    Ok(Arc::new(Schema::new_with_metadata(
         fields.collect::<Vec<_>>(),
         schema.metadata().clone(),
-    ))
+    )))
 }
 
 #[cfg(test)]
@@ -74,7 +87,10 @@ mod tests {
             batch: RecordBatch::try_from_iter([("n", column)]).unwrap(),
         };
         let changes = scanned.changelog().unwrap();
-        assert_eq!(changes.schema(), changelog_schema(scanned.batch.schema_ref()));
+        assert_eq!(
+            changes.schema(),
+            changelog_schema(scanned.batch.schema_ref()).unwrap()
+        );
         let types: Vec<_> = changes.column(1).as_string::<i32>().iter().flatten().collect();
         assert_eq!(types, ["-U", "+U"]);
         assert_eq!(changes.column(2).as_primitive::<Int64Type>().values(), &[40, 41]);

@@ -205,7 +205,8 @@ class LogScanner:
         """The next records as one Arrow table; an empty one if there are none in time.
 
         Of a primary-key table it has three more columns: ``_change_type`` (``+I``, ``-U``, ``+U``, ``-D``), ``_offset``
-        and ``_timestamp`` (when the server stored the record).
+        and ``_timestamp`` (when the server stored the record). A table that has a column of one of these names raises
+        `SchemaError`, unless a projection leaves it out.
         """
         return self._core.poll_arrow(timeout_ms).wait()
 
