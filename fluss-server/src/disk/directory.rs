@@ -26,6 +26,8 @@ const OTHERS: u32 = 0o077;
 ///
 /// What the system says; a file that has the name.
 pub fn create_private(path: &Path) -> io::Result<()> {
+    // Without a dot at the end, which is no name to create.
+    let path: &Path = &path.components().collect::<PathBuf>();
     if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
         fs::create_dir_all(above)?;
     }

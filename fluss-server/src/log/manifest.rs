@@ -28,7 +28,7 @@ pub(super) struct Manifest {
 impl Manifest {
     /// What is noted in a directory; nothing if nothing is, or it is damaged.
     pub(super) fn read(disk: &dyn Disk, directory: &Path) -> Option<Self> {
-        let file = disk.open_existing(&directory.join(NAME)).ok()?;
+        let file = disk.open_existing(&path(directory)).ok()?;
         let bytes = file.read_at(0, usize::try_from(file.len().ok()?).ok()?).ok()?;
         let mut contents = envelope::open(Kind::Manifest, bytes)?;
         let (first, last) = (contents.try_get_i64().ok()?, contents.try_get_i64().ok()?);
@@ -60,6 +60,11 @@ impl Manifest {
         file.write_at(0, envelope::seal(Kind::Manifest, &contents))?;
         if durable { file.sync() } else { Ok(()) }
     }
+}
+
+/// Forgets what is noted.
+pub(super) fn remove(disk: &dyn Disk, directory: &Path) -> io::Result<()> {
+    remove_if_there(disk, &path(directory))
 }
 
 /// Removes what a crash has left of one.

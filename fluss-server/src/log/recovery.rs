@@ -55,8 +55,10 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -
     let writers = Writers::new(options.writer_expiration);
     let checkpoint = usable_checkpoint(disk, directory, (&names, &bases), &writers);
     let offset = checkpoint.as_ref().map(Checkpoint::offset);
-    // After a power cut only what was before the checkpoint has to be there.
-    let has_to_be = |base: Offset| !options.after_power_cut || offset > Some(base);
+    // After a power cut only what was before the checkpoint has to be there. What is noted of the last may be from before
+    // another cut, behind which the log went on elsewhere; the first only changes durably.
+    let is_first = |base: Offset| manifest.is_some_and(|manifest| manifest.first == base);
+    let has_to_be = |base: Offset| !options.after_power_cut || is_first(base) && offset > Some(base);
     let noted = manifest.map(|manifest| [manifest.first, manifest.last]);
     let mut missing: Vec<Offset> = noted.into_iter().flatten().collect();
     missing.retain(|base| has_to_be(*base) && !bases.contains(base));
@@ -81,6 +83,9 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -
         },
     };
     recovery.segments(&bases, checkpoint)?;
+    if options.after_power_cut && noted.is_some() {
+        recovery.note_anew()?;
+    }
     Ok(recovery.found)
 }
 
@@ -226,13 +231,29 @@ impl Recovery<'_> {
         self.missing.contains(&base)
     }
 
+    /// Notes the segments that there are after a power cut: the next start takes them by the list.
+    fn note_anew(&mut self) -> io::Result<()> {
+        let bases = segment::bases(&self.disk.list(self.directory)?);
+        let start = self.found.segments.first().map(|segment| segment.base);
+        let there = start.zip(bases.last().copied());
+        self.found.manifest = there.map(|(first, last)| Manifest {
+            first,
+            last: last.max(first),
+        });
+        match self.found.manifest {
+            Some(manifest) if self.noted == Some([manifest.first, manifest.last]) => Ok(()),
+            Some(manifest) => manifest.write(self.disk, self.directory, true),
+            None => manifest::remove(self.disk, self.directory),
+        }
+    }
+
     /// Whether the segment of the checkpoint, which is not there, was there once, and has not expired.
     fn had_file(&self, segment: &Segment) -> bool {
         let is_durable = !self.after_power_cut || !segment.is_empty();
         is_durable
-            && self
-                .noted
-                .is_some_and(|[first, last]| (first..=last).contains(&segment.base))
+            && self.noted.is_some_and(|[first, last]| {
+                first <= segment.base && (self.after_power_cut || segment.base <= last)
+            })
     }
 
     /// Goes on behind a segment that is not there, of which nothing is known.
