@@ -9,6 +9,7 @@ use std::time::Duration;
 use fluss_core::client::{ClientOptions, Context, Error, ErrorKind, Result};
 use fluss_rpc::net::ServerAddress;
 use fluss_server::WeakNode;
+use fluss_server::disk::create_private;
 pub use fluss_server::{Node, NodeOptions, OpenError, Storage, Sync};
 
 use tokio::sync::Mutex;
@@ -54,13 +55,23 @@ pub fn lead(options: &mut ClientOptions, node: Node) {
 pub(crate) async fn node(target: &Target) -> Result<Node> {
     match target {
         Target::Directory(path) => {
-            let path = std::path::absolute(path).map_err(|error| failure(error.to_string()))?;
+            let path = only_path(path.clone()).await?;
             shared(Place::Directory(path.clone()).into(), Storage::Directory(path)).await
         }
         Target::Memory(Some(name)) => shared(Place::Memory(name.clone()).into(), Storage::Memory).await,
         Target::Memory(None) => open(Storage::Memory).await,
         Target::Servers(_) => Err(crate::refuse(format!("{target} is no embedded node"))),
     }
+}
+
+/// The one path by which a directory is known, however it is written. It is created: what is not there may become a link.
+async fn only_path(path: PathBuf) -> Result<PathBuf> {
+    let create = move || {
+        let there = create_private(&path).and_then(|()| path.canonicalize());
+        there.map_err(|error| failure(format!("{}: {error}", path.display())))
+    };
+    let created = tokio::task::spawn_blocking(create).await;
+    created.map_err(|error| failure(error.to_string()))?
 }
 
 /// The node that others have open by this key, or a new one.
@@ -97,4 +108,34 @@ async fn open(storage: Storage) -> Result<Node> {
 
 fn failure(reason: impl Into<String>) -> Error {
     Context::new("open the embedded node").error(ErrorKind::Node(reason.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_directory_is_one_however_it_is_written() {
+        let root = tempfile::tempdir().unwrap();
+        symlink(root.path().join("data"), root.path().join("link")).unwrap();
+        let place = |spelling: &str| Target::Directory(root.path().join(spelling));
+        let first = node(&place("data")).await.unwrap();
+        for spelling in ["data/", "link", "./data", "data/../data", "link/../data/."] {
+            let again = node(&place(spelling)).await;
+            assert!(again.is_ok(), "{spelling}: {again:?}");
+        }
+        drop(first);
+        // The link may be there first.
+        let root = tempfile::tempdir().unwrap();
+        std::fs::create_dir(root.path().join("real")).unwrap();
+        symlink("real", root.path().join("link")).unwrap();
+        let _first = node(&Target::Directory(root.path().join("link/new")))
+            .await
+            .unwrap();
+        node(&Target::Directory(root.path().join("real/new")))
+            .await
+            .unwrap();
+    }
 }

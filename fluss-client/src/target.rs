@@ -18,8 +18,8 @@ const MEMORY: &str = "memory:";
 pub enum Target {
     /// `fluss://host:port,host:port`: a cluster, or a node in another process, by servers to begin with.
     Servers(Vec<ServerAddress>),
-    /// `embedded:./data`: a node in this process that keeps its tables in a directory. All connections of the process share
-    /// it; other processes are refused.
+    /// `embedded:./data`: a node in this process that keeps its tables in a directory, where `~/` is the user's home. All
+    /// connections of the process share it, however they write the directory; other processes are refused.
     Directory(PathBuf),
     /// `embedded::memory:name`: a node in this process that keeps its tables in memory. The connections that give the same
     /// name share it; without a name (`embedded::memory:`) each has its own.
@@ -62,8 +62,7 @@ impl FromStr for Target {
             ));
         };
         match place.strip_prefix(':') {
-            None if place.is_empty() => Err(invalid("the directory is missing".to_owned())),
-            None => Ok(Self::Directory(place.into())),
+            None => directory(place).map(Self::Directory).map_err(invalid),
             Some(memory) => match memory.strip_prefix(MEMORY) {
                 Some("") => Ok(Self::Memory(None)),
                 Some(name) => Ok(Self::Memory(Some(name.to_owned()))),
@@ -71,6 +70,38 @@ impl FromStr for Target {
             },
         }
     }
+}
+
+/// The directory of an embedded target, if it is one that was meant.
+fn directory(place: &str) -> Result<PathBuf, String> {
+    let memory = format!("'{EMBEDDED}:{MEMORY}' is a node in memory");
+    if place.is_empty() {
+        return Err("the directory is missing".to_owned());
+    }
+    // As in the address of a cluster: what follows is no host, and hardly a directory at the root.
+    if let Some(rest) = place.strip_prefix("//") {
+        let path = rest.trim_start_matches('/');
+        let written = if path.is_empty() { "data" } else { path };
+        return Err(format!(
+            "no '//' here; '{EMBEDDED}./{written}' or '{EMBEDDED}/{written}' is a directory, {memory}"
+        ));
+    }
+    if place == MEMORY.trim_end_matches(':') || place.starts_with(MEMORY) {
+        return Err(format!("{memory}, '{EMBEDDED}./{place}' a directory"));
+    }
+    let Some(rest) = place.strip_prefix('~') else {
+        return Ok(place.into());
+    };
+    let below = match rest.strip_prefix('/') {
+        Some(below) => below,
+        None if rest.is_empty() => "",
+        None => {
+            return Err("only '~/', the home of the user, is known; write the directory in full".to_owned());
+        }
+    };
+    let home = std::env::home_dir().filter(|home| !home.as_os_str().is_empty());
+    let home = home.ok_or("the home directory is not known; write the directory in full")?;
+    Ok(if below.is_empty() { home } else { home.join(below) })
 }
 
 impl fmt::Display for Target {
@@ -116,6 +147,20 @@ mod tests {
     }
 
     #[test]
+    fn a_tilde_is_the_home_of_the_user() {
+        let home = std::env::home_dir().unwrap();
+        for (text, path) in [
+            ("embedded:~", home.clone()),
+            ("embedded:~/", home.clone()),
+            ("embedded:~/x/y", home.join("x/y")),
+            ("embedded:./~/x", "./~/x".into()),
+            ("embedded:a~", "a~".into()),
+        ] {
+            assert_eq!(text.parse(), Ok(Target::Directory(path)), "{text}");
+        }
+    }
+
+    #[test]
     fn other_texts_are_refused_with_what_is_wrong() {
         let refusal = |text: &str| text.parse::<Target>().unwrap_err().to_string();
         assert_eq!(
@@ -129,6 +174,27 @@ mod tests {
         assert_eq!(
             refusal("embedded::disk:"),
             "target 'embedded::disk:': 'embedded::memory:' expected"
+        );
+        for text in ["embedded://memory", "embedded:////memory"] {
+            assert_eq!(
+                refusal(text),
+                format!(
+                    "target '{text}': no '//' here; 'embedded:./memory' or 'embedded:/memory' is a directory, \
+                     'embedded::memory:' is a node in memory"
+                )
+            );
+        }
+        for text in ["memory", "memory:", "memory:x"] {
+            assert_eq!(
+                refusal(&format!("embedded:{text}")),
+                format!(
+                    "target 'embedded:{text}': 'embedded::memory:' is a node in memory, 'embedded:./{text}' a directory"
+                )
+            );
+        }
+        assert_eq!(
+            refusal("embedded:~bob/x"),
+            "target 'embedded:~bob/x': only '~/', the home of the user, is known; write the directory in full"
         );
         assert!("fluss://".parse::<Target>().is_err());
         assert!("fluss://a".parse::<Target>().is_err());

@@ -35,6 +35,11 @@ impl DecodeError {
         Self::new(what, format!("{needed} bytes needed, {found} left"))
     }
 
+    /// What is wrong with it.
+    pub(crate) fn reason(&self) -> &str {
+        &self.reason
+    }
+
     /// The structure that did not decode.
     pub fn what(&self) -> &'static str {
         self.what

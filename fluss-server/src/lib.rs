@@ -23,8 +23,9 @@ mod error;
 mod kv;
 mod node;
 mod told;
+mod trouble;
 
 pub use error::{Failure, OpenError};
 pub use node::{Node, WeakNode};
-pub use options::{Limits, NodeOptions, Storage, Sync};
+pub use options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
 pub use security::Users;

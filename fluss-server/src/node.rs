@@ -20,7 +20,7 @@ use crate::bucket::Buckets;
 use crate::catalog::Catalog;
 use crate::disk::{DirectoryDisk, Disk, MemoryDisk};
 use crate::error::OpenError;
-use crate::options::{Limits, NodeOptions, Storage, Sync};
+use crate::options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
 use crate::security::{Caller, Logins, Users};
 use crate::serve::admin::{self, Address, Remove};
 use crate::serve::{Memory, Peer, Places, Scans, Session, listen};
@@ -62,6 +62,8 @@ pub(crate) struct Shared {
     pub(crate) sessions: AtomicU64,
     pub(crate) memory: Memory,
     sync: Sync,
+    /// How far batches are looked at before they are stored.
+    pub(crate) check: BatchCheck,
     /// Whether reading waits for a disk.
     pub(crate) reads_wait: bool,
     /// Dropped with the rest, which ends housekeeping.
@@ -113,6 +115,7 @@ impl Node {
             sessions: AtomicU64::new(0),
             memory: Memory::new(&options.limits),
             sync: options.sync,
+            check: options.check,
             reads_wait,
             _alive: alive,
             _end: end,

@@ -1,6 +1,7 @@
 //! Whose a directory is, and how it changes hands.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -24,6 +25,20 @@ fn a_directory_has_one_node() {
     for _ in 0..20 {
         drop(open(root.path()).unwrap());
     }
+}
+
+#[test]
+fn a_directory_that_a_node_makes_is_its_owner_s() {
+    let root = tempfile::tempdir().unwrap();
+    let data = root.path().join("new/data");
+    drop(open(&data).unwrap());
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    assert_eq!(mode(&data), 0o700);
+    // One that somebody else has made keeps its mode.
+    fs::set_permissions(&data, fs::Permissions::from_mode(0o750)).unwrap();
+    drop(open(&data).unwrap());
+    assert_eq!(mode(&data), 0o750);
+    assert_eq!(mode(&data.join("catalog")), 0o600);
 }
 
 #[test]

@@ -140,6 +140,20 @@ fn partitions_come_and_go(backend: Backend) {
         let bad = PartitionSpec::new([("id", "1")]);
         assert_eq!(code(admin.create_partition(path, &bad, false).await), 43);
         admin.create_partition(path, &spec("b"), false).await.unwrap();
+        let by_number = TableDescriptor::builder(schema(&[])).partitioned_by(["id"]);
+        let by_number = create_described(&connection, by_number).await;
+        let numbered = |value: &str| PartitionSpec::new([("id", value)]);
+        let by_number = &by_number.info().path;
+        let refused = admin
+            .create_partition(by_number, &numbered("junk"), true)
+            .await
+            .unwrap_err();
+        assert_eq!(refused.code(), None, "it was not asked for");
+        assert!(refused.to_string().contains("'junk' is how no "), "{refused}");
+        admin
+            .create_partition(by_number, &numbered("7"), false)
+            .await
+            .unwrap();
 
         let found = admin.list_partitions(path, None).await.unwrap();
         let mut names: Vec<_> = found

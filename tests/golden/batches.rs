@@ -5,7 +5,8 @@ use fluss_core::arrow::{ArrowRows, ColumnsBuilder, arrow_schema};
 use fluss_core::id::{BatchSequence, SchemaId, WriterId};
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
 use fluss_core::record::log::{
-    ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows, encode_arrow,
+    BatchShape, ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows,
+    encode_arrow,
 };
 use fluss_core::record::value::{StoredValue, decode_values, encode_values};
 use fluss_core::row::RowFormat;
@@ -45,6 +46,15 @@ pub(crate) struct Sample {
     /// Nothing for a batch of appended rows.
     changes: Option<Vec<ChangeType>>,
     pub(crate) layout: Layout,
+}
+
+impl Sample {
+    fn shape(&self) -> BatchShape {
+        match self.layout {
+            Layout::Columns(_) => BatchShape::Columns(arrow_schema(&self.row_type)),
+            Layout::Rows(format) => BatchShape::Rows(format, self.row_type.clone()),
+        }
+    }
 }
 
 pub(crate) fn sample() -> impl Strategy<Value = Sample> {
@@ -176,6 +186,27 @@ proptest! {
             }
         });
         prop_assert!(allocated.largest <= limit, "{allocated:?}, at most {limit} are expected");
+    }
+
+    #[test]
+    fn batches_have_the_shape_that_a_server_looks_for(sample in sample(), wrong in wrong()) {
+        let shape = sample.shape();
+        let bytes = encode(&sample);
+        prop_assert_eq!(shape.check(&only_batch(bytes.clone())), Ok(()));
+        let bytes = spoilt(&bytes, &wrong);
+        let limit = allocation_limit(bytes.len());
+        let mut outcomes = Vec::new();
+        let allocated = measure(|| {
+            for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
+                outcomes.push((shape.check(&batch), decode(&batch, &sample)));
+            }
+        });
+        prop_assert!(allocated.largest <= limit, "{allocated:?}, at most {limit} are expected");
+        for (checked, decoded) in outcomes {
+            // Rows are read, and of columns only what is in their buffers is not.
+            let is_row = matches!(sample.layout, Layout::Rows(_));
+            prop_assert!(!is_row || checked.is_err() || decoded.is_ok(), "{decoded:?}");
+        }
     }
 
     #[test]

@@ -4,7 +4,8 @@ use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::{BatchSequence, SchemaId, WriterId};
 use fluss_core::record::log::{
-    ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows, encode_arrow,
+    BatchShape, ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows,
+    encode_arrow,
 };
 use fluss_core::row::RowFormat;
 use fluss_core::types::{Compression, Datum, Kind, OwnedRow, Row, RowType, Timestamp, ZstdLevel};
@@ -74,6 +75,23 @@ fn rows(vector: &Value, row_type: &RowType) -> Vec<OwnedRow> {
         .iter()
         .map(|values| row(row_type, values))
         .collect()
+}
+
+#[test]
+fn what_others_write_has_the_shape_that_a_server_looks_for() {
+    let check = |vector: &Value, generation| {
+        let row_type = row_type(vector);
+        let shape = match row_format(vector) {
+            None => BatchShape::Columns(arrow_schema(&row_type)),
+            Some(format) => BatchShape::Rows(format, row_type),
+        };
+        let batch = only_batch(hex(&vector["batch"]), generation);
+        assert_eq!(shape.check(&batch), Ok(()), "{vector}");
+    };
+    each("log_batches.json", 51, |vector| check(vector, Generation::V0_9));
+    each("log_batches_1_0_snapshot.json", 15, |vector| {
+        check(vector, Generation::V1_0);
+    });
 }
 
 fn check_header(batch: &LogBatch, vector: &Value) {

@@ -55,6 +55,38 @@ def test_a_directory_keeps_its_tables(tmp_path: Path) -> None:
                 assert look_up(people(beside), known) == {"id": known, "name": f"person {known}"}
 
 
+def test_a_directory_is_one_however_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "link").symlink_to(tmp_path / "data")
+    (tmp_path / "other").mkdir()
+    spellings = [
+        "./data",
+        f"{tmp_path}/data",
+        f"{tmp_path}/link",
+        f"{tmp_path}/other/../data",
+        "./other/./../link/",
+        "~/data",
+    ]
+    with fluss.connect(f"embedded:{spellings[0]}") as first:
+        put(people(first), [1, "Ada"])
+        for spelling in spellings:
+            with fluss.connect(f"embedded:{spelling}") as connection:
+                assert look_up(people(connection), 1) == {"id": 1, "name": "Ada"}, spelling
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "link", "other"]
+
+
+def test_a_directory_that_was_not_meant_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for target in ["embedded://memory", "embedded:memory:", "embedded:memory"]:
+        with pytest.raises(fluss.FlussError, match="'embedded::memory:' is a node in memory"):
+            fluss.connect(target)
+        with pytest.raises(fluss.FlussError, match="'embedded::memory:' is a node in memory"):
+            fluss.Connection(fluss.Configuration({"bootstrap.servers": target}))
+    assert list(tmp_path.iterdir()) == []
+    assert not Path("/memory").exists()
+
+
 def test_an_embedded_node_is_had_by_configuration(tmp_path: Path) -> None:
     configuration = fluss.Configuration({"bootstrap.servers": f"embedded:{tmp_path}"})
     with fluss.Connection(configuration) as connection:

@@ -165,3 +165,10 @@ def test_what_rows_leave_out_is_none(row: Any, filled: Any) -> None:
         builder.column(name, data_type)
     given = repr(row)
     assert filler(builder.build(), list(NESTED))(row) == filled and repr(row) == given
+
+
+def test_dropping_tables_with_their_database_is_asked_for_but_by_programs_of_pyfluss() -> None:
+    def cascades(admin: Any) -> object:
+        return inspect.signature(admin.drop_database).parameters["cascade"].default
+
+    assert [cascades(kind) for kind in (fluss.client.Admin, fluss.aio.Admin, fluss.FlussAdmin)] == [False, False, True]

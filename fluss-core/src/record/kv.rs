@@ -195,19 +195,24 @@ impl KvBatch {
         ))
     }
 
-    /// The records, in order.
+    /// The records, in order, and an error for bytes that are behind the last of them.
     pub fn records(&self) -> impl Iterator<Item = Result<KvRecord<'_>, DecodeError>> {
         let mut take = Take::new("KV record", self.bytes.get(HEADER_BYTES..).unwrap_or_default());
-        let mut left = self.record_count;
+        let mut left = Some(self.record_count);
         std::iter::from_fn(move || {
-            left = left.checked_sub(1)?;
-            let record = record(&mut take);
-            if record.is_err() {
-                left = 0;
-            }
+            let record = match left? {
+                0 if take.rest.is_empty() => return None,
+                0 => Err(behind(take.rest.len())),
+                _ => record(&mut take),
+            };
+            left = left.filter(|_| record.is_ok()).map(|left| left - 1);
             Some(record)
         })
     }
+}
+
+fn behind(bytes: usize) -> DecodeError {
+    DecodeError::new(WHAT, format!("{bytes} bytes behind the last record"))
 }
 
 fn record<'a>(take: &mut Take<'a>) -> Result<KvRecord<'a>, DecodeError> {

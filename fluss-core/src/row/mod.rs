@@ -27,7 +27,9 @@ pub use bucket::{BucketFunction, hash42, intmix, murmur3_32};
 pub use check::check;
 pub use key::{KeyEncoder, KeyFormat};
 pub use pad::pad;
-pub use partition::{AutoPartitionUnit, partition_datum, partition_name, partition_value};
+pub use partition::{
+    AutoPartitionUnit, check_partition, is_partition_value, partition_datum, partition_name, partition_value,
+};
 
 use crate::types::{Datum, KvFormat, Row, RowType};
 use crate::{DecodeError, ValueError};

@@ -104,15 +104,24 @@ impl Schema {
             .map_or(Ok(()), |name| self.validate_auto_increment(name))
     }
 
-    /// Checks that every field of a ROW has a name of its own. Tables may not be created or altered otherwise; a schema that
-    /// was stored is taken as it is.
+    /// Checks what is asked of a table that is to be created, and need not hold of one that is there: it has a column, and no
+    /// ROW has two fields of one name.
     ///
     /// # Errors
-    ///
-    /// The first field that is there twice.
-    pub fn check_fields(&self) -> Result<(), InvalidDefinition> {
-        let mut columns = self.columns.iter();
-        columns.try_for_each(|column| check_fields_of(&column.name, &column.data_type))
+    /// What is wrong, with the column.
+    pub fn check_new(&self) -> Result<(), InvalidDefinition> {
+        if self.columns.is_empty() {
+            return Err(InvalidDefinition::new("a table needs a column"));
+        }
+        for column in &self.columns {
+            if let Some(field) = repeated_field(&column.data_type) {
+                return Err(InvalidDefinition::new(format!(
+                    "column '{}': field '{field}' is there twice in a ROW",
+                    column.name
+                )));
+            }
+        }
+        Ok(())
     }
 
     fn validate_key_column(&self, name: &str) -> Result<(), InvalidDefinition> {
@@ -153,10 +162,16 @@ impl Schema {
     /// identities after the highest one (`descriptors.md` §3.1).
     ///
     /// # Errors
-    /// The name is taken or reserved.
+    /// The name is taken or reserved; a ROW in it has a field twice.
     pub fn with_column(&self, mut column: Column) -> Result<Self, InvalidDefinition> {
         let mut next = self.highest_field_id + 1;
         assign_id(&mut column, &mut next);
+        if let Some(field) = repeated_field(&column.data_type) {
+            return Err(InvalidDefinition::new(format!(
+                "column '{}': field '{field}' is there twice in a ROW",
+                column.name
+            )));
+        }
         let columns = self.columns.iter().cloned().chain([column]).collect();
         Self::from_parts(
             columns,
@@ -222,6 +237,25 @@ impl Schema {
                 .ok_or_else(|| InvalidDefinition::new(format!("column '{name}' does not exist")))
         };
         names.iter().map(|name| index(name.as_ref())).collect()
+    }
+}
+
+/// A field that a ROW somewhere in a type has twice.
+fn repeated_field(data_type: &DataType) -> Option<&str> {
+    match data_type.kind() {
+        Kind::Array(element) => repeated_field(element),
+        Kind::Map(key, value) => repeated_field(key).or_else(|| repeated_field(value)),
+        Kind::Row(row) => {
+            let mut names = HashSet::new();
+            let mut fields = row.fields().iter();
+            fields.find_map(|field| {
+                let is_new = names.insert(field.name.as_str());
+                (!is_new)
+                    .then_some(&*field.name)
+                    .or_else(|| repeated_field(&field.data_type))
+            })
+        }
+        _ => None,
     }
 }
 
@@ -306,7 +340,7 @@ impl SchemaBuilder {
     pub fn build(mut self) -> Result<Schema, InvalidDefinition> {
         let highest = assign_ids(&mut self.columns);
         let schema = Schema::from_parts(self.columns, self.primary_key, self.auto_increment, highest)?;
-        schema.check_fields()?;
+        schema.check_new()?;
         Ok(schema)
     }
 }
@@ -345,27 +379,6 @@ fn assign_nested_ids(data_type: &mut DataType, next: &mut i32) {
     }
 }
 
-fn check_fields_of(path: &str, data_type: &DataType) -> Result<(), InvalidDefinition> {
-    match data_type.kind() {
-        Kind::Array(element) => check_fields_of(path, element),
-        Kind::Map(key, value) => {
-            check_fields_of(path, key)?;
-            check_fields_of(path, value)
-        }
-        Kind::Row(row) => {
-            let mut names = HashSet::new();
-            row.fields().iter().try_for_each(|field| {
-                if !names.insert(field.name.as_str()) {
-                    let reason = format!("column '{path}': field '{}' is there twice", field.name);
-                    return Err(InvalidDefinition::new(reason));
-                }
-                check_fields_of(&format!("{path}.{}", field.name), &field.data_type)
-            })
-        }
-        _ => Ok(()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -392,12 +405,12 @@ mod tests {
         assert_eq!(fault("ROW<a INT,b ROW<a INT>>"), Ok(()));
         assert_eq!(
             fault("ROW<a INT,a INT>"),
-            Err("column 'c': field 'a' is there twice".to_owned())
+            Err("column 'c': field 'a' is there twice in a ROW".to_owned())
         );
         let deep = "MAP<INT,ARRAY<ROW<r ROW<x INT,y INT,x INT>>>>";
         assert_eq!(
             fault(deep),
-            Err("column 'c.r': field 'x' is there twice".to_owned())
+            Err("column 'c': field 'x' is there twice in a ROW".to_owned())
         );
     }
 
@@ -446,6 +459,23 @@ mod tests {
         assert_eq!(
             fault(one().column("__offset", DataType::int())),
             "column name '__offset' is reserved"
+        );
+        assert_eq!(fault(Schema::builder()), "a table needs a column");
+        for twice in [
+            "ROW<x INT,x STRING>",
+            "ARRAY<ROW<y INT,x INT,x INT>>",
+            "MAP<INT,ROW<y ROW<x INT,x INT>>>",
+        ] {
+            assert_eq!(
+                fault(one().column("r", twice.parse().unwrap())),
+                "column 'r': field 'x' is there twice in a ROW"
+            );
+        }
+        assert!(
+            one()
+                .column("r", "ROW<x INT,y ROW<x INT>>".parse().unwrap())
+                .build()
+                .is_ok()
         );
         assert_eq!(
             fault(one().auto_increment("a")),

@@ -11,7 +11,7 @@ use super::{Catalog, Gone, Outcome, View};
 use crate::{Failure, OpenError};
 
 /// The database that every node begins with.
-const FIRST_DATABASE: &str = "fluss";
+pub(crate) const FIRST_DATABASE: &str = "fluss";
 
 impl Catalog {
     /// Writes the catalog of a node that starts for the first time.

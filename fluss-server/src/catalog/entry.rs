@@ -1,13 +1,16 @@
 //! What the catalog holds, entry by entry.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
+use fluss_core::arrow::arrow_schema;
 use fluss_core::id::{PartitionId, SchemaId, TableId};
+use fluss_core::record::log::BatchShape;
+use fluss_core::row::RowFormat;
 use fluss_core::types::{
-    DatabaseDescriptor, InvalidDefinition, PartitionName, PartitionSpec, Schema, TableDescriptor, TableInfo,
-    TablePath, TableProperties,
+    DatabaseDescriptor, InvalidDefinition, LogFormat, PartitionName, PartitionSpec, Schema, TableDescriptor,
+    TableInfo, TablePath, TableProperties,
 };
 
 use super::settings::Settings;
@@ -30,6 +33,8 @@ pub struct TableEntry {
     settings: Settings,
     json: Bytes,
     schemas: BTreeMap<SchemaId, Arc<Schema>>,
+    /// What batches of the log look like, known from the first that is written on.
+    shapes: OnceLock<BTreeMap<SchemaId, BatchShape>>,
     partitions: BTreeMap<PartitionName, Partition>,
     names: HashMap<PartitionId, PartitionName>,
 }
@@ -82,6 +87,7 @@ impl TableEntry {
                 modified_time: parts.modified_ms,
             }),
             schemas,
+            shapes: OnceLock::new(),
             names: partitions
                 .iter()
                 .map(|(name, partition)| (partition.id, name.clone()))
@@ -134,6 +140,20 @@ impl TableEntry {
     /// All schemas by identity, the latest last.
     pub const fn schemas(&self) -> &BTreeMap<SchemaId, Arc<Schema>> {
         &self.schemas
+    }
+
+    /// What batches of the log look like under the schema of this identity.
+    pub fn batch_shape(&self, id: SchemaId) -> Option<&BatchShape> {
+        let shape = |schema: &Schema| match self.info.properties.log_format {
+            LogFormat::Arrow => BatchShape::Columns(arrow_schema(schema.row_type())),
+            LogFormat::Indexed => BatchShape::Rows(RowFormat::Indexed, schema.row_type().clone()),
+            LogFormat::Compacted => BatchShape::Rows(RowFormat::Compacted, schema.row_type().clone()),
+        };
+        let shapes = || {
+            let schemas = self.schemas.iter();
+            schemas.map(|(id, schema)| (*id, shape(schema))).collect()
+        };
+        self.shapes.get_or_init(shapes).get(&id)
     }
 
     /// The partition of this name.

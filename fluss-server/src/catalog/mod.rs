@@ -28,6 +28,7 @@ use fluss_rpc::code::ErrorCode;
 
 pub use self::auto::{Plan, TimeZone, plan};
 use self::counters::Given;
+pub(crate) use self::databases::FIRST_DATABASE;
 pub use self::entry::{Database, Partition, TableEntry};
 pub use self::producers::ProducerOffsets;
 pub use self::rules::{Limits, NewColumn, PropertyChange, check_table};

@@ -8,7 +8,7 @@ use fluss_rpc::code::ErrorCode;
 use tracing::warn;
 
 use super::entry::{Partition, TableEntry};
-use super::rules::{Limits, in_key_order, partition_name};
+use super::rules::{Limits, check_values, in_key_order, partition_name};
 use super::tables::entry;
 use super::{Catalog, Gone, Outcome, Plan, View, plan};
 use crate::Failure;
@@ -29,6 +29,7 @@ impl Catalog {
         self.change(|view| {
             let table = Arc::clone(partitioned(view, path)?);
             let name = partition_name(table.info().descriptor.partition_keys(), spec, true)?;
+            check_values(table.info().schema(), spec)?;
             match (table.partition(&name), or_keep) {
                 (Some(_), true) => return Ok(Outcome::Same(())),
                 (Some(_), false) => {

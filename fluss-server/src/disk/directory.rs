@@ -1,6 +1,6 @@
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -14,6 +14,35 @@ use crate::error::OpenError;
 /// The file whose lock says that a directory is in use.
 const LOCK: &str = "lock";
 
+/// What the owner may do, and nobody else, with files and directories.
+const FILE_MODE: u32 = 0o600;
+const DIRECTORY_MODE: u32 = 0o700;
+/// What others may do.
+const OTHERS: u32 = 0o077;
+
+/// Creates a directory that only its owner can read, and those above it as usual. One that is there stays as it is.
+///
+/// # Errors
+///
+/// What the system says; a file that has the name.
+pub fn create_private(path: &Path) -> io::Result<()> {
+    // Without a dot at the end, which is no name to create.
+    let path: &Path = &path.components().collect::<PathBuf>();
+    if let Some(above) = path.parent().filter(|above| !above.as_os_str().is_empty()) {
+        fs::create_dir_all(above)?;
+    }
+    match private().create(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => Ok(()),
+        created => created,
+    }
+}
+
+fn private() -> fs::DirBuilder {
+    let mut builder = fs::DirBuilder::new();
+    builder.mode(DIRECTORY_MODE);
+    builder
+}
+
 /// A directory of the file system, which this process has for itself.
 #[derive(Debug)]
 pub struct DirectoryDisk {
@@ -23,7 +52,8 @@ pub struct DirectoryDisk {
 }
 
 impl DirectoryDisk {
-    /// Takes a directory, which is created if it is not there. It is given back when the disk is dropped, or its
+    /// Takes a directory, which is created if it is not there. Only the owner can read it, and the files in it; a directory
+    /// that is there keeps its mode, with a warning if others can read it. It is given back when the disk is dropped, or its
     /// process ends.
     ///
     /// # Errors
@@ -31,14 +61,17 @@ impl DirectoryDisk {
     /// [`OpenError::InUse`] if another process has it, or another disk of this one; [`OpenError::Io`].
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
         let root = root.into();
-        let lock = fs::create_dir_all(&root)
+        let lock = create_private(&root)
             .and_then(|()| read_write().create(true).open(root.join(LOCK)))
             .map_err(|source| OpenError::Io {
                 path: root.join(LOCK),
                 source,
             })?;
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(Self { root, _lock: lock }),
+            Ok(()) => {
+                warn_of_readers(&root);
+                Ok(Self { root, _lock: lock })
+            }
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { directory: root }),
             Err(error) => Err(OpenError::Io {
                 path: root.join(LOCK),
@@ -54,8 +87,17 @@ impl DirectoryDisk {
 
 fn read_write() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
-    options.read(true).write(true);
+    options.read(true).write(true).mode(FILE_MODE);
     options
+}
+
+/// Whoever made the directory chose who may read it: the files in it are their owner's all the same.
+fn warn_of_readers(root: &Path) {
+    let mode = fs::metadata(root).map_or(0, |metadata| metadata.mode());
+    if mode & OTHERS != 0 {
+        let mode = format!("{:o}", mode & 0o777);
+        tracing::warn!(directory = %root.display(), mode, "others can look into the data directory: chmod 700 keeps them out");
+    }
 }
 
 impl Disk for DirectoryDisk {
@@ -84,7 +126,7 @@ impl Disk for DirectoryDisk {
     }
 
     fn create_dir(&self, directory: &Path) -> io::Result<()> {
-        fs::create_dir_all(self.path(directory))
+        private().recursive(true).create(self.path(directory))
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {

@@ -16,7 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-pub use directory::DirectoryDisk;
+pub use directory::{DirectoryDisk, create_private};
 pub use memory::MemoryDisk;
 pub(crate) use trust::Trust;
 

@@ -100,6 +100,13 @@ fn records<'b>(table: &Table, batch: &'b KvBatch) -> Result<Vec<KvRecord<'b>>, F
     }
     let records: Result<Vec<_>, _> = batch.records().collect();
     let records = records.map_err(|error| unreadable(&error))?;
+    // No row has one: of a single column it has a byte at least.
+    if let Some(index) = records.iter().position(|record| record.key.is_empty()) {
+        return Err(unreadable(&DecodeError::new(
+            "KV batch",
+            format!("record {index} has an empty key"),
+        )));
+    }
     match records.iter().find(|record| record.key.len() > KEY_BYTES) {
         None => Ok(records),
         Some(record) => {

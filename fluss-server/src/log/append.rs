@@ -7,6 +7,7 @@ use bytes::Bytes;
 use fluss_core::record::log::{Append, Generation, LogError, Received};
 use fluss_rpc::code::ErrorCode;
 
+use super::manifest::Manifest;
 use super::segment::Segment;
 use super::sync::has_failed;
 use super::{BucketLog, Span, storage};
@@ -117,11 +118,26 @@ impl BucketLog {
         if self.file.is_none() {
             self.disk.create_dir(&self.directory)?;
             let file = self.disk.open(&self.active.path(&self.directory))?;
+            // Before anything is written to it: once there is, it is missed if it goes.
+            self.note_segments()?;
             self.has_remains = file.len()? > self.active.size;
             self.file = Some(file);
         }
         self.remove_remains()?;
         self.file.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
+    }
+
+    /// Notes that the active segment is the last.
+    fn note_segments(&mut self) -> io::Result<()> {
+        let manifest = Manifest {
+            first: self.start_offset(),
+            last: self.active.base,
+        };
+        if !self.disk.is_memory() && self.manifest != Some(manifest) {
+            manifest.write(&*self.disk, &self.directory, false)?;
+            self.manifest = Some(manifest);
+        }
+        Ok(())
     }
 
     /// Begins a new segment.

@@ -9,6 +9,7 @@ const HEADER_BYTES: usize = 8;
 pub(super) enum Kind {
     Index = 0x464c_4901,
     Checkpoint = 0x464c_4301,
+    Manifest = 0x464c_5301,
 }
 
 /// Contents with their kind and checksum (CRC-32C, as everywhere in the log) in front.

@@ -4,6 +4,7 @@
 //! 00000000000000000000.log  00000000000000000000.index    a segment that takes no more batches, and what is in it
 //! 00000000000000051200.log                                the active segment: appends go to its end
 //! 00000000000000060000.checkpoint                         up to here all is durable; and the writers as they were then
+//! segments.list                                           the first and the last segment
 //! ```
 //!
 //! [`BucketLog`] says where things are, out of memory; its caller keeps it behind a lock. Batches are loaded
@@ -12,12 +13,15 @@
 //! A batch that does not match its checksum, or does not go on where the one before it ends, is never served. What a
 //! crash leaves of the last append is cut off when the log is opened. Other damage stays where it is: the log is
 //! served up to it and behind it, and takes appends; a read that reaches it fails with the file and the byte.
+//! A segment whose file is gone is damage too: the first and the last are known by name, and those between begin where the
+//! one before ends. What was in the last is not known then, so the log goes on far behind it.
 //! The checksum of a batch does not cover its commit timestamp; the index has one that does, up to each entry.
 
 mod append;
 mod checkpoint;
 mod envelope;
 mod index;
+mod manifest;
 mod read;
 mod recovery;
 mod replay;
@@ -41,6 +45,7 @@ use fluss_core::id::{BatchSequence, Offset, WriterId};
 use fluss_rpc::code::ErrorCode;
 
 use self::index::Entry;
+use self::manifest::Manifest;
 use self::read::Place;
 use self::replay::Stretch;
 use self::segment::Segment;
@@ -108,7 +113,7 @@ pub struct BucketLog {
     disk: Arc<dyn Disk>,
     directory: Arc<Path>,
     options: LogOptions,
-    /// The segments that take no more batches, in order. None is empty.
+    /// The segments that take no more batches, in order. None is empty, but one of which the file is gone.
     sealed: Vec<Segment>,
     /// The segment that takes batches,
     active: Segment,
@@ -118,6 +123,8 @@ pub struct BucketLog {
     written: Arc<AtomicI64>,
     /// Whether a failed write has left something behind the active segment that is still to be cut off.
     has_remains: bool,
+    /// Which segments are noted.
+    manifest: Option<Manifest>,
     writers: Writers,
     /// When those that do not write any more were forgotten.
     writers_expired_ms: i64,
@@ -159,6 +166,7 @@ impl BucketLog {
             active,
             file: None,
             has_remains: false,
+            manifest: found.manifest,
             writers: found.writers,
             writers_expired_ms: i64::MIN,
             since_checkpoint: 0,
@@ -237,7 +245,7 @@ impl BucketLog {
         };
         let path = segment.path(&self.directory);
         Ok(Slice::new(Place {
-            file: self.file_of(segment).map_err(|error| storage(&path, &error))?,
+            file: self.file_of(segment).map_err(|error| gone(&path, &error))?,
             path,
             verify: !self.disk.is_memory(),
             entry,
@@ -269,15 +277,26 @@ impl BucketLog {
     ///
     /// `LOG_STORAGE_EXCEPTION`, `CORRUPT_RECORD`.
     pub fn offset_for_time(&self, timestamp: i64) -> Result<Option<Offset>, Failure> {
-        let mut segments = self.segments().filter(|segment| !segment.is_empty());
-        let Some(segment) = segments.find(|segment| segment.max_timestamp >= Some(timestamp)) else {
-            return Ok(None);
+        let mut segments = self.segments().peekable();
+        let segment = loop {
+            let Some(segment) = segments.next() else {
+                return Ok(None);
+            };
+            if segment.is_lost() {
+                // It may have the batch, unless those behind it are older.
+                let next = segments.peek().filter(|next| !next.is_empty());
+                if next.is_none_or(|next| next.max_timestamp >= Some(timestamp)) {
+                    return Ok(Some(segment.base));
+                }
+            } else if !segment.is_empty() && segment.max_timestamp >= Some(timestamp) {
+                break segment;
+            }
         };
         let Some(entry) = segment.index.before_time(timestamp) else {
             return Ok(None);
         };
         let path = segment.path(&self.directory);
-        let file = self.file_of(segment).map_err(|error| storage(&path, &error))?;
+        let file = self.file_of(segment).map_err(|error| gone(&path, &error))?;
         let mut walk = Walk::new(file, entry, segment.size, !self.disk.is_memory());
         loop {
             match walk
@@ -314,6 +333,14 @@ impl BucketLog {
 fn storage(path: &Path, error: &io::Error) -> Failure {
     let message = format!("{}: {error}", path.display());
     Failure::new(ErrorCode::LOG_STORAGE_EXCEPTION, message)
+}
+
+/// A segment that there has to be cannot be opened.
+fn gone(path: &Path, error: &io::Error) -> Failure {
+    match error.kind() {
+        io::ErrorKind::NotFound => damaged(path, 0, &DecodeError::new("log", "the file is missing")),
+        _ => storage(path, error),
+    }
 }
 
 /// A file is not as it was written.

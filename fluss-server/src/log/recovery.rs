@@ -1,8 +1,8 @@
 //! What is known of a log after a start: from its checkpoint and its indexes, and by reading what is behind.
 //!
-//! A crash of the process leaves the last batches of the last segment cut short, or nothing amiss. After a power cut
-//! anything that was not synced may be missing: then the log ends where the first batch is missing. Everything else
-//! is damage.
+//! Which segments there have to be is noted in the manifest. A crash of the process leaves the last batches of the last
+//! segment cut short, or nothing amiss. After a power cut anything that was not synced may be missing: then the log ends
+//! where the first batch is missing. Everything else is damage.
 
 use std::io;
 use std::path::Path;
@@ -15,6 +15,7 @@ use fluss_core::record::log::{Generation, LogBatch, LogBatches};
 
 use super::checkpoint::{self, Checkpoint};
 use super::index::Entry;
+use super::manifest::{self, Manifest};
 use super::segment::{self, Segment, index_path, log_path};
 use super::walk::{Obstacle, Walk};
 use super::writers::Writers;
@@ -26,6 +27,9 @@ const MAGIC_AT: usize = 12;
 const SMALLEST_BATCH: usize = 48;
 /// A batch further on than this is none: so wrong candidates are told without their checksum.
 const FARTHEST: Offset = 1 << 40;
+/// A segment has fewer records. So far behind a last segment that is gone the log goes on: an offset that was given to a
+/// record must not be given to another.
+const MOST_RECORDS: Offset = 1 << 32;
 
 /// A log as it was found.
 pub(super) struct Recovered {
@@ -34,37 +38,79 @@ pub(super) struct Recovered {
     pub(super) writers: Writers,
     /// The offset of the checkpoint.
     pub(super) checkpoint: Option<Offset>,
+    /// What is noted of the segments.
+    pub(super) manifest: Option<Manifest>,
     pub(super) damage: Vec<Damage>,
 }
 
 pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -> io::Result<Recovered> {
     let names = disk.list(directory)?;
     checkpoint::remove_unfinished(disk, directory, &names)?;
+    manifest::remove_unfinished(disk, directory, &names)?;
+    let manifest = Manifest::read(disk, directory);
+    let mut bases = segment::bases(&names);
+    if let Some(manifest) = manifest {
+        remove_expired(disk, directory, &mut bases, manifest.first)?;
+    }
     let writers = Writers::new(options.writer_expiration);
-    let checkpoint = usable_checkpoint(disk, directory, &names, &writers);
+    let checkpoint = usable_checkpoint(disk, directory, (&names, &bases), &writers);
+    let offset = checkpoint.as_ref().map(Checkpoint::offset);
+    // After a power cut only what was before the checkpoint has to be there. What is noted of the last may be from before
+    // another cut, behind which the log went on elsewhere; the first only changes durably.
+    let is_first = |base: Offset| manifest.is_some_and(|manifest| manifest.first == base);
+    let has_to_be = |base: Offset| !options.after_power_cut || is_first(base) && offset > Some(base);
+    let noted = manifest.map(|manifest| [manifest.first, manifest.last]);
+    let mut missing: Vec<Offset> = noted.into_iter().flatten().collect();
+    missing.retain(|base| has_to_be(*base) && !bases.contains(base));
+    missing.dedup();
+    // What is noted of files that are not there is not built upon.
+    let manifest =
+        manifest.filter(|manifest| bases.contains(&manifest.first) && bases.contains(&manifest.last));
+    bases.extend_from_slice(&missing);
+    bases.sort_unstable();
     let mut recovery = Recovery {
         disk,
         directory,
         after_power_cut: options.after_power_cut,
+        noted,
+        missing,
         found: Recovered {
             segments: Vec::new(),
             writers,
-            checkpoint: checkpoint.as_ref().map(Checkpoint::offset),
+            checkpoint: offset,
+            manifest,
             damage: Vec::new(),
         },
     };
-    recovery.segments(&segment::bases(&names), checkpoint)?;
+    recovery.segments(&bases, checkpoint)?;
+    if options.after_power_cut && noted.is_some() {
+        recovery.note_anew()?;
+    }
     Ok(recovery.found)
+}
+
+/// Removes the segments before the first: a crash came between their being struck off and their removal.
+fn remove_expired(
+    disk: &dyn Disk,
+    directory: &Path,
+    bases: &mut Vec<Offset>,
+    first: Offset,
+) -> io::Result<()> {
+    let expired = bases.drain(..bases.partition_point(|base| *base < first));
+    for base in expired {
+        disk.remove(&log_path(directory, base))?;
+        remove_if_there(disk, &index_path(directory, base))?;
+    }
+    Ok(())
 }
 
 /// The newest checkpoint that is good. One before the newest serves only if its segment has not expired since.
 fn usable_checkpoint(
     disk: &dyn Disk,
     directory: &Path,
-    names: &[String],
+    (names, bases): (&[String], &[Offset]),
     writers: &Writers,
 ) -> Option<Checkpoint> {
-    let bases = segment::bases(names);
     let offsets = checkpoint::offsets(names);
     let newest = offsets.last().copied();
     let newest_first = offsets.into_iter().rev();
@@ -76,6 +122,10 @@ struct Recovery<'a> {
     disk: &'a dyn Disk,
     directory: &'a Path,
     after_power_cut: bool,
+    /// The first and the last segment, as they are noted.
+    noted: Option<[Offset; 2]>,
+    /// Those that have to be there and are not.
+    missing: Vec<Offset>,
     found: Recovered,
 }
 
@@ -104,7 +154,13 @@ impl Recovery<'_> {
     /// A segment before the checkpoint: what its index says, if that is good.
     fn sealed(&mut self, base: Offset, end: Offset) -> io::Result<Segment> {
         let known = Segment::read_index(self.disk, self.directory, base);
-        if let Some(known) = known.filter(|known| known.end == end) {
+        let known = known.filter(|known| known.end == end);
+        if self.is_missing(base) {
+            let mut segment = known.unwrap_or_else(|| Segment::new(base, self.max_timestamp()));
+            self.lose(&mut segment, end);
+            return Ok(segment);
+        }
+        if let Some(known) = known {
             return Ok(known);
         }
         let mut segment = Segment::new(base, self.max_timestamp());
@@ -121,7 +177,8 @@ impl Recovery<'_> {
     fn resume(&mut self, mut segment: Segment, rest: &[Offset]) -> io::Result<()> {
         let there = rest.first() == Some(&segment.base);
         let behind = rest.get(usize::from(there)..).unwrap_or_default();
-        if !there && (segment.is_empty() || behind.first() == Some(&segment.end)) {
+        let is_gone = self.is_missing(segment.base) || !there && self.had_file(&segment);
+        if !there && !is_gone && (segment.is_empty() || behind.first() == Some(&segment.end)) {
             // It has expired; or there has never been one.
             let newest = segment.max_timestamp;
             if behind.is_empty() {
@@ -129,10 +186,17 @@ impl Recovery<'_> {
             }
             return self.tail_after(newest, behind);
         }
-        let len = if there { self.len(segment.base)? } else { 0 };
+        if is_gone && segment.is_empty() {
+            return self.go_on_behind(segment, behind);
+        }
+        let len = if there && !is_gone {
+            self.len(segment.base)?
+        } else {
+            0
+        };
         if len < segment.size {
             let lost = DecodeError::truncated("log", segment.size as usize, len as usize);
-            self.damage(&segment, len, lost);
+            self.damage(&segment, len, if is_gone { no_file() } else { lost });
             let next = Segment::new(segment.end, segment.max_timestamp);
             self.close_gap(&mut segment, behind.first().copied().unwrap_or(next.base));
             self.found.segments.push(segment);
@@ -156,8 +220,62 @@ impl Recovery<'_> {
             return Ok(());
         };
         let mut segment = Segment::new(*base, max_timestamp);
+        if self.is_missing(*base) {
+            return self.go_on_behind(segment, behind);
+        }
         let tail = self.read(&mut segment, behind.is_empty())?;
         self.push(segment, tail, behind)
+    }
+
+    fn is_missing(&self, base: Offset) -> bool {
+        self.missing.contains(&base)
+    }
+
+    /// Notes the segments that there are after a power cut: the next start takes them by the list.
+    fn note_anew(&mut self) -> io::Result<()> {
+        let bases = segment::bases(&self.disk.list(self.directory)?);
+        let start = self.found.segments.first().map(|segment| segment.base);
+        let there = start.zip(bases.last().copied());
+        self.found.manifest = there.map(|(first, last)| Manifest {
+            first,
+            last: last.max(first),
+        });
+        match self.found.manifest {
+            Some(manifest) if self.noted == Some([manifest.first, manifest.last]) => Ok(()),
+            Some(manifest) => manifest.write(self.disk, self.directory, true),
+            None => manifest::remove(self.disk, self.directory),
+        }
+    }
+
+    /// Whether the segment of the checkpoint, which is not there, was there once, and has not expired.
+    fn had_file(&self, segment: &Segment) -> bool {
+        let is_durable = !self.after_power_cut || !segment.is_empty();
+        is_durable
+            && self.noted.is_some_and(|[first, last]| {
+                first <= segment.base && (self.after_power_cut || segment.base <= last)
+            })
+    }
+
+    /// Goes on behind a segment that is not there, of which nothing is known.
+    fn go_on_behind(&mut self, mut segment: Segment, behind: &[Offset]) -> io::Result<()> {
+        let far_behind = segment.base.saturating_add(MOST_RECORDS);
+        let end = behind.first().copied().unwrap_or(far_behind);
+        self.lose(&mut segment, end);
+        let next = Segment::new(end, segment.max_timestamp);
+        self.found.segments.push(segment);
+        if behind.is_empty() {
+            self.found.segments.push(next);
+        }
+        self.tail(behind)
+    }
+
+    /// Lets a segment that is not there reach to an offset. Who reads it is told.
+    fn lose(&mut self, segment: &mut Segment, end: Offset) {
+        self.damage(segment, 0, no_file());
+        if segment.index.at_or_before(segment.base).is_none() {
+            segment.index.note_after_damage(segment.end());
+        }
+        segment.end = end;
     }
 
     /// Takes a segment that was read, and goes on with those behind it if they belong to it.
@@ -301,6 +419,10 @@ impl Recovery<'_> {
     fn max_timestamp(&self) -> Option<i64> {
         self.found.segments.last()?.max_timestamp
     }
+}
+
+fn no_file() -> DecodeError {
+    DecodeError::new("log", "the file is missing")
 }
 
 /// The batch that begins at a place, if one does that can come behind an offset.

@@ -8,7 +8,7 @@ use fluss_core::record::log::LogBatch;
 
 use super::index::Entry;
 use super::walk::{Obstacle, Walk};
-use super::{damaged, missing, storage};
+use super::{damaged, gone, missing, storage};
 use crate::disk::Disk;
 use crate::error::Failure;
 
@@ -61,7 +61,7 @@ impl Batches {
                 return Ok(None);
             };
             let file = self.disk.open_existing(&stretch.path);
-            let file = file.map_err(|error| storage(&stretch.path, &error))?;
+            let file = file.map_err(|error| gone(&stretch.path, &error))?;
             let walk = Walk::new(file, stretch.entry, stretch.end, !self.disk.is_memory());
             self.current = Some((stretch, walk));
         }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use fluss_core::id::Offset;
 
 use super::checkpoint::Checkpoint;
+use super::manifest::Manifest;
 use super::segment::index_path;
 use super::sync::Sync;
 use super::{BucketLog, storage};
@@ -43,9 +44,26 @@ impl BucketLog {
     /// The offset behind the oldest segments whose newest batch is from before a time, in milliseconds since the epoch:
     /// what [`Self::expire`] would remove.
     pub fn expired_up_to(&self, older_than_ms: i64) -> Offset {
-        let is_expired = |segment: &&super::Segment| segment.is_older_than(older_than_ms);
-        let last = self.segments().take_while(is_expired).last();
-        last.map_or(self.start_offset(), |segment| segment.end)
+        match self.count_expired(older_than_ms, Offset::MAX).checked_sub(1) {
+            Some(last) => self.segments().nth(last).map_or(0, |segment| segment.end),
+            None => self.start_offset(),
+        }
+    }
+
+    /// The number of the oldest segments that have expired and end at `keep_from` or before. One of which nothing is left
+    /// goes with the next: how old it was is not known.
+    fn count_expired(&self, older_than_ms: i64, keep_from: Offset) -> usize {
+        let mut count = 0;
+        for (index, segment) in self.segments().enumerate() {
+            let expired = segment.is_older_than(older_than_ms);
+            if segment.end > keep_from || !expired && !segment.is_lost() {
+                break;
+            }
+            if expired {
+                count = index + 1;
+            }
+        }
+        count
     }
 
     /// Removes the oldest segments, those whose newest batch is from before a time, in milliseconds since the epoch, and
@@ -56,9 +74,7 @@ impl BucketLog {
     ///
     /// `LOG_STORAGE_EXCEPTION`. Some may have been removed then.
     pub fn expire(&mut self, older_than_ms: i64, keep_from: Offset) -> Result<usize, Failure> {
-        let expired =
-            |segment: &super::Segment| segment.is_older_than(older_than_ms) && segment.end <= keep_from;
-        let count = self.segments().take_while(|segment| expired(segment)).count();
+        let count = self.count_expired(older_than_ms, keep_from);
         if count == 0 {
             return Ok(0);
         }
@@ -89,13 +105,33 @@ impl BucketLog {
     }
 
     fn drop_oldest(&mut self, count: usize) -> io::Result<()> {
+        self.strike_off(count)?;
         for _ in 0..count {
             let Some(oldest) = self.sealed.first() else { break };
-            self.disk.remove(&oldest.path(&self.directory))?;
+            remove_if_there(&*self.disk, &oldest.path(&self.directory))?;
             remove_if_there(&*self.disk, &index_path(&self.directory, oldest.base))?;
             self.sealed.remove(0);
         }
         self.disk.sync_dir(&self.directory)
+    }
+
+    /// Notes that the log begins behind so many segments. They are removed afterwards, at the next start if not before.
+    fn strike_off(&mut self, count: usize) -> io::Result<()> {
+        if self.disk.is_memory() {
+            return Ok(());
+        }
+        let first = self
+            .segments()
+            .nth(count)
+            .map_or(self.active.base, |segment| segment.base);
+        if self.manifest.is_none_or(|manifest| manifest.last < first) {
+            self.open_active()?;
+        }
+        let last = self.manifest.map_or(self.active.base, |manifest| manifest.last);
+        let manifest = Manifest { first, last };
+        manifest.write(&*self.disk, &self.directory, true)?;
+        self.manifest = Some(manifest);
+        Ok(())
     }
 
     pub(super) fn sync(&mut self, checkpoint: bool) -> Sync {

@@ -45,6 +45,11 @@ impl Segment {
         self.size == 0
     }
 
+    /// Whether nothing is left of what was in it.
+    pub(super) const fn is_lost(&self) -> bool {
+        self.is_empty() && self.base < self.end
+    }
+
     /// Whether there are batches in it, all of them from before a time in milliseconds since the epoch.
     pub(super) fn is_older_than(&self, timestamp: i64) -> bool {
         !self.is_empty() && self.max_timestamp < Some(timestamp)

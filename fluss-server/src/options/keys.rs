@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::{NodeOptions, Sync};
+use super::{BatchCheck, NodeOptions, Sync};
 use crate::security::{Access, Principal};
 
 /// Reads the value of an option.
@@ -12,6 +12,9 @@ type Apply = fn(&mut NodeOptions, &str) -> Result<(), String>;
 
 const ROWS: &[(&str, Apply)] = &[
     ("sync", |options, value| set(&mut options.sync, sync(value))),
+    ("check.batches", |options, value| {
+        set(&mut options.check, check(value))
+    }),
     ("default.bucket.number", |options, value| {
         set(&mut options.tables.default_buckets, number(value))
     }),
@@ -69,9 +72,10 @@ const ROWS: &[(&str, Apply)] = &[
 ];
 
 impl NodeOptions {
-    /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `default.bucket.number`,
-    /// `max.bucket.num`, `max.partition.num`, `log.segment.file-size`, `netty.server.max-request-size`, `max.connections`,
-    /// `max.memory-in-flight`, `max.answer-size` (sizes in bytes), `max.request-entries`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
+    /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `check.batches` (`shape`
+    /// or `all`), `default.bucket.number`, `max.bucket.num`, `max.partition.num`, `log.segment.file-size`,
+    /// `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes in bytes),
+    /// `max.request-entries`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
     /// (`host:port`).
     ///
     /// # Errors
@@ -120,6 +124,14 @@ fn sync(text: &str) -> Result<Sync, String> {
         interval => duration(interval)
             .map(Sync::Interval)
             .ok_or_else(|| format!("'{text}' is none of always, never, and an interval such as '500 ms'")),
+    }
+}
+
+fn check(text: &str) -> Result<BatchCheck, String> {
+    match text {
+        "shape" => Ok(BatchCheck::Shape),
+        "all" => Ok(BatchCheck::All),
+        _ => Err(format!("'{text}' is neither shape nor all")),
     }
 }
 

@@ -57,6 +57,16 @@ impl Default for Sync {
     }
 }
 
+/// How far batches are looked at before they are stored.
+#[derive(Clone, Copy, PartialEq, Eq, Default, Debug)]
+pub enum BatchCheck {
+    /// Their checksum, schema and counts, and whether readers can take them apart: what costs little.
+    #[default]
+    Shape,
+    /// Every value of every record too, and whether a record of a primary-key table has the key of its row.
+    All,
+}
+
 /// How much a node takes on.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
@@ -112,6 +122,8 @@ pub struct NodeOptions {
     pub storage: Storage,
     /// What survives when the machine goes down.
     pub sync: Sync,
+    /// How far batches are looked at before they are stored.
+    pub check: BatchCheck,
     /// How much it takes on.
     pub limits: Limits,
     /// Which tables may be created, and what they are given that do not say otherwise.
@@ -138,6 +150,7 @@ impl NodeOptions {
         Self {
             storage,
             sync: Sync::default(),
+            check: BatchCheck::default(),
             limits: Limits::default(),
             tables: TableLimits::default(),
             users: None,

@@ -7,6 +7,7 @@
 
 use std::collections::HashMap;
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use argon2::password_hash::rand_core::OsRng;
@@ -17,6 +18,9 @@ use fluss_rpc::sasl::PlainToken;
 
 use super::Principal;
 use crate::Failure;
+
+/// What others than the owner may do with a file.
+const OTHERS: u32 = 0o077;
 
 /// The users of a node. `Debug` shows their names only.
 #[derive(Clone)]
@@ -52,12 +56,18 @@ pub enum UserFileError {
 }
 
 impl Users {
-    /// Reads a users file.
+    /// Reads a users file, with a warning if others than its owner can.
     pub fn load(path: &Path) -> Result<Self, UserFileError> {
-        let text = std::fs::read_to_string(path).map_err(|source| UserFileError::Io {
+        let failed = |source| UserFileError::Io {
             path: path.to_owned(),
             source,
-        })?;
+        };
+        let text = std::fs::read_to_string(path).map_err(failed)?;
+        let mode = std::fs::metadata(path).map_err(failed)?.mode();
+        if mode & OTHERS != 0 {
+            let mode = format!("{:o}", mode & 0o777);
+            tracing::warn!(file = %path.display(), mode, "others can read or change the users file: chmod 600 keeps them out");
+        }
         Self::parse(&text)
     }
 

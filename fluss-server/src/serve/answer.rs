@@ -3,6 +3,7 @@
 use fluss_rpc::proto;
 
 use crate::error::Failure;
+use crate::trouble::warn_of;
 
 /// The part of an answer that concerns one bucket.
 pub(super) trait Answer: Sized {
@@ -23,6 +24,7 @@ macro_rules! answers {
     ($($message:ident)*) => {$(
         impl Answer for proto::$message {
             fn refuse(&mut self, failure: Failure) {
+                warn_of(&failure);
                 self.error_code = Some(failure.code.number());
                 self.error_message = Some(failure.message);
             }

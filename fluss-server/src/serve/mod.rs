@@ -7,6 +7,7 @@
 
 pub mod admin;
 mod answer;
+mod arrivals;
 mod desk;
 mod dispatch;
 mod fetch;

@@ -11,6 +11,7 @@ use super::place;
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::error::Failure;
+use crate::security::Operation;
 
 /// Which offset of a log is asked for.
 #[derive(Clone, Copy)]
@@ -28,6 +29,9 @@ pub(super) fn list_offsets(
     session.caller()?;
     let wanted = wanted(session, &request)?;
     let table = place::find_table(session, request.table_id);
+    if let Ok(table) = &table {
+        session.context()?.check_table_by_id(Operation::Describe, table)?;
+    }
     let offset_of = |bucket_id: i32| {
         let table = table.as_ref().map_err(Failure::clone);
         let offset = table

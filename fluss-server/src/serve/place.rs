@@ -17,7 +17,7 @@ use crate::security::Operation;
 /// A table that the client may do this with.
 pub(super) fn table(session: &Session, id: i64, operation: Operation) -> Result<Arc<TableEntry>, Failure> {
     let table = find_table(session, id)?;
-    session.context()?.check_table(operation, &table.info().path)?;
+    session.context()?.check_table_by_id(operation, &table)?;
     Ok(table)
 }
 

@@ -27,6 +27,7 @@ use super::writes::Put;
 use crate::error::Failure;
 use crate::node::Shared;
 use crate::security::{Caller, Principal};
+use crate::trouble::warn_of;
 
 /// A client that does not read its answers gets no more of them than this, in bytes.
 const BACKLOG_BYTES: usize = 16 << 20;
@@ -730,6 +731,7 @@ impl Call {
             }
             Err(failure) => {
                 debug!(api = self.header.api_key, %failure, "request refused");
+                warn_of(&failure);
                 let header = ResponseHeader::Error { request_id };
                 let message = proto::ErrorResponse::from(failure);
                 self.session.send(header, &message, self.alone, room);

@@ -1,7 +1,10 @@
 //! What clients see of a node, frame by frame.
 
+mod full;
+mod hidden;
 mod hostile;
 mod inside;
+mod malformed;
 
 use std::time::Duration;
 

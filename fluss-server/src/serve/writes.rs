@@ -11,8 +11,8 @@ use fluss_rpc::proto;
 
 use super::answer::Answer;
 use super::memory::Room;
-use super::place;
 use super::session::Session;
+use super::{arrivals, place};
 use crate::catalog::TableEntry;
 use crate::error::Failure;
 use crate::kv::WriteMode;
@@ -48,7 +48,9 @@ fn append(
         let message = format!("the log of {} is written by upserts", table.info().path);
         return Err(Failure::new(ErrorCode::INVALID_TABLE, message));
     }
-    place::bucket(session, table, partition, bucket)?.append(records)
+    let bucket = place::bucket(session, table, partition, bucket)?;
+    arrivals::check_log(table, &records, session.node.check)?;
+    bucket.append(records)
 }
 
 /// A `PUT_KV` on its way through its buckets. It goes on with the bucket whose changes there was no memory for.
@@ -137,6 +139,7 @@ fn put_batch(
     let batch = KvBatch::new(bucket.records.clone())
         .map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
     let home = place::bucket(session, table, bucket.partition_id, bucket.bucket_id)?;
+    arrivals::check_keys(table, &batch, session.node.check)?;
     home.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))
 }
 

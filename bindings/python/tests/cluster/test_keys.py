@@ -276,6 +276,34 @@ def test_the_changelog_tells_what_happened(run: Callable[[Body], None]) -> None:
     run(body)
 
 
+def test_a_column_that_a_changelog_adds_is_not_there_twice(run: Callable[[Body], None]) -> None:
+    async def body(connection: Any) -> None:
+        for taken in ["_offset", "_timestamp"]:
+            table = await create(connection, {"id": "INT", taken: "STRING"}, ["id"], buckets=1)
+            writer = table.new_upsert().create_writer()
+            writer.upsert([1, "mine"])
+            await settle(writer.close())
+            scanner = table.new_scan().create_log_scanner()
+            await settle(scanner.subscribe_from_beginning())
+            for poll in [scanner.poll_arrow, scanner.poll_record_batch]:
+                with pytest.raises(fluss.SchemaError, match=f"column '{taken}': the changelog adds .* projection"):
+                    await settle(poll(POLL_MS))
+            await settle(scanner.close())
+            with pytest.raises(fluss.SchemaError, match=f"column '{taken}'"):
+                await settle(table.new_scan().create_bounded_reader())
+            # Nothing else is in the way.
+            assert await changes(table, 1) == [("+I", {"id": 1, taken: "mine"})]
+            assert (await settle(table.new_scan().to_arrow())).to_pyarrow().to_pydict() == {"id": [1], taken: ["mine"]}
+            scanner = table.new_scan().project(["id"]).create_log_scanner()
+            await settle(scanner.subscribe_from_beginning())
+            found = (await settle(scanner.poll_arrow(POLL_MS))).to_pyarrow()
+            await settle(scanner.close())
+            assert found.column_names == ["id", "_change_type", "_offset", "_timestamp"]
+            assert found["_offset"].to_pylist() == [0]
+
+    run(body)
+
+
 def test_rows_are_looked_up_by_the_beginning_of_their_key(run: Callable[[Body], None]) -> None:
     async def body(connection: Any) -> None:
         columns = {"a": "STRING", "b": "INT", "v": "STRING"}

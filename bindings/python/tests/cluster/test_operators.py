@@ -90,7 +90,7 @@ def test_databases_are_summed_up(face: ModuleType, target: str) -> None:
         await settle(admin.create_table("summed.t", TableDescriptor(LOG), True))
         found = {summary.database_name: summary for summary in await settle(admin.list_database_summaries())}
         assert found["summed"].table_count == 1 and found["summed"].created_time > 0
-        await settle(admin.drop_database("summed"))
+        await settle(admin.drop_database("summed", cascade=True))
 
     run(face, target, body)
 

@@ -1,9 +1,10 @@
 use fluss_rpc::proto;
 
 use super::Admin;
-use crate::client::error::{Context, Result};
+use crate::client::error::{Context, ErrorKind, Result};
 use crate::client::wire;
 use crate::id::PartitionId;
+use crate::row::check_partition;
 use crate::types::{PartitionName, PartitionSpec, TablePath};
 
 /// A partition of a table.
@@ -24,13 +25,30 @@ impl PartitionInfo {
 }
 
 impl Admin {
-    /// Creates a partition.
+    /// Creates a partition. The table is asked for first: servers of Fluss take any text for a value.
     ///
     /// # Errors
     ///
-    /// Code 37 if the table is not partitioned, 43 if keys or values do not fit, 42 if the partition exists, unless
-    /// `ignore_if_exists`.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a value that is none of its key's type; code 37 if the table is
+    /// not partitioned, 43 if keys or values do not fit otherwise, 42 if the partition exists, unless `ignore_if_exists`.
     pub async fn create_partition(
+        &self,
+        path: &TablePath,
+        spec: &PartitionSpec,
+        ignore_if_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("create partition of").table(path);
+        let info = self.connection.table_info(path).await;
+        let info = info.map_err(|error| error.within(context.clone()))?;
+        if info.is_partitioned() {
+            check_partition(info.row_type(), spec)
+                .map_err(|error| context.error(ErrorKind::InvalidArgument(error.to_string())))?;
+        }
+        self.create_checked_partition(path, spec, ignore_if_exists).await
+    }
+
+    /// As [`Self::create_partition`], with values out of rows.
+    pub(crate) async fn create_checked_partition(
         &self,
         path: &TablePath,
         spec: &PartitionSpec,

@@ -23,6 +23,8 @@ impl Admin {
     ) -> Result<()> {
         let context = Context::new("create table").table(path);
         path.validate().map_err(|error| context.clone().error(error))?;
+        let checked = descriptor.schema().check_new();
+        checked.map_err(|error| context.clone().error(error))?;
         let request = proto::CreateTableRequest {
             table_path: wire::table_path(path),
             table_json: descriptor.to_json().into(),

@@ -76,7 +76,10 @@ async fn find(
     }
     let keys = info.descriptor.partition_keys().iter().cloned();
     let spec = PartitionSpec::new(keys.zip(name.values()));
-    let created = connection.admin().create_partition(&info.path, &spec, true).await;
+    let created = connection
+        .admin()
+        .create_checked_partition(&info.path, &spec, true)
+        .await;
     created.map_err(|error| error.within(context.clone()))?;
     let timeout = connection.options().request_timeout;
     retry::until(timeout, || async {

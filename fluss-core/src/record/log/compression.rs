@@ -19,6 +19,9 @@ const UNCOMPRESSED: i64 = -1;
 pub(crate) const ZSTD_EXPANSION: usize = 32 << 10;
 pub(crate) const LZ4_EXPANSION: usize = 255;
 
+/// The largest buffer that is decompressed, whatever a batch claims.
+pub(super) const MAX_BUFFER_BYTES: usize = 256 << 20;
+
 thread_local! {
     // A context costs more to make than a small buffer to compress.
     static COMPRESSOR: RefCell<Option<(ZstdLevel, Compressor<'static>)>> = const { RefCell::new(None) };
@@ -67,15 +70,44 @@ fn zstd(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     written
 }
 
-/// The bytes of a stored buffer. Memory is reserved for `limit` bytes at most.
+/// The bytes of a stored buffer, of which at most `expected` are needed. Memory is reserved for little more.
 pub(super) fn decompress(
     codec: CompressionType,
     stored: &Buffer,
-    limit: usize,
+    expected: usize,
 ) -> Result<Buffer, DecodeError> {
-    let fault = |reason: String| DecodeError::new("compressed buffer", reason);
-    if stored.is_empty() {
+    let size = plain_size(codec, stored, expected)?;
+    let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
         return Ok(stored.clone());
+    };
+    if i64::from_le_bytes(*prefix) == UNCOMPRESSED {
+        return Ok(stored.slice(PREFIX_BYTES));
+    }
+    if size == 0 {
+        return Ok(Buffer::default());
+    }
+    let raw = match codec {
+        CompressionType::ZSTD => unzstd(frame, size),
+        _ => unlz4(frame, size),
+    };
+    raw.filter(|raw| raw.len() == size)
+        .map(Buffer::from_vec)
+        .ok_or_else(|| fault(format!("the frame does not hold {size} bytes")))
+}
+
+/// The size that a stored buffer says to have decompressed, of which at most `expected` bytes are needed.
+pub(super) fn plain_size(
+    codec: CompressionType,
+    stored: &[u8],
+    expected: usize,
+) -> Result<usize, DecodeError> {
+    let most_of_a_byte = match codec {
+        CompressionType::ZSTD => ZSTD_EXPANSION,
+        CompressionType::LZ4_FRAME => LZ4_EXPANSION,
+        other => return Err(fault(format!("unknown codec {other:?}"))),
+    };
+    if stored.is_empty() {
+        return Ok(0);
     }
     let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
         return Err(DecodeError::truncated(
@@ -85,33 +117,28 @@ pub(super) fn decompress(
         ));
     };
     let size = match i64::from_le_bytes(*prefix) {
-        UNCOMPRESSED => return Ok(stored.slice(PREFIX_BYTES)),
-        0 => return Ok(Buffer::default()),
+        UNCOMPRESSED => return Ok(frame.len()),
         size => usize::try_from(size).map_err(|_| fault(format!("a size of {size} bytes")))?,
     };
+    // Writers may pad what they compress.
+    let limit = expected.saturating_add(64).min(MAX_BUFFER_BYTES);
     if size > limit {
         return Err(fault(format!(
             "{size} bytes decompressed, at most {limit} are expected"
         )));
     }
-    let most_of_a_byte = match codec {
-        CompressionType::LZ4_FRAME => LZ4_EXPANSION,
-        _ => ZSTD_EXPANSION,
-    };
     if size > frame.len().saturating_mul(most_of_a_byte) {
         return Err(fault(format!(
             "{} bytes cannot be {size} bytes compressed",
             frame.len()
         )));
     }
-    let raw = match codec {
-        CompressionType::ZSTD => unzstd(frame, size),
-        CompressionType::LZ4_FRAME => unlz4(frame, size),
-        other => return Err(fault(format!("unknown codec {other:?}"))),
-    };
-    raw.filter(|raw| raw.len() == size)
-        .map(Buffer::from_vec)
-        .ok_or_else(|| fault(format!("the frame does not hold {size} bytes")))
+    Ok(size)
+}
+
+/// What is wrong with a buffer.
+fn fault(reason: String) -> DecodeError {
+    DecodeError::new("compressed buffer", reason)
 }
 
 /// The bytes of a frame, for which this many are reserved.

@@ -10,12 +10,9 @@ use arrow::ipc;
 use arrow::record_batch::RecordBatch;
 
 use super::LogBatch;
-use super::compression::decompress;
+use super::compression::{MAX_BUFFER_BYTES, decompress};
 use super::message::{Counts, Metadata, fault};
 use crate::error::DecodeError;
-
-/// The largest buffer that is decompressed, whatever a batch claims.
-const MAX_BUFFER_BYTES: usize = 256 << 20;
 
 /// The columns of an ARROW batch. `schema` is that of the batch's schema id, projected as the fetch was.
 ///
@@ -77,13 +74,7 @@ impl Walk {
     /// Begins before the first column of a batch that has records.
     fn of(batch: &LogBatch) -> Result<Self, DecodeError> {
         let (metadata, body) = Metadata::read(&batch.arrow_message()?)?;
-        if usize::try_from(metadata.rows).ok() != Some(batch.record_count()) {
-            return Err(fault(format!(
-                "{} rows, the header says {}",
-                metadata.rows,
-                batch.record_count()
-            )));
-        }
+        metadata.check_rows(batch.record_count())?;
         Ok(Self {
             nodes: metadata.nodes.into_iter(),
             buffers: metadata.buffers.into_iter(),
@@ -197,8 +188,7 @@ impl Walk {
         let (offset, length) = inside.ok_or_else(|| fault("a buffer outside the body"))?;
         let stored = self.body.slice_with_length(offset, length);
         match self.codec {
-            // Writers may pad what they compress.
-            Some(codec) => decompress(codec, &stored, expected.saturating_add(64).min(MAX_BUFFER_BYTES)),
+            Some(codec) => decompress(codec, &stored, expected),
             None => Ok(stored),
         }
     }

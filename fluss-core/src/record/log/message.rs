@@ -74,6 +74,14 @@ impl Metadata {
         Ok((metadata, body))
     }
 
+    /// Checks that there are as many rows as the header of the batch says.
+    pub(super) fn check_rows(&self, records: usize) -> Result<(), DecodeError> {
+        if usize::try_from(self.rows).ok() == Some(records) {
+            return Ok(());
+        }
+        Err(fault(format!("{} rows, the header says {records}", self.rows)))
+    }
+
     /// What stands before a body of so many bytes: the continuation mark, the size of the metadata, and the metadata.
     pub(super) fn write(&self, body_bytes: usize) -> Vec<u8> {
         let mut builder = FlatBufferBuilder::with_capacity(1024);

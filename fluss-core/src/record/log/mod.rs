@@ -9,6 +9,7 @@ mod header;
 mod message;
 mod project;
 mod rows;
+mod shape;
 
 pub use append::{Append, Appended, LogError, Received, WholeBatches};
 pub use batch::{BATCH_SIZE_TOLD_BY, LogBatch, LogBatches, batch_size};
@@ -17,3 +18,4 @@ pub use encode::{empty_batch, encode_arrow};
 pub use header::{ChangeType, Generation, LogBatchHeader};
 pub use project::Projection;
 pub use rows::{RowsBuilder, decode_rows};
+pub use shape::BatchShape;

@@ -93,7 +93,7 @@ impl Projection {
 
 /// Where a buffer is in a body.
 #[derive(Clone, Debug)]
-struct Place {
+pub(super) struct Place {
     /// Its bytes and the padding behind them.
     room: Range<usize>,
     /// The number of its bytes.
@@ -101,7 +101,7 @@ struct Place {
 }
 
 /// The places of all buffers: each has room up to the next.
-fn places(buffers: &[ipc::Buffer], body_bytes: usize) -> Result<Vec<Place>, DecodeError> {
+pub(super) fn places(buffers: &[ipc::Buffer], body_bytes: usize) -> Result<Vec<Place>, DecodeError> {
     if !body_bytes.is_multiple_of(8) {
         return Err(fault(format!("a body of {body_bytes} bytes is not padded")));
     }

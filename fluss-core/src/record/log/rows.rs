@@ -102,6 +102,11 @@ pub struct Records<'a> {
 }
 
 impl Records<'_> {
+    /// The bytes that were not read yet.
+    pub(super) fn rest(&self) -> usize {
+        self.rest.len()
+    }
+
     fn record(&mut self) -> Result<(ChangeType, OwnedRow), DecodeError> {
         let truncated = |needed, found| DecodeError::truncated("log record", needed, found);
         let length = self

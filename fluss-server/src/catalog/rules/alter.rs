@@ -84,7 +84,7 @@ pub(in crate::catalog) fn added_columns(schema: &Schema, columns: &[NewColumn]) 
             id: -1,
         };
         let altered = schema.with_column(column).map_err(invalid_definition)?;
-        altered.check_fields().map_err(invalid_definition)?;
+        altered.check_new().map_err(invalid_definition)?;
         Ok(altered)
     })
 }

@@ -118,8 +118,8 @@ pub(in crate::catalog) fn define(json: &[u8], limits: &Limits) -> Result<TableDe
 
 fn check_structure(descriptor: &TableDescriptor) -> Result<(), Failure> {
     let schema = descriptor.schema();
+    schema.check_new().map_err(invalid_definition)?;
     check_ids(schema)?;
-    schema.check_fields().map_err(invalid_definition)?;
     for column in schema.columns() {
         if column.aggregate.is_some() && schema.primary_key().contains(&column.name) {
             return Err(invalid_table(format!(

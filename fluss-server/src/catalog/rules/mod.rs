@@ -15,7 +15,7 @@ pub use definition::Limits;
 pub(super) use definition::{check_size, define};
 pub use names::check_table;
 pub(super) use names::{check_database, check_producer};
-pub(super) use partitioning::{in_key_order, partition_name};
+pub(super) use partitioning::{check_values, in_key_order, partition_name};
 pub(super) use properties::{is_true, parse_duration};
 
 use fluss_core::types::InvalidDefinition;

@@ -1,6 +1,7 @@
 //! Partition keys, and the names of partitions (`behaviour.md` §7).
 
-use fluss_core::types::{Kind, PartitionName, PartitionSpec, TableDescriptor};
+use fluss_core::row::check_partition;
+use fluss_core::types::{Kind, PartitionName, PartitionSpec, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
 
 use super::definition::Draft;
@@ -119,6 +120,15 @@ pub(in crate::catalog) fn partition_name(
         values.iter().try_for_each(|value| check_partition_value(value))?;
     }
     Ok(PartitionName::from_values(&values))
+}
+
+/// Refuses a partition that no row can belong to, because no value of a key has its text.
+///
+/// # Errors
+/// `PARTITION_SPEC_INVALID`.
+pub(in crate::catalog) fn check_values(schema: &Schema, spec: &PartitionSpec) -> Result<(), Failure> {
+    check_partition(schema.row_type(), spec)
+        .map_err(|error| Failure::new(ErrorCode::PARTITION_SPEC_INVALID, error.to_string()))
 }
 
 /// The values of a specification in the order of the keys; nothing for a key that it leaves out.

@@ -76,6 +76,24 @@ fn check_codes(cases: Vec<(Value, i32)>) {
 }
 
 #[test]
+fn a_table_without_columns_or_with_a_field_twice_is_refused() {
+    let row = |fields: Value| json!({"type": "ROW", "fields": fields});
+    let field =
+        |name: &str, id: i32| json!({"name": name, "field_type": {"type": "INTEGER"}, "field_id": id});
+    let of_type = |data_type: Value| {
+        let document = with(log(json!({})), "/schema/columns/4/data_type", data_type);
+        with(document, "/schema/highest_field_id", json!(9))
+    };
+    assert_eq!(code(&of_type(row(json!([field("x", 5), field("y", 6)])))), 0);
+    let twice = row(json!([field("x", 5), field("x", 6)]));
+    check_codes(vec![
+        (with(log(json!({})), "/schema/columns", json!([])), 15),
+        (of_type(twice.clone()), 15),
+        (of_type(json!({"type": "ARRAY", "element_type": twice})), 15),
+    ]);
+}
+
+#[test]
 fn names_are_refused_with_a_code_for_each_kind() {
     for bad in ["", ".", "..", "__a", "a/b", "a b", "a\0b", "ä", &"x".repeat(201)] {
         let code = |result: Result<(), Failure>| result.unwrap_err().code.number();
@@ -121,7 +139,7 @@ fn a_definition_has_its_parts() {
                 "/schema/highest_field_id",
                 json!(-1),
             ),
-            0,
+            15,
         ),
         (
             with(keyed(json!({})), "/schema/auto_increment_column", json!(["b"])),

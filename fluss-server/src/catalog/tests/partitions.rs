@@ -1,4 +1,5 @@
 use fluss_core::types::{PartitionName, PartitionSpec};
+use fluss_rpc::code::ErrorCode;
 
 use super::*;
 
@@ -31,6 +32,36 @@ fn partitions_come_and_go() {
     assert_eq!(catalog.drop_partition(&path("t"), &full, true).unwrap(), []);
     catalog.create_partition(&path("t"), &full, false, NOW).unwrap();
     assert!(catalog.partition(id).is_none(), "an identity is not used again");
+}
+
+#[test]
+fn a_partition_that_no_row_can_be_in_is_refused() {
+    let catalog = catalog();
+    let schema = Schema::builder()
+        .column("n", DataType::int())
+        .column("day", DataType::date());
+    let builder = TableDescriptor::builder(schema.build().unwrap()).partitioned_by(["n", "day"]);
+    let entry = create(&catalog, "t", builder);
+    let create = |n, day| catalog.create_partition(&path("t"), &spec(&[("n", n), ("day", day)]), false, NOW);
+    for (n, day) in [
+        ("junk", "2024-01-01"),
+        ("07", "2024-01-01"),
+        ("7", "20240101"),
+        ("7", "2023-02-29"),
+    ] {
+        let refused = create(n, day).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::PARTITION_SPEC_INVALID, "{n} {day}");
+    }
+    assert_eq!(
+        create("junk", "2024-01-01").unwrap_err().message,
+        "column 'n': 'junk' is how no INT is written in the name of a partition"
+    );
+    create("-7", "2024-02-29").unwrap();
+    assert!(names(&entry).is_empty());
+    assert_eq!(
+        names(&catalog.table_by_path(&path("t")).unwrap()),
+        ["-7$2024-02-29"]
+    );
 }
 
 #[test]

@@ -167,6 +167,134 @@ fn files_that_are_gone_are_missed() {
     }
 }
 
+/// A log of several segments, and its end. The middle of it may be known by a checkpoint.
+fn long_log(close: bool, checkpoint: bool) -> (FaultyDisk, Offset) {
+    let disk = FaultyDisk::new(0);
+    let mut log = open(&disk);
+    for number in 0..30 {
+        log.append(batch(2, 130, stamp(1, number)), 1000 + i64::from(number))
+            .unwrap();
+        if checkpoint && number == 14 {
+            log.sync(true).run().unwrap();
+        }
+    }
+    if close {
+        log.close().unwrap();
+    }
+    (disk, log.end_offset())
+}
+
+/// Reads from the beginning to an offset: the offsets that were read, and the failures.
+fn read_from_the_beginning(log: &BucketLog, end: Offset) -> (Vec<Offset>, Vec<Failure>) {
+    let (mut read, mut failures, mut from) = (Vec::new(), Vec::new(), log.start_offset());
+    while from < end {
+        match log.read(from, limits(log, 500)).and_then(|slice| slice.load()) {
+            Ok(bytes) => {
+                for batch in whole(bytes) {
+                    read.push(batch.base_offset());
+                    from = batch.next_offset();
+                }
+            }
+            Err(failure) => {
+                failures.push(failure);
+                from += 1;
+            }
+        }
+    }
+    (read, failures)
+}
+
+/// The first, one in the middle, and the last, whether the node was closed or killed, and again after more was written.
+#[test]
+fn a_segment_that_is_gone_is_never_less_rows() {
+    for (close, checkpoint) in [(true, false), (false, true), (false, false)] {
+        let (disk, end) = long_log(close, checkpoint);
+        let bases = segment::bases(&disk.list(&directory()).unwrap());
+        assert!(bases.len() > 3, "{bases:?}");
+        for base in bases {
+            let (disk, path) = (disk.copy(), segment::log_path(&directory(), base));
+            disk.remove(&path).unwrap();
+            for round in 0..3 {
+                let mut log = open(&disk);
+                assert!(
+                    round > 0
+                        || log.damage().iter().any(|damage| damage.path == path)
+                        || !log.damage().is_empty(),
+                    "{base}"
+                );
+                assert_eq!(log.start_offset(), 0, "{base}");
+                assert!(log.end_offset() >= end, "{base}");
+                let (read, failures) = read_from_the_beginning(&log, end);
+                assert!(!failures.is_empty(), "{base}: {read:?}");
+                for failure in failures {
+                    assert_eq!(failure.code, ErrorCode::CORRUPT_RECORD, "{base}");
+                    assert!(failure.message.contains(".log is damaged at byte "), "{failure}");
+                }
+                assert!(log.batches(0).any(|batch| batch.is_err()), "{base}");
+                // What was there is not dropped for being of an unknown age.
+                assert_eq!(log.expire(0, Offset::MAX).unwrap(), 0, "{base}");
+                log.append(batch(2, 100, None), 5000).unwrap();
+                if close {
+                    log.close().unwrap();
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_segment_that_is_gone_expires_with_the_next() {
+    let (disk, _) = long_log(false, false);
+    disk.remove(&segment::log_path(&directory(), 0)).unwrap();
+    let mut log = open(&disk);
+    assert_eq!(
+        log.offset_for_time(1000).unwrap(),
+        Some(0),
+        "it may have been in it"
+    );
+    let second = segment::bases(&disk.list(&directory()).unwrap())[0];
+    let in_second = log.batches(second).next().unwrap().unwrap().commit_timestamp();
+    assert_eq!(log.expire(in_second, Offset::MAX).unwrap(), 0);
+    assert!(log.expire(i64::MAX, Offset::MAX).unwrap() > 1);
+    assert_eq!(open(&disk).damage(), []);
+}
+
+/// Retention strikes segments off before it removes them.
+#[test]
+fn what_has_expired_is_not_missed() {
+    let (disk, _) = long_log(false, true);
+    let mut log = open(&disk);
+    let before = disk.copy();
+    assert!(log.expire(1015, Offset::MAX).unwrap() > 0);
+    let start = log.start_offset();
+    drop(log);
+    let log = open(&disk);
+    assert_eq!((log.damage(), log.start_offset()), (&[][..], start));
+    // Nor does it come back, if a crash came before the files were removed.
+    let first = segment::log_path(&directory(), 0);
+    let file = before.open_existing(&first).unwrap();
+    let bytes = file.read_at(0, usize::MAX).unwrap();
+    disk.open(&first).unwrap().write_at(0, bytes).unwrap();
+    let log = open(&disk);
+    assert_eq!((log.damage(), log.start_offset()), (&[][..], start));
+    assert!(!disk.paths().contains(&first));
+}
+
+/// A log of an earlier version, or one whose list is damaged, is served as it is found.
+#[test]
+fn a_log_without_a_list_of_its_segments_gets_one() {
+    let (disk, stored) = small_log(true);
+    let list = directory().join("segments.list");
+    disk.remove(&list).unwrap();
+    let mut log = open(&disk);
+    assert_eq!(read_around_damage(&log), (stored, 0));
+    log.append(batch(1, 1, None), 5000).unwrap();
+    drop(log);
+    assert!(disk.paths().contains(&list));
+    disk.remove(&segment::log_path(&directory(), 0)).unwrap();
+    assert_eq!(open(&disk).damage().len(), 1);
+}
+
 #[test]
 fn a_segment_that_is_empty_is_named() {
     let (disk, _) = small_log(false);

@@ -5,6 +5,7 @@ use fluss_rpc::proto;
 use super::Context;
 use super::tables::property_change;
 use crate::Failure;
+use crate::catalog::FIRST_DATABASE;
 use crate::security::{Operation, Resource};
 
 /// `CREATE_DATABASE`.
@@ -86,13 +87,15 @@ pub fn list_databases(
     Ok(response)
 }
 
-/// `DATABASE_EXISTS`, which needs no right.
+/// `DATABASE_EXISTS`: one that the caller may not see does not, but for the first database, which everybody knows.
 pub fn database_exists(
     context: &Context<'_>,
     request: proto::DatabaseExistsRequest,
 ) -> Result<proto::DatabaseExistsResponse, Failure> {
+    let name = &request.database_name;
+    let is_seen = name == FIRST_DATABASE || context.allows(Operation::Describe, &Resource::database(name));
     Ok(proto::DatabaseExistsResponse {
-        exists: context.view().database(&request.database_name).is_ok(),
+        exists: is_seen && context.view().database(name).is_ok(),
     })
 }
 

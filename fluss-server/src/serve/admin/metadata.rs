@@ -19,7 +19,8 @@ const EPOCH: i32 = 0;
 /// `GET_METADATA`. Tables that the caller may not see are left out.
 ///
 /// # Errors
-/// `TABLE_NOT_EXIST` and `PARTITION_NOT_EXISTS`, for the whole request.
+/// `TABLE_NOT_EXIST` and `PARTITION_NOT_EXISTS`, for the whole request. A number of a partition that the caller may not see
+/// is answered as one that was never given.
 pub fn get_metadata(
     context: &Context<'_>,
     request: proto::MetadataRequest,
@@ -46,14 +47,12 @@ pub fn get_metadata(
     }
     let partitions: BTreeSet<_> = request.partitions_id.into_iter().map(PartitionId).collect();
     for id in partitions {
-        let (table, name) = view
-            .partition(id)
-            .ok_or_else(|| missing(format!("partition {id} does not exist")))?;
-        if sees(&table.info().path) {
-            response
-                .partition_metadata
-                .push(partition_metadata(table, name, id));
-        }
+        // That there is one which the caller may not see is not told.
+        let seen = view.partition(id).filter(|(table, _)| sees(&table.info().path));
+        let (table, name) = seen.ok_or_else(|| missing(format!("partition {id} does not exist")))?;
+        response
+            .partition_metadata
+            .push(partition_metadata(table, name, id));
     }
     Ok(response)
 }

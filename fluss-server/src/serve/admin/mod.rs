@@ -26,6 +26,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use fluss_core::types::TablePath;
+use fluss_rpc::code::ErrorCode;
 
 pub use self::configs::{alter_cluster_configs, describe_cluster_configs};
 pub use self::databases::{
@@ -128,6 +129,22 @@ impl Context<'_> {
     /// `AUTHORIZATION_EXCEPTION`.
     pub fn check_table(&self, operation: Operation, path: &TablePath) -> Result<(), Failure> {
         self.check(operation, &Resource::table(path))
+    }
+
+    /// As [`Self::check_table`], of a table that the caller named by its number: the refusal does not tell the name.
+    ///
+    /// # Errors
+    /// `AUTHORIZATION_EXCEPTION`.
+    pub fn check_table_by_id(&self, operation: Operation, table: &TableEntry) -> Result<(), Failure> {
+        if self.allows(operation, &Resource::table(&table.info().path)) {
+            return Ok(());
+        }
+        let reason = format!(
+            "{} may not {operation} table {}",
+            self.caller.principal,
+            table.id()
+        );
+        Err(Failure::new(ErrorCode::AUTHORIZATION_EXCEPTION, reason))
     }
 
     /// The table of a path, if the caller may see it.

@@ -33,7 +33,7 @@ pub fn register_producer_offsets(
     })
 }
 
-/// `GET_PRODUCER_OFFSETS`: of the tables that the caller may read.
+/// `GET_PRODUCER_OFFSETS`: of the tables that the caller may read. If it is none of them, there is no such producer.
 pub fn get_producer_offsets(
     context: &Context<'_>,
     request: proto::GetProducerOffsetsRequest,
@@ -45,14 +45,15 @@ pub fn get_producer_offsets(
     else {
         return Ok(proto::GetProducerOffsetsResponse::default());
     };
-    let readable = producer
-        .offsets
-        .iter()
-        .filter(|(bucket, _)| may(context, Operation::Read, bucket.table));
+    let may_read = |(bucket, _): &&(TableBucket, _)| may(context, Operation::Read, bucket.table);
+    let readable: Vec<_> = producer.offsets.iter().filter(may_read).collect();
+    if readable.is_empty() && !producer.offsets.is_empty() {
+        return Ok(proto::GetProducerOffsetsResponse::default());
+    }
     Ok(proto::GetProducerOffsetsResponse {
         producer_id: Some(request.producer_id),
         expiration_time: Some(producer.expires_ms),
-        table_offsets: by_table(readable),
+        table_offsets: by_table(readable.into_iter()),
     })
 }
 
@@ -63,10 +64,13 @@ pub fn delete_producer_offsets(
 ) -> Result<proto::DeleteProducerOffsetsResponse, Failure> {
     let catalog = &context.node.catalog;
     if let Some(producer) = catalog.producer(&request.producer_id, context.now_ms()) {
-        for table in producer.tables() {
-            if !may(context, Operation::Write, table) {
-                return Err(refused(context, table));
-            }
+        let tables = producer.tables();
+        if !tables.iter().all(|table| may(context, Operation::Write, *table)) {
+            let reason = format!(
+                "{} may not write all tables of producer '{}'",
+                context.caller.principal, request.producer_id
+            );
+            return Err(Failure::new(ErrorCode::AUTHORIZATION_EXCEPTION, reason));
         }
     }
     catalog.delete_producer(&request.producer_id)?;
@@ -79,23 +83,19 @@ fn check_write(context: &Context<'_>, table: TableId) -> Result<(), Failure> {
         let reason = format!("table {table} does not exist");
         return Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, reason));
     }
-    if may(context, Operation::Write, table) {
-        Ok(())
-    } else {
-        Err(refused(context, table))
+    match context.node.catalog.table(table) {
+        Some(table) => context.check_table_by_id(Operation::Write, &table),
+        None => Ok(()),
     }
 }
 
-/// Whether the caller may do something to a table. A table that is gone has no rights left to ask for: offsets in it
-/// are anybody's.
+/// Whether the caller may do something to a table. Of one that is gone only those are told who may do it to any table;
+/// to forget it is for anybody.
 fn may(context: &Context<'_>, operation: Operation, table: TableId) -> bool {
-    let table = context.node.catalog.table(table);
-    table.is_none_or(|table| context.allows(operation, &Resource::table(&table.info().path)))
-}
-
-fn refused(context: &Context<'_>, table: TableId) -> Failure {
-    let reason = format!("{} may not write table {table}", context.caller.principal);
-    Failure::new(ErrorCode::AUTHORIZATION_EXCEPTION, reason)
+    match context.node.catalog.table(table) {
+        Some(table) => context.allows(operation, &Resource::table(&table.info().path)),
+        None => operation == Operation::Write || context.allows(operation, &Resource::cluster()),
+    }
 }
 
 fn offsets(table: proto::PbProducerTableOffsets) -> impl Iterator<Item = (TableBucket, Option<Offset>)> {

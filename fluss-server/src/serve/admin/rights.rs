@@ -61,7 +61,10 @@ pub fn drop_acls(
         .iter()
         .filter(|acl| filters.iter().any(|filter| filter.matches(acl)))
     {
-        check_may_give(context, &acl.resource)?;
+        // What they are about is told only to those who may see it.
+        let sees = context.allows(Operation::Describe, &acl.resource);
+        check_may_give(context, &acl.resource)
+            .map_err(|refusal| if sees { refusal } else { hidden(context) })?;
     }
     let removed = context.node.catalog.remove_acls(&filters)?;
     Ok(proto::DropAclsResponse {
@@ -80,6 +83,14 @@ fn result(acls: &[Acl]) -> proto::PbDropAclsFilterResult {
         error_code: None,
         error_message: None,
     }
+}
+
+fn hidden(context: &Context<'_>) -> Failure {
+    let reason = format!(
+        "{} may not take all of the rights that the filters find",
+        context.caller.principal
+    );
+    Failure::new(ErrorCode::AUTHORIZATION_EXCEPTION, reason)
 }
 
 fn check_enabled(context: &Context<'_>) -> Result<(), Failure> {

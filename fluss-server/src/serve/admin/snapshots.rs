@@ -76,7 +76,7 @@ pub fn get_kv_snapshot_metadata(
             format!("table {id} does not exist"),
         )
     })?;
-    context.check_table(Operation::Describe, &table.info().path)?;
+    context.check_table_by_id(Operation::Describe, &table)?;
     check_keyed(&table)?;
     Err(Failure::new(
         ErrorCode::KV_SNAPSHOT_NOT_EXIST,

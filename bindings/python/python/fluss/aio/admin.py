@@ -59,8 +59,10 @@ class Admin:
         """Creates a database."""
         return await self._core.create_database(database_name, database_descriptor, ignore_if_exists)
 
-    async def drop_database(self, database_name: str, ignore_if_not_exists: bool = False, cascade: bool = True) -> None:
-        """Drops a database, and with ``cascade`` its tables, without which it must have none."""
+    async def drop_database(
+        self, database_name: str, ignore_if_not_exists: bool = False, cascade: bool = False
+    ) -> None:
+        """Drops a database, which has no tables; with ``cascade`` also one that has, and its tables with it."""
         return await self._core.drop_database(database_name, ignore_if_not_exists, cascade)
 
     async def list_databases(self) -> list[str]:

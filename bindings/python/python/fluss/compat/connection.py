@@ -91,6 +91,10 @@ class FlussAdmin(Admin):
         """Creates a table. Writers and scanners wait until its buckets have leaders."""
         await super().create_table(table_path, table_descriptor, bool(ignore_if_exists))
 
+    async def drop_database(self, database_name: str, ignore_if_not_exists: bool = False, cascade: bool = True) -> None:
+        """Drops a database, with its tables unless ``cascade`` is false."""
+        await super().drop_database(database_name, ignore_if_not_exists, cascade)
+
 
 @final
 class FlussTable:

@@ -77,9 +77,27 @@ fn metadata_of_partitions_are_asked_for_by_name_and_by_identity() {
     let request = MetadataRequest {
         table_path: vec![table_path("t"), table_path("none")],
         partitions_path: vec![PbPhysicalTablePath::default()],
-        partitions_id: vec![0],
+        partitions_id: Vec::new(),
     };
     let unseen = get_metadata(&world.context(), request).unwrap();
     assert!(unseen.table_metadata.is_empty() && unseen.partition_metadata.is_empty());
     assert_eq!(unseen.tablet_servers.len(), 1);
+}
+
+#[test]
+fn a_partition_that_may_not_be_seen_is_answered_as_one_that_is_not_there() {
+    let world = World::controlled();
+    create(&world, "t", &["a", "p"], &["p"]);
+    world.as_user("root", |root| {
+        create_partition(root, create_partition_request("t", "x")).unwrap();
+    });
+    let refusal = |id: i64| {
+        let request = MetadataRequest {
+            partitions_id: vec![id],
+            ..Default::default()
+        };
+        let Failure { code, message } = get_metadata(&world.context(), request).unwrap_err();
+        (code, message.replace(&id.to_string(), "N"))
+    };
+    assert_eq!(refusal(0), refusal(77));
 }

@@ -29,6 +29,10 @@ fn producers_find_their_offsets_again() {
     };
     let context = world.context();
     assert_eq!(code(register(&context, &[9])), 21);
+    assert_eq!(
+        register(&context, &[0]).unwrap_err().message,
+        "User:alice may not write table 0"
+    );
     world.as_user("root", |root| {
         assert_eq!(register(root, &[0, 1]).unwrap(), Some(0));
         assert_eq!(register(root, &[0]).unwrap(), Some(1));
@@ -39,6 +43,11 @@ fn producers_find_their_offsets_again() {
         );
         assert_eq!(found.table_offsets, [offsets(0), offsets(1)]);
     });
+    assert_eq!(
+        get(&context),
+        GetProducerOffsetsResponse::default(),
+        "who may read none of it is not told that it is there"
+    );
     world.grant(Operation::Read, &Resource::table(&TablePath::new("fluss", "u")));
     assert_eq!(get(&context).table_offsets, [offsets(1)]);
     let delete = |context: &Context<'_>| {
@@ -49,7 +58,12 @@ fn producers_find_their_offsets_again() {
             },
         )
     };
-    assert_eq!(code(delete(&context)), 48);
+    let refusal = delete(&context).unwrap_err();
+    assert_eq!(refusal.code, ErrorCode::AUTHORIZATION_EXCEPTION);
+    assert_eq!(
+        refusal.message,
+        "User:alice may not write all tables of producer 'producer'"
+    );
     world.clock.advance(50);
     assert_eq!(get(&context), GetProducerOffsetsResponse::default());
     world.as_user("root", |root| assert_eq!(register(root, &[0]).unwrap(), Some(0)));
