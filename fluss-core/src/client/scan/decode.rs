@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatchOptions, new_null_array};
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
 use crate::arrow::{ArrowRows, ColumnsBuilder, arrow_schema, user_schema};
+use crate::client::options::ScannerOptions;
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, SchemaId};
-use crate::record::log::{ChangeType, LogBatch, decode_arrow_columns, decode_rows};
+use crate::record::log::{ChangeType, LogBatch, decode_arrow_within, decode_rows};
 use crate::row::RowFormat;
 use crate::types::{LogFormat, PartitionName, RowType, Schema, TableInfo};
 
@@ -35,6 +36,8 @@ pub(super) struct Decoder {
     shown_type: RowType,
     shown_schema: SchemaRef,
     check_crc: bool,
+    /// The most bytes of a batch that is decoded.
+    max_batch_bytes: usize,
 }
 
 /// A filter on the rows of a table.
@@ -78,7 +81,7 @@ impl Decoder {
         info: &Arc<TableInfo>,
         columns: Option<&[usize]>,
         predicate: Option<&Predicate>,
-        check_crc: bool,
+        options: &ScannerOptions,
     ) -> Result<Self, ValueError> {
         let all = || (0..info.row_type().len()).collect();
         let mut columns: Vec<usize> = columns.map_or_else(all, <[_]>::to_vec);
@@ -93,7 +96,8 @@ impl Decoder {
             filter,
             shown_schema: user_schema(&shown_type),
             shown_type,
-            check_crc,
+            check_crc: options.check_crc,
+            max_batch_bytes: options.max_batch_bytes,
             info: info.clone(),
         })
     }
@@ -206,7 +210,7 @@ impl Decoder {
         }
         let (held, changes) = match self.info.properties.log_format {
             LogFormat::Arrow => (
-                decode_arrow_columns(batch, &form.wire_schema, &form.decoded)?,
+                decode_arrow_within(batch, &form.wire_schema, &form.decoded, self.max_batch_bytes)?,
                 batch.change_types()?,
             ),
             LogFormat::Indexed => columns_of_rows(batch, RowFormat::Indexed, form)?,
@@ -218,6 +222,13 @@ impl Decoder {
     /// The columns that are needed. No bytes are copied.
     fn gather(&self, form: &Form, held: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let rows = held.num_rows();
+        let missing = form.places.iter().zip(self.wire_schema.fields());
+        let missing = missing.filter(|(place, _)| place.is_none());
+        let bytes_of_a_row: usize = missing.map(|(_, field)| null_bytes(field.data_type())).sum();
+        if rows.saturating_mul(bytes_of_a_row) > self.max_batch_bytes {
+            let reason = format!("{rows} nulls in the columns that it lacks are too large");
+            return Err(ArrowError::InvalidArgumentError(reason));
+        }
         let column = |(place, field): (&Option<usize>, &FieldRef)| {
             let held = place.and_then(|place| held.columns().get(place));
             held.map_or_else(|| new_null_array(field.data_type(), rows), Clone::clone)
@@ -269,6 +280,18 @@ fn fault(error: ArrowError) -> DecodeError {
     DecodeError::new("record batch", error.to_string())
 }
 
+/// How many bytes a null has in a column, about.
+fn null_bytes(column: &ArrowType) -> usize {
+    match column {
+        ArrowType::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or_default(),
+        ArrowType::Struct(fields) => fields.iter().map(|field| null_bytes(field.data_type())).sum(),
+        other => other.primitive_width().unwrap_or(size_of::<i32>()),
+    }
+}
+
+/// The least that a record of a batch of rows has: its length and its change.
+const RECORD_BYTES: usize = 5;
+
 /// The columns of a batch of rows, each of which has its change before it.
 fn columns_of_rows(
     batch: &LogBatch,
@@ -277,7 +300,9 @@ fn columns_of_rows(
 ) -> Result<(RecordBatch, Changes), DecodeError> {
     let fault = |error: crate::ValueError| DecodeError::new("log record", error.to_string());
     let row_type = &form.held;
-    let mut columns = ColumnsBuilder::new(row_type, batch.record_count());
+    // The count is only what the batch says.
+    let most = batch.len() / RECORD_BYTES;
+    let mut columns = ColumnsBuilder::new(row_type, batch.record_count().min(most));
     let mut changes = Vec::new();
     for record in decode_rows(batch, format, row_type) {
         let (change, mut row) = record?;
@@ -337,7 +362,7 @@ pub(super) mod tests {
             created_time: 0,
             modified_time: 0,
         };
-        Decoder::new(&Arc::new(info), columns, None, true).unwrap()
+        Decoder::new(&Arc::new(info), columns, None, &ScannerOptions::default()).unwrap()
     }
 
     #[test]

@@ -185,7 +185,19 @@ impl BucketRecords {
     }
 }
 
+/// How many bytes the values of a batch have, whatever else the memory holds that they are in.
+pub(super) fn bytes_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
+    bytes.sum()
+}
+
 impl Run {
+    /// How many bytes the batch has that the rows are of.
+    pub(super) fn bytes(&self) -> usize {
+        bytes_of(self.rows.batch())
+    }
+
     /// Takes up to `count` rows off the front.
     pub(super) fn split_to(&mut self, count: usize) -> Self {
         let middle = self.range.start + count.min(self.range.len());
