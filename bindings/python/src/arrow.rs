@@ -15,7 +15,7 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
 use pyo3_arrow::input::AnyRecordBatch;
 
-use crate::error::Fault;
+use crate::error::{self, Fault};
 use crate::path::TableBucket;
 
 /// Arrow data that goes in, batch by batch.
@@ -25,6 +25,13 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
     type Error = PyErr;
 
     fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
+        if !(data.hasattr("__arrow_c_stream__")? || data.hasattr("__arrow_c_array__")?) {
+            let kind = data.get_type().qualname()?;
+            return Err(error::kind(format!(
+                "Arrow data is expected, such as a pyarrow Table or a pandas or polars DataFrame: anything with \
+                 __arrow_c_stream__ or __arrow_c_array__, and not {kind}"
+            )));
+        }
         imported(|| Ok(Self(data.extract::<AnyRecordBatch>()?.into_reader()?)))?
     }
 }

@@ -57,6 +57,7 @@ from fluss.config import Configuration
 from fluss.errors import (
     AlreadyExistsError,
     ArgumentError,
+    ArgumentTypeError,
     AuthError,
     ClosedError,
     ConfigError,
@@ -96,6 +97,7 @@ __all__ = [
     "AlreadyExistsError",
     "AppendWriter",
     "ArgumentError",
+    "ArgumentTypeError",
     "AuthError",
     "BatchScanner",
     "ChangeType",

@@ -237,6 +237,7 @@ impl UpsertWriter {
     ///
     /// Dropping the future while it waits for memory leaves out what is not collected by then.
     pub async fn upsert_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
+        self.check_columns(batch)?;
         self.writer.push_changes(Change::Upsert, &self.rows, batch).await
     }
 
@@ -260,6 +261,18 @@ impl UpsertWriter {
             context.error(ValueError::row(error.to_string()))
         })?;
         self.writer.push_changes(Change::Delete, &self.keys, &keys).await
+    }
+
+    /// Says what writes some of the columns, to somebody whose batch has no others.
+    fn check_columns(&self, batch: &RecordBatch) -> Result<(), Error> {
+        let is_missing = |name: &&str| batch.column_by_name(name).is_none();
+        let Some(missing) = self.row_type().names().find(is_missing) else {
+            return Ok(());
+        };
+        let reason = "the batch has no such column; only some are written by a partial update \
+                      (partial_update in Python, UpsertBuilder::columns in Rust)";
+        let context = Context::new("upsert").table(&self.table().path);
+        Err(context.error(ValueError::column(missing, reason)))
     }
 
     fn check_deletes(&self) -> Result<(), Error> {

@@ -6,7 +6,7 @@ from typing import Any, Self, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
-from fluss._read import Bound, Moment, bound, moment
+from fluss._read import Bound, Moment, bound, columns_of, condition, millis, moment, row_limit
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -36,7 +36,7 @@ class TableScan:
 
     def project(self, columns: Iterable[str | int]) -> "TableScan":
         """Reads only these columns, by name or position, in this order; the server sends no others."""
-        return TableScan(self._core, list(columns), self._predicate, self._limit)
+        return TableScan(self._core, columns_of(columns), self._predicate, self._limit)
 
     def filter(self, predicate: Predicate) -> "TableScan":
         """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one,
@@ -48,7 +48,8 @@ class TableScan:
         begins: `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could
         not hold.
         """
-        both = predicate if self._predicate is None else self._predicate & predicate
+        new = condition(predicate)
+        both = new if self._predicate is None else self._predicate & new
         return TableScan(self._core, self._columns, both, self._limit)
 
     def limit(self, rows: int) -> "TableScan":
@@ -57,7 +58,7 @@ class TableScan:
         Of a primary-key table any rows; of a log table those that were stored last, in the order of their batches'
         times. It takes no filter.
         """
-        return TableScan(self._core, self._columns, self._predicate, rows)
+        return TableScan(self._core, self._columns, self._predicate, row_limit(rows))
 
     def create_log_scanner(self) -> "LogScanner":
         """A scanner of the log, which is subscribed to no bucket yet. It takes no limit."""
@@ -134,7 +135,8 @@ class LogScanner:
     """Reads the log of a table, bucket by bucket. At the end of an ``async with`` block it closes.
 
     Iterating over it gives records one by one, for ever: it waits for those that are yet to come.
-    A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
+    A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows. A
+    table that is dropped does not: every poll raises `fluss.NotFoundError`.
     """
 
     def __init__(self, core: _fluss.LogScanner) -> None:
@@ -194,7 +196,7 @@ class LogScanner:
 
     async def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""
-        return await self._core.poll(timeout_ms)
+        return await self._core.poll(millis(timeout_ms))
 
     async def poll_arrow(self, timeout_ms: int) -> ArrowTable:
         """The next records as one Arrow table; an empty one if there are none in time.
@@ -202,14 +204,14 @@ class LogScanner:
         Of a primary-key table it has three more columns: ``_change_type`` (``+I``, ``-U``, ``+U``, ``-D``), ``_offset``
         and ``_timestamp`` (when the server stored the record).
         """
-        return await self._core.poll_arrow(timeout_ms)
+        return await self._core.poll_arrow(millis(timeout_ms))
 
     async def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
         """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time.
 
         Columns are those of `poll_arrow`.
         """
-        return await self._core.poll_record_batch(timeout_ms)
+        return await self._core.poll_record_batch(millis(timeout_ms))
 
     async def close(self) -> None:
         """Stops reading."""
