@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout_at};
 use super::arrivals::Fetched;
 use super::decode::Decoder;
 use super::fetcher::{Fetcher, Shared};
-use super::records::{Run, ScanBatch, ScanRecords};
+use super::records::{Run, ScanBatch, ScanRecords, bytes_of};
 use super::session::Session;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::meters::ScannerMeters;
@@ -76,8 +76,7 @@ impl ScanBuilder {
         predicate: Option<&Predicate>,
     ) -> Result<LogScanner> {
         let (info, connection) = (self.table.shared_info(), self.table.connection().clone());
-        let check_crc = connection.options().scanner.check_crc;
-        let decoder = Decoder::new(&info, columns, predicate, check_crc);
+        let decoder = Decoder::new(&info, columns, predicate, &connection.options().scanner);
         let decoder = decoder.map_err(|error| Context::new("scan").table(&info.path).error(error))?;
         Ok(LogScanner::new(connection, info, decoder))
     }
@@ -120,7 +119,8 @@ impl ScanBuilder {
 /// Records have the columns that the table had when it was asked for: one that was added later is left out, one that was
 /// added before is null in the records from before that.
 ///
-/// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
+/// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows. A table
+/// that is dropped does not: every poll fails.
 #[derive(Clone)]
 pub struct LogScanner {
     pub(super) inner: Arc<Inner>,
@@ -190,13 +190,16 @@ impl LogScanner {
         self.inner.shared.decoder.schema()
     }
 
-    /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records). Waits for the
-    /// first one for at most `timeout`, and then returns nothing.
+    /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records) and about
+    /// [`max_poll_bytes`](crate::client::ScannerOptions::max_poll_bytes). Waits for the first one for at most `timeout`, and
+    /// then returns nothing.
     ///
     /// # Errors
     ///
-    /// A bucket that cannot be read: every poll fails until it is unsubscribed, or subscribed anew. A timeout once
-    /// nobody has answered for a bucket during the request timeout; later polls go on.
+    /// No subscription. A bucket that cannot be read: every poll fails until it is unsubscribed, or subscribed anew; so it
+    /// is with all buckets of a table that was dropped ([`ErrorCode::TABLE_NOT_EXIST`](fluss_rpc::code::ErrorCode)). Once a
+    /// bucket has come no further for the request timeout, what a server said of it last, or a timeout; later polls go
+    /// on.
     ///
     /// # Cancellation
     ///
@@ -223,14 +226,16 @@ impl LogScanner {
         rest: &mut Option<(TableBucket, u64, Run)>,
         records: &mut ScanRecords,
     ) -> Result<()> {
-        let mut room = self.inner.connection.options().scanner.max_poll_records;
-        while room > 0 {
+        let options = &self.inner.connection.options().scanner;
+        let (mut room, mut bytes) = (options.max_poll_records, 0);
+        while room > 0 && bytes < options.max_poll_bytes {
             let (bucket, id, mut run) = match self.next_run(rest) {
                 Ok(Some(next)) => next,
                 // A later poll tells what is wrong with a batch, when the records before it are delivered.
                 Err(error) if records.is_empty() => return Err(error),
                 Ok(None) | Err(_) => break,
             };
+            bytes += run.bytes();
             let taken = run.split_to(room);
             room -= taken.range.len();
             if !taken.range.is_empty() {
@@ -266,7 +271,8 @@ impl LogScanner {
         Ok(Some((fetched.bucket, fetched.subscription, run)))
     }
 
-    /// All batches that have been fetched. Waits for the first one for at most `timeout`, and then returns nothing.
+    /// The batches that have been fetched, up to [`max_poll_bytes`](crate::client::ScannerOptions::max_poll_bytes). Waits for
+    /// the first one for at most `timeout`, and then returns nothing.
     ///
     /// # Errors
     ///
@@ -303,24 +309,25 @@ impl LogScanner {
         {
             batches.push(run.into_batch(bucket));
         }
+        let most = self.inner.connection.options().scanner.max_poll_bytes;
+        let mut bytes = 0;
         let mut failure = None;
-        for fetched in self.inner.shared.take_fetched() {
-            // A bucket is not read beyond a batch that cannot be decoded.
-            if failure
-                .as_ref()
-                .is_some_and(|(bucket, _)| *bucket == fetched.bucket)
-            {
-                continue;
-            }
+        while bytes < most
+            && let Some(fetched) = self.inner.shared.next_fetched()
+        {
             match self.inner.shared.decoder.batch(&fetched) {
                 Ok(batch) if batch.is_filtered_out() => {}
-                Ok(batch) => batches.push(batch),
-                Err(error) => failure = Some((fetched.bucket, self.undecodable(&fetched, error))),
+                Ok(batch) => {
+                    bytes += bytes_of(&batch.batch);
+                    batches.push(batch);
+                }
+                // What else was fetched of the bucket is dropped with it.
+                Err(error) => failure = Some(self.undecodable(&fetched, error)),
             }
         }
         match failure {
             // A later poll tells it, when what was decoded is delivered.
-            Some((_, error)) if batches.is_empty() => Err(error),
+            Some(error) if batches.is_empty() => Err(error),
             _ => Ok(()),
         }
     }
