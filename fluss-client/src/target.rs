@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use fluss_rpc::net::{InvalidAddress, ServerAddress};
+use fluss_rpc::net::{InvalidAddress, ServerAddress, without_login};
 
 /// The scheme of a cluster's target.
 const CLUSTER: &str = "fluss://";
@@ -46,9 +46,14 @@ impl FromStr for Target {
 
     fn from_str(text: &str) -> Result<Self, InvalidTarget> {
         let invalid = |reason: String| InvalidTarget {
-            text: text.to_owned(),
+            text: without_login(text),
             reason,
         };
+        if text.starts_with(CLUSTER) && text.contains('@') {
+            let reason = "a user and a password are not part of it: give them as credentials, or with the options \
+                          client.security.protocol (SASL), client.security.sasl.username and …password";
+            return Err(invalid(reason.to_owned()));
+        }
         if let Some(servers) = text.strip_prefix(CLUSTER) {
             let servers = servers.trim_end_matches('/').split(',').map(str::parse);
             let servers: Result<_, InvalidAddress> = servers.collect();
@@ -196,6 +201,22 @@ mod tests {
             refusal("embedded:~bob/x"),
             "target 'embedded:~bob/x': only '~/', the home of the user, is known; write the directory in full"
         );
+        for secret in ["pw", "p@w", "p,w", "p/w", "p:w"] {
+            for text in [
+                format!("fluss://alice:{secret}@host:9123"),
+                format!("flus://alice:{secret}@host:9123"),
+            ] {
+                let refused = refusal(&text);
+                assert!(refused.contains("://***@host:9123'"), "{refused}");
+                assert!(
+                    !refused.contains("alice") && !refused.contains(secret),
+                    "{refused}"
+                );
+            }
+            let options = Target::of_bootstrap(&format!("alice:{secret}@host:9123"));
+            let refused = options.unwrap_err().to_string();
+            assert!(!refused.contains(secret), "{refused}");
+        }
         assert!("fluss://".parse::<Target>().is_err());
         assert!("fluss://a".parse::<Target>().is_err());
     }

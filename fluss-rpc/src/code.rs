@@ -7,6 +7,8 @@ use std::fmt;
 pub enum Retry {
     /// Nothing: the same request fails again.
     No,
+    /// Send it again after a pause, a few times: if the answer stays the same, waiting does not change it.
+    Briefly,
     /// Send it again after a pause.
     Yes,
     /// Send it again after a pause and a refresh of the metadata: it went to the wrong server.
@@ -72,9 +74,10 @@ impl ErrorCode {
         self.row().retry
     }
 
-    /// Whether trying again can help.
+    /// Whether waiting and trying again can help. Not if it comes of something that only may have gone wrong on the way
+    /// ([`Retry::Briefly`]): that was tried again before it is told.
     pub fn is_retriable(self) -> bool {
-        self.retry() != Retry::No
+        !matches!(self.retry(), Retry::No | Retry::Briefly)
     }
 
     /// What it means, for when the server sends no message: it omits the text that it considers the default.
@@ -100,18 +103,18 @@ codes! {
     0 NONE No, "success";
     1 NETWORK_EXCEPTION RefreshMetadata, "the connection was lost";
     2 UNSUPPORTED_VERSION No, "the server does not support this API or version for the table";
-    3 CORRUPT_MESSAGE Yes, "a batch has a wrong size, or a row of a primary-key table has no key";
+    3 CORRUPT_MESSAGE Briefly, "a batch has a wrong size, or a row of a primary-key table has no key";
     4 DATABASE_NOT_EXIST No, "the database does not exist";
     5 DATABASE_NOT_EMPTY No, "the database has tables";
     6 DATABASE_ALREADY_EXIST No, "the database already exists";
     7 TABLE_NOT_EXIST No, "the table does not exist";
     8 TABLE_ALREADY_EXIST No, "the table already exists";
-    9 SCHEMA_NOT_EXIST Yes, "the table has no schema with this id";
+    9 SCHEMA_NOT_EXIST Briefly, "the table has no schema with this id";
     10 LOG_STORAGE_EXCEPTION Yes, "the server could not read or write its log";
     11 KV_STORAGE_EXCEPTION Yes, "the server could not read or write its key-value state";
     12 NOT_LEADER_OR_FOLLOWER RefreshMetadata, "the server does not lead the bucket";
     13 RECORD_TOO_LARGE No, "a batch or record is larger than the server accepts";
-    14 CORRUPT_RECORD Yes, "a batch has a wrong checksum or invalid records";
+    14 CORRUPT_RECORD Briefly, "a batch has a wrong checksum or invalid records";
     15 INVALID_TABLE No, "the table name or definition is invalid";
     16 INVALID_DATABASE No, "the database name is invalid";
     17 INVALID_REPLICATION_FACTOR No, "the replication factor is not between 1 and the number of tablet servers";
@@ -192,7 +195,8 @@ mod tests {
                 .map(|code| code.number())
                 .collect()
         };
-        assert_eq!(with(Retry::Yes), [3, 9, 10, 11, 14, 25, 26, 28, 29, 70, 72, 73]);
+        assert_eq!(with(Retry::Briefly), [3, 9, 14]);
+        assert_eq!(with(Retry::Yes), [10, 11, 25, 26, 28, 29, 70, 72, 73]);
         assert_eq!(with(Retry::RefreshMetadata), [1, 12, 21, 44]);
         assert_eq!(with(Retry::Authenticate), [51]);
     }

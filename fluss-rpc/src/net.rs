@@ -25,7 +25,7 @@ mod outbox;
 mod pending;
 mod transport;
 
-pub use self::address::{InvalidAddress, ServerAddress};
+pub use self::address::{InvalidAddress, ServerAddress, without_login};
 pub use self::backoff::Backoff;
 pub use self::connection::Connection;
 pub use self::error::{ConnectError, Disconnect, RequestError};

@@ -1,5 +1,7 @@
 //! Bad input gets an error that says what is wrong with what, and leaves writer and connection usable.
 
+pub(crate) mod gone;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -45,6 +45,7 @@ fn run_all() -> ExitCode {
         admin::operators::TESTS,
         admin::rights::TESTS,
         errors::TESTS,
+        errors::gone::TESTS,
         log_tables::TESTS,
         key_tables::TESTS,
         key_tables::inserts::TESTS,

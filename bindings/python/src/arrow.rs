@@ -42,10 +42,13 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
                 // A table or data frame has a length, a reader or generator has none.
                 is_in_memory: data.hasattr(intern!(data.py(), "__len__"))?,
             }),
-            None => Err(error::argument(format!(
-                "Arrow data is needed, which has __arrow_c_stream__ or __arrow_c_array__, not {}",
-                data.get_type().name()?
-            ))),
+            None => {
+                let kind = data.get_type().qualname()?;
+                Err(error::kind(format!(
+                    "Arrow data is expected, such as a pyarrow Table or a pandas or polars DataFrame: anything with \
+                     __arrow_c_stream__ or __arrow_c_array__, and not {kind}"
+                )))
+            }
         }
     }
 }

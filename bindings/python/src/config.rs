@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::str::FromStr;
 use std::time::Duration;
 
+use fluss_client::types::suggestion;
 use fluss_client::{Acks, BucketAssigner, ClientOptions, S3AccessKey};
 use fluss_client::{Credentials, Mechanism, Target};
 use pyo3::prelude::*;
@@ -63,6 +64,8 @@ const ROWS: &[Row] = rows! {
     "scanner.log.fetch.min-bytes" => |s, value: size| s.options.scanner.fetch_min_bytes = value;
     "scanner.log.fetch.wait-max-time" => |s, value: duration| s.options.scanner.fetch_wait = value;
     "scanner.log.max-poll-records" => |s, value: number| s.options.scanner.max_poll_records = value;
+    "scanner.log.max-poll-bytes" => |s, value: size| s.options.scanner.max_poll_bytes = value;
+    "scanner.log.max-batch-bytes" => |s, value: size| s.options.scanner.max_batch_bytes = value;
     "scanner.log.check-crc" => |s, value: boolean| s.options.scanner.check_crc = value;
     "scanner.partition-discovery-interval" => |s, value: duration| s.options.scanner.partition_discovery = value;
     "scanner.remote-log.prefetch-bytes" => |s, value: size| s.options.remote.prefetch_bytes = value;
@@ -154,6 +157,11 @@ impl Settings {
         let target = self
             .target
             .ok_or_else(|| fault("option 'bootstrap.servers' is missing"))?;
+        if !self.sasl && (self.username.is_some() || self.password.is_some()) {
+            return Err(fault(
+                "a user name or a password has no effect without 'client.security.protocol': 'SASL'",
+            ));
+        }
         if self.sasl {
             let (Some(username), Some(password)) = (self.username, self.password) else {
                 return Err(fault(
@@ -206,8 +214,12 @@ fn canonical(key: &str) -> String {
     key.strip_suffix("-ms").unwrap_or(key).to_owned()
 }
 
-/// The key that shares most of its words with an unknown one.
+/// The key that an unknown one is meant to be: one that is spelt much the same, or that shares most of its words.
 fn nearest(unknown: &str) -> Option<&'static str> {
+    let keys = || ROWS.iter().map(|row| row.key);
+    if let Some(key) = suggestion(unknown, keys()) {
+        return Some(key);
+    }
     let words = |key: &str| -> Vec<String> { key.split(['.', '-', '_']).map(str::to_lowercase).collect() };
     let wanted = words(unknown);
     let shared = |key: &str| words(key).iter().filter(|word| wanted.contains(word)).count();

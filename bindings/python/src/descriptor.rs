@@ -7,7 +7,7 @@ use pyo3::prelude::*;
 
 use crate::error::Fault;
 use crate::path::{PathArgument, TablePath};
-use crate::schema::{Schema, hash_of};
+use crate::schema::{Names, Schema, SchemaArgument, hash_of};
 
 /// What a table is to be when it is created.
 #[pyclass(frozen, eq, from_py_object, module = "fluss.metadata")]
@@ -21,19 +21,19 @@ impl TableDescriptor {
                         log_format=None, kv_format=None, properties=None, custom_properties=None))]
     #[expect(clippy::too_many_arguments, reason = "keyword arguments of Python")]
     fn new(
-        schema: &Schema,
-        partition_keys: Option<Vec<String>>,
+        schema: SchemaArgument,
+        partition_keys: Option<Names>,
         bucket_count: Option<i32>,
-        bucket_keys: Option<Vec<String>>,
+        bucket_keys: Option<Names>,
         comment: Option<String>,
         log_format: Option<String>,
         kv_format: Option<String>,
         properties: Option<BTreeMap<String, String>>,
         custom_properties: Option<BTreeMap<String, String>>,
     ) -> Result<Self, Fault> {
-        let bucket_keys = bucket_keys.unwrap_or_default();
-        let mut builder = types::TableDescriptor::builder(schema.0.clone())
-            .partitioned_by(partition_keys.unwrap_or_default());
+        let bucket_keys = bucket_keys.unwrap_or_default().0;
+        let mut builder =
+            types::TableDescriptor::builder(schema.0).partitioned_by(partition_keys.unwrap_or_default().0);
         builder = match bucket_count {
             Some(count) => builder.distributed_by(count, bucket_keys),
             None => builder.bucket_keys(bucket_keys),

@@ -213,7 +213,8 @@ fn class_of(error: &client::Error) -> &'static str {
             _ => "ConnectionError",
         },
         ErrorKind::Request(RequestError::Disconnected { .. }) | ErrorKind::NoServer => "ConnectionError",
-        ErrorKind::Request(RequestError::Malformed { .. }) | ErrorKind::Malformed(_) => "ProtocolError",
+        ErrorKind::Request(RequestError::Malformed { .. } | RequestError::TooLarge { .. })
+        | ErrorKind::Malformed(_) => "ProtocolError",
         ErrorKind::Storage(error) => match **error {
             StorageError::Timeout { .. } => "TimeoutError",
             StorageError::Damaged { .. } | StorageError::Short { .. } => "ProtocolError",
@@ -251,6 +252,11 @@ const fn class_of_code(code: ErrorCode) -> &'static str {
 /// An argument that makes no sense, of an operation that was not begun.
 pub(crate) fn argument(reason: impl Into<String>) -> PyErr {
     Fault::new("ArgumentError", reason).into()
+}
+
+/// An argument of a kind that is not taken.
+pub(crate) fn kind(reason: impl Into<String>) -> PyErr {
+    Fault::new("ArgumentTypeError", reason).into()
 }
 
 /// What was called was made in the process that this one was forked from.

@@ -13,7 +13,7 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::convert::{Maps, RowShape, row_from_python};
-use crate::error::Fault;
+use crate::error::{self, Fault};
 use crate::types::{DataType, TypeArgument, named_types, short_text};
 
 /// The columns of a table and its primary key.
@@ -27,11 +27,11 @@ impl Schema {
     #[pyo3(signature = (schema, primary_keys=None, auto_increment_column=None))]
     fn new(
         schema: PySchema,
-        primary_keys: Option<Vec<String>>,
+        primary_keys: Option<Names>,
         auto_increment_column: Option<String>,
     ) -> Result<Self, Fault> {
         let row_type = row_type(&schema.into_inner())?;
-        let builder = types::Schema::builder().primary_key(primary_keys.unwrap_or_default());
+        let builder = types::Schema::builder().primary_key(primary_keys.unwrap_or_default().0);
         let builder = row_type.fields().iter().fold(builder, |builder, field| {
             builder.column(&field.name, field.data_type.clone())
         });
@@ -143,6 +143,43 @@ impl Schema {
     }
 }
 
+/// Names of columns as an argument: any sequence of them, but not one text.
+#[derive(Default)]
+pub(crate) struct Names(pub(crate) Vec<String>);
+
+impl<'py> FromPyObject<'_, 'py> for Names {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        if let Ok(name) = object.extract::<String>() {
+            return Err(error::kind(format!(
+                "columns are given as a list of their names: ['{name}'], not '{name}'"
+            )));
+        }
+        Ok(Self(object.extract()?))
+    }
+}
+
+/// A schema as an argument.
+pub(crate) struct SchemaArgument(pub(crate) types::Schema);
+
+impl<'py> FromPyObject<'_, 'py> for SchemaArgument {
+    type Error = PyErr;
+
+    fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
+        if let Ok(schema) = object.cast::<Schema>() {
+            return Ok(Self(schema.get().0.clone()));
+        }
+        if object.hasattr("__arrow_c_schema__")? {
+            return Err(error::kind(
+                "a fluss.Schema is expected, and not one of Arrow: fluss.Schema(schema, primary_keys=[…]) makes one of it",
+            ));
+        }
+        let kind = object.get_type().qualname()?;
+        Err(error::kind(format!("a fluss.Schema is expected, and not {kind}")))
+    }
+}
+
 /// Puts a schema together.
 #[pyclass(module = "fluss.metadata")]
 pub(crate) struct SchemaBuilder(types::SchemaBuilder);
@@ -179,8 +216,8 @@ impl SchemaBuilder {
         slf
     }
 
-    fn primary_key(mut slf: PyRefMut<'_, Self>, columns: Vec<String>) -> PyRefMut<'_, Self> {
-        slf.change(|builder| builder.primary_key(columns));
+    fn primary_key(mut slf: PyRefMut<'_, Self>, columns: Names) -> PyRefMut<'_, Self> {
+        slf.change(|builder| builder.primary_key(columns.0));
         slf
     }
 

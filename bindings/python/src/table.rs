@@ -133,7 +133,7 @@ impl Table {
         let bounds = bounds(start, stop)?;
         let reader = async move { scan.read(bounds).await };
         Ok(Pending::new(reader, |py, reader| {
-            Ok(Bound::new(py, BoundedReader::new(reader)?)?.into_any())
+            Ok(Bound::new(py, BoundedReader::new(reader))?.into_any())
         }))
     }
 

@@ -3,7 +3,7 @@
 use fluss_client::types::{self, Field, Kind, RowType};
 use pyo3::prelude::*;
 
-use crate::error::Fault;
+use crate::error::{self, Fault};
 
 /// The type of a column.
 #[pyclass(frozen, eq, hash, module = "fluss.types")]
@@ -20,11 +20,28 @@ impl<'py> FromPyObject<'_, 'py> for TypeArgument {
         if let Ok(data_type) = object.cast::<DataType>() {
             return Ok(Self(data_type.get().0.clone()));
         }
-        let text: String = object.extract()?;
+        let text: String = object.extract().map_err(|_| not_a_type(&object))?;
         text.parse()
             .map(Self)
             .map_err(|error: types::InvalidDefinition| Fault::from(error).into())
     }
+}
+
+/// What is wrong with an argument that is no type.
+fn not_a_type(object: &Borrowed<'_, '_, PyAny>) -> PyErr {
+    let name = object
+        .getattr("__name__")
+        .and_then(|name| name.extract::<String>());
+    if let (true, Ok(name)) = (object.is_callable(), name) {
+        return error::kind(format!(
+            "a type is expected, and not the function that makes it: DataTypes.{name}(), with its brackets"
+        ));
+    }
+    let kind = object.get_type().qualname();
+    let kind = kind.map_or_else(|_| "this".to_owned(), |kind| kind.to_string());
+    error::kind(format!(
+        "a type of fluss.DataTypes or the text of one is expected, such as 'INT', and not {kind}"
+    ))
 }
 
 #[pymethods]

@@ -5,16 +5,17 @@ use std::sync::{Arc, Weak};
 use fluss_rpc::api::{Request, ServerRole};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
+use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
-use super::error::{Context, ErrorKind, Result};
+use super::error::{Context, Error, ErrorKind, Result};
 use super::metadata::{Cluster, Metadata};
 use super::options::ClientOptions;
 use super::schemas::Schemas;
 use super::servers::Servers;
 use super::write::OpenWriters;
 use super::{Admin, Table, meters, retry, wire};
-use crate::id::{PartitionId, TableBucket};
+use crate::id::{PartitionId, TableBucket, TableId};
 use crate::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
 
 /// A connection to a cluster: everything else is had from it. Clones share it.
@@ -80,17 +81,17 @@ impl Connection {
         let timeout = connection.options().connect_timeout;
         // A cluster that is starting has no tablet server yet, which passes; an unreachable one is told at once.
         let mut starting = retry::pauses();
-        let deadline = tokio::time::Instant::now() + timeout;
+        let deadline = Instant::now() + timeout;
         loop {
             match connection.shared.metadata.refresh(None, &[], 0).await {
                 Ok(_) => return Ok(connection),
                 Err(error) if !matches!(error.kind(), ErrorKind::NoServer) => return Err(error),
                 Err(error) => {
-                    let next = tokio::time::Instant::now() + starting.next().unwrap_or(timeout);
+                    let next = Instant::now() + starting.next().unwrap_or(timeout);
                     if next > deadline {
                         return Err(error);
                     }
-                    tokio::time::sleep_until(next).await;
+                    sleep_until(next).await;
                 }
             }
         }
@@ -207,17 +208,54 @@ impl Connection {
         buckets: impl IntoIterator<Item = &TableBucket>,
         generation: u64,
     ) -> Result<Arc<Cluster>> {
-        let partitions: BTreeSet<_> = buckets
-            .into_iter()
-            .filter_map(|bucket| bucket.partition)
-            .collect();
+        let (mut partitions, mut id) = (BTreeSet::new(), None);
+        for bucket in buckets {
+            partitions.extend(bucket.partition);
+            id = Some(bucket.table);
+        }
+        if let Some(kind) = id.and_then(|id| self.cluster().dropped(id)) {
+            return Err(Context::new("get metadata").table(table).error(kind));
+        }
         let partitions: Vec<_> = partitions.into_iter().collect();
         let metadata = &self.shared.metadata;
-        self.until_closed(
-            "get metadata",
-            metadata.refresh(Some(table), &partitions, generation),
-        )
-        .await
+        let refreshing = metadata.refresh(Some(table), &partitions, generation);
+        let refreshed = self.until_closed("get metadata", refreshing).await;
+        match id {
+            Some(id) => self.unless_dropped(table, id, &partitions, refreshed).await,
+            None => refreshed,
+        }
+    }
+
+    /// What came of a refresh, unless the table turns out to be dropped. The metadata of a tablet server may be of before or
+    /// after what is true: where they do not name the table, or another in its place, the coordinator is asked.
+    async fn unless_dropped(
+        &self,
+        path: &TablePath,
+        id: TableId,
+        partitions: &[PartitionId],
+        refreshed: Result<Arc<Cluster>>,
+    ) -> Result<Arc<Cluster>> {
+        let is_doubtful = match &refreshed {
+            Ok(cluster) => {
+                let is_gone = |partition: &PartitionId| cluster.is_gone_partition(*partition);
+                cluster.table(path) != Some(id) || partitions.iter().any(is_gone)
+            }
+            Err(error) => !error.is_retriable(),
+        };
+        if !is_doubtful {
+            return refreshed;
+        }
+        let other = match self.table_info(path).await {
+            Ok(info) if info.id == id => return refreshed,
+            Ok(info) => Some(info.id),
+            Err(error) if is_missing(&error) => None,
+            Err(_) => return refreshed,
+        };
+        self.shared.metadata.drop_table(id, other);
+        match self.cluster().dropped(id) {
+            Some(kind) => Err(Context::new("get metadata").table(path).error(kind)),
+            None => refreshed,
+        }
     }
 
     /// Asks for the partition of this name; nothing if there is none.
@@ -278,34 +316,49 @@ impl Connection {
     ) -> Result<R::Response> {
         let timeout = self.options().request_timeout;
         if R::API.is_served_by(ServerRole::Tablet) {
-            let ask = async || match self.ask_once(context, request).await {
-                Err(error) if error.code().is_some_and(&is_final) => Ok(Err(error)),
-                other => other.map(Ok),
+            let is_final = &is_final;
+            let ask = |limit| async move {
+                match self.ask_once(context, request, limit).await {
+                    Err(error) if error.code().is_some_and(is_final) => Ok(Err(error)),
+                    other => other.map(Ok),
+                }
             };
             return self
-                .until_closed(context.operation, retry::until(timeout, ask))
+                .until_closed(context.operation, retry::until(context, timeout, ask))
                 .await?;
         }
-        self.until_closed(context.operation, self.ask_coordinator(context, request))
+        let limit = Instant::now() + timeout;
+        self.until_closed(context.operation, self.ask_coordinator(context, request, limit))
             .await
     }
 
     /// As [`ask`](Self::ask), tried again although only the coordinator answers: for what only reads.
     pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
         let timeout = self.options().request_timeout;
-        let asked = retry::until(timeout, || self.ask_coordinator(context, request));
-        self.until_closed(context.operation, asked).await
+        let ask = |limit| self.ask_coordinator(context, request, limit);
+        self.until_closed(context.operation, retry::until(context, timeout, ask))
+            .await
     }
 
-    async fn ask_coordinator<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
+    async fn ask_coordinator<R: Request>(
+        &self,
+        context: &Context,
+        request: &R,
+        limit: Instant,
+    ) -> Result<R::Response> {
         let server = self.coordinator(context).await?;
-        self.ask_server(&server, context, request).await
+        self.ask_server(&server, context, request, limit).await
     }
 
-    async fn ask_once<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
+    async fn ask_once<R: Request>(
+        &self,
+        context: &Context,
+        request: &R,
+        limit: Instant,
+    ) -> Result<R::Response> {
         if R::API.is_served_by(ServerRole::Coordinator)
             && let Some(server) = self.cluster().coordinator()
-            && let result = self.ask_server(server, context, request).await
+            && let result = self.ask_server(server, context, request, limit).await
             && !matches!(&result, Err(error) if error.is_retriable())
         {
             return result;
@@ -315,7 +368,7 @@ impl Connection {
         let Some(server) = fastrand::choice(&tablets) else {
             return Err(context.clone().error(ErrorKind::NoServer));
         };
-        self.ask_server(server, context, request).await
+        self.ask_server(server, context, request, limit).await
     }
 
     async fn coordinator(&self, context: &Context) -> Result<ServerAddress> {
@@ -332,11 +385,13 @@ impl Connection {
             .ok_or_else(|| context.clone().error(ErrorKind::NoServer))
     }
 
+    /// Asks a server. When nothing at all has come from it until `limit`, its connection is given up.
     async fn ask_server<R: Request>(
         &self,
         server: &ServerAddress,
         context: &Context,
         request: &R,
+        limit: Instant,
     ) -> Result<R::Response> {
         let context = context.clone().server(server);
         let connection = self
@@ -344,8 +399,10 @@ impl Connection {
             .get(server)
             .await
             .map_err(|error| error.within(context.clone()))?;
+        let timeout = self.options().request_timeout;
+        let silence = limit.saturating_duration_since(Instant::now());
         connection
-            .request(request)
+            .send_unless_silent(request, timeout, silence)
             .await
             .map_err(|error| context.error(error))
     }
@@ -358,12 +415,13 @@ impl Connection {
         bucket: &TableBucket,
     ) -> Result<ServerAddress> {
         let timeout = self.options().request_timeout;
-        let found = retry::until(timeout, || async {
+        let found = retry::until(context, timeout, |_| async {
             let known = self.cluster();
             if let Some(leader) = known.leader(bucket) {
                 return Ok(leader.clone());
             }
-            let cluster = self.refresh_buckets(path, [bucket], known.generation()).await?;
+            let refreshed = self.refresh_buckets(path, [bucket], known.generation()).await;
+            let cluster = refreshed.map_err(|error| error.within(context.clone()))?;
             let missing = || {
                 if cluster.is_gone(bucket) {
                     ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None)
@@ -387,21 +445,31 @@ impl Connection {
         request: &R,
         refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
     ) -> Result<R::Response> {
-        let asked = retry::until(self.options().request_timeout, || async {
+        let refusal = &refusal;
+        let asked = retry::until(context, self.options().request_timeout, |limit| async move {
             let generation = self.cluster().generation();
             let server = self.leader(context, path, bucket).await?;
-            let result = match self.ask_server(&server, context, request).await {
+            let result = match self.ask_server(&server, context, request, limit).await {
                 Ok(response) => match refusal(&response) {
                     None => return Ok(response),
                     Some(kind) => Err(context.clone().server(&server).error(kind)),
                 },
                 Err(error) => Err(error),
             };
-            if matches!(&result, Err(error) if error.is_retriable()) {
-                self.refresh_buckets(path, [bucket], generation).await?;
+            if matches!(&result, Err(error) if error.is_worth_another(0)) {
+                let refreshed = self.refresh_buckets(path, [bucket], generation).await;
+                refreshed.map_err(|error| error.within(context.clone()))?;
             }
             result
         });
         self.until_closed(context.operation, asked).await
     }
+}
+
+/// Whether there is no table of the path that was asked for.
+fn is_missing(error: &Error) -> bool {
+    matches!(
+        error.code(),
+        Some(ErrorCode::TABLE_NOT_EXIST | ErrorCode::DATABASE_NOT_EXIST)
+    )
 }

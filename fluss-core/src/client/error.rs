@@ -44,6 +44,9 @@ pub(crate) use {tell, tell_retry};
 /// After so many attempts nobody is just about to be the leader.
 const PATIENT_ATTEMPTS: u32 = 4;
 
+/// After so many attempts in a row an answer that waiting does not change is told.
+pub(crate) const BRIEF_ATTEMPTS: u32 = 5;
+
 /// The result of whatever talks to servers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -265,9 +268,31 @@ impl Error {
         self.kind.is_retriable()
     }
 
+    /// Whether another attempt can help after so many have failed.
+    pub(crate) fn is_worth_another(&self, attempts: u32) -> bool {
+        match self.code().map(ErrorCode::retry) {
+            Some(Retry::Briefly) => attempts < BRIEF_ATTEMPTS,
+            _ => self.is_retriable(),
+        }
+    }
+
+    /// Whether the server cannot be reached, which is told by whoever connects to it: once, and not for each of those who
+    /// need it.
+    fn is_of_a_connection(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Connect(_)
+                | ErrorKind::Request(RequestError::Disconnected { .. })
+                | ErrorKind::NoServer
+        )
+    }
+
     /// Whether somebody should hear of so many failed attempts: of each failure once. That a bucket is led elsewhere, or not
     /// yet, is the course of things unless it lasts.
     pub(crate) fn is_worth_a_warning(&self, attempts: u32) -> bool {
+        if self.is_of_a_connection() {
+            return false;
+        }
         let is_elsewhere = self.code().is_some_and(|code| {
             code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
         });
@@ -454,7 +479,24 @@ mod tests {
         };
         let elsewhere = ErrorKind::server(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
         assert_eq!(warned(elsewhere), [PATIENT_ATTEMPTS]);
-        assert_eq!(warned(ErrorKind::NoServer), [1]);
+        assert_eq!(warned(ErrorKind::server(ErrorCode::STORAGE_EXCEPTION, None)), [1]);
+        assert!(
+            warned(ErrorKind::NoServer).is_empty(),
+            "whoever connects tells it"
+        );
+    }
+
+    #[test]
+    fn what_waiting_does_not_change_is_tried_a_few_times() {
+        let tried = |code| {
+            let error = Context::new("read").error(ErrorKind::server(code, None));
+            (1..100)
+                .take_while(|attempts| error.is_worth_another(*attempts))
+                .count()
+        };
+        assert_eq!(tried(ErrorCode::CORRUPT_RECORD), 4);
+        assert_eq!(tried(ErrorCode::STORAGE_EXCEPTION), 99);
+        assert_eq!(tried(ErrorCode::TABLE_NOT_EXIST), 0);
     }
 
     #[test]

@@ -38,6 +38,8 @@ pub(crate) struct Cluster {
     names: HashMap<PartitionId, PartitionName>,
     /// Partitions that were dropped. Their ids are never used again.
     gone: HashSet<PartitionId>,
+    /// Tables that were dropped, with those that have taken their names. Their ids are never used again.
+    dropped: HashMap<TableId, Option<TableId>>,
 }
 
 impl Cluster {
@@ -73,11 +75,38 @@ impl Cluster {
         self.names.get(&partition)
     }
 
+    /// The table that has this path, if it was asked for before.
+    pub(crate) fn table(&self, path: &TablePath) -> Option<TableId> {
+        self.tables.get(path).copied()
+    }
+
     /// Whether a bucket is of a partition that was dropped.
     pub(crate) fn is_gone(&self, bucket: &TableBucket) -> bool {
         bucket
             .partition
-            .is_some_and(|partition| self.gone.contains(&partition))
+            .is_some_and(|partition| self.is_gone_partition(partition))
+    }
+
+    /// Whether a partition was dropped.
+    pub(crate) fn is_gone_partition(&self, partition: PartitionId) -> bool {
+        self.gone.contains(&partition)
+    }
+
+    /// Whether a table was dropped.
+    pub(crate) fn is_dropped(&self, table: TableId) -> bool {
+        self.dropped.contains_key(&table)
+    }
+
+    /// What there is to say of a table that was dropped.
+    pub(crate) fn dropped(&self, table: TableId) -> Option<ErrorKind> {
+        let message = match self.dropped.get(&table)? {
+            None => format!("the table was dropped; it was number {table}"),
+            Some(other) => format!(
+                "the table was dropped, and another created under its name: it was number {table}, the other is \
+                 {other}; ask for the table again"
+            ),
+        };
+        Some(ErrorKind::server(ErrorCode::TABLE_NOT_EXIST, Some(message)))
     }
 
     /// The table or partition that a bucket is of, with the partition's name if it is known.
@@ -121,6 +150,23 @@ impl Cluster {
             partitions.retain(|_, id| is_left(id));
         }
         next
+    }
+
+    /// What is known after a table turned out to be dropped.
+    fn without_table(&self, table: TableId, other: Option<TableId>) -> Self {
+        let mut next = self.clone();
+        next.generation += 1;
+        next.dropped.insert(table, other);
+        next.tables.retain(|_, id| *id != table);
+        next.forget(table);
+        next
+    }
+
+    /// Forgets where a table is.
+    fn forget(&mut self, table: TableId) {
+        self.leaders.retain(|bucket, _| bucket.table != table);
+        self.last_leaders.retain(|bucket, _| bucket.table != table);
+        self.partitions.remove(&table);
     }
 
     /// What is known after an answer: the servers are replaced, of tables only those that it names.
@@ -176,11 +222,13 @@ impl Cluster {
 
     fn put_table(&mut self, table: &proto::PbTableMetadata) {
         let id = TableId(table.table_id);
+        if self.is_dropped(id) {
+            // The server that answers does not know yet.
+            return;
+        }
         let path = TablePath::new(&table.table_path.database_name, &table.table_path.table_name);
         if let Some(former) = self.tables.insert(path, id).filter(|former| *former != id) {
-            self.leaders.retain(|bucket, _| bucket.table != former);
-            self.last_leaders.retain(|bucket, _| bucket.table != former);
-            self.partitions.remove(&former);
+            self.forget(former);
         }
         self.put_buckets(&table.bucket_metadata, |bucket| TableBucket::new(id, bucket));
     }
@@ -244,7 +292,8 @@ impl Metadata {
     ) -> Result<Arc<Cluster>> {
         let _turn = self.refreshing.lock().await;
         let known = self.cluster();
-        if known.generation > generation && known.covers(partitions) {
+        let has_table = table.is_none_or(|table| known.tables.contains_key(table));
+        if known.generation > generation && has_table && known.covers(partitions) {
             return Ok(known);
         }
         let mut gone = Vec::new();
@@ -310,6 +359,11 @@ impl Metadata {
         let known = self.cluster();
         let is_it = |(other, id): &(&str, PartitionId)| *other == name.as_str() && !known.gone.contains(id);
         Ok(ids.into_iter().find(is_it).map(|(_, id)| id))
+    }
+
+    /// Takes note that a table was dropped, and which one has taken its name.
+    pub(crate) fn drop_table(&self, table: TableId, other: Option<TableId>) {
+        self.update(|cluster| cluster.without_table(table, other));
     }
 
     fn update(&self, next: impl FnOnce(&Cluster) -> Cluster) {

@@ -74,6 +74,11 @@ pub struct ScannerOptions {
     pub fetch_wait: Duration,
     /// The most records that one poll returns. 500.
     pub max_poll_records: usize,
+    /// After so many bytes of decoded records a poll takes no further batch. 64 MiB.
+    pub max_poll_bytes: usize,
+    /// The most bytes that one batch may have when it is decoded. One that has more is not read: a few compressed bytes
+    /// may stand for very many. 256 MiB.
+    pub max_batch_bytes: usize,
     /// Whether the checksums of batches are verified. Yes.
     pub check_crc: bool,
     /// How often a scanner that reads a whole partitioned table looks for new partitions. 10 s.
@@ -181,6 +186,8 @@ impl ClientOptions {
         self.writer.validate()?;
         let scanner = &self.scanner;
         if scanner.max_poll_records == 0
+            || scanner.max_poll_bytes == 0
+            || scanner.max_batch_bytes == 0
             || scanner.fetch_max_bytes == 0
             || scanner.fetch_max_bytes_per_bucket == 0
             || scanner.partition_discovery.is_zero()
@@ -249,6 +256,8 @@ impl Default for ScannerOptions {
             fetch_min_bytes: 1,
             fetch_wait: Duration::from_millis(500),
             max_poll_records: 500,
+            max_poll_bytes: 64 << 20,
+            max_batch_bytes: 256 << 20,
             check_crc: true,
             partition_discovery: Duration::from_secs(10),
         }

@@ -6,10 +6,14 @@ use std::time::Duration;
 
 use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress, Transport};
 use tokio::time::Instant;
+use tracing::info;
 
 use super::error::{Context, Result, tell};
 use super::options::ClientOptions;
 use super::retry;
+
+/// For so long an outage is not told again.
+const QUIET: Duration = Duration::from_secs(60);
 
 /// The connections of a client.
 ///
@@ -33,6 +37,9 @@ struct Slot {
 #[derive(Default)]
 struct Failures {
     last: Option<super::Error>,
+    /// How many attempts have failed, and when one was told.
+    attempts: u32,
+    told: Option<Instant>,
     next_attempt: Option<Instant>,
     pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
 }
@@ -86,6 +93,9 @@ impl Servers {
         }
         match Connection::connect(server, &self.options()).await {
             Ok(connection) => {
+                if failures.attempts > 0 {
+                    info!(%server, failed_attempts = failures.attempts, "connected again");
+                }
                 *failures = Failures::default();
                 slot.set(connection.clone());
                 Ok(connection)
@@ -147,11 +157,19 @@ impl Failures {
             .filter(|_| self.next_attempt.is_some_and(|next| Instant::now() < next))
     }
 
+    /// Takes note of a failed attempt. An outage is told once, and then now and then with the number of its attempts.
     fn note(&mut self, error: super::Error) -> super::Error {
         let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses()));
-        let pause = pauses.next();
-        tell!(warn, &error, ?pause, "cannot connect");
-        self.next_attempt = pause.map(|pause| Instant::now() + pause);
+        let (pause, now) = (pauses.next().unwrap_or_default(), Instant::now());
+        self.attempts += 1;
+        let (attempts, pause_ms) = (self.attempts, pause.as_millis() as u64);
+        if self.told.is_none_or(|told| now >= told + QUIET) {
+            self.told = Some(now);
+            tell!(warn, &error, attempts, pause_ms, "cannot connect");
+        } else {
+            tell!(debug, &error, attempts, pause_ms, "cannot connect");
+        }
+        self.next_attempt = Some(now + pause);
         self.last = Some(error.clone());
         error
     }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::error::ValueError;
-use crate::types::{Datum, InvalidDefinition, Row, RowType};
+use crate::types::{Datum, InvalidDefinition, Row, RowType, did_you_mean};
 
 /// Which columns of the table rows are given with, and in which order.
 #[derive(Clone)]
@@ -35,9 +35,10 @@ impl Shape {
     pub(crate) fn named<S: AsRef<str>>(row_type: &RowType, names: &[S]) -> Result<Self, InvalidDefinition> {
         let position = |name: &S| {
             let name = name.as_ref();
-            row_type
-                .index_of(name)
-                .ok_or_else(|| InvalidDefinition::new(format!("there is no column '{name}'")))
+            row_type.index_of(name).ok_or_else(|| {
+                let near = did_you_mean(name, row_type.names());
+                InvalidDefinition::new(format!("there is no column '{name}'{near}"))
+            })
         };
         let columns: Vec<usize> = names.iter().map(position).collect::<Result<_, _>>()?;
         Ok(Self::of(row_type, &columns))

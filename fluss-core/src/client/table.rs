@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use super::Connection;
-use super::error::Result;
+use super::error::{ErrorKind, Result};
 use super::lookup::LookupBuilder;
 use super::scan::ScanBuilder;
 use super::write::{AppendWriter, UpsertBuilder, UpsertWriter};
@@ -79,6 +79,34 @@ pub(crate) fn buckets_of(
         partition,
         bucket: BucketId(bucket),
     })
+}
+
+/// The most buckets that a table or a partition may be said to have; servers allow fewer, unless configured otherwise.
+pub(crate) const MAX_BUCKETS: i32 = 1 << 17;
+
+/// The most buckets that something is done with at a time.
+const MAX_BUCKETS_AT_A_TIME: usize = 1 << 20;
+
+/// The buckets of partitions.
+///
+/// # Errors
+///
+/// More than a client can have memory for, which is of the order of a kilobyte each.
+pub(crate) fn buckets_of_all(
+    info: &TableInfo,
+    partitions: impl IntoIterator<Item = PartitionId>,
+) -> Result<Vec<TableBucket>, ErrorKind> {
+    let mut buckets = Vec::new();
+    for partition in partitions {
+        if buckets.len() > MAX_BUCKETS_AT_A_TIME {
+            let reason = format!(
+                "the partitions have more than {MAX_BUCKETS_AT_A_TIME} buckets: read them one after the other"
+            );
+            return Err(ErrorKind::InvalidArgument(reason));
+        }
+        buckets.extend(buckets_of(info, Some(partition)));
+    }
+    Ok(buckets)
 }
 
 /// Says why a bucket cannot be one of a table, nor of its partitions.

@@ -2,6 +2,7 @@
 
 use fluss_rpc::proto;
 
+use super::table::MAX_BUCKETS;
 use crate::id::{BucketId, PartitionId, TableBucket, TableId};
 use crate::types::{
     InvalidDefinition, PartitionSpec, TableDescriptor, TableInfo, TablePath, TableProperties,
@@ -57,6 +58,11 @@ pub(crate) fn table_info(
         .bucket_count()
         .filter(|count| *count > 0)
         .ok_or_else(|| InvalidDefinition::new(format!("table {path}: the server names no bucket count")))?;
+    if bucket_count > MAX_BUCKETS {
+        return Err(InvalidDefinition::new(format!(
+            "table {path}: the server says that it has {bucket_count} buckets; at most {MAX_BUCKETS} are possible here"
+        )));
+    }
     let schema_id = i16::try_from(response.schema_id).map_err(|_| {
         InvalidDefinition::new(format!(
             "table {path}: schema id {} is too large",
@@ -73,4 +79,36 @@ pub(crate) fn table_info(
         modified_time: response.modified_time,
         descriptor,
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::{DataType, Schema};
+
+    fn info_of(buckets: i32) -> Result<TableInfo, InvalidDefinition> {
+        let schema = Schema::builder().column("a", DataType::int()).build()?;
+        let descriptor = TableDescriptor::builder(schema).distributed_by(1, Vec::<String>::new());
+        let json = String::from_utf8(descriptor.build()?.to_json()).unwrap_or_default();
+        let claimed = json.replace("\"bucket_count\":1", &format!("\"bucket_count\":{buckets}"));
+        let response = proto::GetTableInfoResponse {
+            table_json: claimed.into_bytes().into(),
+            schema_id: 1,
+            ..Default::default()
+        };
+        table_info(&TablePath::new("d", "t"), &response)
+    }
+
+    #[test]
+    fn a_table_has_no_more_buckets_than_can_be() {
+        assert_eq!(info_of(128_000).unwrap().bucket_count, 128_000);
+        let error = info_of(i32::MAX).unwrap_err().to_string();
+        assert!(
+            error.contains("2147483647 buckets; at most 131072 are possible here"),
+            "{error}"
+        );
+        for none in [0, -1] {
+            assert!(info_of(none).unwrap_err().to_string().contains("no bucket count"));
+        }
+    }
 }

@@ -15,7 +15,7 @@ use super::{Comparison, Predicate, Test, TextPart};
 use crate::ValueError;
 use crate::arrow::{ColumnsBuilder, arrow_schema, retag};
 use crate::row::partition_datum;
-use crate::types::{DataType, Datum, Decimal, Field, Kind, PartitionName, RowType};
+use crate::types::{DataType, Datum, Decimal, Field, Kind, PartitionName, RowType, did_you_mean};
 
 /// A [`Predicate`] on rows of a type.
 #[derive(Debug)]
@@ -119,8 +119,10 @@ impl Condition {
                 let found = row_type
                     .index_of(name)
                     .and_then(|column| Some((column, row_type.field(column)?)));
-                let (column, field) =
-                    found.ok_or_else(|| ValueError::column(name, "there is no such column"))?;
+                let (column, field) = found.ok_or_else(|| {
+                    let near = did_you_mean(name, row_type.names());
+                    ValueError::column(name, format!("there is no such column{near}"))
+                })?;
                 columns.push(column);
                 let test = Check::new(test, &field.data_type).map_err(|error| error.within(name))?;
                 let wire_type = wire_type(&field.data_type);

@@ -247,6 +247,11 @@ impl RowType {
         self.fields.is_empty()
     }
 
+    /// The names of the fields.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.fields.iter().map(|field| field.name.as_str())
+    }
+
     /// The field at a position.
     pub fn field(&self, index: usize) -> Option<&Field> {
         self.fields.get(index)

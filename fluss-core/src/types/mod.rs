@@ -10,6 +10,7 @@ mod parse;
 mod path;
 mod property;
 mod schema;
+mod suggest;
 mod time;
 
 pub(crate) use civil::Year;
@@ -21,6 +22,7 @@ pub use descriptor::{DatabaseDescriptor, TableDescriptor, TableDescriptorBuilder
 pub use path::{PartitionName, PartitionSpec, PhysicalTablePath, TablePath, check_name};
 pub use property::{Compression, KvFormat, LakeFormat, LogFormat, TableProperties, ZstdLevel};
 pub use schema::{AggregateFunction, Column, Schema, SchemaBuilder};
+pub use suggest::{did_you_mean, suggestion};
 pub use time::Timestamp;
 
 /// A name, descriptor or type that the protocol does not allow.

@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use super::{DataType, Field, InvalidDefinition, Kind, RowType};
+use super::{DataType, Field, InvalidDefinition, Kind, RowType, did_you_mean};
 
 /// Names that the server keeps for itself (`descriptors.md` §7).
 const RESERVED_COLUMNS: [&str; 6] = [
@@ -232,9 +232,10 @@ impl Schema {
     /// The positions of these columns.
     pub fn indexes_of<S: AsRef<str>>(&self, names: &[S]) -> Result<Vec<usize>, InvalidDefinition> {
         let index = |name: &str| {
-            self.row_type
-                .index_of(name)
-                .ok_or_else(|| InvalidDefinition::new(format!("column '{name}' does not exist")))
+            self.row_type.index_of(name).ok_or_else(|| {
+                let near = did_you_mean(name, self.row_type.names());
+                InvalidDefinition::new(format!("column '{name}' does not exist{near}"))
+            })
         };
         names.iter().map(|name| index(name.as_ref())).collect()
     }

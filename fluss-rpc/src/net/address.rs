@@ -27,9 +27,12 @@ impl FromStr for ServerAddress {
 
     fn from_str(text: &str) -> Result<Self, InvalidAddress> {
         let invalid = |problem| InvalidAddress {
-            text: text.to_owned(),
+            text: without_login(text),
             problem,
         };
+        if text.contains('@') {
+            return Err(invalid("a user and a password are not part of an address"));
+        }
         let (host, port) = text
             .trim()
             .rsplit_once(':')
@@ -59,6 +62,16 @@ impl fmt::Display for ServerAddress {
     }
 }
 
+/// The text of an address or URL without a user and a password, should there be any: for messages.
+pub fn without_login(text: &str) -> String {
+    let Some((before, rest)) = text.rsplit_once('@') else {
+        return text.to_owned();
+    };
+    let scheme = before.split_once("//").map_or("", |(scheme, _)| scheme);
+    let slashes = if scheme.is_empty() { "" } else { "//" };
+    format!("{scheme}{slashes}***@{rest}")
+}
+
 /// A text that is not the address of a server.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("`{text}` is not the address of a server: {problem}")]
@@ -82,6 +95,17 @@ mod tests {
             assert_eq!(address, ServerAddress::new(host, port));
             assert_eq!(address.to_string(), text);
         }
+    }
+
+    #[test]
+    fn a_password_is_never_shown() {
+        let refused = "alice:pw@h:1".parse::<ServerAddress>().unwrap_err().to_string();
+        let expected =
+            "`***@h:1` is not the address of a server: a user and a password are not part of an address";
+        assert_eq!(refused, expected);
+        assert!("alice@h:1".parse::<ServerAddress>().is_err());
+        assert_eq!(without_login("fluss://alice:p@w@h:1"), "fluss://***@h:1");
+        assert_eq!(without_login("h:1"), "h:1");
     }
 
     #[test]

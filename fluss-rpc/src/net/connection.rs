@@ -2,12 +2,15 @@
 
 use std::fmt;
 use std::io;
+use std::net::SocketAddr;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::time::{Instant, timeout, timeout_at};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span};
 
 use super::handshake::shake_hands;
@@ -50,14 +53,10 @@ impl Connection {
     /// Dropping the future closes what was opened.
     pub async fn connect(server: &ServerAddress, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let connecting = async {
-            let unreachable = |error| ConnectError::Unreachable {
-                server: server.clone(),
-                source: Arc::new(error),
-            };
             let link = if let Some(transport) = &options.transport {
                 Link::dial(&**transport, server.clone(), options)
             } else {
-                let (reader, writer) = tcp(server).await.map_err(unreachable)?.into_split();
+                let (reader, writer) = tcp(server).await?.into_split();
                 Link::start(Box::new(reader), Box::new(writer), server.clone(), options)
             };
             Self::open(link, options).await
@@ -130,19 +129,39 @@ impl Connection {
         request: &R,
         timeout: Duration,
     ) -> impl Future<Output = Result<R::Response, RequestError>> + Send + use<R> {
+        self.send_unless_silent(request, timeout, self.inner.request_timeout)
+    }
+
+    /// As [`send_within`](Self::send_within), and closes the connection when the server has sent nothing at all for
+    /// `silence` (`request_timeout` for other requests) since the request: the next one is then asked on another. The
+    /// request fails with a timeout; others that were under way learn that the connection is lost.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`request`](Self::request).
+    pub fn send_unless_silent<R: Request>(
+        &self,
+        request: &R,
+        timeout: Duration,
+        silence: Duration,
+    ) -> impl Future<Output = Result<R::Response, RequestError>> + Send + use<R> {
         let now = Instant::now();
-        let deadline = now.checked_add(timeout).unwrap_or(now + FAR_FUTURE);
         let connection = self.clone();
         let span = debug_span!("request", server = %self.address(), api = %R::API);
+        let wait = Wait {
+            begun: now,
+            timeout,
+            silence,
+            heard: self.inner.link.heard(),
+        };
         let sent = span.in_scope(|| self.enqueue(request));
         let answered = async move {
+            let link = &connection.inner.link;
             let result = match sent {
-                Ok(sent) => timeout_at(deadline, sent.answer::<R>())
-                    .await
-                    .unwrap_or(Err(RequestError::Timeout { after: timeout })),
+                Ok(sent) => wait.until(link, sent.answer::<R>()).await,
                 Err(error) => Err(error),
             };
-            connection.inner.link.traffic.answered(R::API, now, &result);
+            link.traffic.answered(R::API, now, &result);
             if let Err(error) = &result {
                 debug!(server = %connection.address(), api = %R::API, %error, "request failed");
             }
@@ -198,6 +217,41 @@ impl fmt::Debug for Connection {
     }
 }
 
+/// How long an answer is waited for.
+struct Wait {
+    begun: Instant,
+    timeout: Duration,
+    /// After such a time in which nothing at all has come the link is closed.
+    silence: Duration,
+    /// What had come when the wait began.
+    heard: u64,
+}
+
+impl Wait {
+    async fn until<T>(
+        self,
+        link: &Link,
+        answer: impl Future<Output = Result<T, RequestError>>,
+    ) -> Result<T, RequestError> {
+        let until = |time| self.begun.checked_add(time).unwrap_or(self.begun + FAR_FUTURE);
+        let late = |after| Err(RequestError::Timeout { after });
+        let mut answer = pin!(answer);
+        if self.silence <= self.timeout {
+            if let Ok(answer) = timeout_at(until(self.silence), answer.as_mut()).await {
+                return answer;
+            }
+            if link.heard() == self.heard {
+                let after = self.silence;
+                link.close(&Disconnect::Silent { after });
+                return late(after);
+            }
+        }
+        timeout_at(until(self.timeout), answer)
+            .await
+            .unwrap_or_else(|_| late(self.timeout))
+    }
+}
+
 /// Connects in time, and takes note of what came of it.
 async fn within<T>(
     after: Duration,
@@ -217,23 +271,64 @@ async fn within<T>(
     connected
 }
 
-/// Connects to the first address of the host that accepts.
-async fn tcp(server: &ServerAddress) -> io::Result<TcpStream> {
+/// How long an address may take before the next is tried as well (RFC 8305).
+const NEXT_ADDRESS: Duration = Duration::from_millis(250);
+
+/// Connects to the first address of the host that accepts: the next is tried when one fails, or takes long.
+async fn tcp(server: &ServerAddress) -> Result<TcpStream, ConnectError> {
+    let found = lookup_host((server.host.as_str(), server.port)).await;
+    let addresses: Vec<_> = found
+        .map_err(|error| ConnectError::UnknownHost {
+            server: server.clone(),
+            source: Arc::new(error),
+        })?
+        .collect();
+    first_of(addresses, dial)
+        .await
+        .map_err(|error| ConnectError::Unreachable {
+            server: server.clone(),
+            source: Arc::new(error),
+        })
+}
+
+/// What comes of the first address that works.
+pub(super) async fn first_of<T, F>(
+    addresses: impl IntoIterator<Item = SocketAddr>,
+    dial: impl Fn(SocketAddr) -> F,
+) -> io::Result<T>
+where
+    T: Send + 'static,
+    F: Future<Output = io::Result<T>> + Send + 'static,
+{
+    let mut addresses = addresses.into_iter();
     let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    for address in lookup_host((server.host.as_str(), server.port)).await? {
-        let socket = if address.is_ipv4() {
-            TcpSocket::new_v4()?
-        } else {
-            TcpSocket::new_v6()?
-        };
-        socket.set_keepalive(true)?;
-        match socket.connect(address).await {
-            Ok(stream) => {
-                stream.set_nodelay(true)?;
-                return Ok(stream);
-            }
-            Err(error) => failure = error,
+    let mut attempts = JoinSet::new();
+    loop {
+        let next = addresses.next();
+        let is_last = next.is_none();
+        if let Some(address) = next {
+            attempts.spawn(dial(address));
+        }
+        tokio::select! {
+            attempt = attempts.join_next() => match attempt {
+                Some(Ok(Ok(stream))) => return Ok(stream),
+                Some(Ok(Err(error))) => failure = error,
+                Some(Err(error)) => failure = io::Error::other(error),
+                None => return Err(failure),
+            },
+            () = sleep(NEXT_ADDRESS), if !is_last => {}
         }
     }
-    Err(failure)
+}
+
+async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = if address.is_ipv4() {
+        TcpSocket::new_v4()?
+    } else {
+        TcpSocket::new_v6()?
+    };
+    socket.set_keepalive(true)?;
+    let stream = socket.connect(address).await?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }

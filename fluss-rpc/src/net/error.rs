@@ -15,8 +15,16 @@ use crate::proto::ErrorResponse;
 #[derive(Debug, Clone, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
-    /// The host is unknown, or nobody listens there.
-    #[error("{server} cannot be reached")]
+    /// The host has no address that is known.
+    #[error("the host '{}' of {server} is unknown: check the name, or the name service", server.host)]
+    UnknownHost {
+        /// The server.
+        server: ServerAddress,
+        /// What the system says.
+        source: Arc<io::Error>,
+    },
+    /// Nobody listens there, or no way leads there.
+    #[error("{server} cannot be reached: {}", unreachable(source))]
     Unreachable {
         /// The server.
         server: ServerAddress,
@@ -89,7 +97,10 @@ impl ConnectError {
     /// Whether trying again can help, here or (after a refresh of the metadata) elsewhere.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Unreachable { .. } | Self::Timeout { .. } | Self::WrongRole { .. } => true,
+            Self::UnknownHost { .. }
+            | Self::Unreachable { .. }
+            | Self::Timeout { .. }
+            | Self::WrongRole { .. } => true,
             Self::NotFluss { source, .. } | Self::Closed { source, .. } => source.is_retriable(),
             Self::Refused { code, .. } => code.is_retriable(),
             Self::Authentication { .. } | Self::UnsupportedVersion { .. } => false,
@@ -212,6 +223,13 @@ pub enum Disconnect {
         /// The text of the server, or the meaning of the code.
         message: String,
     },
+    /// The server sent nothing at all while somebody waited for an answer: the network may have lost the other end without
+    /// telling this one.
+    #[error("the server sent nothing for {after:?}")]
+    Silent {
+        /// How long.
+        after: Duration,
+    },
     /// A task of the connection was ended from outside: the runtime stops, or it panicked.
     #[error("the connection's task ended")]
     Stopped,
@@ -221,7 +239,7 @@ impl Disconnect {
     /// Whether a new connection can help.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Closed | Self::ClosedByServer | Self::Cut | Self::Io(_) => true,
+            Self::Closed | Self::ClosedByServer | Self::Cut | Self::Io(_) | Self::Silent { .. } => true,
             Self::ServerFailure { code, .. } => code.is_retriable(),
             Self::Frame(_) | Self::Header(_) | Self::Stopped => false,
         }
@@ -260,6 +278,18 @@ impl From<FrameError> for Disconnect {
 impl From<HeaderError> for Disconnect {
     fn from(error: HeaderError) -> Self {
         Self::Header(error)
+    }
+}
+
+/// What the system's error means to somebody who wants to connect.
+fn unreachable(error: &io::Error) -> &'static str {
+    match error.kind() {
+        io::ErrorKind::ConnectionRefused => "no server listens on the port",
+        io::ErrorKind::HostUnreachable | io::ErrorKind::NetworkUnreachable => "no way leads to the host",
+        io::ErrorKind::ConnectionReset => "the connection was reset",
+        io::ErrorKind::TimedOut => "the host does not answer",
+        io::ErrorKind::PermissionDenied => "the system does not allow it",
+        _ => "the connection failed",
     }
 }
 

@@ -1,7 +1,9 @@
 //! What happens on a connection before it is used: `rpc.md` §2, §4 and §5.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
 
 use super::link::Link;
@@ -19,9 +21,10 @@ pub(super) async fn shake_hands(
     let versions = negotiate(link, options).await?;
     check_role(&link.server, options, &versions)?;
     if let Some(credentials) = &options.credentials {
-        authenticate(link, &versions, credentials).await?;
+        authenticate(link, &versions, credentials, options.connect_timeout).await?;
     }
-    debug!(server = %link.server, role = ?versions.server_role(), "connected");
+    let role = versions.server_role().map(tracing::field::display);
+    debug!(server = %link.server, role, "connected");
     Ok(versions)
 }
 
@@ -73,11 +76,12 @@ fn check_role(
     }
 }
 
-/// Authenticates, again and again for as long as the server says that it cannot for the moment.
+/// Authenticates, again and again for as long as the server says that it cannot for the moment, and there is time.
 async fn authenticate(
     link: &Arc<Link>,
     versions: &Versions,
     credentials: &Credentials,
+    timeout: Duration,
 ) -> Result<(), ConnectError> {
     let server = || link.server.clone();
     let version =
@@ -87,7 +91,9 @@ async fn authenticate(
                 server: server(),
                 source,
             })?;
+    let mut attempts = 0_u32;
     let mut delays = Backoff::default().delays(fastrand::Rng::new());
+    let deadline = Instant::now().checked_add(timeout);
     loop {
         let failure = match exchange(link, version, credentials).await {
             Ok(()) => {
@@ -99,8 +105,17 @@ async fn authenticate(
         match failure {
             Failure::Request(RequestError::Server { code, .. }) if code.retry() == Retry::Authenticate => {
                 let pause = delays.next().unwrap_or_default();
-                warn!(server = %link.server, %code, ?pause, "authentication is tried again");
-                tokio::time::sleep(pause).await;
+                if deadline.is_some_and(|deadline| Instant::now() + pause >= deadline) {
+                    return Err(failure.at(server()));
+                }
+                attempts += 1;
+                let pause_ms = pause.as_millis() as u64;
+                if attempts == 1 {
+                    warn!(server = %link.server, %code, pause_ms, "authentication is tried again");
+                } else {
+                    debug!(server = %link.server, %code, attempts, pause_ms, "authentication is tried again");
+                }
+                sleep(pause).await;
             }
             failure => return Err(failure.at(server())),
         }

@@ -1,12 +1,15 @@
 //! A stream with its two tasks, or the client's end of a connection within the process, before anything is known about
 //! the server.
 
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::task::{self, Poll};
 
 use bytes::{Buf, Bytes};
 use prost::Message;
-use tokio::io::AsyncRead;
+use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
 use tracing::{debug, warn};
 
@@ -31,6 +34,8 @@ pub(super) struct Link {
     pub(super) traffic: Traffic,
     /// Whether hands were shaken: from then on somebody relies on the connection.
     ready: AtomicBool,
+    /// How often something has come from the server.
+    heard: Arc<AtomicU64>,
     outbox: Outbox,
     max_request_bytes: usize,
     max_response_bytes: usize,
@@ -46,6 +51,10 @@ impl Link {
         options: &ConnectOptions,
     ) -> Arc<Self> {
         let link = Self::new(Outbox::new(writer), server, options);
+        let reader: Reader = Box::new(Listener {
+            reader,
+            heard: link.heard.clone(),
+        });
         tokio::spawn(run_writer(link.clone()));
         tokio::spawn(run_reader(
             link.clone(),
@@ -71,6 +80,7 @@ impl Link {
             server,
             pending: Pending::new(),
             ready: AtomicBool::new(false),
+            heard: Arc::default(),
             outbox,
             max_request_bytes: options.max_request_bytes,
             max_response_bytes: options.max_response_bytes,
@@ -113,6 +123,11 @@ impl Link {
             self.outbox.close();
             self.closed.send_replace(true);
         }
+    }
+
+    /// How often something has come from the server: if it is the same later, nothing has meanwhile.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     /// Takes note that somebody relies on the connection.
@@ -165,6 +180,7 @@ impl Link {
 
 impl Receive for Link {
     fn receive(&self, frame: Bytes) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
         let taken = match check_length(frame.len(), self.max_response_bytes) {
             Ok(_) => self.dispatch(frame),
             Err(error) => {
@@ -179,6 +195,26 @@ impl Receive for Link {
 
     fn end(&self) {
         self.close(&Disconnect::ClosedByServer);
+    }
+}
+
+/// Counts how often something comes, be it only a part of a frame.
+struct Listener {
+    reader: Reader,
+    heard: Arc<AtomicU64>,
+}
+
+impl AsyncRead for Listener {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut task::Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let read = Pin::new(&mut self.reader).poll_read(cx, buf);
+        if read.is_ready() {
+            self.heard.fetch_add(1, Ordering::Relaxed);
+        }
+        read
     }
 }
 

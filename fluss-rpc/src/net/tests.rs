@@ -111,17 +111,13 @@ async fn an_api_without_a_common_version_fails_at_once() {
 #[tokio::test(start_paused = true)]
 async fn a_request_without_an_answer_ends_at_its_deadline() {
     let (connection, mut server) = connected(ROOMY, &ConnectOptions::default()).await;
-    let error = connection.request(&ask("silent")).await.unwrap_err();
-    assert!(
-        matches!(error, RequestError::Timeout { after } if after == Duration::from_secs(30)),
-        "{error:?}"
-    );
-    let own = Duration::from_millis(5);
-    let error = connection.request_within(&ask("silent"), own).await.unwrap_err();
-    assert!(
-        matches!(error, RequestError::Timeout { after } if after == own),
-        "{error:?}"
-    );
+    for own in [Duration::from_secs(29), Duration::from_millis(5)] {
+        let error = connection.request_within(&ask("silent"), own).await.unwrap_err();
+        assert!(
+            matches!(error, RequestError::Timeout { after } if after == own),
+            "{error:?}"
+        );
+    }
     assert_eq!(connection.in_flight(), 0);
 
     // Late answers are passed over, and the connection still serves.
@@ -433,4 +429,49 @@ async fn a_writer_that_fails_closes_the_connection() {
     assert!(error.is_retriable());
     assert!(matches!(reason(error), Disconnect::Io(_)));
     connection.closed().await;
+}
+
+/// Silence of half a minute, as the options have it.
+const SILENCE: Duration = Duration::from_secs(30);
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_from_which_nothing_comes_is_given_up() {
+    let (connection, mut server) = connected(ROOMY, &ConnectOptions::default()).await;
+    let ([first, second], _) = two_requests(&connection, &mut server).await;
+    let (first, second) = tokio::join!(first, second);
+    let errors = [first.unwrap_err(), second.unwrap_err()];
+    assert!(errors.iter().all(RequestError::is_retriable), "{errors:?}");
+    let late = |error: &&RequestError| matches!(error, RequestError::Timeout { after } if *after == SILENCE);
+    assert_eq!(errors.iter().filter(late).count(), 1, "{errors:?}");
+    let error = connection.request(&ask("later")).await.unwrap_err();
+    assert!(matches!(reason(error), Disconnect::Silent { after } if after == SILENCE));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_connection_on_which_anything_comes_stays() {
+    let (connection, mut server) = connected(ROOMY, &ConnectOptions::default()).await;
+    let ([first, second], ids) = two_requests(&connection, &mut server).await;
+    let serve = async {
+        tokio::time::sleep(SILENCE / 2).await;
+        // A part of an answer is a sign of life.
+        server.raw(&[0, 0, 0, 50, 0]).await;
+    };
+    let (first, second, ()) = tokio::join!(first, second, serve);
+    for late in [first, second] {
+        assert!(matches!(late.unwrap_err(), RequestError::Timeout { .. }));
+    }
+    assert!(!connection.is_closed());
+    let _ = ids;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_can_ask_elsewhere_waits_for_less_silence() {
+    let (connection, mut server) = connected(ROOMY, &ConnectOptions::default()).await;
+    let begun = tokio::time::Instant::now();
+    let answer = connection.send_unless_silent(&ask("db"), SILENCE, SILENCE / 3);
+    server.receive().await;
+    let error = answer.await.unwrap_err();
+    assert!(matches!(error, RequestError::Timeout { after } if after == SILENCE / 3));
+    assert_eq!(begun.elapsed(), SILENCE / 3);
+    assert!(connection.is_closed());
 }

@@ -153,7 +153,8 @@ pub(super) fn follow_clock(
     let mut plan = plan(rule, keys, now_ms, table.partitions());
     while !plan.create.is_empty() && check_room(&table, limits, plan.create.len()).is_err() {
         let left_out = plan.create.pop();
-        warn!(table = %table.info().path, ?left_out, "the table has too many partitions for those ahead");
+        let partition = left_out.as_ref().map(tracing::field::display);
+        warn!(table = %table.info().path, partition, "the table has too many partitions for those ahead");
     }
     let changed = plan != Plan::default();
     Ok((

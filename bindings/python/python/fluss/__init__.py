@@ -57,6 +57,7 @@ from fluss.config import Configuration
 from fluss.errors import (
     AlreadyExistsError,
     ArgumentError,
+    ArgumentTypeError,
     AuthError,
     BufferFullError,
     ClosedError,
@@ -97,6 +98,7 @@ __all__ = [
     "AlreadyExistsError",
     "AppendWriter",
     "ArgumentError",
+    "ArgumentTypeError",
     "AuthError",
     "BatchScanner",
     "BufferFullError",

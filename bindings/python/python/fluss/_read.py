@@ -1,11 +1,13 @@
 """What reads take: moments and bounds."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TypeAlias
 
 from fluss._fluss import OffsetSpec
+from fluss.errors import ArgumentError, ArgumentTypeError
 from fluss.metadata import TableBucket
+from fluss.predicate import Predicate
 
 Moment: TypeAlias = datetime | int | Mapping[TableBucket, int]
 """A time (a naive one is local, a number is of milliseconds since 1970), or each bucket's end, as an offset."""
@@ -29,3 +31,33 @@ def moment(as_of: Moment | None) -> int | dict[TableBucket, int] | None:
 def bound(bound: Bound) -> OffsetSpec | dict[TableBucket, int | OffsetSpec]:
     """The bound as the client takes it."""
     return dict(bound) if isinstance(bound, Mapping) else bound
+
+
+def columns_of(columns: Iterable[str | int]) -> list[str | int]:
+    """The columns of a projection as the client takes them."""
+    if isinstance(columns, str | bytes):
+        raise ArgumentTypeError(f"columns are given as a list: [{columns!r}], not {columns!r}")
+    return list(columns)
+
+
+def condition(predicate: Predicate) -> Predicate:
+    """The condition of a filter."""
+    if not isinstance(predicate, Predicate):
+        raise ArgumentTypeError(
+            f"a filter is a condition such as fluss.col('id') > 1, not {predicate!r} ({type(predicate).__name__})"
+        )
+    return predicate
+
+
+def row_limit(rows: int) -> int:
+    """The number of rows of a limit."""
+    if rows < 0:
+        raise ArgumentError(f"a limit of {rows} rows is negative")
+    return rows
+
+
+def millis(timeout_ms: int) -> int:
+    """The time of a poll."""
+    if timeout_ms < 0:
+        raise ArgumentError(f"timeout_ms is {timeout_ms}: a poll that waits for nothing has 0")
+    return timeout_ms

@@ -42,6 +42,8 @@ class Configuration:
     client.scanner.log.fetch.min-bytes             1           a server with less waits for more
     client.scanner.log.fetch.wait-max-time         500 ms      how long it waits
     client.scanner.log.max-poll-records            500         most records of a poll
+    client.scanner.log.max-poll-bytes              64 mb       after so many decoded bytes a poll ends
+    client.scanner.log.max-batch-bytes             256 mb      most decoded bytes of a batch
     client.scanner.partition-discovery-interval    10 s        how often a whole table's new partitions are sought
     client.scanner.remote-log.prefetch-bytes       32 mb       most bytes of tiered segments held ahead
     client.scanner.remote-log.read-concurrency     4           reads of tiered segments at a time

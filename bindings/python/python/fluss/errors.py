@@ -16,6 +16,7 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── BufferFullError        rows that come faster than they are sent; also a BufferError
     ├── ForkError              a connection used in a forked process
     ├── ArgumentError          an argument that makes no sense here; also a ValueError
+    │   └── ArgumentTypeError  one of a kind that is not taken here; also a TypeError
     ├── ConfigError            an option that does not exist, or its value; also a ValueError
     ├── SchemaError            a schema, table or name that is not allowed; also a ValueError
     ├── DataError              a value that its column cannot take; also a ValueError
@@ -34,6 +35,7 @@ from fluss._fluss import TableBucket, is_retriable
 __all__ = [
     "AlreadyExistsError",
     "ArgumentError",
+    "ArgumentTypeError",
     "AuthError",
     "BufferFullError",
     "ClosedError",
@@ -189,6 +191,10 @@ class ForkError(FlussError, RuntimeError):
 
 class ArgumentError(FlussError, ValueError):
     """An argument that makes no sense here. Nothing was sent."""
+
+
+class ArgumentTypeError(ArgumentError, TypeError):
+    """An argument of a kind that is not taken here. Nothing was sent."""
 
 
 class ConfigError(FlussError, ValueError):

@@ -1,7 +1,7 @@
 //! Conditions on rows.
 
 use fluss_client::filter::{Comparison, Predicate, Test, TextPart, col};
-use fluss_client::types::{Datum, Field, RowType};
+use fluss_client::types::{Datum, Field, RowType, did_you_mean};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -21,7 +21,11 @@ pub(crate) fn predicate_from_python(predicate: &Bound<'_, PyAny>, row_type: &Row
             let name: String = operands.get_item(0)?.extract()?;
             let field = row_type.index_of(&name).and_then(|index| row_type.field(index));
             let field = field.ok_or_else(|| {
-                Fault::new("SchemaError", format!("there is no column '{name}' to filter by"))
+                let near = did_you_mean(&name, row_type.names());
+                Fault::new(
+                    "SchemaError",
+                    format!("there is no column '{name}' to filter by{near}"),
+                )
             })?;
             col(name).test(test_of_column(operator, &operands, field)?)
         }

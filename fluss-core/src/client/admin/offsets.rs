@@ -9,7 +9,7 @@ use futures::{StreamExt, stream};
 
 use super::{Admin, ByBucket};
 use crate::client::error::{Context, ErrorKind, Result};
-use crate::client::table::{buckets_of, check_bucket};
+use crate::client::table::{buckets_of, buckets_of_all, check_bucket};
 use crate::error::DecodeError;
 use crate::id::{BucketId, Offset, PartitionId, TableBucket};
 use crate::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
@@ -86,10 +86,8 @@ impl Admin {
             return Ok(buckets_of(info, None).collect());
         }
         let partitions = self.list_partitions(&info.path, None).await?;
-        let buckets = partitions
-            .iter()
-            .flat_map(|partition| buckets_of(info, Some(partition.id)));
-        Ok(buckets.collect())
+        buckets_of_all(info, partitions.iter().map(|partition| partition.id))
+            .map_err(|error| Context::new("list buckets of").table(&info.path).error(error))
     }
 
     async fn offsets(
@@ -143,8 +141,12 @@ impl Admin {
             .ask_leader(&context, &info.path, &bucket, &request, refusal)
             .await?;
         let offset = response.buckets_resp.first().and_then(|answer| answer.offset);
-        offset
-            .ok_or_else(|| context.error(DecodeError::new("offset list", "the bucket asked for is missing")))
+        let fault = |reason: String| DecodeError::new("offset list", reason);
+        match offset {
+            Some(offset @ 0..) => Ok(offset),
+            Some(offset) => Err(context.error(fault(format!("offset {offset} is negative")))),
+            None => Err(context.error(fault("the bucket asked for is missing".to_owned()))),
+        }
     }
 
     fn context(&self, operation: &'static str, info: &TableInfo, bucket: TableBucket) -> Context {

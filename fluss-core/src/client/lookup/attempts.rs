@@ -6,7 +6,8 @@ use fluss_rpc::code::{ErrorCode, Retry};
 use fluss_rpc::net::{Disconnect, RequestError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
-use crate::client::error::{Error, ErrorKind, Result, tell};
+use super::query::Patience;
+use crate::client::error::{BRIEF_ATTEMPTS, Error, ErrorKind, Result, tell};
 use crate::client::meters::LookupMeters;
 use crate::client::{Connection, retry};
 use crate::id::TableBucket;
@@ -21,6 +22,8 @@ pub(super) struct Attempts<'c> {
     /// Of the metadata that the present attempt goes by.
     pub(super) generation: u64,
     pauses: Option<Box<dyn Iterator<Item = Duration> + Send + Sync>>,
+    /// How many have failed.
+    failed: u32,
 }
 
 impl<'c> Attempts<'c> {
@@ -37,7 +40,16 @@ impl<'c> Attempts<'c> {
             deadline,
             generation: 0,
             pauses: None,
+            failed: 0,
         }
+    }
+
+    /// How long the present attempt may take. The first hears nothing from the server for no longer than leaves time for
+    /// another, on a connection that leads somewhere.
+    pub(super) fn patience(&self) -> Patience {
+        let timeout = self.deadline.saturating_duration_since(Instant::now());
+        let silence = if self.failed == 0 { timeout / 2 } else { timeout };
+        Patience { timeout, silence }
     }
 
     /// Returns the error if nothing can help, and otherwise once it is time to try again, with these buckets.
@@ -49,7 +61,9 @@ impl<'c> Attempts<'c> {
 
     async fn wait(&mut self, error: Error, buckets: &[TableBucket]) -> Result<()> {
         let remedy = remedy(&error);
-        if remedy == Retry::No {
+        self.failed += 1;
+        let is_lasting = remedy == Retry::Briefly && self.failed >= BRIEF_ATTEMPTS;
+        if remedy == Retry::No || is_lasting {
             return Err(error);
         }
         let next = Instant::now() + self.pause();
@@ -60,8 +74,12 @@ impl<'c> Attempts<'c> {
             return Err(error);
         }
         tell!(debug, &error, "a look-up is tried again");
-        if remedy == Retry::RefreshMetadata && self.refresh(buckets).await.is_gone(&error) {
-            return Err(error);
+        if remedy == Retry::RefreshMetadata {
+            self.refresh(buckets).await;
+            let table = buckets.first().map(|bucket| bucket.table);
+            if let Some(kind) = table.and_then(|table| self.connection.cluster().dropped(table)) {
+                return Err(error.context().clone().error(kind));
+            }
         }
         sleep_until(next).await;
         Ok(())
@@ -74,14 +92,13 @@ impl<'c> Attempts<'c> {
         pauses.next().unwrap_or_default()
     }
 
-    async fn refresh(&self, buckets: &[TableBucket]) -> Refreshed {
+    /// Looks for the leaders. What is not found out now is tried again with the next attempt.
+    async fn refresh(&self, buckets: &[TableBucket]) {
         let refreshed = self
             .connection
             .refresh_buckets(self.path, buckets, self.generation);
-        match timeout_at(self.deadline, refreshed).await {
-            Ok(Err(error)) if !error.is_retriable() => Refreshed::Refused,
-            // What was not found out now is tried again with the next attempt.
-            _ => Refreshed::Tried,
+        if let Ok(Err(error)) = timeout_at(self.deadline, refreshed).await {
+            tracing::debug!(table = %self.path, %error, "no metadata");
         }
     }
 
@@ -94,20 +111,6 @@ impl<'c> Attempts<'c> {
                 tracing::debug!(table = %path, %error, "no metadata");
             }
         });
-    }
-}
-
-/// What became of a refresh of the metadata.
-enum Refreshed {
-    Tried,
-    /// Servers do not tell of the table.
-    Refused,
-}
-
-impl Refreshed {
-    /// Whether the table is gone: the server knows it as little as the metadata does.
-    fn is_gone(&self, error: &Error) -> bool {
-        matches!(self, Self::Refused) && error.code() == Some(ErrorCode::UNKNOWN_TABLE_OR_BUCKET)
     }
 }
 
@@ -136,7 +139,8 @@ fn is_bystander(error: &Error) -> bool {
 /// The error of two that decides what is done: rather one that nothing helps against, and else one that a refresh does.
 pub(super) fn graver(one: Option<Error>, other: Error) -> Error {
     let rank = |error: &Error| match remedy(error) {
-        Retry::No => 2,
+        Retry::No => 3,
+        Retry::Briefly => 2,
         Retry::RefreshMetadata => 1,
         Retry::Yes | Retry::Authenticate => 0,
     };

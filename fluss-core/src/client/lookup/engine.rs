@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 use super::attempts::{Attempts, graver};
 use super::keys::Located;
-use super::query::{Answer, BucketKeys, Query, outcome};
+use super::query::{Answer, BucketKeys, Patience, Query, outcome};
 use super::sender::{Sender, is_too_large};
 use crate::client::Connection;
 use crate::client::error::{Error, ErrorKind, Result};
@@ -132,7 +132,7 @@ impl<Q: Query> Engine<Q> {
         }
         let placed = open.iter().filter(|index| !missing.contains(index));
         match self.requests(keys, placed, attempts).await {
-            Ok(requests) => self.ask_all(keys, found, requests, attempts.deadline).await,
+            Ok(requests) => self.ask_all(keys, found, requests, attempts.patience()).await,
             Err(error) => Some(error),
         }
     }
@@ -178,14 +178,14 @@ impl<Q: Query> Engine<Q> {
         keys: &[Located],
         found: &mut [Option<Q::Found>],
         requests: Vec<Request>,
-        deadline: Instant,
+        patience: Patience,
     ) -> Option<Error> {
         let key = |index: &usize| keys.get(*index).map(|key| key.key.clone()).unwrap_or_default();
         let asked = requests.iter().map(|request| {
             let buckets = request.buckets.iter();
             let keys = buckets.map(|(bucket, indexes)| (*bucket, indexes.iter().map(key).collect()));
             self.sender
-                .ask(&request.server, keys.collect::<Vec<BucketKeys>>(), deadline)
+                .ask(&request.server, keys.collect::<Vec<BucketKeys>>(), patience)
         });
         let answers = join_all(asked).await;
         let mut failure = None;

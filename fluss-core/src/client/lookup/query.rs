@@ -51,6 +51,13 @@ pub(super) fn outcome<F>(
     }
 }
 
+/// How long an answer is waited for, and how long if nothing at all comes from the server.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Patience {
+    pub(super) timeout: Duration,
+    pub(super) silence: Duration,
+}
+
 /// A kind of look-up.
 pub(super) trait Query: Send + Sync + 'static {
     /// What is found for a key. Nothing is the default.
@@ -70,7 +77,7 @@ pub(super) trait Query: Send + Sync + 'static {
         connection: &Connection,
         table: TableId,
         keys: Vec<BucketKeys>,
-        timeout: Duration,
+        patience: Patience,
     ) -> impl Future<Output = Answer<Self::Found>> + Send + use<Self>;
 }
 
@@ -95,7 +102,7 @@ impl Query for Get {
         connection: &Connection,
         table: TableId,
         keys: Vec<BucketKeys>,
-        timeout: Duration,
+        patience: Patience,
     ) -> impl Future<Output = Answer<Self::Found>> + Send + use<> {
         let bucket = |(bucket, keys): BucketKeys| proto::PbLookupReqForBucket {
             partition_id: bucket.partition.map(PartitionId::get),
@@ -103,7 +110,9 @@ impl Query for Get {
             keys,
             ..Default::default()
         };
-        let millis = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+        let millis = i32::try_from(patience.timeout.as_millis())
+            .unwrap_or(i32::MAX)
+            .max(1);
         let request = proto::LookupRequest {
             table_id: table.get(),
             buckets_req: keys.into_iter().map(bucket).collect(),
@@ -111,7 +120,7 @@ impl Query for Get {
             acks: self.insert,
             timeout_ms: self.insert.map(|_| millis),
         };
-        let answer = connection.send_within(&request, timeout);
+        let answer = connection.send_unless_silent(&request, patience.timeout, patience.silence);
         async move {
             let found = |bucket: proto::PbLookupRespForBucket| BucketFound {
                 partition: bucket.partition_id.map(PartitionId),
@@ -143,7 +152,7 @@ impl Query for GetByPrefix {
         connection: &Connection,
         table: TableId,
         keys: Vec<BucketKeys>,
-        timeout: Duration,
+        patience: Patience,
     ) -> impl Future<Output = Answer<Self::Found>> + Send + use<> {
         let bucket = |(bucket, keys): BucketKeys| proto::PbPrefixLookupReqForBucket {
             partition_id: bucket.partition.map(PartitionId::get),
@@ -154,7 +163,7 @@ impl Query for GetByPrefix {
             table_id: table.get(),
             buckets_req: keys.into_iter().map(bucket).collect(),
         };
-        let answer = connection.send_within(&request, timeout);
+        let answer = connection.send_unless_silent(&request, patience.timeout, patience.silence);
         async move {
             let found = |bucket: proto::PbPrefixLookupRespForBucket| BucketFound {
                 partition: bucket.partition_id.map(PartitionId),

@@ -18,10 +18,11 @@ use tracing::{Instrument, debug_span};
 use super::attempts::Attempts;
 use super::batcher::{Batcher, Entry, Limits};
 use super::keys::Located;
-use super::query::{Answer, BucketKeys, Query, malformed, outcome};
+use super::query::{Answer, BucketKeys, Patience, Query, malformed, outcome};
 use crate::client::Connection;
-use crate::client::error::{Context, Error, ErrorKind, Result, tell, tell_retry};
+use crate::client::error::{Context, Error, ErrorKind, Result, tell};
 use crate::client::meters::{LookupMeters, only};
+use crate::client::warnings::{Warnings, tell_once};
 use crate::id::TableBucket;
 use crate::types::TableInfo;
 
@@ -38,6 +39,7 @@ pub(super) struct Sender<Q: Query> {
     pub(super) meters: LookupMeters,
     pub(super) query: Q,
     batcher: Mutex<Batcher<Want<Q::Found>>>,
+    warnings: Mutex<Warnings>,
 }
 
 /// A look-up that somebody waits for.
@@ -118,6 +120,7 @@ impl<Q: Query> Sender<Q> {
             meters: LookupMeters::of(&info.path),
             query,
             batcher: Mutex::new(Batcher::new(LIMITS)),
+            warnings: Mutex::default(),
         }
     }
 
@@ -150,7 +153,8 @@ impl<Q: Query> Sender<Q> {
     ) -> Error {
         let error = self.error(bucket, server, kind);
         if error.is_retriable() {
-            tell_retry!(&error, 1, keys, "a look-up failed");
+            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            tell_once!(warnings, &error, 1, keys, "a look-up failed");
         } else {
             tell!(debug, &error, keys, "a look-up failed");
         }
@@ -201,7 +205,7 @@ impl<Q: Query> Sender<Q> {
         let entry = self.lock().enter(server, want);
         match entry {
             Entry::Alone => {
-                return self.alone(server, bucket, key.clone(), attempts.deadline).await;
+                return self.alone(server, bucket, key.clone(), attempts.patience()).await;
             }
             Entry::Lane(want) => self.open_lane(server, want),
             Entry::Gathers => drop(tokio::spawn(self.lane(server, yield_now()))),
@@ -225,14 +229,14 @@ impl<Q: Query> Sender<Q> {
         server: &ServerAddress,
         bucket: TableBucket,
         key: Bytes,
-        deadline: Instant,
+        patience: Patience,
     ) -> Result<Q::Found> {
         let mut alone = Alone {
             sender: self,
             server,
             at_once: false,
         };
-        let mut answer = pin!(self.ask(server, vec![(bucket, vec![key])], deadline));
+        let mut answer = pin!(self.ask(server, vec![(bucket, vec![key])], patience));
         let mut answer = match poll!(answer.as_mut()) {
             Poll::Ready(answer) => {
                 alone.at_once = true;
@@ -286,8 +290,9 @@ impl<Q: Query> Sender<Q> {
         let keys = |wants: &Vec<Want<_>>| wants.iter().map(|want| want.key.clone()).collect();
         let buckets = batch.iter().map(|(bucket, wants)| (*bucket, keys(wants)));
         let keys = buckets.collect();
-        let deadline = Instant::now() + self.connection.options().request_timeout;
-        let answer = self.ask(server, keys, deadline);
+        let timeout = self.connection.options().request_timeout;
+        let silence = timeout / 2;
+        let answer = self.ask(server, keys, Patience { timeout, silence });
         let (sender, server) = (self.clone(), server.clone());
         async move { sender.settle(&server, batch, answer.await) }
     }
@@ -327,18 +332,21 @@ impl<Q: Query> Sender<Q> {
         self: &Arc<Self>,
         server: &ServerAddress,
         keys: Vec<BucketKeys>,
-        deadline: Instant,
+        patience: Patience,
     ) -> impl Future<Output = Answer<Q::Found, ErrorKind>> + Send + use<Q> {
         if let Some(connection) = self.connection.servers().open(server) {
-            let answer = self.ask_at(&connection, keys, deadline);
+            let answer = self.ask_at(&connection, keys, patience);
             return Either::Left(async move { Ok(answer.await?) });
         }
         let (sender, server) = (self.clone(), server.clone());
+        let deadline = Instant::now() + patience.timeout;
         Either::Right(async move {
             let connection = timeout_at(deadline, sender.connection.servers().get(&server)).await;
             let connection = connection.map_err(|_| sender.late())?;
             let connection = connection.map_err(|error| error.kind().clone())?;
-            Ok(sender.ask_at(&connection, keys, deadline).await?)
+            let timeout = deadline.saturating_duration_since(Instant::now());
+            let patience = Patience { timeout, ..patience };
+            Ok(sender.ask_at(&connection, keys, patience).await?)
         })
     }
 
@@ -346,11 +354,10 @@ impl<Q: Query> Sender<Q> {
         &self,
         connection: &fluss_rpc::net::Connection,
         keys: Vec<BucketKeys>,
-        deadline: Instant,
+        patience: Patience,
     ) -> impl Future<Output = Answer<Q::Found>> + Send + use<Q> {
-        let timeout = deadline.saturating_duration_since(Instant::now());
         let span = self.note(connection.address(), &keys);
-        let answer = span.in_scope(|| self.query.send(connection, self.info.id, keys, timeout));
+        let answer = span.in_scope(|| self.query.send(connection, self.info.id, keys, patience));
         answer.instrument(span)
     }
 

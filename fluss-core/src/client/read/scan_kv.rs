@@ -1,5 +1,9 @@
 //! Buckets of primary-key tables as they are, from servers that give them out (`behaviour.md` §5.6).
 
+use std::collections::HashSet;
+use std::hash::{BuildHasher, RandomState};
+use std::time::Duration;
+
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_rpc::code::ErrorCode;
@@ -10,7 +14,7 @@ use tokio::time::{Instant, sleep_until};
 use super::stored::StoredRows;
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
-use crate::client::retry;
+use crate::client::retry::{self, Stall};
 use crate::error::DecodeError;
 use crate::id::{Offset, PartitionId, TableBucket};
 use crate::record::value::split_values;
@@ -51,7 +55,7 @@ impl<'a> KvScan<'a> {
     pub(super) async fn read(&self, bucket: TableBucket) -> Result<Scanned> {
         let timeout = self.connection.options().request_timeout;
         let mut pauses = retry::pauses();
-        let mut deadline = None;
+        let (mut deadline, mut attempts) = (None, 0);
         loop {
             let error = match self.attempt(bucket).await {
                 Ok(scanned) => return Ok(scanned),
@@ -59,7 +63,8 @@ impl<'a> KvScan<'a> {
             };
             let now = Instant::now();
             let next = now + pauses.next().unwrap_or(timeout);
-            if !may_begin_anew(&error) || next >= *deadline.get_or_insert(now + timeout) {
+            attempts += 1;
+            if !may_begin_anew(&error, attempts) || next >= *deadline.get_or_insert(now + timeout) {
                 return Err(error);
             }
             sleep_until(next).await;
@@ -74,7 +79,7 @@ impl<'a> KvScan<'a> {
         let generation = self.connection.cluster().generation();
         let server = self.connection.leader(&context, &self.info.path, &bucket).await?;
         let scanned = self.scan(bucket, &server, context.server(&server)).await;
-        if matches!(&scanned, Err(error) if error.is_retriable()) {
+        if matches!(&scanned, Err(error) if error.is_worth_another(0)) {
             let path = &self.info.path;
             self.connection
                 .refresh_buckets(path, [&bucket], generation)
@@ -85,23 +90,31 @@ impl<'a> KvScan<'a> {
 
     async fn scan(&self, bucket: TableBucket, server: &ServerAddress, context: Context) -> Result<Scanned> {
         let mut answer = self.ask(server, &context, opening(bucket)).await?;
-        let malformed = |reason: &str| context.clone().error(DecodeError::new("scan", reason));
+        let malformed = |reason: String| context.clone().error(DecodeError::new("scan", reason));
         let offset = answer
             .log_offset
-            .ok_or_else(|| malformed("the first answer tells no offset of the log"))?;
+            .ok_or_else(|| malformed("the first answer tells no offset of the log".to_owned()))?;
         let mut batches = Vec::new();
+        let mut progress = Progress::new(self.connection.options().request_timeout);
         let mut call = 0;
         loop {
             let records = answer.records.take().unwrap_or_default();
+            let mut values = Vec::new();
             if !records.is_empty() {
-                let values = split_values(&records).map_err(|error| context.clone().error(error))?;
+                values = split_values(&records).map_err(|error| context.clone().error(error))?;
+            }
+            if answer.has_more_results() || !values.is_empty() {
+                progress.on_answer(&values).await.map_err(malformed)?;
+            }
+            if !values.is_empty() {
                 batches.push(self.rows.columns(&values, &context).await?);
             }
             if !answer.has_more_results() {
                 return Ok((offset, batches));
             }
             let scanner = answer.scanner_id.take();
-            let scanner = scanner.ok_or_else(|| malformed("there is more, and no scan to ask for it"))?;
+            let scanner =
+                scanner.ok_or_else(|| malformed("there is more, and no scan to ask for it".to_owned()))?;
             call += 1;
             answer = self.ask(server, &context, going_on(scanner, call)).await?;
         }
@@ -129,13 +142,49 @@ impl<'a> KvScan<'a> {
     }
 }
 
-fn may_begin_anew(error: &Error) -> bool {
+/// Whether a scan gets on: no row comes twice, for all of them are of one moment, and rows come before long.
+struct Progress {
+    /// The first row of every answer: one that comes again shows that they begin again. What tells them apart is secret
+    /// to the server.
+    firsts: HashSet<u64>,
+    hasher: RandomState,
+    stall: Stall,
+    timeout: Duration,
+}
+
+impl Progress {
+    fn new(timeout: Duration) -> Self {
+        Self {
+            firsts: HashSet::new(),
+            hasher: RandomState::new(),
+            stall: Stall::new(timeout),
+            timeout,
+        }
+    }
+
+    /// Takes note of an answer. After one without rows it lets a pause pass.
+    async fn on_answer(&mut self, values: &[Bytes]) -> Result<(), String> {
+        let Some(first) = values.first() else {
+            if self.stall.pause().await {
+                return Ok(());
+            }
+            return Err(format!("there is more, but no rows came for {:?}", self.timeout));
+        };
+        self.stall.end();
+        if self.firsts.insert(self.hasher.hash_one(first)) {
+            return Ok(());
+        }
+        Err("the same rows came again".to_owned())
+    }
+}
+
+fn may_begin_anew(error: &Error, attempts: u32) -> bool {
     const PASSING: [ErrorCode; 3] = [
         ErrorCode::SCANNER_EXPIRED,
         ErrorCode::UNKNOWN_SCANNER_ID,
         ErrorCode::TOO_MANY_SCANNERS,
     ];
-    error.is_retriable() || error.code().is_some_and(|code| PASSING.contains(&code))
+    error.is_worth_another(attempts) || error.code().is_some_and(|code| PASSING.contains(&code))
 }
 
 fn opening(bucket: TableBucket) -> proto::ScanKvRequest {
@@ -158,5 +207,43 @@ fn going_on(scanner: Bytes, call: i32) -> proto::ScanKvRequest {
         call_seq_id: Some(call),
         batch_size_bytes: Some(ANSWER_BYTES),
         ..Default::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    fn values(rows: &[&'static str]) -> Vec<Bytes> {
+        rows.iter()
+            .map(|row| Bytes::from_static(row.as_bytes()))
+            .collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rows_that_come_again_are_told() {
+        let mut progress = Progress::new(TIMEOUT);
+        for rows in [["a", "b"], ["c", "d"]] {
+            progress.on_answer(&values(&rows)).await.unwrap();
+        }
+        let error = progress.on_answer(&values(&["a", "b"])).await.unwrap_err();
+        assert_eq!(error, "the same rows came again");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn answers_without_rows_end_in_time() {
+        let mut progress = Progress::new(TIMEOUT);
+        let begun = Instant::now();
+        let error = loop {
+            if let Err(error) = progress.on_answer(&[]).await {
+                break error;
+            }
+        };
+        assert_eq!(error, "there is more, but no rows came for 30s");
+        assert!((TIMEOUT / 2..=TIMEOUT).contains(&begun.elapsed()));
     }
 }

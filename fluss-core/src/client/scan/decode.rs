@@ -4,17 +4,18 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{RecordBatchOptions, new_null_array};
-use arrow::datatypes::{FieldRef, SchemaRef};
+use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
 use crate::arrow::{ColumnsBuilder, arrow_schema, user_schema};
+use crate::client::options::ScannerOptions;
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, SchemaId, TableBucket};
-use crate::record::log::{ChangeType, LogBatch, decode_arrow_columns, decode_rows};
+use crate::record::log::{ChangeType, LogBatch, decode_arrow_within, decode_rows};
 use crate::row::RowFormat;
 use crate::types::{KvFormat, LogFormat, PartitionName, RowType, Schema, TableInfo};
 
@@ -37,6 +38,8 @@ pub(super) struct Decoder {
     check_crc: bool,
     /// The batches that are passed over, each by its bucket and the offset of its first record.
     skipped: BTreeSet<(TableBucket, Offset)>,
+    /// The most bytes of a batch that is decoded.
+    max_batch_bytes: usize,
 }
 
 /// A filter on the rows of a table.
@@ -80,7 +83,7 @@ impl Decoder {
         info: &Arc<TableInfo>,
         columns: Option<&[usize]>,
         predicate: Option<&Predicate>,
-        check_crc: bool,
+        options: &ScannerOptions,
     ) -> Result<Self, ValueError> {
         let all = || (0..info.row_type().len()).collect();
         let mut columns: Vec<usize> = columns.map_or_else(all, <[_]>::to_vec);
@@ -95,7 +98,8 @@ impl Decoder {
             filter,
             shown_schema: user_schema(&shown_type),
             shown_type,
-            check_crc,
+            check_crc: options.check_crc,
+            max_batch_bytes: options.max_batch_bytes,
             info: info.clone(),
             skipped: BTreeSet::new(),
         })
@@ -231,7 +235,7 @@ impl Decoder {
             LogFormat::Arrow => (
                 self.unpadded(
                     form,
-                    decode_arrow_columns(batch, &form.wire_schema, &form.decoded)?,
+                    decode_arrow_within(batch, &form.wire_schema, &form.decoded, self.max_batch_bytes)?,
                 )?,
                 batch.change_types()?,
             ),
@@ -253,6 +257,13 @@ impl Decoder {
     /// The columns that are needed. No bytes are copied.
     fn gather(&self, form: &Form, held: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let rows = held.num_rows();
+        let missing = form.places.iter().zip(self.wire_schema.fields());
+        let missing = missing.filter(|(place, _)| place.is_none());
+        let bytes_of_a_row: usize = missing.map(|(_, field)| null_bytes(field.data_type())).sum();
+        if rows.saturating_mul(bytes_of_a_row) > self.max_batch_bytes {
+            let reason = format!("{rows} nulls in the columns that it lacks are too large");
+            return Err(ArrowError::InvalidArgumentError(reason));
+        }
         let column = |(place, field): (&Option<usize>, &FieldRef)| {
             let held = place.and_then(|place| held.columns().get(place));
             held.map_or_else(|| new_null_array(field.data_type(), rows), Clone::clone)
@@ -304,6 +315,18 @@ fn fault(error: ArrowError) -> DecodeError {
     DecodeError::new("record batch", error.to_string())
 }
 
+/// How many bytes a null has in a column, about.
+fn null_bytes(column: &ArrowType) -> usize {
+    match column {
+        ArrowType::FixedSizeBinary(width) => usize::try_from(*width).unwrap_or_default(),
+        ArrowType::Struct(fields) => fields.iter().map(|field| null_bytes(field.data_type())).sum(),
+        other => other.primitive_width().unwrap_or(size_of::<i32>()),
+    }
+}
+
+/// The least that a record of a batch of rows has: its length and its change.
+const RECORD_BYTES: usize = 5;
+
 /// The columns of a batch of rows, each of which has its change before it.
 fn columns_of_rows(
     batch: &LogBatch,
@@ -312,7 +335,9 @@ fn columns_of_rows(
 ) -> Result<(RecordBatch, Changes), DecodeError> {
     let fault = |error: crate::ValueError| DecodeError::value("log record", error);
     let row_type = &form.held;
-    let mut columns = ColumnsBuilder::new(row_type, batch.record_count());
+    // The count is only what the batch says.
+    let most = batch.len() / RECORD_BYTES;
+    let mut columns = ColumnsBuilder::new(row_type, batch.record_count().min(most));
     let mut changes = Vec::new();
     for record in decode_rows(batch, format, row_type) {
         let (change, mut row) = record?;
@@ -390,7 +415,7 @@ pub(super) mod tests {
             created_time: 0,
             modified_time: 0,
         };
-        Decoder::new(&Arc::new(info), columns, None, true).unwrap()
+        Decoder::new(&Arc::new(info), columns, None, &ScannerOptions::default()).unwrap()
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The task that carries out what the session decides.
 
-use std::collections::{BTreeSet, HashMap, VecDeque};
+use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -16,9 +16,10 @@ use super::arrivals::Fetched;
 use super::decode::Decoder;
 use super::session::{Download, Fetch, Session, Wanted};
 use crate::client::Connection;
-use crate::client::error::{Context, Error, Result, tell};
+use crate::client::error::{Context, Error, Result};
 use crate::client::meters::{ScannerMeters, only};
 use crate::client::remote::{RemoteFiles, StorageError};
+use crate::client::warnings::{Warnings, tell_once};
 use crate::id::{PartitionId, SchemaId, TableBucket};
 use crate::types::{Schema, TableInfo};
 
@@ -45,21 +46,18 @@ impl Shared {
         self.wake.notify_one();
         Some(fetched)
     }
-
-    /// As [`next_fetched`](Self::next_fetched), all that there are now.
-    pub(super) fn take_fetched(&self) -> VecDeque<Fetched> {
-        let fetched = self.lock().take_fetched();
-        self.wake.notify_one();
-        fetched
-    }
 }
 
 /// How many fetches that wait for news one server may have. With one, a bucket that comes to its end while others wait
 /// there already would not be asked for until they are answered.
 const WAITING: usize = 4;
 
+/// How often in a row a server may answer at once that there is nothing, though it is to wait for news.
+const HASTY: u32 = 3;
+
 enum Event {
-    Answered(Fetch, Result<proto::FetchLogResponse>),
+    /// With the time that it took.
+    Answered(Fetch, Duration, Result<proto::FetchLogResponse>),
     Downloaded(Download, Result<Bytes, StorageError>),
     Refreshed,
     Schema(SchemaId, Result<Arc<Schema>>),
@@ -78,6 +76,9 @@ pub(super) struct Fetcher {
     learning: BTreeSet<SchemaId>,
     /// Buckets whose leaders are to be looked for.
     astray: BTreeSet<TableBucket>,
+    /// How often in a row a server has answered at once that there is nothing, though it was to wait for news.
+    hasty: HashMap<ServerAddress, u32>,
+    warnings: Warnings,
 }
 
 impl Fetcher {
@@ -91,6 +92,8 @@ impl Fetcher {
             refreshing: false,
             learning: BTreeSet::new(),
             astray: BTreeSet::new(),
+            hasty: HashMap::new(),
+            warnings: Warnings::default(),
         }
     }
 
@@ -162,7 +165,7 @@ impl Fetcher {
             let begun = Instant::now();
             let answer = ask(&connection, &fetch.server, &request, &context).await;
             shared.meters.answered(begun, fetch.waits, answer.is_ok());
-            Event::Answered(fetch, answer)
+            Event::Answered(fetch, begun.elapsed(), answer)
         };
         self.tasks.spawn(answered.instrument(span));
     }
@@ -248,22 +251,30 @@ impl Fetcher {
                 let is_led = |bucket: &_| cluster.leader(bucket).is_some();
                 let mut session = self.shared.lock();
                 session.end(|bucket| cluster.is_gone(bucket));
-                session.rest_lost(Instant::now(), is_led);
+                if let Some(dropped) = cluster.dropped(self.shared.info.id) {
+                    session.drop_table(&self.shared.info.path, &dropped);
+                }
+                let timeout = self.connection.options().request_timeout;
+                session.rest_lost(Instant::now(), is_led, timeout);
                 drop(session);
                 // Nothing more comes of what is gone, for which somebody may wait.
                 self.shared.news.notify_waiters();
             }
             Event::Schema(id, schema) => self.on_schema(id, schema),
             Event::Downloaded(download, outcome) => {
+                let (bucket, has_failed) = (download.bucket, outcome.is_err());
                 self.shared.lock().on_download(download, outcome, Instant::now());
+                if has_failed {
+                    self.tell(&bucket, "a download failed");
+                }
                 self.shared.news.notify_waiters();
             }
-            Event::Answered(fetch, answer) => {
+            Event::Answered(fetch, took, answer) => {
                 if let Some(count) = self.busy.get_mut(&(fetch.server.clone(), fetch.waits)) {
                     *count -= 1;
                 }
                 match answer {
-                    Ok(response) => self.on_response(&fetch.server, &fetch.buckets, response),
+                    Ok(response) => self.on_response(&fetch, took, response),
                     Err(error) => self.on_failure(&fetch.buckets, &error),
                 }
                 self.shared.news.notify_waiters();
@@ -281,15 +292,16 @@ impl Fetcher {
         self.shared.news.notify_waiters();
     }
 
-    fn on_response(&mut self, server: &ServerAddress, wanted: &[Wanted], response: proto::FetchLogResponse) {
-        let now = Instant::now();
+    fn on_response(&mut self, fetch: &Fetch, took: Duration, response: proto::FetchLogResponse) {
+        let (server, now) = (&fetch.server, Instant::now());
         let mut answers: Vec<_> = response
             .tables_resp
             .into_iter()
             .flat_map(|table| table.buckets_resp)
             .collect();
+        let is_hasty = self.is_hasty(fetch, took, &answers);
         let mut refresh = false;
-        for wanted in wanted {
+        for wanted in &fetch.buckets {
             let position = answers.iter().position(|answer| {
                 answer.bucket_id == wanted.bucket.bucket.get()
                     && answer.partition_id.map(PartitionId) == wanted.bucket.partition
@@ -301,9 +313,42 @@ impl Fetcher {
                 self.astray.insert(wanted.bucket);
                 refresh = true;
             }
+            self.tell(&wanted.bucket, "a fetch was refused");
+        }
+        if is_hasty {
+            self.shared.lock().rest_idle(&fetch.buckets, now);
         }
         if refresh {
             self.refresh();
+        }
+    }
+
+    /// Whether a fetch was to wait for news, and its server answers at once that there are none, again and again.
+    fn is_hasty(
+        &mut self,
+        fetch: &Fetch,
+        took: Duration,
+        answers: &[proto::PbFetchLogRespForBucket],
+    ) -> bool {
+        let says_nothing = |answer: &proto::PbFetchLogRespForBucket| {
+            let is_empty = answer.records.as_ref().is_none_or(bytes::Bytes::is_empty);
+            is_empty && answer.error_code.is_none() && answer.remote_log_fetch_info.is_none()
+        };
+        let wait = self.connection.options().scanner.fetch_wait;
+        if !fetch.waits || took >= wait / 2 || !answers.iter().all(says_nothing) {
+            self.hasty.remove(&fetch.server);
+            return false;
+        }
+        let times = self.hasty.entry(fetch.server.clone()).or_default();
+        *times += 1;
+        *times > HASTY
+    }
+
+    /// Tells what was said of a bucket instead of what was asked for.
+    fn tell(&mut self, bucket: &TableBucket, what: &'static str) {
+        let complaint = self.shared.lock().complaint(bucket);
+        if let Some((error, attempts)) = complaint {
+            tell_once!(self.warnings, &error, attempts, "{what}");
         }
     }
 
@@ -315,7 +360,7 @@ impl Fetcher {
     }
 
     fn on_failure(&mut self, wanted: &[Wanted], error: &Error) {
-        tell!(warn, error, "a fetch failed");
+        tell_once!(self.warnings, error, 1, buckets = wanted.len(), "a fetch failed");
         self.shared.lock().on_failure(wanted, error, Instant::now());
         self.astray.extend(wanted.iter().map(|wanted| wanted.bucket));
         self.refresh();

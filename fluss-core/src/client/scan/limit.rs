@@ -110,8 +110,8 @@ impl ScanBuilder {
                 rows: show(&info, columns.as_deref(), &first).map_err(refuse)?,
             });
         }
-        let check_crc = connection.options().scanner.check_crc;
-        let decoder = Decoder::new(&info, columns.as_deref(), None, check_crc)
+        let options = &connection.options().scanner;
+        let decoder = Decoder::new(&info, columns.as_deref(), None, options)
             .map_err(|error| context(&info).error(error))?
             .skipping(self.skipped());
         let last = last_rows(decoded(connection, &info, &decoder, answers).await?, rows);

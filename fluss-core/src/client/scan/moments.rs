@@ -58,9 +58,9 @@ impl LogScanner {
     /// The first batch between two offsets that was stored at or after a time, or the second offset.
     async fn look_on(&self, bucket: TableBucket, from: Offset, end: Offset, time: i64) -> Result<Offset> {
         let (info, connection) = (&self.inner.shared.info, &self.inner.connection);
-        let check_crc = connection.options().scanner.check_crc;
+        let options = &connection.options().scanner;
         // Times are all that is wanted, but there is no batch without a column.
-        let decoder = Decoder::new(info, Some(&[0]), None, check_crc)
+        let decoder = Decoder::new(info, Some(&[0]), None, options)
             .map_err(|error| Context::new("read").table(&info.path).error(error))?;
         let scanner = Self::new(connection.clone(), info.clone(), decoder);
         scanner.begin_bounded(&[(bucket, Some(from), end)]);

@@ -213,6 +213,13 @@ impl BucketRecords {
     }
 }
 
+/// How many bytes the values of a batch have, whatever else the memory holds that they are in.
+pub(super) fn bytes_of(batch: &RecordBatch) -> usize {
+    let columns = batch.columns().iter();
+    let bytes = columns.map(|column| column.to_data().get_slice_memory_size().unwrap_or_default());
+    bytes.sum()
+}
+
 impl Run {
     /// The rows of decoded columns.
     pub(super) fn of_batch(batch: ScanBatch, row_type: &RowType) -> Result<Self, DecodeError> {
@@ -234,6 +241,11 @@ impl Run {
             timestamp,
             change_types,
         })
+    }
+
+    /// How many bytes the batch has that the rows are of.
+    pub(super) fn bytes(&self) -> usize {
+        bytes_of(self.rows.batch())
     }
 
     /// Takes up to `count` rows off the front.

@@ -13,7 +13,7 @@ use super::arrivals::Fetched;
 use super::decode::Decoder;
 use super::decoded::{Decoded, Lease, Loan, Part, Rows};
 use super::fetcher::{Fetcher, Shared};
-use super::records::{Run, ScanBatch, ScanRecords};
+use super::records::{Run, ScanBatch, ScanRecords, bytes_of};
 use super::session::Session;
 use crate::client::error::{BatchPlace, Context, Error, ErrorKind, Result};
 use crate::client::meters::ScannerMeters;
@@ -95,8 +95,7 @@ impl ScanBuilder {
         predicate: Option<&Predicate>,
     ) -> Result<LogScanner> {
         let (info, connection) = (self.table.shared_info(), self.table.connection().clone());
-        let check_crc = connection.options().scanner.check_crc;
-        let decoder = Decoder::new(&info, columns, predicate, check_crc);
+        let decoder = Decoder::new(&info, columns, predicate, &connection.options().scanner);
         let decoder = decoder.map_err(|error| Context::new("scan").table(&info.path).error(error))?;
         Ok(LogScanner::new(connection, info, decoder.skipping(&self.skipped)))
     }
@@ -139,7 +138,8 @@ impl ScanBuilder {
 /// Records have the columns that the table had when it was asked for: one that was added later is left out, one that was
 /// added before is null in the records from before that.
 ///
-/// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
+/// A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows. A table
+/// that is dropped does not: every poll fails.
 ///
 /// A record is passed when a call returns it, and not before: whichever future is dropped, the next poll goes on with what
 /// that one would have returned, and [`positions`](Self::positions) says so.
@@ -220,14 +220,16 @@ impl LogScanner {
         self.inner.shared.decoder.schema()
     }
 
-    /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records). Waits for the
-    /// first one for at most `timeout`, and then returns nothing.
+    /// The next records, up to [`max_poll_records`](crate::client::ScannerOptions::max_poll_records) and about
+    /// [`max_poll_bytes`](crate::client::ScannerOptions::max_poll_bytes). Waits for the first one for at most `timeout`, and
+    /// then returns nothing.
     ///
     /// # Errors
     ///
-    /// A bucket that cannot be read: every poll fails until it is unsubscribed, or subscribed anew. A timeout once
-    /// nobody has answered for a bucket during the request timeout; later polls go on. [`ErrorKind::Closed`] once the
-    /// scanner or its connection is closed, also if that happens meanwhile.
+    /// No subscription. A bucket that cannot be read: every poll fails until it is unsubscribed, or subscribed anew; so it
+    /// is with all buckets of a table that was dropped ([`ErrorCode::TABLE_NOT_EXIST`](fluss_rpc::code::ErrorCode)). Once a
+    /// bucket has come no further for the request timeout, what a server said of it last, or a timeout; later polls go
+    /// on. [`ErrorKind::Closed`] once the scanner or its connection is closed, also if that happens meanwhile.
     ///
     /// # Cancellation
     ///
@@ -370,9 +372,10 @@ impl LogScanner {
 
     /// Takes the next records, as many as a poll returns.
     fn take_records(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
-        let mut room = self.inner.connection.options().scanner.max_poll_records;
+        let options = &self.inner.connection.options().scanner;
+        let (mut room, mut bytes) = (options.max_poll_records, 0);
         let mut taken = Vec::new();
-        while room > 0 {
+        while room > 0 && bytes < options.max_poll_bytes {
             let (bucket, subscription, mut run) = match self.next_run(decoded) {
                 Ok(Some(next)) => next,
                 // A later poll tells what is wrong with a batch, when the records before it are delivered.
@@ -384,6 +387,7 @@ impl LogScanner {
                 subscription,
                 rows: Rows::Run(run),
             };
+            bytes += run.bytes();
             let front = run.split_to(room);
             room -= front.range.len();
             if !front.range.is_empty() {
@@ -440,28 +444,31 @@ impl LogScanner {
         None
     }
 
-    /// Takes all that is fetched.
+    /// Takes what is fetched, as far as a poll has room.
     fn take_batches(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
-        let mut taken: Vec<_> = std::iter::from_fn(|| self.pop_left(decoded))
-            .map(Part::into_batch)
-            .collect();
-        let mut failure = None;
-        for fetched in self.inner.shared.take_fetched() {
-            // A bucket is not read beyond a batch that cannot be decoded.
-            if failure
+        let most = self.inner.connection.options().scanner.max_poll_bytes;
+        let (mut taken, mut bytes, mut failure) = (Vec::new(), 0, None);
+        while bytes < most {
+            let part = match self.pop_left(decoded) {
+                Some(part) => Some(part.into_batch()),
+                None => match self.inner.shared.next_fetched() {
+                    Some(fetched) => self.batch(&fetched).unwrap_or_else(|error| {
+                        // What else was fetched of the bucket is dropped with it.
+                        failure = Some(error);
+                        None
+                    }),
+                    None => break,
+                },
+            };
+            bytes += part
                 .as_ref()
-                .is_some_and(|(bucket, _)| *bucket == fetched.bucket)
-            {
-                continue;
-            }
-            match self.batch(&fetched) {
-                Ok(part) => taken.extend(part),
-                Err(error) => failure = Some((fetched.bucket, error)),
-            }
+                .and_then(Part::batch)
+                .map_or(0, |scanned| bytes_of(&scanned.batch));
+            taken.extend(part);
         }
         match failure {
             // A later poll tells it, when what was decoded is delivered.
-            Some((_, error)) if taken.is_empty() => Err(error),
+            Some(error) if taken.is_empty() => Err(error),
             _ => Ok(taken),
         }
     }

@@ -8,7 +8,7 @@ mod subscription;
 mod tiered;
 mod waits;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use tokio::time::Instant;
 
@@ -36,10 +36,14 @@ pub(super) struct Session {
     /// The fewest columns that are enough.
     columns: Columns,
     last_subscription: u64,
+    /// Whether nothing is read because nothing is left of saved positions.
+    nothing_left: bool,
     /// The partitions that are known, if those to come are to be read too.
     followed: Option<BTreeSet<PartitionId>>,
     /// Why nobody knows whether there are new partitions, or what a schema is, until it is told.
     trouble: Option<Error>,
+    /// Why there will be no new partitions.
+    dropped: Option<Error>,
     /// Between attempts to get schemas.
     schema_pause: Option<Pause>,
     /// Moves which bucket is asked for first: only that one is sure to get a batch that exceeds the limits.
@@ -71,8 +75,10 @@ impl Session {
             arrivals,
             columns,
             last_subscription: 0,
+            nothing_left: false,
             followed: None,
             trouble: None,
+            dropped: None,
             schema_pause: None,
             turn: 0,
             held: Held::default(),
@@ -111,6 +117,7 @@ impl Session {
 
     /// Reads the partitions to come as well, or those no more. The known ones are not to come.
     pub(super) fn follow(&mut self, known: Option<BTreeSet<PartitionId>>) {
+        self.dropped = None;
         self.followed = known;
     }
 
@@ -137,15 +144,17 @@ impl Session {
         positions
     }
 
-    /// Reads nothing any more.
+    /// Reads nothing any more, but what is left of saved positions.
     pub(super) fn clear(&mut self) {
         for subscription in std::mem::take(&mut self.buckets).into_values() {
             self.arrivals.forget(subscription.id);
         }
         self.followed = None;
+        self.nothing_left = true;
     }
 
     pub(super) fn unsubscribe(&mut self, bucket: TableBucket) {
+        self.nothing_left = false;
         if let Some(subscription) = self.buckets.remove(&bucket) {
             self.arrivals.forget(subscription.id);
         }
@@ -217,13 +226,6 @@ impl Session {
             subscription.tiered = None;
         }
         self.arrivals.forget(fetched.subscription);
-    }
-
-    /// All batches that wait for the consumer.
-    pub(super) fn take_fetched(&mut self) -> VecDeque<Fetched> {
-        let fetched = std::iter::from_fn(|| self.pop()).collect();
-        self.unpack_all();
-        fetched
     }
 
     /// The next batch for the consumer.

@@ -14,7 +14,7 @@ use super::session::Session;
 use crate::client::Connection;
 use crate::client::admin::OffsetSpec;
 use crate::client::error::{Context, ErrorKind, Result};
-use crate::client::table::{buckets_of, check_bucket};
+use crate::client::table::{buckets_of, buckets_of_all, check_bucket};
 use crate::id::{BucketId, Offset, PartitionId, TableBucket};
 use crate::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
 
@@ -114,11 +114,7 @@ impl LogScanner {
         let (shared, connection) = (&self.inner.shared, &self.inner.connection);
         let partitions = partitions(connection, &shared.info).await?;
         let known: BTreeSet<PartitionId> = partitions.keys().copied().collect();
-        let buckets: Vec<_> = known
-            .iter()
-            .filter(|partition| shared.is_wanted(&partitions, **partition))
-            .flat_map(|partition| buckets_of(self.table(), Some(*partition)))
-            .collect();
+        let buckets = shared.buckets_of(&partitions, known.iter().copied())?;
         let resolved = join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await;
         let mut starts = Vec::new();
         for (bucket, resolved) in buckets.into_iter().zip(resolved) {
@@ -178,7 +174,7 @@ impl LogScanner {
         session.clear();
         session.follow(follows);
         begin(&mut session, &shared.info.path, &partitions, starts);
-        begin_new(shared, &mut session, &partitions);
+        begin_new(shared, &mut session, &partitions)?;
         drop(session);
         if is_followed {
             self.follow();
@@ -268,11 +264,7 @@ impl LogScanner {
             return Ok(buckets_of(&shared.info, None).collect());
         }
         let partitions = partitions(&self.inner.connection, &shared.info).await?;
-        let wanted = partitions
-            .keys()
-            .filter(|partition| shared.is_wanted(&partitions, **partition));
-        let buckets = wanted.flat_map(|partition| buckets_of(&shared.info, Some(*partition)));
-        Ok(buckets.collect())
+        shared.buckets_of(&partitions, partitions.keys().copied())
     }
 
     /// Reads these buckets, each from its first record or an offset on, and up to another.
@@ -383,6 +375,17 @@ impl Shared {
         let name = partitions.get(&partition);
         name.is_none_or(|name| self.decoder.may_match(name))
     }
+
+    /// The buckets of those partitions that may have rows that are wanted.
+    fn buckets_of(
+        &self,
+        partitions: &HashMap<PartitionId, PartitionName>,
+        among: impl Iterator<Item = PartitionId>,
+    ) -> Result<Vec<TableBucket>> {
+        let wanted = among.filter(|partition| self.is_wanted(partitions, *partition));
+        buckets_of_all(&self.info, wanted)
+            .map_err(|error| Context::new("subscribe").table(&self.info.path).error(error))
+    }
 }
 
 fn begin(
@@ -402,12 +405,16 @@ fn begin(
 }
 
 /// Subscribes to the partitions that are new and may have rows that are wanted, from their first records on.
-fn begin_new(shared: &Shared, session: &mut Session, partitions: &HashMap<PartitionId, PartitionName>) {
+fn begin_new(
+    shared: &Shared,
+    session: &mut Session,
+    partitions: &HashMap<PartitionId, PartitionName>,
+) -> Result<()> {
     let new = session.discover(partitions.keys().copied()).into_iter();
-    let new = new.filter(|partition| shared.is_wanted(partitions, *partition));
-    let buckets = new.flat_map(|partition| buckets_of(&shared.info, Some(partition)));
-    let starts = buckets.map(|bucket| (bucket, None));
+    let starts = shared.buckets_of(partitions, new)?.into_iter();
+    let starts = starts.map(|bucket| (bucket, None));
     begin(session, &shared.info.path, partitions, starts);
+    Ok(())
 }
 
 /// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
@@ -417,12 +424,23 @@ async fn discover(shared: Arc<Shared>, connection: Connection) {
         let partitions = match partitions(&connection, &shared.info).await {
             Ok(partitions) => partitions,
             Err(error) => {
-                shared.lock().undiscovered(error);
+                let mut session = shared.lock();
+                if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) {
+                    session.drop_table(&shared.info.path, error.kind());
+                } else {
+                    session.undiscovered(error);
+                }
+                drop(session);
                 shared.news.notify_waiters();
                 continue;
             }
         };
-        begin_new(&shared, &mut shared.lock(), &partitions);
+        let mut session = shared.lock();
+        if let Err(error) = begin_new(&shared, &mut session, &partitions) {
+            session.undiscovered(error);
+            shared.news.notify_waiters();
+        }
+        drop(session);
         shared.wake.notify_one();
     }
 }

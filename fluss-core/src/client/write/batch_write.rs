@@ -129,6 +129,9 @@ impl BatchWrite {
 
     async fn prepare(&self, batch: &RecordBatch, row: u64) -> Result<Vec<Part>> {
         let keys;
+        if self.change == Change::Upsert {
+            self.check_columns(batch)?;
+        }
         let batch = if self.change == Change::Delete {
             keys = self.keys_of(batch)?;
             &keys
@@ -137,6 +140,18 @@ impl BatchWrite {
         };
         let prepared = self.writer.prepare(self.change, &self.shape, batch).await;
         prepared.map_err(|error| self.told(error.after_rows(row)))
+    }
+
+    /// Says what writes some of the columns, to somebody whose batch has no others.
+    fn check_columns(&self, batch: &RecordBatch) -> Result<()> {
+        let is_missing = |name: &&str| batch.column_by_name(name).is_none();
+        let Some(missing) = self.shape.row_type().names().find(is_missing) else {
+            return Ok(());
+        };
+        let reason = "the batch has no such column; only some are written by a partial update \
+                      (partial_update in Python, UpsertBuilder::columns in Rust)";
+        let context = self.writer.context(self.change);
+        Err(self.told(context.error(ValueError::column(missing, reason))))
     }
 
     /// The columns of the key alone.

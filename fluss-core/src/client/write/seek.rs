@@ -82,7 +82,7 @@ async fn find(
         .await;
     created.map_err(|error| error.within(context.clone()))?;
     let timeout = connection.options().request_timeout;
-    retry::until(timeout, || async {
+    retry::until(context, timeout, |_| async {
         let partition = connection.partition(&info.path, name).await?;
         partition.ok_or_else(|| {
             context.clone().error(ErrorKind::Timeout {

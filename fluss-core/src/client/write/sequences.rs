@@ -126,7 +126,7 @@ pub(crate) fn judge(code: ErrorCode, standing: Standing) -> Verdict {
         _ => match code.retry() {
             Retry::No => Verdict::Fail,
             Retry::RefreshMetadata => Verdict::Retry { refresh: true },
-            Retry::Yes | Retry::Authenticate => Verdict::Retry { refresh: false },
+            Retry::Briefly | Retry::Yes | Retry::Authenticate => Verdict::Retry { refresh: false },
         },
     }
 }

@@ -70,6 +70,18 @@ fn zstd(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     written
 }
 
+/// How many bytes a stored buffer has when it is decompressed, as it says; 0 if it is stored as it is.
+pub(super) fn decompressed_size(stored: &Buffer) -> Result<usize, DecodeError> {
+    let Some(prefix) = stored.first_chunk::<PREFIX_BYTES>() else {
+        return Ok(0);
+    };
+    match i64::from_le_bytes(*prefix) {
+        UNCOMPRESSED => Ok(0),
+        size => usize::try_from(size)
+            .map_err(|_| DecodeError::new("compressed buffer", format!("a size of {size} bytes"))),
+    }
+}
+
 /// The bytes of a stored buffer, of which at most `expected` are needed. Memory is reserved for little more.
 pub(super) fn decompress(
     codec: CompressionType,

@@ -10,9 +10,12 @@ use arrow::ipc;
 use arrow::record_batch::RecordBatch;
 
 use super::LogBatch;
-use super::compression::{MAX_BUFFER_BYTES, decompress};
+use super::compression::{decompress, decompressed_size};
 use super::message::{Counts, Metadata, fault};
 use crate::error::DecodeError;
+
+/// The most bytes that the buffers of a batch have together when they are decompressed, unless somebody says otherwise.
+const MAX_BATCH_BYTES: usize = 1 << 30;
 
 /// The columns of an ARROW batch. `schema` is that of the batch's schema id, projected as the fetch was.
 ///
@@ -37,6 +40,20 @@ pub fn decode_arrow_columns(
     schema: &SchemaRef,
     columns: &[usize],
 ) -> Result<RecordBatch, DecodeError> {
+    decode_arrow_within(batch, schema, columns, MAX_BATCH_BYTES)
+}
+
+/// As [`decode_arrow_columns`], where buffers may have so many bytes together when they are decompressed.
+///
+/// # Errors
+///
+/// As [`decode_arrow_columns`]; buffers that have more.
+pub fn decode_arrow_within(
+    batch: &LogBatch,
+    schema: &SchemaRef,
+    columns: &[usize],
+    max_bytes: usize,
+) -> Result<RecordBatch, DecodeError> {
     let wanted = if columns.len() == schema.fields().len() {
         schema.clone()
     } else {
@@ -45,7 +62,7 @@ pub fn decode_arrow_columns(
     if batch.record_count() == 0 {
         return Ok(RecordBatch::new_empty(wanted));
     }
-    let mut walk = Walk::of(batch)?;
+    let mut walk = Walk::of(batch, max_bytes)?;
     let mut arrays = Vec::with_capacity(columns.len());
     for (position, field) in schema.fields().iter().enumerate() {
         if columns.binary_search(&position).is_ok() {
@@ -68,11 +85,14 @@ struct Walk {
     buffers: std::vec::IntoIter<ipc::Buffer>,
     codec: Option<ipc::CompressionType>,
     body: Buffer,
+    /// How many bytes may still be decompressed, of how many.
+    left: usize,
+    max_bytes: usize,
 }
 
 impl Walk {
     /// Begins before the first column of a batch that has records.
-    fn of(batch: &LogBatch) -> Result<Self, DecodeError> {
+    fn of(batch: &LogBatch, max_bytes: usize) -> Result<Self, DecodeError> {
         let (metadata, body) = Metadata::read(&batch.arrow_message()?)?;
         metadata.check_rows(batch.record_count())?;
         Ok(Self {
@@ -80,6 +100,8 @@ impl Walk {
             buffers: metadata.buffers.into_iter(),
             codec: metadata.codec,
             body: Buffer::from(body),
+            left: max_bytes,
+            max_bytes,
         })
     }
 
@@ -127,9 +149,8 @@ impl Walk {
             }
             ArrowType::Utf8 | ArrowType::Binary => {
                 let offsets = self.offsets(length)?;
-                builder = builder
-                    .add_buffer(offsets)
-                    .add_buffer(self.buffer(MAX_BUFFER_BYTES)?);
+                let needed = end_of(&offsets, length)?;
+                builder = builder.add_buffer(offsets).add_buffer(self.buffer(needed)?);
             }
             ArrowType::List(child) | ArrowType::Map(child, _) => {
                 builder = builder.add_buffer(self.offsets(length)?);
@@ -188,10 +209,39 @@ impl Walk {
         let (offset, length) = inside.ok_or_else(|| fault("a buffer outside the body"))?;
         let stored = self.body.slice_with_length(offset, length);
         match self.codec {
-            Some(codec) => decompress(codec, &stored, expected),
+            Some(codec) => self.decompressed(codec, &stored, expected),
             None => Ok(stored),
         }
     }
+
+    fn decompressed(
+        &mut self,
+        codec: ipc::CompressionType,
+        stored: &Buffer,
+        limit: usize,
+    ) -> Result<Buffer, DecodeError> {
+        let size = decompressed_size(stored)?;
+        if size > self.left {
+            return Err(fault(format!(
+                "its buffers have more than the {} bytes that are allowed when they are decompressed",
+                self.max_bytes
+            )));
+        }
+        self.left -= size;
+        decompress(codec, stored, limit)
+    }
+}
+
+/// How many bytes of values the offsets of so many values need.
+fn end_of(offsets: &Buffer, length: usize) -> Result<usize, DecodeError> {
+    let last = offsets
+        .get(length * size_of::<i32>()..)
+        .and_then(<[u8]>::first_chunk);
+    let Some(last) = last else {
+        // Without values there need be no offsets.
+        return Ok(0);
+    };
+    usize::try_from(i32::from_le_bytes(*last)).map_err(|_| fault("a negative offset"))
 }
 
 fn nulls(validity: Buffer, length: usize, null_count: i64) -> Result<Option<NullBuffer>, DecodeError> {

@@ -13,7 +13,7 @@ mod shape;
 
 pub use append::{Append, Appended, LogError, Received, WholeBatches};
 pub use batch::{BATCH_SIZE_TOLD_BY, LogBatch, LogBatches, batch_size};
-pub use decode::{decode_arrow, decode_arrow_columns};
+pub use decode::{decode_arrow, decode_arrow_columns, decode_arrow_within};
 pub use encode::{empty_batch, encode_arrow};
 pub use header::{ChangeType, Generation, LogBatchHeader};
 pub use project::Projection;

@@ -230,7 +230,11 @@ async fn asking_again_ends_at_the_deadline() {
         }
     })
     .await;
-    assert!(matches!(error, ConnectError::Timeout { .. }), "{error:?}");
+    assert_eq!(
+        error.to_string(),
+        "test:9123 refused the connection: RETRIABLE_AUTHENTICATE (51): authentication failed for the moment"
+    );
+    assert!(error.is_retriable());
 }
 
 #[tokio::test]

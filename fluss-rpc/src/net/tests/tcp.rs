@@ -73,7 +73,46 @@ async fn a_port_without_a_listener_is_unreachable() {
         .await
         .unwrap_err();
     assert!(matches!(error, ConnectError::Unreachable { .. }), "{error:?}");
+    let expected = format!("{address} cannot be reached: no server listens on the port");
+    assert_eq!(error.to_string(), expected);
     assert!(error.is_retriable());
+}
+
+#[tokio::test]
+async fn a_name_that_nobody_knows_is_told_as_such() {
+    let address = ServerAddress::new("no-such-host.invalid", 9123);
+    let error = Connection::connect(&address, &ConnectOptions::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, ConnectError::UnknownHost { .. }), "{error:?}");
+    assert!(
+        error
+            .to_string()
+            .starts_with("the host 'no-such-host.invalid' of"),
+        "{error}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_address_that_is_silent_does_not_hold_up_the_next() {
+    let addresses: Vec<std::net::SocketAddr> = (1..=3)
+        .map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)))
+        .collect();
+    let begun = tokio::time::Instant::now();
+    let reached = super::super::connection::first_of(addresses.clone(), |address| async move {
+        match address.port() {
+            1 => std::future::pending().await,
+            2 => Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
+            port => Ok(port),
+        }
+    });
+    assert_eq!(reached.await.unwrap(), 3);
+    assert_eq!(begun.elapsed().as_millis(), 250);
+    let refused = super::super::connection::first_of(addresses, |_| async {
+        Err::<(), _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
+    });
+    let error = refused.await.unwrap_err();
+    assert_eq!(error.kind(), std::io::ErrorKind::ConnectionRefused);
 }
 
 #[tokio::test]

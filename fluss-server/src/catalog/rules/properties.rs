@@ -99,8 +99,11 @@ pub(super) fn check_all(properties: &BTreeMap<String, String>) -> Result<(), Fai
 }
 
 fn check(key: &str, value: &str) -> Result<(), Failure> {
-    let property =
-        property(key).ok_or_else(|| invalid_config(format!("'{key}' is no property of a table")))?;
+    let property = property(key).ok_or_else(|| {
+        invalid_config(format!(
+            "'{key}' is no property of a table: one of your own is a custom property (custom_properties)"
+        ))
+    })?;
     let expected = match property.value {
         Value::Boolean => boolean(value).is_none().then(|| "true or false".to_owned()),
         Value::Int => value.parse::<i32>().is_err().then(|| "an integer".to_owned()),

@@ -6,7 +6,7 @@ from typing import Any, Self, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
-from fluss._read import Bound, Moment, Skipped, bound, moment
+from fluss._read import Bound, Moment, Skipped, bound, columns_of, condition, millis, moment, row_limit
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -38,7 +38,7 @@ class TableScan:
 
     def project(self, columns: Iterable[str | int]) -> "TableScan":
         """Reads only these columns, by name or position, in this order; the server sends no others."""
-        return TableScan(self._core, list(columns), self._predicate, self._limit, self._skipped)
+        return TableScan(self._core, columns_of(columns), self._predicate, self._limit, self._skipped)
 
     def filter(self, predicate: Predicate) -> "TableScan":
         """Reads only the rows for which a condition is true, such as ``fluss.col("id") >= 200``; with a former one,
@@ -50,7 +50,8 @@ class TableScan:
         begins: `fluss.SchemaError` for a column that there is not, `fluss.DataError` for a value that the column could
         not hold.
         """
-        both = predicate if self._predicate is None else self._predicate & predicate
+        new = condition(predicate)
+        both = new if self._predicate is None else self._predicate & new
         return TableScan(self._core, self._columns, both, self._limit, self._skipped)
 
     def limit(self, rows: int) -> "TableScan":
@@ -59,7 +60,7 @@ class TableScan:
         Of a primary-key table any rows; of a log table those that were stored last, in the order of their batches'
         times. It takes no filter.
         """
-        return TableScan(self._core, self._columns, self._predicate, rows, self._skipped)
+        return TableScan(self._core, self._columns, self._predicate, row_limit(rows), self._skipped)
 
     def skip(self, bucket: TableBucket | int, offset: int) -> "TableScan":
         """Passes over one batch of the log with all its records, and logs a warning: the batch of a bucket whose first
@@ -162,7 +163,8 @@ class LogScanner:
 
     Whatever is cancelled loses nothing, be it by ``asyncio.timeout``, ``asyncio.wait_for`` or a task group: what the
     call would have returned is returned by the next one.
-    A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows.
+    A partition that is dropped ends quietly: what was fetched of it by then is still returned, and nothing follows. A
+    table that is dropped does not: every poll raises `fluss.NotFoundError`.
     """
 
     def __init__(self, core: _fluss.LogScanner) -> None:
@@ -222,7 +224,7 @@ class LogScanner:
 
     async def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""
-        return await self._core.poll(timeout_ms)
+        return await self._core.poll(millis(timeout_ms))
 
     async def poll_arrow(self, timeout_ms: int) -> ArrowTable:
         """The next records as one Arrow table; an empty one if there are none in time.
@@ -231,14 +233,14 @@ class LogScanner:
         and ``_timestamp`` (when the server stored the record). Where the table has a column of such a name, the added
         one has more ``_`` in front.
         """
-        return await self._core.poll_arrow(timeout_ms)
+        return await self._core.poll_arrow(millis(timeout_ms))
 
     async def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
         """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time.
 
         Columns are those of `poll_arrow`.
         """
-        return await self._core.poll_record_batch(timeout_ms)
+        return await self._core.poll_record_batch(millis(timeout_ms))
 
     async def close(self) -> None:
         """Stops reading: a call that waits raises `fluss.ClosedError`, and so does every later one."""

@@ -5,6 +5,7 @@ from typing import Any, final
 
 from fluss import _fluss
 from fluss._fluss import ArrowTable
+from fluss._read import columns_of
 from fluss._row import Key
 
 __all__ = ["Lookuper", "PrefixLookuper", "TableLookup", "TablePrefixLookup"]
@@ -29,7 +30,7 @@ class TableLookup:
         """Looks up all rows whose primary keys begin with the same values of these columns: the table's bucket key, and
         among them the columns that it is partitioned by.
         """
-        return TablePrefixLookup(self._core, list(columns))
+        return TablePrefixLookup(self._core, columns_of(columns))
 
     def create_lookuper(self) -> "Lookuper":
         """A lookuper of rows by primary key; `fluss.ArgumentError` if the table has none."""

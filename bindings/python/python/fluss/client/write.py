@@ -7,6 +7,7 @@ from typing import Self, final
 from fluss import _fluss
 from fluss._fluss import WriteHandle
 from fluss._leave import leave
+from fluss._read import columns_of
 from fluss._row import Key, Row
 
 __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter"]
@@ -93,7 +94,7 @@ class TableUpsert:
         The other columns stay as they are, or None in a row that is new. Deletes set the columns to None, and remove a
         row of which nothing else is left.
         """
-        return TableUpsert(self._core, list(columns), self._overwrite)
+        return TableUpsert(self._core, columns_of(columns), self._overwrite)
 
     def overwrite(self) -> "TableUpsert":
         """Replaces what is there, whatever the table's merge engine would make of it."""

@@ -6,6 +6,7 @@ from typing import Any, TypeAlias, final
 
 from fluss import _fluss
 from fluss._fluss import OffsetSpec, Pending, Positions, RecordBatch, ScanRecord, ScanRecords
+from fluss._read import columns_of, condition, millis
 from fluss.compat._arrow import pyarrow, schema_of
 from fluss.compat.rows import names_at, utc_predicate
 from fluss.errors import ArgumentError, UnsupportedError
@@ -39,7 +40,7 @@ class TableScan:
 
     def project_by_name(self, names: Iterable[str]) -> "TableScan":
         """Reads only these columns, in this order."""
-        self._columns = list(names)
+        self._columns = columns_of(names)
         return self
 
     def with_fixed_schema(self, fixed_schema: bool) -> "TableScan":
@@ -61,8 +62,8 @@ class TableScan:
         """Reads only the rows for which a condition is true, and exactly these; with a former one, only those for which
         both are. It is for log scanners.
         """
-        predicate = utc_predicate(predicate, self._core.info().get_schema())
-        self._predicate = predicate if self._predicate is None else self._predicate & predicate
+        new = utc_predicate(condition(predicate), self._core.info().get_schema())
+        self._predicate = new if self._predicate is None else self._predicate & new
         return self
 
     def create_bucket_batch_scanner(self, bucket: TableBucket) -> "BatchScanner":
@@ -137,12 +138,12 @@ class LogScanner:
     async def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records; none if there are none in time."""
         self._need(batches=False)
-        return await self._core.poll(timeout_ms)
+        return await self._core.poll(millis(timeout_ms))
 
     async def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
         """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time."""
         self._need(batches=True)
-        return await self._core.poll_record_batch(timeout_ms)
+        return await self._core.poll_record_batch(millis(timeout_ms))
 
     async def poll_arrow(self, timeout_ms: int) -> Any:
         """The next records as a ``pyarrow.Table``; an empty one if there are none in time."""

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::ops::Range;
+use std::time::Duration;
 
 use bytes::Bytes;
 use fluss_rpc::code::ErrorCode;
@@ -61,7 +62,7 @@ impl Session {
                 continue;
             };
             let server = leader(&bucket);
-            subscription.unanswered.get_or_insert((now, server.clone()));
+            subscription.stalled.get_or_insert((now, server.clone()));
             let Some(server) = server else {
                 lost.push(bucket);
                 continue;
@@ -76,9 +77,25 @@ impl Session {
     }
 
     /// Lets the buckets rest whose leader was looked for and not found.
-    pub(in crate::client::scan) fn rest_lost(&mut self, now: Instant, is_led: impl Fn(&TableBucket) -> bool) {
+    pub(in crate::client::scan) fn rest_lost(
+        &mut self,
+        now: Instant,
+        is_led: impl Fn(&TableBucket) -> bool,
+        timeout: Duration,
+    ) {
         for (bucket, subscription) in &mut self.buckets {
             if !subscription.in_flight && !subscription.ended && !is_led(bucket) {
+                let error = subscription.context(*bucket).error(ErrorKind::NoLeader(timeout));
+                subscription.said.get_or_insert(error);
+                subscription.rest(now);
+            }
+        }
+    }
+
+    /// Lets buckets rest whose server answers at once that there is nothing, though it is to wait for news.
+    pub(in crate::client::scan) fn rest_idle(&mut self, wanted: &[Wanted], now: Instant) {
+        for wanted in wanted {
+            if let Some(subscription) = self.subscription(wanted) {
                 subscription.rest(now);
             }
         }
@@ -114,9 +131,8 @@ impl Session {
             self.begin_tiered(wanted, info, context);
             return false;
         }
-        subscription.unanswered = None;
         let Some(answer) = answer else {
-            subscription.rest(now);
+            subscription.on_senseless(context.error(senseless("the bucket is missing")), now);
             return true;
         };
         if let Some(code) = ErrorCode::of(answer.error_code) {
@@ -128,20 +144,45 @@ impl Session {
             let error = context.error(ErrorKind::server(code, answer.error_message));
             return subscription.on_refusal(code, error, now);
         }
-        subscription.pause = None;
-        subscription.unexplained = None;
-        subscription.failed_download = None;
+        self.on_records(wanted, answer, &context, now);
+        false
+    }
+
+    fn on_records(
+        &mut self,
+        wanted: &Wanted,
+        answer: PbFetchLogRespForBucket,
+        context: &Context,
+        now: Instant,
+    ) {
         let records = answer.records.unwrap_or_default();
         // An answer without records was at the end, whatever the server knows to be behind it.
         let more = !records.is_empty();
-        self.take(wanted, records, &context);
-        if let Some(subscription) = self.subscription(wanted) {
-            if !more && subscription.next.is_none() {
-                subscription.next = answer.log_start_offset.filter(|start| *start >= 0);
-            }
-            subscription.behind = more && subscription.next < answer.high_watermark;
+        let before = self.next_of(wanted);
+        self.take(wanted, records, context);
+        let Some(subscription) = self.subscription(wanted) else {
+            return;
+        };
+        if !more && subscription.next.is_none() {
+            subscription.next = answer.log_start_offset.filter(|start| *start >= 0);
         }
-        false
+        subscription.behind = more && subscription.next < answer.high_watermark;
+        let from = subscription.next.unwrap_or_default();
+        if more && subscription.next == before {
+            let reason =
+                format!("none of the batches reaches offset {from}, from which on they were asked for");
+            subscription.on_senseless(context.clone().error(senseless(reason)), now);
+        } else if !more && subscription.is_owed(answer.high_watermark) {
+            let to = answer.high_watermark.max(subscription.stop).unwrap_or_default();
+            let reason = format!("it has no records from offset {from} on, though there are some up to {to}");
+            subscription.on_withheld(context.clone().error(senseless(reason)), now);
+        } else {
+            subscription.progress();
+        }
+    }
+
+    fn next_of(&mut self, wanted: &Wanted) -> Option<Offset> {
+        self.subscription(wanted)?.next
     }
 
     fn take(&mut self, wanted: &Wanted, records: Bytes, context: &Context) {
@@ -177,7 +218,12 @@ impl Session {
         for wanted in wanted {
             if let Some(subscription) = self.subscription(wanted) {
                 subscription.in_flight = false;
-                if error.is_retriable() {
+                if error.is_worth_another(subscription.attempts()) {
+                    // Who cannot be reached has said nothing.
+                    if error.code().is_some() {
+                        let context = subscription.context(wanted.bucket);
+                        subscription.said = Some(error.clone().within(context));
+                    }
                     subscription.rest(now);
                 } else {
                     subscription.error = Some(error.clone());
@@ -215,6 +261,11 @@ fn add(fetches: &mut Vec<Fetch>, server: ServerAddress, waits: bool, wanted: Wan
             buckets: vec![wanted],
         }),
     }
+}
+
+/// An answer to a fetch that makes no sense.
+fn senseless(reason: impl Into<String>) -> DecodeError {
+    DecodeError::new("answer to a fetch", reason)
 }
 
 /// What an answer says of records that are in remote storage.

@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::super::tiered::Tiered;
 use super::fetch::{EARLIEST, Wanted};
-use crate::client::error::{Context, Error, tell_retry};
+use crate::client::error::{BRIEF_ATTEMPTS, Context, Error, ErrorKind};
 use crate::client::retry;
 use crate::id::{Offset, TableBucket};
 use crate::record::log::LogBatch;
@@ -21,9 +21,6 @@ pub(super) enum Columns {
     /// Those that are asked for: not while there are batches that lack some of them.
     Asked,
 }
-
-/// How often in a row a server may fail at a bucket without saying why before it is told.
-const UNEXPLAINED: u32 = 5;
 
 /// A bucket that is read.
 pub(super) struct Subscription {
@@ -42,15 +39,17 @@ pub(super) struct Subscription {
     pub(super) behind: bool,
     pub(super) fetched_bytes: usize,
     pub(super) pause: Option<Pause>,
-    /// Since when the bucket is asked for without any answer, and where.
-    pub(super) unanswered: Option<(Instant, Option<ServerAddress>)>,
+    /// Since when the bucket is asked for and has come no further, and where it was asked for the last time.
+    pub(super) stalled: Option<(Instant, Option<ServerAddress>)>,
     pub(super) error: Option<Error>,
-    /// How often in a row the server has failed at it without saying why, and what it said the last time.
-    pub(super) unexplained: Option<(u32, Error)>,
+    /// What was said the last time instead of what was asked for, if it has come no further since.
+    pub(super) said: Option<Error>,
+    /// How often in a row an answer came that waiting does not change.
+    pub(super) senseless: u32,
+    /// How often in a row nothing came though there is more.
+    pub(super) withheld: u32,
     /// What is read in remote storage; meanwhile servers are not asked.
     pub(super) tiered: Option<Tiered>,
-    /// Why the last download failed, if none has succeeded since.
-    pub(super) failed_download: Option<Error>,
 }
 
 /// A rest between attempts.
@@ -88,11 +87,12 @@ impl Subscription {
             behind: true,
             fetched_bytes: 0,
             pause: None,
-            unanswered: None,
+            stalled: None,
             error: None,
-            unexplained: None,
+            said: None,
+            senseless: 0,
+            withheld: 0,
             tiered: None,
-            failed_download: None,
         }
     }
 
@@ -113,7 +113,7 @@ impl Subscription {
     /// Asks a server for what comes next.
     pub(super) fn ask(&mut self, bucket: TableBucket, server: &ServerAddress) -> Wanted {
         self.in_flight = true;
-        if let Some((_, asked)) = &mut self.unanswered {
+        if let Some((_, asked)) = &mut self.stalled {
             *asked = Some(server.clone());
         }
         Wanted {
@@ -128,18 +128,60 @@ impl Subscription {
     pub(super) fn end(&mut self) {
         self.ended = true;
         self.tiered.iter_mut().for_each(Tiered::end_with_what_is_here);
-        self.unanswered = None;
-        self.unexplained = None;
+        self.progress();
+    }
+
+    /// Cannot be read any more: the table was dropped. What is fetched is still handed over.
+    pub(super) fn fail(&mut self, error: Error) {
+        if self.stop.is_none_or(|stop| self.next < Some(stop)) {
+            self.ended = false;
+            self.tiered = None;
+            self.error = Some(error);
+        }
+    }
+
+    /// Takes note that it has come further, or has come to where there is no more.
+    pub(super) fn progress(&mut self) {
+        self.stalled = None;
+        self.said = None;
+        self.senseless = 0;
+        self.withheld = 0;
         self.pause = None;
+    }
+
+    /// Whether the last download has failed.
+    pub(super) fn has_failed_download(&self) -> bool {
+        let said = self.said.as_ref().map(Error::kind);
+        matches!(said, Some(ErrorKind::Storage(_)))
+    }
+
+    /// Takes note of an answer that did not bring it further, and that waiting does not change.
+    pub(super) fn on_senseless(&mut self, error: Error, now: Instant) {
+        self.senseless += 1;
+        self.said = Some(error);
+        self.rest(now);
+    }
+
+    /// Takes note that nothing came though there is more, as it may once if the server looks for what there is before it
+    /// reads.
+    pub(super) fn on_withheld(&mut self, error: Error, now: Instant) {
+        self.withheld += 1;
+        self.said = Some(error);
+        if self.withheld > 1 {
+            self.rest(now);
+        }
+    }
+
+    /// Whether an answer without records leaves out some that there are.
+    pub(super) fn is_owed(&self, high_watermark: Option<Offset>) -> bool {
+        let more = high_watermark.max(self.stop);
+        self.next.is_some() && self.next < more
     }
 
     /// Why it cannot be read, for good or for longer than may pass unnoticed.
     pub(super) fn trouble(&self) -> Option<&Error> {
-        let lasting = self
-            .unexplained
-            .as_ref()
-            .filter(|(times, _)| *times > UNEXPLAINED);
-        self.error.as_ref().or(lasting.map(|(_, error)| error))
+        let lasting = self.said.as_ref().filter(|_| self.senseless > BRIEF_ATTEMPTS);
+        self.error.as_ref().or(lasting)
     }
 
     /// Whether it has come to where it is to stop, or can come no nearer.
@@ -166,20 +208,27 @@ impl Subscription {
     /// Whether the leader is to be looked for. Reading does no harm, so a server that does not say what is wrong is asked
     /// again: it may just be closing the bucket (`behaviour.md` §4.6).
     pub(super) fn on_refusal(&mut self, code: ErrorCode, error: Error, now: Instant) -> bool {
-        if code == ErrorCode::UNKNOWN_SERVER_ERROR {
-            let times = self.unexplained.take().map_or(0, |(times, _)| times) + 1;
-            tell_retry!(&error, times, "a fetch failed");
-            self.unexplained = Some((times, error));
-            self.rest(now);
-            return true;
+        let retry = match code {
+            ErrorCode::UNKNOWN_SERVER_ERROR => Retry::Briefly,
+            ErrorCode::FENCED_LEADER_EPOCH => Retry::RefreshMetadata,
+            _ => code.retry(),
+        };
+        match retry {
+            Retry::No => {
+                self.error = Some(error);
+                return false;
+            }
+            Retry::Briefly => self.on_senseless(error, now),
+            Retry::RefreshMetadata | Retry::Yes | Retry::Authenticate => {
+                self.said = Some(error);
+                self.rest(now);
+            }
         }
-        if !code.is_retriable() && code != ErrorCode::FENCED_LEADER_EPOCH {
-            self.error = Some(error);
-            return false;
-        }
-        self.rest(now);
-        let attempts = self.pause.as_ref().map_or(1, |pause| pause.count);
-        tell_retry!(&error, attempts, "a fetch was refused");
-        code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
+        matches!(retry, Retry::Briefly | Retry::RefreshMetadata)
+    }
+
+    /// How often in a row it was asked for in vain.
+    pub(super) fn attempts(&self) -> u32 {
+        self.pause.as_ref().map_or(0, |pause| pause.count)
     }
 }

@@ -7,7 +7,7 @@ use super::super::arrivals::tests::{server, table};
 use super::super::decode::tests::decoder;
 use super::fetch::EARLIEST;
 use super::*;
-use crate::client::error::Context;
+use crate::client::error::{Context, ErrorKind};
 use crate::error::DecodeError;
 use crate::id::{BucketId, TableId};
 use crate::record::log::{ChangeType, RowsBuilder};
@@ -250,4 +250,220 @@ fn silence_is_told_once_for_each_span_of_time() {
     assert!(session.error(now + TIMEOUT, TIMEOUT).is_none());
     session.on_answer(&wanted[0], Some(three_rows()), &server(), now + TIMEOUT);
     assert_eq!(session.next_timeout(TIMEOUT), None);
+}
+
+/// Asks again and again, and is answered the same, until a poll has to raise it. Returns how long that took.
+fn answer_for_ever(answer: &PbFetchLogRespForBucket, start: Option<Offset>) -> (Error, Duration) {
+    let (mut session, begun) = (session(), Instant::now());
+    let mut now = begun;
+    session.subscribe(bucket(0), table(), start);
+    loop {
+        for wanted in ask(&mut session, now) {
+            session.on_answer(&wanted, Some(answer.clone()), &server(), now);
+        }
+        if let Some(error) = session.error(now, TIMEOUT) {
+            return (error, now - begun);
+        }
+        // A server that is to wait for news does so for half a second.
+        let rested = session.next_wake(now).unwrap_or(now + Duration::from_millis(500));
+        now = rested.min(session.next_timeout(TIMEOUT).unwrap_or(rested));
+        assert!(now - begun < 10 * TIMEOUT, "no error ever");
+    }
+}
+
+#[test]
+fn what_is_refused_for_ever_is_told_in_the_words_of_the_server() {
+    for code in [
+        ErrorCode::LOG_STORAGE_EXCEPTION,
+        ErrorCode::STORAGE_EXCEPTION,
+        ErrorCode::REQUEST_TIME_OUT,
+        ErrorCode::NOT_LEADER_OR_FOLLOWER,
+        ErrorCode::UNKNOWN_TABLE_OR_BUCKET,
+        ErrorCode::LEADER_NOT_AVAILABLE,
+        ErrorCode::FENCED_LEADER_EPOCH,
+    ] {
+        let answer = PbFetchLogRespForBucket {
+            error_message: Some("its disk is broken".to_owned()),
+            ..refusal(code)
+        };
+        let (error, after) = answer_for_ever(&answer, Some(0));
+        assert_eq!((error.code(), after), (Some(code), TIMEOUT));
+        assert!(error.to_string().contains("its disk is broken"), "{error}");
+        assert_eq!(error.context().server, Some(server()));
+    }
+}
+
+#[test]
+fn what_waiting_does_not_change_is_told_after_a_few_attempts() {
+    for code in [ErrorCode::CORRUPT_RECORD, ErrorCode::CORRUPT_MESSAGE] {
+        let (error, after) = answer_for_ever(&refusal(code), Some(0));
+        assert_eq!(error.code(), Some(code));
+        assert!(!error.is_retriable());
+        assert!(after < TIMEOUT, "{after:?}");
+    }
+}
+
+#[test]
+fn a_batch_that_comes_again_and_again_is_told() {
+    let answer = PbFetchLogRespForBucket {
+        high_watermark: Some(9),
+        ..three_rows()
+    };
+    let (error, after) = answer_for_ever(&answer, Some(5));
+    let expected =
+        "answer to a fetch: none of the batches reaches offset 5, from which on they were asked for";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    assert!(after < TIMEOUT, "{after:?}");
+    // A part of a batch brings nobody further either.
+    let cut = three_rows().records.map(|records| records.slice(..20));
+    let answer = PbFetchLogRespForBucket {
+        records: cut,
+        ..answer
+    };
+    let (error, _) = answer_for_ever(&answer, Some(5));
+    assert!(error.to_string().contains("reaches offset 5"), "{error}");
+}
+
+#[test]
+fn records_that_are_withheld_are_told_in_time() {
+    let nothing = PbFetchLogRespForBucket {
+        high_watermark: Some(9),
+        ..Default::default()
+    };
+    let (error, after) = answer_for_ever(&nothing, Some(5));
+    let expected = "it has no records from offset 5 on, though there are some up to 9";
+    assert!(error.to_string().ends_with(expected), "{error}");
+    assert_eq!(after, TIMEOUT);
+}
+
+#[test]
+fn a_read_to_an_end_is_told_that_its_end_does_not_come() {
+    let (mut session, begun) = (session(), Instant::now());
+    session.subscribe(bucket(0), table(), Some(5));
+    session.stop_at(&bucket(0), 9);
+    let wanted = ask(&mut session, begun);
+    // The log has been cut since its end was asked for.
+    let nothing = PbFetchLogRespForBucket {
+        high_watermark: Some(5),
+        ..Default::default()
+    };
+    session.on_answer(&wanted[0], Some(nothing), &server(), begun);
+    let error = session.error(begun + TIMEOUT, TIMEOUT).unwrap();
+    assert!(error.to_string().contains("some up to 9"), "{error}");
+}
+
+#[test]
+fn who_waits_for_news_is_not_stalled() {
+    let (mut session, mut now) = (session(), Instant::now());
+    session.subscribe(bucket(0), table(), Some(5));
+    let nothing = PbFetchLogRespForBucket {
+        high_watermark: Some(5),
+        ..Default::default()
+    };
+    for _ in 0..100 {
+        let wanted = ask(&mut session, now);
+        now += Duration::from_millis(500);
+        session.on_answer(&wanted[0], Some(nothing.clone()), &server(), now);
+        assert!(session.error(now, TIMEOUT).is_none());
+    }
+}
+
+#[test]
+fn a_bucket_that_is_missing_in_every_answer_is_told() {
+    let (mut session, mut now) = (session(), Instant::now());
+    session.subscribe(bucket(0), table(), Some(0));
+    let error = loop {
+        for wanted in ask(&mut session, now) {
+            assert!(
+                session.on_answer(&wanted, None, &server(), now),
+                "the leader is looked for"
+            );
+        }
+        if let Some(error) = session.error(now, TIMEOUT) {
+            break error;
+        }
+        now = session.next_wake(now).unwrap();
+    };
+    let expected = "poll d.t bucket 0 at h:1: answer to a fetch: the bucket is missing";
+    assert_eq!(error.to_string(), expected);
+}
+
+#[test]
+fn a_bucket_without_leader_is_told_as_such() {
+    let (mut session, mut now) = (session(), Instant::now());
+    session.subscribe(bucket(0), table(), Some(0));
+    let error = loop {
+        let (_, lost) = session.fetches(now, |_| None, |_, _| false);
+        if !lost.is_empty() {
+            session.rest_lost(now, |_| false, TIMEOUT);
+        }
+        if let Some(error) = session.error(now, TIMEOUT) {
+            break error;
+        }
+        let rested = session.next_wake(now).unwrap();
+        now = rested.min(session.next_timeout(TIMEOUT).unwrap());
+    };
+    assert!(matches!(error.kind(), ErrorKind::NoLeader(_)), "{error}");
+}
+
+#[test]
+fn a_dropped_table_fails_every_poll_after_what_was_fetched_of_it() {
+    let (mut session, now) = (session(), Instant::now());
+    session.subscribe(bucket(0), table(), None);
+    session.subscribe(bucket(1), table(), Some(0));
+    session.stop_at(&bucket(1), 3);
+    for wanted in ask(&mut session, now) {
+        session.on_answer(&wanted, Some(three_rows()), &server(), now);
+    }
+    let dropped = ErrorKind::server(ErrorCode::TABLE_NOT_EXIST, None);
+    session.drop_table(&table().table, &dropped);
+    assert!(ask(&mut session, now).is_empty());
+    assert_eq!(std::iter::from_fn(|| session.next_fetched()).count(), 2);
+    for _ in 0..2 {
+        let error = session.error(now, TIMEOUT).unwrap();
+        assert_eq!(error.code(), Some(ErrorCode::TABLE_NOT_EXIST));
+        assert!(!error.is_retriable());
+    }
+    session.unsubscribe(bucket(0));
+    assert!(session.has_stopped(), "all was read of the other before");
+    assert!(session.error(now, TIMEOUT).is_none());
+}
+
+#[test]
+fn a_dropped_table_whose_partitions_are_gone_is_told_too() {
+    let (mut session, now) = (session(), Instant::now());
+    session.follow(Some(BTreeSet::new()));
+    let dropped = TableBucket::in_partition(TableId(1), PartitionId(3), BucketId(0));
+    session.subscribe(dropped, table(), Some(0));
+    session.stop_at(&dropped, 3);
+    session.end(|_| true);
+    session.drop_table(
+        &table().table,
+        &ErrorKind::server(ErrorCode::TABLE_NOT_EXIST, None),
+    );
+    assert!(!session.has_stopped());
+    for _ in 0..2 {
+        let code = session.error(now, TIMEOUT).unwrap().code();
+        assert_eq!(code, Some(ErrorCode::TABLE_NOT_EXIST));
+    }
+}
+
+#[test]
+fn a_poll_without_any_subscription_is_an_error() {
+    let (mut session, now) = (session(), Instant::now());
+    let refused = |session: &mut Session| {
+        let error = session.error(now, TIMEOUT)?;
+        assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
+        Some(error.to_string())
+    };
+    let expected = "poll: nothing is subscribed: subscribe to buckets, or to all of them, first";
+    assert_eq!(refused(&mut session).as_deref(), Some(expected));
+    session.subscribe(bucket(0), table(), None);
+    assert_eq!(refused(&mut session), None);
+    session.unsubscribe(bucket(0));
+    assert!(refused(&mut session).is_some());
+    session.follow(Some(BTreeSet::new()));
+    assert_eq!(refused(&mut session), None, "partitions may come");
+    session.clear();
+    assert_eq!(refused(&mut session), None, "nothing is left of what was saved");
 }

@@ -10,7 +10,7 @@ use super::super::arrivals::Arrival;
 use super::super::tiered::{HeldBatch, Hold, Segment, Stretch, Tiered};
 use super::subscription::Subscription;
 use super::{AHEAD, Session, Wanted};
-use crate::client::error::{Context, tell_retry};
+use crate::client::error::Context;
 use crate::client::remote::StorageError;
 use crate::id::{Offset, TableBucket};
 
@@ -21,7 +21,7 @@ mod tests;
 #[derive(Debug)]
 pub(in crate::client::scan) struct Download {
     pub(in crate::client::scan) stretch: Stretch,
-    bucket: TableBucket,
+    pub(in crate::client::scan) bucket: TableBucket,
     subscription: u64,
     number: u64,
     /// Counts its bytes from now on.
@@ -48,9 +48,8 @@ impl Session {
             Err(error) => subscription.error = Some(context.error(error)),
         }
         // After trouble the clock runs on until something arrives: an answer alone helps nobody.
-        if subscription.failed_download.is_none() {
-            subscription.pause = None;
-            subscription.unanswered = None;
+        if !subscription.has_failed_download() {
+            subscription.progress();
         }
     }
 
@@ -80,7 +79,7 @@ impl Session {
         self.last_download += 1;
         let (number, hold) = (self.last_download, self.held.hold(stretch.len()));
         let subscription = self.buckets.get_mut(&bucket)?;
-        subscription.unanswered.get_or_insert((now, None));
+        subscription.stalled.get_or_insert((now, None));
         subscription.tiered.as_mut()?.ask(number);
         Some(Download {
             stretch,
@@ -166,9 +165,8 @@ impl Subscription {
         let (goes_on, awaits_more) = (tiered.can_go_on(), tiered.awaits_any());
         // What is behind something that does not come helps nobody.
         if goes_on {
-            self.unanswered = awaits_more.then_some((now, None));
-            self.pause = None;
-            self.failed_download = None;
+            self.progress();
+            self.stalled = awaits_more.then_some((now, None));
         }
     }
 
@@ -185,12 +183,11 @@ impl Subscription {
             tiered.end_before(download.number);
         }
         let error = context.error(error);
-        tell_retry!(&error, 1, "a download failed");
         if !is_retriable {
             self.error = Some(error);
             return;
         }
-        self.failed_download = Some(error);
+        self.said = Some(error);
         if self.is_rested(now) {
             self.rest(now);
         }
@@ -202,7 +199,7 @@ impl Subscription {
             if self.stop.is_some_and(|stop| self.next >= Some(stop)) {
                 // What is still on its way is not wanted any more.
                 self.tiered = None;
-                self.unanswered = None;
+                self.stalled = None;
             }
             match self.tiered.as_mut()?.next_batch() {
                 Ok(Some((held, segment))) => {
