@@ -121,7 +121,7 @@ fn a_look_up_in_a_table_that_is_gone_fails_at_once(backend: Backend) {
             }
         };
         let error = timeout(PATIENCE / 3, gone).await.expect("it is told at once");
-        assert_eq!(error.code(), Some(ErrorCode::UNKNOWN_TABLE_OR_BUCKET), "{error}");
+        assert_eq!(error.code(), Some(ErrorCode::TABLE_NOT_EXIST), "{error}");
         assert!(
             error.to_string().starts_with(&format!("look up {path} bucket ")),
             "{error}"

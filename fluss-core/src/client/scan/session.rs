@@ -184,7 +184,7 @@ impl Session {
     /// Takes note that a schema is not to be had. If that can change it is asked for again after a pause; the buckets
     /// that need it are read no further otherwise.
     pub(super) fn unlearned(&mut self, schema: SchemaId, error: &Error, now: Instant) {
-        if error.is_retriable() {
+        if error.is_worth_another(0) {
             Pause::extend(&mut self.schema_pause, now);
             self.trouble = Some(error.clone());
             return;

@@ -32,6 +32,7 @@ const FUNDS_BYTES: usize = 64 << 10;
 #[derive(Clone)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
+    connection: Connection,
     router: Arc<Mutex<Router>>,
     options: Arc<WriterOptions>,
     closing: CancellationToken,
@@ -80,6 +81,7 @@ impl Writer {
         tokio::spawn(Sender::new(shared.clone(), connection.clone(), closing.clone()).run());
         Ok(Self {
             shared,
+            connection: connection.clone(),
             router: Arc::new(Mutex::new(router)),
             options: Arc::new(options),
             _guard: Arc::new(closing.clone().drop_guard()),
@@ -310,7 +312,10 @@ impl Writer {
         let idle = shared.lock().make_room();
         shared.memory.release(idle);
         let (timeout, begun) = (self.options.delivery_timeout, Instant::now());
-        let reserved = shared.memory.reserve(bytes, timeout).await;
+        let reserved = tokio::select! {
+            reserved = shared.memory.reserve(bytes, timeout) => reserved,
+            () = self.connection.closed() => return Err(self.context(change).error(ErrorKind::Closed)),
+        };
         shared.meters.waited(begun);
         reserved.ok_or_else(|| self.context(change).error(ErrorKind::NoMemory { after: timeout }))
     }
@@ -321,7 +326,9 @@ impl Writer {
             // What failed is told below, whoever waited for it.
             drop(delivery.wait().await);
         }
-        self.shared.lock().take_failure().map_or(Ok(()), Err)
+        let mut accumulator = self.shared.lock();
+        let failure = accumulator.take_failure().or_else(|| accumulator.ended().cloned());
+        failure.map_or(Ok(()), Err)
     }
 
     /// Flushes, and takes no more rows.
@@ -332,7 +339,7 @@ impl Writer {
     }
 
     fn check_open(&self, change: Change) -> Result<()> {
-        if self.closing.is_cancelled() {
+        if self.closing.is_cancelled() || self.connection.is_closed() {
             return Err(self.context(change).error(ErrorKind::Closed));
         }
         Ok(())

@@ -384,7 +384,7 @@ fn a_bucket_that_is_missing_in_every_answer_is_told() {
         }
         now = session.next_wake(now).unwrap();
     };
-    let expected = "poll d.t bucket 0 at h:1: answer to a fetch: the bucket is missing";
+    let expected = "poll d.t bucket 0 at h:1: malformed answer to a fetch: the bucket is missing";
     assert_eq!(error.to_string(), expected);
 }
 
