@@ -67,7 +67,7 @@ fn a_length_beyond_the_limit_costs_nothing() {
     let length = prop_oneof![any::<u32>(), 0..2 * LIMIT as u32, LIMIT as u32 - 6..=LIMIT as u32];
     cases("lengths of frames", &length, |length| {
         let mut buf = BytesMut::from(&length.to_be_bytes()[..]);
-        let decoder = FrameDecoder::new(LIMIT);
+        let mut decoder = FrameDecoder::new(LIMIT);
         let bytes = u64::from(length) + 4;
         let refusal = (bytes > LIMIT as u64).then_some(FrameError::TooLarge { bytes, limit: LIMIT });
         let mut outcomes = (Ok(None), Ok(()));
