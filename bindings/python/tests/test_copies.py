@@ -62,7 +62,8 @@ def test_what_is_read_survives_pickle_and_copies() -> None:
         info, rows = table.get_table_info(), table.to_arrow()
         batch = next(iter(table.new_scan().create_bounded_reader()))
 
-    for make in (lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy):
+    makes: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy]
+    for make in makes:
         again = make(info)
         assert again == info and hash(again) == hash(info) and again.get_schema() == info.get_schema()
         assert again.get_properties() == info.get_properties() and again.table_id == info.table_id

@@ -27,6 +27,7 @@ _T = TypeVar("_T", covariant=True)
 __all__ = [
     "Admin",
     "AppendWriter",
+    "ArrowStream",
     "ArrowTable",
     "BoundedReader",
     "Connection",
@@ -53,6 +54,7 @@ __all__ = [
     "UpsertWriter",
     "WriteHandle",
     "__version__",
+    "assume_utc",
     "check_option",
     "is_retriable",
     "loggers",

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -79,7 +80,7 @@ def test_an_awaited_writer_never_holds_up_its_event_loop(
         async with aio.connect(target, config) as opened:
             writer = (await opened.get_table(path)).new_append().create_writer()
             await writer.append([0, b"first"])
-            handles = []
+            handles: list[Any] = []
             cluster.stop(0)
             try:
                 longest = 0.0

@@ -141,7 +141,8 @@ def test_for_programs_of_pyfluss_a_time_without_zone_is_in_utc(target: str, new:
         table = await connection.get_table(fluss.TablePath(*path.split(".")))
         writer = table.new_upsert().create_writer()
         await writer.upsert([NAIVE, 1]).wait()
-        assert (await table.new_lookup().create_lookuper().lookup([NAIVE]))["t"] == NAIVE.replace(tzinfo=UTC)
+        found = await table.new_lookup().create_lookuper().lookup([NAIVE])
+        assert found is not None and found["t"] == NAIVE.replace(tzinfo=UTC)
         await writer.delete([NAIVE]).wait()
         assert await table.new_lookup().create_lookuper().lookup([NAIVE]) is None
         table = await connection.get_table(fluss.TablePath(*log.split(".")))
