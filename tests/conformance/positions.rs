@@ -164,13 +164,14 @@ fn positions_are_of_one_table(backend: Backend) {
 }
 
 /// The numbers of the rows of a batch.
-fn ids(scanner: &LogScanner, scanned: ScanBatch) -> Vec<i64> {
-    let rows = ArrowRows::new(scanned.batch, scanner.table().row_type()).unwrap();
+fn ids(scanner: &LogScanner, batch: ScanBatch) -> Vec<i64> {
+    let rows = ArrowRows::new(batch.batch, scanner.table().row_type()).unwrap();
     (0..rows.len()).map(|index| id(&rows.row(index))).collect()
 }
 
 /// Reads by every call that there is, each dropped at random: before it has an outcome, or with the lease that it came to.
 /// Every row comes once, in its order, and after every call the positions are those of what was returned.
+#[expect(clippy::too_many_lines, reason = "each way to read is a case of one choice")]
 fn reads_that_are_dropped_lose_nothing(backend: Backend) {
     let place = start(backend, Spec::new());
     let mut runner = TestRunner::deterministic();
@@ -259,14 +260,17 @@ fn reads_that_are_dropped_lose_nothing(backend: Backend) {
                     }
                 }
             }
-            assert!(found.iter().copied().eq(0..found.len() as i64), "{found:?}");
+            assert!(
+                found.iter().copied().eq(0..i64::try_from(found.len()).unwrap()),
+                "{found:?}"
+            );
             let next = scanner
                 .positions()
                 .unwrap()
                 .buckets()
                 .next()
                 .map(|(_, start)| start);
-            let passed = found.len() as i64;
+            let passed = i64::try_from(found.len()).unwrap();
             assert!(
                 next == Some(StartOffset::At(passed)) || (passed == 0 && next == Some(StartOffset::Earliest))
             );

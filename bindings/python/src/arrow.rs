@@ -36,20 +36,18 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
     type Error = PyErr;
 
     fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        match imported(|| import::reader(&data))?? {
-            Some(reader) => Ok(Self {
-                batches: reader.map_err(|error| Fault::new("DataError", error.to_string()))?,
-                // A table or data frame has a length, a reader or generator has none.
-                is_in_memory: data.hasattr(intern!(data.py(), "__len__"))?,
-            }),
-            None => {
-                let kind = data.get_type().qualname()?;
-                Err(error::kind(format!(
-                    "Arrow data is expected, such as a pyarrow Table or a pandas or polars DataFrame: anything with \
-                     __arrow_c_stream__ or __arrow_c_array__, and not {kind}"
-                )))
-            }
-        }
+        let Some(reader) = imported(|| import::reader(&data))?? else {
+            let kind = data.get_type().qualname()?;
+            return Err(error::kind(format!(
+                "Arrow data is expected, such as a pyarrow Table or a pandas or polars DataFrame: anything with \
+                 __arrow_c_stream__ or __arrow_c_array__, and not {kind}"
+            )));
+        };
+        Ok(Self {
+            batches: reader.map_err(|error| Fault::new("DataError", error.to_string()))?,
+            // A table or data frame has a length, a reader or generator has none.
+            is_in_memory: data.hasattr(intern!(data.py(), "__len__"))?,
+        })
     }
 }
 

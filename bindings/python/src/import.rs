@@ -143,7 +143,7 @@ fn resolved(data: &ArrayData, offset: usize, length: usize) -> ArrayData {
 
 /// Batches that another library makes as they are asked for.
 struct Stream {
-    stream: FFI_ArrowArrayStream,
+    source: FFI_ArrowArrayStream,
     schema: SchemaRef,
     rows: DataType,
 }
@@ -159,7 +159,11 @@ impl Stream {
             return Err(failure(&mut stream, code));
         }
         let (schema, rows) = columns_of(&schema)?;
-        Ok(Self { stream, schema, rows })
+        Ok(Self {
+            source: stream,
+            schema,
+            rows,
+        })
     }
 }
 
@@ -167,12 +171,12 @@ impl Iterator for Stream {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let get_next = self.stream.get_next?;
+        let get_next = self.source.get_next?;
         let mut array = FFI_ArrowArray::empty();
         // SAFETY: the stream is open, and the array is written to.
-        let code = unsafe { get_next(&raw mut self.stream, &raw mut array) };
+        let code = unsafe { get_next(&raw mut self.source, &raw mut array) };
         if code != 0 {
-            return Some(Err(failure(&mut self.stream, code)));
+            return Some(Err(failure(&mut self.source, code)));
         }
         (!array.is_released()).then(|| batch(&self.schema, &self.rows, array))
     }

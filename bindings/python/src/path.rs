@@ -70,6 +70,9 @@ impl TablePath {
     }
 }
 
+/// What a bucket is made of: the numbers of its table, of its partition, and its own.
+type BucketParts = (i64, Option<i64>, i32);
+
 /// One bucket of a table, or of one partition of it.
 #[pyclass(frozen, eq, ord, hash, from_py_object, module = "fluss.metadata")]
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -92,7 +95,7 @@ impl TableBucket {
         Self::new(table_id, bucket, Some(partition_id))
     }
 
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, (i64, Option<i64>, i32))> {
+    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, BucketParts)> {
         let parts = (self.table_id(), self.partition_id(), self.bucket_id());
         Ok((py.get_type::<Self>().getattr("_restore")?, parts))
     }

@@ -20,7 +20,7 @@ impl<'py> FromPyObject<'_, 'py> for TypeArgument {
         if let Ok(data_type) = object.cast::<DataType>() {
             return Ok(Self(data_type.get().0.clone()));
         }
-        let text: String = object.extract().map_err(|_| not_a_type(&object))?;
+        let text: String = object.extract().map_err(|_| not_a_type(object))?;
         text.parse()
             .map(Self)
             .map_err(|error: types::InvalidDefinition| Fault::from(error).into())
@@ -28,7 +28,7 @@ impl<'py> FromPyObject<'_, 'py> for TypeArgument {
 }
 
 /// What is wrong with an argument that is no type.
-fn not_a_type(object: &Borrowed<'_, '_, PyAny>) -> PyErr {
+fn not_a_type(object: Borrowed<'_, '_, PyAny>) -> PyErr {
     let name = object
         .getattr("__name__")
         .and_then(|name| name.extract::<String>());

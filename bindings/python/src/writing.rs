@@ -471,18 +471,15 @@ pub(crate) fn end_writers(py: Python<'_>) -> PyResult<()> {
         warn(py, &warning);
     }
     let flushes = connections.iter().map(Connection::flush);
-    let flushed = async { tokio::time::timeout(EXIT_PATIENCE, futures::future::join_all(flushes)).await };
-    match block_on(py, flushed, None)? {
-        Ok(outcomes) => {
-            for error in outcomes.into_iter().filter_map(Result::err) {
-                tracing::error!(target: "fluss_core::client::write", %error, "rows were lost at the exit");
-            }
+    let all = async { tokio::time::timeout(EXIT_PATIENCE, futures::future::join_all(flushes)).await };
+    if let Ok(outcomes) = block_on(py, all, None)? {
+        for error in outcomes.into_iter().filter_map(Result::err) {
+            tracing::error!(target: "fluss_core::client::write", %error, "rows were lost at the exit");
         }
-        Err(_) => {
-            let lost = writers.iter().filter_map(|writer| writer.warning("ends"));
-            for warning in lost {
-                tracing::error!(target: "fluss_core::client::write", "{warning}");
-            }
+    } else {
+        let lost = writers.iter().filter_map(|writer| writer.warning("ends"));
+        for warning in lost {
+            tracing::error!(target: "fluss_core::client::write", "{warning}");
         }
     }
     Ok(())

@@ -10,7 +10,7 @@ use crate::types::{DataType, Kind, RowType};
 
 /// The same columns, with the timestamps that have no zone in UTC where the table has a `TIMESTAMP_LTZ`. No buffer is copied.
 ///
-/// For programs that take every time without a zone for UTC: [`conform`](super::conform) refuses them there.
+/// For programs that take every time without a zone for UTC: [`conform`](super::conform()) refuses them there.
 ///
 /// # Errors
 ///

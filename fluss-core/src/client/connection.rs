@@ -196,7 +196,7 @@ impl Connection {
     pub(crate) async fn refresh(&self, table: Option<&TablePath>, generation: u64) -> Result<Arc<Cluster>> {
         self.until_closed(
             "get metadata",
-            self.shared.metadata.refresh(table, &[], generation),
+            Box::pin(self.shared.metadata.refresh(table, &[], generation)),
         )
         .await
     }
@@ -219,7 +219,7 @@ impl Connection {
         let partitions: Vec<_> = partitions.into_iter().collect();
         let metadata = &self.shared.metadata;
         let refreshing = metadata.refresh(Some(table), &partitions, generation);
-        let refreshed = self.until_closed("get metadata", refreshing).await;
+        let refreshed = self.until_closed("get metadata", Box::pin(refreshing)).await;
         match id {
             Some(id) => self.unless_dropped(table, id, &partitions, refreshed).await,
             None => refreshed,
@@ -264,8 +264,8 @@ impl Connection {
         table: &TablePath,
         name: &PartitionName,
     ) -> Result<Option<PartitionId>> {
-        self.until_closed("get metadata", self.shared.metadata.partition(table, name))
-            .await
+        let asked = Box::pin(self.shared.metadata.partition(table, name));
+        self.until_closed("get metadata", asked).await
     }
 
     pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
@@ -324,20 +324,20 @@ impl Connection {
                 }
             };
             return self
-                .until_closed(context.operation, retry::until(context, timeout, ask))
+                .until_closed(context.operation, Box::pin(retry::until(context, timeout, ask)))
                 .await?;
         }
         let limit = Instant::now() + timeout;
-        self.until_closed(context.operation, self.ask_coordinator(context, request, limit))
-            .await
+        let asked = Box::pin(self.ask_coordinator(context, request, limit));
+        self.until_closed(context.operation, asked).await
     }
 
     /// As [`ask`](Self::ask), tried again although only the coordinator answers: for what only reads.
     pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
         let timeout = self.options().request_timeout;
         let ask = |limit| self.ask_coordinator(context, request, limit);
-        self.until_closed(context.operation, retry::until(context, timeout, ask))
-            .await
+        let asked = Box::pin(retry::until(context, timeout, ask));
+        self.until_closed(context.operation, asked).await
     }
 
     async fn ask_coordinator<R: Request>(
@@ -432,7 +432,7 @@ impl Connection {
             let leader = cluster.leader(bucket).cloned();
             leader.ok_or_else(|| context.clone().error(missing()))
         });
-        self.until_closed(context.operation, found).await
+        self.until_closed(context.operation, Box::pin(found)).await
     }
 
     /// Sends a request to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is led
@@ -462,7 +462,7 @@ impl Connection {
             }
             result
         });
-        self.until_closed(context.operation, asked).await
+        self.until_closed(context.operation, Box::pin(asked)).await
     }
 }
 

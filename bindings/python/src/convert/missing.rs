@@ -1,4 +1,4 @@
-//! Values that say that there is none, and other values of NumPy and pandas that are no Python values.
+//! Values that say that there is none, and other values of `NumPy` and pandas that are no Python values.
 
 use fluss_client::types::Kind;
 use pyo3::intern;

@@ -361,7 +361,7 @@ fn every_layout_of_the_same_values_is_taken() {
     for given in [
         shared(dictionary),
         shared(runs),
-        shared(StringViewArray::from_iter(texts.iter())),
+        shared(texts.iter().collect::<StringViewArray>()),
     ] {
         assert_eq!(conformed(&given, "STRING").unwrap().as_ref(), &texts);
     }

@@ -59,7 +59,9 @@ impl Shared {
     /// Has everything sent that was collected, and returns the fates of all that is not settled.
     pub(super) fn send_all(&self) -> Vec<Arc<Delivery>> {
         let deliveries = self.lock().deliveries();
-        deliveries.iter().for_each(|delivery| delivery.hurry());
+        for delivery in &deliveries {
+            delivery.hurry();
+        }
         deliveries
     }
 }

@@ -277,7 +277,9 @@ impl Writer {
             }
             accumulator.fund(left);
         }
-        slots.into_iter().for_each(|slot| self.want(slot));
+        for slot in slots {
+            self.want(slot);
+        }
         self.shared.wake.notify_one();
         Ok(deliveries)
     }
@@ -327,7 +329,9 @@ impl Writer {
             drop(delivery.wait().await);
         }
         let mut accumulator = self.shared.lock();
-        let failure = accumulator.take_failure().or_else(|| accumulator.ended().cloned());
+        let failure = accumulator
+            .take_failure()
+            .or_else(|| accumulator.ended().cloned());
         failure.map_or(Ok(()), Err)
     }
 

@@ -48,8 +48,8 @@ pub fn get_metadata(
     let partitions: BTreeSet<_> = request.partitions_id.into_iter().map(PartitionId).collect();
     for id in partitions {
         // That there is one which the caller may not see is not told.
-        let seen = view.partition(id).filter(|(table, _)| sees(&table.info().path));
-        let (table, name) = seen.ok_or_else(|| missing(format!("partition {id} does not exist")))?;
+        let found = view.partition(id).filter(|(table, _)| sees(&table.info().path));
+        let (table, name) = found.ok_or_else(|| missing(format!("partition {id} does not exist")))?;
         response
             .partition_metadata
             .push(partition_metadata(table, name, id));

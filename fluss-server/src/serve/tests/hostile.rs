@@ -324,7 +324,7 @@ async fn a_bucket_that_is_named_again_and_again_is_answered_once() {
     let table = numbers(&connection).await;
     connection.request(&produce(table, 7)).await.unwrap();
     let mut request = fetch(table, 0, 0);
-    let bucket = request.tables_req[0].buckets_req[0].clone();
+    let bucket = request.tables_req[0].buckets_req[0];
     request.tables_req[0].buckets_req = vec![bucket; 50_000];
     let table_again = request.tables_req[0].clone();
     request.tables_req.push(table_again);

@@ -372,7 +372,7 @@ async fn batches_of_an_older_schema_are_taken() {
         },
         add_columns: vec![proto::PbAddColumn {
             column_name: "more".to_owned(),
-            data_type_json: Bytes::from_static(br#"{"type":"INTEGER"}"#).into(),
+            data_type_json: Bytes::from_static(br#"{"type":"INTEGER"}"#),
             ..Default::default()
         }],
         ..Default::default()
