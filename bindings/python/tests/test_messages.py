@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import pyarrow as pa
+import pyarrow as pa  # type: ignore[import-untyped]
 import pytest
 
 import fluss
@@ -123,9 +123,10 @@ def test_texts_in_the_place_of_conditions_and_lists_are_told(people: fluss.clien
         assert said(call, fluss.ArgumentTypeError) == "columns are given as a list: ['id'], not 'id'"
     names = "columns are given as a list of their names: ['a'], not 'a'"
     schema: Any = Schema
+    one: Any = "a"
     arrow = pa.schema([pa.field("a", pa.int32(), nullable=False)])
     assert said(lambda: schema(arrow, primary_keys="a"), fluss.ArgumentTypeError) == names
-    assert said(lambda: Schema.new_builder().primary_key(schema and "a"), fluss.ArgumentTypeError) == names
+    assert said(lambda: Schema.new_builder().primary_key(one), fluss.ArgumentTypeError) == names
     descriptor: Any = TableDescriptor
     whole = Schema(arrow)
     assert said(lambda: descriptor(whole, bucket_keys="a"), fluss.ArgumentTypeError) == names

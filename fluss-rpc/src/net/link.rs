@@ -11,6 +11,7 @@ use bytes::{Buf, Bytes};
 use prost::Message;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
+use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::inbox::Inbox;
@@ -27,6 +28,9 @@ pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The length field, the type and the request id of a response.
 const RESPONSE_HEAD_BYTES: usize = LENGTH_BYTES + 5;
+
+/// How long the beginning of a response that cannot be read may take to arrive.
+const HEAD_PATIENCE: Duration = Duration::from_secs(1);
 
 pub(super) struct Link {
     pub(super) server: ServerAddress,
@@ -286,7 +290,7 @@ async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
             Ok(None) => return Disconnect::ClosedByServer,
             Err(reason) => {
                 if let Disconnect::Frame(error) = &reason
-                    && let Some(head) = inbox.head(RESPONSE_HEAD_BYTES).await
+                    && let Ok(Some(head)) = timeout(HEAD_PATIENCE, inbox.head(RESPONSE_HEAD_BYTES)).await
                 {
                     link.blame(head.slice(LENGTH_BYTES..), error);
                 }

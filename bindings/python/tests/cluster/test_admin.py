@@ -25,9 +25,9 @@ def test_databases_come_and_go(connection: fluss.Connection) -> None:
         admin.create_database("blocking_db")
     assert (raised.value.database, raised.value.code) == ("blocking_db", 6)
     admin.create_table("blocking_db.t", TableDescriptor(SCHEMA), True)
-    with pytest.raises(fluss.ServerError) as raised:
+    with pytest.raises(fluss.ServerError) as refused:
         admin.drop_database("blocking_db")
-    assert raised.value.code == 5
+    assert refused.value.code == 5
     admin.drop_database("blocking_db", cascade=True)
     assert not admin.database_exists("blocking_db")
 

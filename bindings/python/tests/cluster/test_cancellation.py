@@ -230,7 +230,7 @@ def test_each_row_and_kind_of_change_is_made_once(connection: fluss.Connection, 
     fill(connection, path, 2)
     scanner = connection.get_table(path).new_scan().create_log_scanner()
     scanner.subscribe_from_beginning()
-    for record, number in zip(scanner, range(2), strict=False):
+    for number, record in zip(range(2), scanner, strict=False):
         assert record.row is record.row and record.row == {"id": number}
         assert record.change_type is record.change_type is fluss.metadata.ChangeType.AppendOnly
         assert record.get_row() is not record.row
