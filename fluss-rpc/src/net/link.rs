@@ -6,6 +6,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{self, Poll};
+use std::time::Duration;
 
 use bytes::{Buf, Bytes};
 use prost::Message;
