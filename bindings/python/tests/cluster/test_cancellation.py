@@ -220,7 +220,7 @@ def test_ctrl_c_in_a_stream_that_another_library_reads_is_raised(
             with pytest.raises(KeyboardInterrupt):
                 with suppress(pa.ArrowException, OSError):
                     pa.table(reader)
-                # Raised again as soon as Python runs; at the latest it comes by itself, if all was read before the stop.
+                # Raised again as soon as Python runs; it comes by itself if all was read before the stop.
                 deadline = time.monotonic() + 10
                 while time.monotonic() < deadline:
                     os.getpid()
