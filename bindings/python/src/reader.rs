@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
+use std::time::Duration;
 
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
@@ -255,16 +256,23 @@ fn waited(reader: &Arc<Mutex<client::BoundedReader>>) -> Result<Option<Columns>,
     Ok(batch.map(|batch| batch.batch))
 }
 
-/// An Arrow stream can only fail, which an interrupt is not: it is raised when the library that reads the stream comes back
-/// to the program.
+/// How long a library may take to come back to the program once its stream has failed.
+const WAY_BACK: Duration = Duration::from_millis(100);
+
+/// An Arrow stream can only fail, which an interrupt is not: it is raised a moment later, when the library that reads the
+/// stream has come back to the program. Within the library it would be lost.
 fn interrupt_later(error: &PyErr) {
-    Python::attach(|py| {
-        if error.is_instance_of::<PyKeyboardInterrupt>(py)
-            && let Err(error) = py
-                .import(intern!(py, "_thread"))
-                .and_then(|threads| threads.call_method0(intern!(py, "interrupt_main")))
-        {
-            error.write_unraisable(py, None);
-        }
+    if !Python::attach(|py| error.is_instance_of::<PyKeyboardInterrupt>(py)) {
+        return;
+    }
+    std::thread::spawn(|| {
+        std::thread::sleep(WAY_BACK);
+        Python::attach(|py| {
+            let threads = py.import(intern!(py, "_thread"));
+            let interrupted = threads.and_then(|threads| threads.call_method0(intern!(py, "interrupt_main")));
+            if let Err(error) = interrupted {
+                error.write_unraisable(py, None);
+            }
+        });
     });
 }
