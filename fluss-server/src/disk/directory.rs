@@ -85,7 +85,8 @@ impl DirectoryDisk {
     }
 }
 
-fn read_write() -> fs::OpenOptions {
+/// To read and write a file that, if this creates it, only its owner can read.
+pub(crate) fn read_write() -> fs::OpenOptions {
     let mut options = fs::OpenOptions::new();
     options.read(true).write(true).mode(FILE_MODE);
     options

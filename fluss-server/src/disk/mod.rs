@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+pub(crate) use directory::read_write;
 pub use directory::{DirectoryDisk, create_private};
 pub use memory::MemoryDisk;
 pub(crate) use trust::Trust;

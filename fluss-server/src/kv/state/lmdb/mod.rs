@@ -10,7 +10,7 @@ mod read;
 mod space;
 mod write;
 
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{PoisonError, RwLock};
@@ -22,7 +22,7 @@ use self::read::View;
 use self::space::{Space, Take};
 use self::write::Writes;
 use super::{About, Change, Snapshot, State, Unusable};
-use crate::disk::Trust;
+use crate::disk::{Trust, read_write};
 
 /// The map to begin with, which costs addresses only.
 const FIRST_MAP_BYTES: u64 = 256 << 20;
@@ -59,9 +59,7 @@ impl Lmdb {
     }
 
     pub(super) fn on(directory: &Path, trust: Trust, take: Take) -> io::Result<Self> {
-        let file = OpenOptions::new()
-            .read(true)
-            .write(true)
+        let file = read_write()
             .create(true)
             .truncate(false)
             .open(Self::file(directory))?;
