@@ -388,8 +388,8 @@ impl Metadata {
         answer
     }
 
-    /// Asks the tablet servers in random order and then the bootstrap servers, until one answers: the next when one fails,
-    /// or is silent for [`SILENCE`].
+    /// Asks the tablet servers in random order and then the bootstrap servers, but first those to which there is a
+    /// connection, until one answers: the next when one fails, or is silent for [`SILENCE`].
     async fn ask_any(
         &self,
         request: &proto::MetadataRequest,
@@ -418,6 +418,8 @@ impl Metadata {
         fastrand::shuffle(&mut candidates);
         let is_new = |server: &&ServerAddress| !known.tablets.values().any(|tablet| tablet == *server);
         candidates.extend(self.bootstrap.iter().filter(is_new).cloned());
+        // Opening a connection takes longer than a question.
+        candidates.sort_by_cached_key(|server| self.servers.open(server).is_none());
         candidates
     }
 
