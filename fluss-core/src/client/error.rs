@@ -288,9 +288,9 @@ impl Error {
     }
 
     /// Whether somebody should hear of so many failed attempts: of each failure once. That a bucket is led elsewhere, or not
-    /// yet, is the course of things unless it lasts.
+    /// yet, is the course of things unless it lasts; that somebody has closed the connection is what they wanted.
     pub(crate) fn is_worth_a_warning(&self, attempts: u32) -> bool {
-        if self.is_of_a_connection() {
+        if self.is_of_a_connection() || matches!(self.kind, ErrorKind::Closed) {
             return false;
         }
         let is_elsewhere = self.code().is_some_and(|code| {

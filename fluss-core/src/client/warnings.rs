@@ -111,4 +111,10 @@ mod tests {
             .collect();
         assert_eq!(told, [None, None, None, Some(0), None]);
     }
+
+    #[test]
+    fn a_connection_that_was_closed_is_what_somebody_wanted() {
+        let closed = Context::new("poll").error(ErrorKind::Closed);
+        assert_eq!(Warnings::default().admit(&closed, 1, Instant::now()), None);
+    }
 }

@@ -120,8 +120,8 @@ async fn answer<R: Request>(stream: &mut TcpStream, buf: &mut BytesMut, message:
     stream.write_all(&bytes).await.unwrap();
 }
 
-/// Serves one client that asks for metadata once.
-async fn serve(listener: TcpListener) {
+/// Serves one client, with these answers when it asks for metadata.
+async fn serve(listener: TcpListener, answers: &[proto::MetadataResponse]) {
     let mut stream = listener.accept().await.unwrap().0;
     let mut buf = BytesMut::new();
     let versions = proto::ApiVersionsResponse {
@@ -133,7 +133,9 @@ async fn serve(listener: TcpListener) {
         ..Default::default()
     };
     answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions).await;
-    answer::<proto::MetadataRequest>(&mut stream, &mut buf, &response(7, Some(1))).await;
+    for response in answers {
+        answer::<proto::MetadataRequest>(&mut stream, &mut buf, response).await;
+    }
 }
 
 /// Metadata that begins with these servers, in this order, and is very patient with each.
@@ -149,10 +151,37 @@ async fn a_silent_server_is_not_waited_for_while_another_answers() {
     let (_silent, silent_address) = listen().await;
     let (listener, address) = listen().await;
     let metadata = metadata([&silent_address, &address]);
-    let known = async { tokio::join!(metadata.refresh(None, &[], 0), serve(listener)).0 };
+    let known = async {
+        tokio::join!(
+            metadata.refresh(None, &[], 0),
+            serve(listener, &[response(7, Some(1))])
+        )
+        .0
+    };
     let known = tokio::time::timeout(Duration::from_secs(60), known).await;
     let known = known.expect("the second is asked").unwrap();
     assert_eq!(known.tablets().len(), 2);
+}
+
+#[tokio::test]
+async fn who_is_connected_is_asked_before_servers_that_are_not() {
+    let (bootstrap, address) = listen().await;
+    let (tablet, tablet_address) = listen().await;
+    let named = proto::MetadataResponse {
+        tablet_servers: vec![proto::PbServerNode {
+            host: tablet_address.host.clone(),
+            ..node(0, tablet_address.port.into())
+        }],
+        ..Default::default()
+    };
+    let metadata = metadata([&address]);
+    let asked = async {
+        let known = metadata.refresh(None, &[], 0).await.unwrap();
+        metadata.refresh(None, &[], known.generation()).await.unwrap();
+    };
+    tokio::join!(asked, serve(bootstrap, &[named.clone(), named]));
+    let came = tablet.into_std().unwrap().accept();
+    assert_eq!(came.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[tokio::test]

@@ -1,0 +1,46 @@
+"""The README's code runs as it is typed, from top to bottom."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import fluss
+
+README = Path(__file__).resolve().parents[4] / "README.md"
+TARGET = "embedded:./data"
+
+
+def blocks() -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+
+
+def test_code_runs_from_top_to_bottom(
+    connection: fluss.Connection,
+    target: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    assert len(blocks()) == 3
+    for block in blocks():
+        exec(compile(block.replace(TARGET, target), str(README), "exec"), names)
+    assert "0 {'id': 1, 'name': 'Ada'}\n1 {'id': 2, 'name': 'Grace'}\n" in capsys.readouterr().out
+    # Nobody is warned of what they closed themselves.
+    assert [record for record in caplog.records if "closed" in record.getMessage()] == []
+    planes = connection.get_table("fluss.planes").to_arrow().to_pyarrow().to_pylist()
+    assert sorted(row["tailnum"] for row in planes) == ["N14228", "N24211"]
+    for table in ("fluss.people", "fluss.planes"):
+        connection.get_admin().drop_table(table)
+
+
+def test_code_runs_on_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    for block in blocks():
+        exec(compile(block, str(README), "exec"), names)
+    assert (tmp_path / "data").is_dir()
