@@ -1,6 +1,7 @@
 //! Random batches: they come back as they went, and what is done to their bytes does no harm.
 
 use bytes::Bytes;
+use fluss_core::DecodeError;
 use fluss_core::arrow::{ArrowRows, ColumnsBuilder, arrow_schema};
 use fluss_core::id::{BatchSequence, SchemaId, WriterId};
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
@@ -101,12 +102,13 @@ pub(crate) fn encode(sample: &Sample) -> Bytes {
 }
 
 /// The rows of a batch with their change types, or what is wrong with it.
-fn decode(batch: &LogBatch, sample: &Sample) -> Result<Vec<(ChangeType, OwnedRow)>, fluss_core::DecodeError> {
+fn decode(batch: &LogBatch, sample: &Sample) -> Result<Vec<(ChangeType, OwnedRow)>, DecodeError> {
     match sample.layout {
         Layout::Columns(_) => {
             let columns = decode_arrow(batch, &arrow_schema(&sample.row_type))?;
             let changes = batch.change_types()?;
-            let rows = ArrowRows::new(columns, &sample.row_type).unwrap();
+            let rows = ArrowRows::new(columns, &sample.row_type)
+                .map_err(|error| DecodeError::value("batch", error))?;
             let change = |index| {
                 changes
                     .as_ref()
