@@ -121,7 +121,7 @@ async fn answer<R: Request>(stream: &mut TcpStream, buf: &mut BytesMut, message:
 }
 
 /// Serves one client, with these answers when it asks for metadata.
-async fn serve(listener: TcpListener, answers: &[proto::MetadataResponse]) {
+async fn serve(listener: TcpListener, answers: impl IntoIterator<Item = proto::MetadataResponse>) {
     let mut stream = listener.accept().await.unwrap().0;
     let mut buf = BytesMut::new();
     let versions = proto::ApiVersionsResponse {
@@ -134,7 +134,7 @@ async fn serve(listener: TcpListener, answers: &[proto::MetadataResponse]) {
     };
     answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions).await;
     for response in answers {
-        answer::<proto::MetadataRequest>(&mut stream, &mut buf, response).await;
+        answer::<proto::MetadataRequest>(&mut stream, &mut buf, &response).await;
     }
 }
 
@@ -154,7 +154,7 @@ async fn a_silent_server_is_not_waited_for_while_another_answers() {
     let known = async {
         tokio::join!(
             metadata.refresh(None, &[], 0),
-            serve(listener, &[response(7, Some(1))])
+            serve(listener, [response(7, Some(1))])
         )
         .0
     };
@@ -179,7 +179,7 @@ async fn who_is_connected_is_asked_before_servers_that_are_not() {
         let known = metadata.refresh(None, &[], 0).await.unwrap();
         metadata.refresh(None, &[], known.generation()).await.unwrap();
     };
-    tokio::join!(asked, serve(bootstrap, &[named.clone(), named]));
+    tokio::join!(asked, serve(bootstrap, [named.clone(), named]));
     let came = tablet.into_std().unwrap().accept();
     assert_eq!(came.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
