@@ -12,6 +12,7 @@ use super::bucket::{BucketQueue, Followup, Outcome};
 use super::handle::{Delivery, WriteHandle};
 use super::layout::{Change, Layout, Rows};
 use super::partitions::{Partitions, Slot, Target};
+use super::router::Room;
 use super::shipment::{BatchKey, Due, Obstacles, Route, Sent, Shipment, place};
 use crate::client::error::{Context, Error, ErrorKind, tell};
 use crate::client::meters::WriterMeters;
@@ -127,10 +128,13 @@ impl Accumulator {
         })
     }
 
-    /// Whether rows can join the open batch of a bucket, and it does not wait for those before it.
-    pub(super) fn is_open(&self, target: Target) -> bool {
-        let is_open = |queue: &BucketQueue| queue.open.is_some() && queue.flows(self.options.max_in_flight);
-        self.buckets.get(&target).is_some_and(is_open)
+    /// What rows for a bucket find there.
+    pub(super) fn room(&self, target: Target) -> Room {
+        match self.buckets.get(&target) {
+            Some(queue) if !queue.flows(self.options.max_in_flight) => Room::Blocked,
+            Some(queue) if queue.open.is_some() => Room::Open,
+            _ => Room::Free,
+        }
     }
 
     /// Adds rows, which hold `bytes` of memory, as a batch of their own.

@@ -29,9 +29,38 @@ enum Way {
         key: Vec<u8>,
     },
     /// In each partition the same one until its batch is full, then another.
-    Sticky(BTreeMap<Slot, BucketId>),
+    Sticky(BTreeMap<Slot, Stay>),
     /// In each partition the next.
     RoundRobin(BTreeMap<Slot, BucketId>),
+}
+
+/// The sticky bucket of a partition.
+#[derive(Clone, Copy, Debug)]
+struct Stay {
+    bucket: BucketId,
+    /// How many rows have gone to it.
+    rows: u32,
+}
+
+/// So many rows stay together even if each is sent alone: a server does much for the first that a bucket gets, and
+/// little for the next.
+const STAY_ROWS: u32 = 100;
+
+impl Stay {
+    const fn at(bucket: BucketId) -> Self {
+        Self { bucket, rows: 0 }
+    }
+}
+
+/// What rows for a bucket find there.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(super) enum Room {
+    /// A batch that takes rows.
+    Open,
+    /// No batch, but one would be sent at once.
+    Free,
+    /// Batches that wait for those before them.
+    Blocked,
 }
 
 impl Router {
@@ -49,13 +78,13 @@ impl Router {
         Ok(Self { count, way })
     }
 
-    /// Where a row goes: one of the table's type, which is checked, in the partition `slot`. `is_open` tells whether
-    /// rows can join a batch.
+    /// Where a row goes: one of the table's type, which is checked, in the partition `slot`. `room` tells what it finds
+    /// there.
     pub(super) fn route(
         &mut self,
         slot: Slot,
         row: &(impl Row + ?Sized),
-        is_open: impl Fn(Target) -> bool,
+        room: impl Fn(Target) -> Room,
     ) -> Result<Target, ValueError> {
         let count = self.count;
         let bucket = match &mut self.way {
@@ -69,12 +98,18 @@ impl Router {
                 function.bucket(key, count)?
             }
             Way::Sticky(current) => {
-                let current = current.entry(slot).or_insert_with(|| any(count));
-                let bucket = *current;
-                if !is_open(Target { slot, bucket }) {
-                    *current = other(*current, count);
+                let stay = current.entry(slot).or_insert_with(|| Stay::at(any(count)));
+                let bucket = stay.bucket;
+                let stays = match room(Target { slot, bucket }) {
+                    Room::Open => true,
+                    Room::Free => stay.rows < STAY_ROWS,
+                    Room::Blocked => false,
+                };
+                if !stays {
+                    *stay = Stay::at(other(bucket, count));
                 }
-                *current
+                stay.rows = stay.rows.saturating_add(1);
+                stay.bucket
             }
             Way::RoundRobin(last) => {
                 let last = last.entry(slot).or_insert_with(|| any(count));
@@ -115,7 +150,7 @@ impl Router {
             if is_sticky {
                 return Ok(*turns.entry(slot).or_insert_with(|| self.turn(slot)));
             }
-            let target = self.route(slot, &shape.spread(&rows.row(index)), |_| true);
+            let target = self.route(slot, &shape.spread(&rows.row(index)), |_| Room::Open);
             target.map_err(|error| error.at_row(index))
         };
         (0..rows.len()).map(&mut target).collect()
@@ -130,11 +165,11 @@ impl Router {
                 bucket: any(count),
             };
         };
-        let bucket = current.entry(slot).or_insert_with(|| any(count));
-        *bucket = other(*bucket, count);
+        let stay = current.entry(slot).or_insert_with(|| Stay::at(any(count)));
+        *stay = Stay::at(other(stay.bucket, count));
         Target {
             slot,
-            bucket: *bucket,
+            bucket: stay.bucket,
         }
     }
 
@@ -170,4 +205,44 @@ fn other(current: BucketId, count: i32) -> BucketId {
     }
     let step = fastrand::i32(1..count);
     BucketId(current.get().wrapping_add(step).rem_euclid(count))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::types::Datum;
+
+    /// The buckets of so many rows which find the same there.
+    fn buckets(router: &mut Router, rows: u32, room: Room) -> Vec<BucketId> {
+        let row = [Datum::BigInt(1)];
+        let route = |_| {
+            router
+                .route(Slot::WHOLE, &row, |_| room)
+                .map(|target| target.bucket)
+        };
+        (0..rows).map(route).collect::<Result<_, _>>().unwrap()
+    }
+
+    fn sticky() -> Router {
+        let way = Way::Sticky(BTreeMap::new());
+        Router { count: 3, way }
+    }
+
+    fn moves(buckets: &[BucketId]) -> usize {
+        buckets.windows(2).filter(|pair| pair[0] != pair[1]).count()
+    }
+
+    #[test]
+    fn rows_that_are_sent_alone_stay_together_for_a_while() {
+        let buckets = buckets(&mut sticky(), 10 * STAY_ROWS, Room::Free);
+        assert_eq!(moves(&buckets), 9);
+        assert_eq!(moves(&buckets[..STAY_ROWS as usize]), 0);
+    }
+
+    #[test]
+    fn rows_stay_while_a_batch_takes_them_and_leave_a_bucket_that_waits() {
+        let mut router = sticky();
+        assert_eq!(moves(&buckets(&mut router, 3 * STAY_ROWS, Room::Open)), 0);
+        assert_eq!(moves(&buckets(&mut router, 5, Room::Blocked)), 4);
+    }
 }

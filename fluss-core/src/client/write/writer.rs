@@ -146,7 +146,7 @@ impl Writer {
                 return Err(error.clone());
             }
             router
-                .route(slot, row, |candidate| accumulator.is_open(candidate))
+                .route(slot, row, |candidate| accumulator.room(candidate))
                 .and_then(|target| accumulator.push_row(target, change, row, now))
                 .map_err(|error| self.refusal(change, error))?
         };
