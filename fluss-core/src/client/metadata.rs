@@ -388,7 +388,7 @@ impl Metadata {
         answer
     }
 
-    /// Asks the tablet servers in random order and then the bootstrap servers, but first those to which there is a
+    /// Asks the tablet servers and then the bootstrap servers, both in random order, but first those to which there is a
     /// connection, until one answers: the next when one fails, or is silent for [`SILENCE`].
     async fn ask_any(
         &self,
@@ -417,7 +417,9 @@ impl Metadata {
         let mut candidates: Vec<_> = known.tablets.values().cloned().collect();
         fastrand::shuffle(&mut candidates);
         let is_new = |server: &&ServerAddress| !known.tablets.values().any(|tablet| tablet == *server);
-        candidates.extend(self.bootstrap.iter().filter(is_new).cloned());
+        let mut others: Vec<_> = self.bootstrap.iter().filter(is_new).cloned().collect();
+        fastrand::shuffle(&mut others);
+        candidates.extend(others);
         // Opening a connection takes longer than a question.
         candidates.sort_by_cached_key(|server| self.servers.open(server).is_none());
         candidates

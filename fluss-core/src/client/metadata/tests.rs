@@ -138,7 +138,7 @@ async fn serve(listener: TcpListener, answers: impl IntoIterator<Item = proto::M
     }
 }
 
-/// Metadata that begins with these servers, in this order, and is very patient with each.
+/// Metadata that begins with these servers, and is very patient with each.
 fn metadata<const N: usize>(bootstrap: [&ServerAddress; N]) -> Metadata {
     let bootstrap: Vec<_> = bootstrap.into_iter().cloned().collect();
     let mut options = ClientOptions::new(bootstrap.clone());
@@ -185,12 +185,16 @@ async fn who_is_connected_is_asked_before_servers_that_are_not() {
 }
 
 #[tokio::test]
-async fn when_no_server_can_be_asked_the_last_failure_is_told() {
+async fn when_no_server_can_be_asked_a_failure_is_told() {
     let (first, first_address) = listen().await;
     let (last, last_address) = listen().await;
     drop((first, last));
     let metadata = metadata([&first_address, &last_address]);
     let error = metadata.refresh(None, &[], 0).await.unwrap_err();
     assert!(matches!(error.kind(), ErrorKind::Connect(_)), "{error}");
-    assert_eq!(error.context().server.as_ref(), Some(&last_address));
+    let asked = error.context().server.as_ref();
+    assert!(
+        asked == Some(&first_address) || asked == Some(&last_address),
+        "{error}"
+    );
 }
