@@ -20,8 +20,10 @@ use crate::logging;
 use crate::own::Own;
 use crate::runtime::runtime;
 
-/// How long a blocked call of the main thread may go without a look at signals.
-const TICK: Duration = Duration::from_millis(20);
+/// How long a blocked call of the main thread goes without a look at signals: first so long, and twice as long each time,
+const FIRST_TICK: Duration = Duration::from_millis(20);
+/// up to what nobody notices who presses Ctrl-C.
+const LAST_TICK: Duration = Duration::from_millis(100);
 
 /// Turns an outcome into a Python object, and hands over what it stands for; called with the interpreter attached, by
 /// whoever gets the object. What is not handed over goes back when this is dropped.
@@ -151,10 +153,10 @@ pub(crate) fn block_on<T: Send>(
         thread: thread::current(),
         woken: AtomicBool::new(true),
     });
-    let mut ticks = true;
+    let (mut ticks, mut tick) = (true, FIRST_TICK);
     loop {
-        let tick = ticks.then(|| Instant::now() + TICK);
-        let until = [tick, end].into_iter().flatten().min();
+        let next = ticks.then(|| Instant::now() + tick);
+        let until = [next, end].into_iter().flatten().min();
         let polled = py.detach(|| {
             let _context = runtime.enter();
             let outside = BLOCKS.replace(true);
@@ -173,6 +175,7 @@ pub(crate) fn block_on<T: Send>(
             return Err(error::timeout(limit));
         }
         ticks = ticks && gets_signals(py)?;
+        tick = (tick * 2).min(LAST_TICK);
     }
 }
 

@@ -661,7 +661,7 @@ class WriteHandle:
     def wait(self, timeout: float | None = None) -> int | None:
         """Blocks until the write is acknowledged, at most ``timeout`` seconds.
 
-        It is sent with those that come within ``client.writer.batch-timeout``, or at once by the writer's ``flush``.
+        What waits for more rows to go with is sent at once when somebody waits for it.
 
         Returns the offset of the row in its bucket, where the server told it; None for Arrow data. Raises what the
         write failed of; a `fluss.TimeoutError` says with ``outcome_unknown`` whether it may be stored all the same.
