@@ -1,15 +1,15 @@
 //! Connections on tokio: those of a client, and the two halves that a server's are made of.
 //!
 //! ```text
-//! send ──▶ Outbox ──(inline when idle, else the writer task)──▶ socket
-//!   └─ registers in Pending ◀──(by request id)── reader task ◀──┘
+//! send ──▶ Outbox ──(inline when idle, else the task)──▶ socket
+//!   └─ registers in Pending ◀──(by request id)── the task ◀──┘
 //! ```
 //!
-//! A [`Connection`] owns two tasks. Callers own only their place in the map of pending requests: going away gives
-//! it back, and a frame that has begun is always finished. When either task fails, the connection is closed with
+//! A [`Connection`] owns one task. Callers own only their place in the map of pending requests: going away gives
+//! it back, and a frame that has begun is always finished. When the task fails, the connection is closed with
 //! the reason, and everyone who waits or comes later learns it. Reconnecting is the caller's job.
 //!
-//! A [`Transport`] leads to a server in the same process. There is no socket then, and the client has no tasks: a frame is
+//! A [`Transport`] leads to a server in the same process. There is no socket then, and the client has no task: a frame is
 //! [received](Receive) by the other side on the thread that sends it, the answer too.
 
 mod address;

@@ -283,12 +283,15 @@ async fn tcp(server: &ServerAddress) -> Result<TcpStream, ConnectError> {
             source: Arc::new(error),
         })?
         .collect();
-    first_of(addresses, dial)
-        .await
-        .map_err(|error| ConnectError::Unreachable {
-            server: server.clone(),
-            source: Arc::new(error),
-        })
+    let connected = match addresses[..] {
+        // Nothing to choose from, and no other task for it.
+        [address] => dial(address).await,
+        _ => first_of(addresses, dial).await,
+    };
+    connected.map_err(|error| ConnectError::Unreachable {
+        server: server.clone(),
+        source: Arc::new(error),
+    })
 }
 
 /// What comes of the first address that works.

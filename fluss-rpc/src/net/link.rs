@@ -1,4 +1,4 @@
-//! A stream with its two tasks, or the client's end of a connection within the process, before anything is known about
+//! A stream with its task, or the client's end of a connection within the process, before anything is known about
 //! the server.
 
 use std::io;
@@ -48,7 +48,7 @@ pub(super) struct Link {
 }
 
 impl Link {
-    /// Starts the two tasks. They run until the link is closed.
+    /// Starts the task. It runs until the link is closed.
     pub(super) fn start(
         reader: Reader,
         writer: Writer,
@@ -60,15 +60,11 @@ impl Link {
             reader,
             heard: link.heard.clone(),
         });
-        tokio::spawn(run_writer(link.clone()));
-        tokio::spawn(run_reader(
-            link.clone(),
-            Inbox::new(reader, options.max_response_bytes),
-        ));
+        tokio::spawn(run(link.clone(), Inbox::new(reader, options.max_response_bytes)));
         link
     }
 
-    /// Has a transport lead to the server. There are no tasks.
+    /// Has a transport lead to the server. There is no task.
     pub(super) fn dial(
         transport: &dyn Transport,
         server: ServerAddress,
@@ -121,7 +117,7 @@ impl Link {
         Ok(waiting)
     }
 
-    /// Ends both tasks and fails all requests. The first reason stays.
+    /// Ends the task and fails all requests. The first reason stays.
     pub(super) fn close(&self, reason: &Disconnect) {
         if self.pending.close(reason) {
             self.tell(reason);
@@ -268,18 +264,15 @@ impl Drop for CloseOnDrop {
     }
 }
 
-async fn run_writer(link: Arc<Link>) {
+/// Reads what comes, and writes what the senders have left. One task does both: each one more is a thread to be woken when
+/// a connection begins, and there is little to write while much is read, or the other way round.
+async fn run(link: Arc<Link>, inbox: Inbox<Reader>) {
     let guard = CloseOnDrop(link);
-    if let Err(error) = guard.0.outbox.run().await {
-        guard.0.close(&error.into());
-    }
-}
-
-async fn run_reader(link: Arc<Link>, inbox: Inbox<Reader>) {
-    let guard = CloseOnDrop(link);
+    let link = &guard.0;
     tokio::select! {
-        reason = read(&guard.0, inbox) => guard.0.close(&reason),
-        () = guard.0.closed() => {}
+        reason = read(link, inbox) => link.close(&reason),
+        Err(error) = link.outbox.run() => link.close(&error.into()),
+        () = link.closed() => {}
     }
 }
 

@@ -138,7 +138,13 @@ impl Outbox {
         if matches!(state.way, Way::Closed) {
             return Poll::Ready(Ok(()));
         }
-        state.waker = Some(cx.waker().clone());
+        if !state
+            .waker
+            .as_ref()
+            .is_some_and(|waker| waker.will_wake(cx.waker()))
+        {
+            state.waker = Some(cx.waker().clone());
+        }
         ready!(state.poll_drain(cx))?;
         self.drained.notify_waiters();
         Poll::Pending
