@@ -6,6 +6,7 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from typing import TypeAlias
 
 import frames
 import pytest
@@ -14,6 +15,7 @@ import fluss
 from fluss_cluster import Node
 
 DELIVERY_SECONDS = 3
+Writer: TypeAlias = fluss.client.AppendWriter | fluss.client.UpsertWriter
 ANSWERS = {frames.PRODUCE_LOG, frames.PUT_KV}
 
 
@@ -73,7 +75,7 @@ def refusals() -> Iterator[Refusals]:
 
 
 @pytest.fixture(params=["append", "upsert"])
-def writer(request: pytest.FixtureRequest, refusals: Refusals) -> Iterator[fluss.client.UpsertWriter]:
+def writer(request: pytest.FixtureRequest, refusals: Refusals) -> Iterator[Writer]:
     """A writer of either kind, which has written its first row."""
     options = {"writer.delivery-timeout": f"{DELIVERY_SECONDS} s", "writer.batch-timeout": "1 ms"}
     with fluss.connect(f"fluss://127.0.0.1:{refusals.port}", options) as connection:
@@ -82,20 +84,19 @@ def writer(request: pytest.FixtureRequest, refusals: Refusals) -> Iterator[fluss
             schema.primary_key(["id"])
         connection.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema.build(), bucket_count=1))
         table = connection.get_table("fluss.t")
-        writer = (table.new_upsert() if request.param == "upsert" else table.new_append()).create_writer()
+        writes = table.new_upsert() if request.param == "upsert" else table.new_append()
+        writer = writes.create_writer()
         write(writer).wait(30)
         yield writer
         refusals.codes = []
 
 
-def write(writer: fluss.client.AppendWriter | fluss.client.UpsertWriter) -> fluss.client.WriteHandle:
+def write(writer: Writer) -> fluss.client.WriteHandle:
     return writer.append([0]) if isinstance(writer, fluss.client.AppendWriter) else writer.upsert([0])
 
 
 @pytest.mark.parametrize("code", [10, 11, 12, 26, 29])
-def test_a_deadline_tells_what_the_server_answered_last(
-    refusals: Refusals, writer: fluss.client.UpsertWriter, code: int
-) -> None:
+def test_a_deadline_tells_what_the_server_answered_last(refusals: Refusals, writer: Writer, code: int) -> None:
     refusals.codes = [code]
     with pytest.raises(fluss.TimeoutError) as raised:
         write(writer).wait(60)
@@ -110,7 +111,7 @@ def test_a_deadline_tells_what_the_server_answered_last(
 
 @pytest.mark.parametrize("code", [3, 9, 14])
 def test_what_waiting_does_not_change_is_told_after_a_few_answers(
-    refusals: Refusals, writer: fluss.client.UpsertWriter, code: int
+    refusals: Refusals, writer: Writer, code: int
 ) -> None:
     refusals.codes = [code]
     with pytest.raises(fluss.FlussError) as raised:
@@ -119,7 +120,7 @@ def test_what_waiting_does_not_change_is_told_after_a_few_answers(
     assert refusals.answered == 5
 
 
-def test_a_few_refusals_cost_nothing(refusals: Refusals, writer: fluss.client.UpsertWriter) -> None:
+def test_a_few_refusals_cost_nothing(refusals: Refusals, writer: Writer) -> None:
     refusals.codes = [14, 14, 12, 14, 14, 26, 0]
     assert isinstance(write(writer).wait(60), int | None)
     assert refusals.answered == 7

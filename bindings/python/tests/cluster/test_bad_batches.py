@@ -113,7 +113,7 @@ def test_a_bad_batch_is_told_and_skipped_by_name(
         with pytest.raises(fluss.ProtocolError):
             await settle(READS[way](scanner))
         # The open scanner goes on behind it where it is told to.
-        await settle(scanner.subscribe(0, raised.value.last_offset + 1))
+        await settle(scanner.subscribe(0, BAD_LAST + 1))
         while 2 * ROWS - 1 not in found:
             found += ids(await settle(READS[way](scanner)))
         assert found == list(range(2 * ROWS))

@@ -191,11 +191,11 @@ def test_a_reader_is_read_once(run: Callable[[Body], None]) -> None:
             table = await create(opened, key=False)
             if rows:
                 await append(table, range(rows))
-            ends = {"iteration": batches, "read_all": lambda reader: settle(reader.read_all())}
-            for read in ends.values():
+            ends: list[Callable[[Any], Any]] = [batches, lambda reader: settle(reader.read_all())]
+            for read in ends:
                 reader = await settle(table.new_scan().create_bounded_reader())
                 await read(reader)
-                for again in (*ends.values(), batches):
+                for again in (*ends, batches):
                     with pytest.raises(fluss.ArgumentError, match=f"read {table.get_table_path()}: .* make another"):
                         await again(reader)
                 assert sum(reader.ends.values()) == rows and reader.__arrow_c_schema__()
@@ -233,7 +233,8 @@ def test_a_reader_that_was_left_goes_on(run: Callable[[Body], None]) -> None:
         table = await create(opened, key=False)
         for begin in range(0, 40, 10):
             await append(table, range(begin, begin + 10))
-        for read in (batches, lambda reader: settle(reader.read_all())):
+        reads: list[Callable[[Any], Any]] = [batches, lambda reader: settle(reader.read_all())]
+        for read in reads:
             reader = await settle(table.new_scan().project(["n"]).create_bounded_reader())
             found = [await first(reader), await first(reader)]
             rest = await read(reader)

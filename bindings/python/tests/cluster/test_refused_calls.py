@@ -55,7 +55,7 @@ class Calls:
     async def written(self, before: int) -> int:
         """How many rows the calls have written, or taken from those that there were."""
         await settle(self.writer.flush())
-        rows = (await settle(self.table.to_arrow())).num_rows
+        rows: int = (await settle(self.table.to_arrow())).num_rows
         return before - rows if self.deletes else rows
 
 
