@@ -56,12 +56,24 @@ pub(crate) async fn node(target: &Target) -> Result<Node> {
     match target {
         Target::Directory(path) => {
             let path = only_path(path.clone()).await?;
-            shared(Place::Directory(path.clone()).into(), Storage::Directory(path)).await
+            through(shared(
+                Place::Directory(path.clone()).into(),
+                Storage::Directory(path),
+            ))
+            .await
         }
-        Target::Memory(Some(name)) => shared(Place::Memory(name.clone()).into(), Storage::Memory).await,
+        Target::Memory(Some(name)) => {
+            through(shared(Place::Memory(name.clone()).into(), Storage::Memory)).await
+        }
         Target::Memory(None) => open(Storage::Memory).await,
         Target::Servers(_) => Err(crate::refuse(format!("{target} is no embedded node"))),
     }
+}
+
+/// Sees an opening through, whatever becomes of who waits for it: its directory is free again, or its node known to others.
+async fn through(opening: impl Future<Output = Result<Node>> + Send + 'static) -> Result<Node> {
+    let opened = tokio::spawn(opening).await;
+    opened.map_err(|error| failure(error.to_string()))?
 }
 
 /// The one path by which a directory is known, however it is written. It is created: what is not there may become a link.
@@ -115,6 +127,18 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     use super::*;
+
+    #[tokio::test]
+    async fn an_opening_that_is_given_up_leaves_the_directory_free() {
+        let root = tempfile::tempdir().unwrap();
+        let target = Target::Directory(root.path().join("data"));
+        for attempt in 0..40 {
+            // Wherever it is by then.
+            let _ = timeout(Duration::from_micros(250 * attempt), node(&target)).await;
+            let opened = node(&target).await;
+            assert!(opened.is_ok(), "attempt {attempt}: {opened:?}");
+        }
+    }
 
     #[tokio::test]
     async fn a_directory_is_one_however_it_is_written() {

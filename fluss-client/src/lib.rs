@@ -42,11 +42,19 @@ pub use target::{InvalidTarget, Target};
 ///
 /// A text that is no target, a cluster that cannot be reached (see [`Connection::open`]), or a node that cannot be
 /// opened ([`ErrorKind::Node`]).
+///
+/// # Cancellation
+///
+/// Dropping the future leaves nothing behind. A node that is being opened closes again.
 pub async fn connect(target: &str) -> Result<Connection> {
     Connection::open(options(target).await?).await
 }
 
 /// The default options for a target, to be changed before [`Connection::open`]. See [`Target::lead`].
+///
+/// # Cancellation
+///
+/// Dropping the future leaves nothing behind. A node that is being opened closes again.
 pub async fn options(target: &str) -> Result<ClientOptions> {
     let target: Target = target.parse().map_err(refuse)?;
     let mut options = ClientOptions::new([]);
@@ -65,6 +73,10 @@ impl Target {
     /// # Errors
     ///
     /// A node that cannot be opened ([`ErrorKind::Node`]); any embedded target, if this was built without them.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves the options as they are. A node that is being opened closes again.
     pub async fn lead(&self, options: &mut ClientOptions) -> Result<()> {
         match self {
             Self::Servers(servers) => options.bootstrap_servers.clone_from(servers),

@@ -26,6 +26,7 @@ tests! {
     EVERYWHERE => [
         a_log_is_read_to_where_it_ended,
         a_log_is_read_between_offsets_and_times,
+        a_reader_is_collected_once,
         a_changelog_that_ends_without_records_is_read_to_its_end,
         a_few_rows_are_read_of_all_buckets,
         a_table_is_what_its_changes_made_of_it_now_and_then,
@@ -125,6 +126,38 @@ fn a_log_is_read_to_where_it_ended(backend: Backend) {
             let admin = connection.admin();
             let latest = admin.list_table_offsets(&table.info().path, OffsetSpec::Latest);
             assert_eq!(latest.await.unwrap().values().sum::<Offset>(), 800);
+        }
+    });
+}
+
+fn a_reader_is_collected_once(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        let table = create(&connection, numbers(), 2, &[]).await;
+        for rows in [0, 100] {
+            append(&table, 0..rows).await;
+            for by_batches in [true, false] {
+                let mut reader = table.scan().read(Bounds::default()).await.unwrap();
+                let mut batches = Vec::new();
+                if by_batches {
+                    while let Some(batch) = reader.next_batch().await.unwrap() {
+                        assert!(!reader.has_ended());
+                        batches.push(batch);
+                    }
+                } else {
+                    batches = reader.collect().await.unwrap();
+                }
+                let found = column(batches.iter().map(|scanned| &scanned.batch), "n");
+                assert_eq!(sorted(found), (0..rows).collect::<Vec<_>>());
+                assert!(reader.has_ended());
+                assert!(reader.next_batch().await.unwrap().is_none(), "the end stays");
+                let error = reader.collect().await.unwrap_err();
+                assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
+                // What nobody has taken is read again, and so is its end.
+                reader.put_back(batches);
+                assert_eq!(reader.collect().await.unwrap().len() as i64 > 0, rows > 0);
+            }
         }
     });
 }

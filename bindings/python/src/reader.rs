@@ -146,6 +146,11 @@ impl BoundedReader {
         self.ends.clone()
     }
 
+    /// Raises if it was read to its end already, which whoever reads it now would take for an empty table.
+    fn begin(&self) -> PyResult<()> {
+        Ok(check_unread(self.reader.get()?)?)
+    }
+
     /// The next batch, or None at the end.
     fn next_batch(&self) -> PyResult<Pending> {
         let reader = self.reader.get()?.clone();
@@ -178,13 +183,18 @@ impl BoundedReader {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        self.begin()?;
         let reader = self.reader.get()?.clone();
-        let batches = std::iter::from_fn(move || waited(&reader).transpose());
-        stream(py, &self.schema, batches, requested_schema)
+        let mut has_begun = false;
+        let batches = std::iter::from_fn(move || {
+            let is_first = !std::mem::replace(&mut has_begun, true);
+            waited(&reader, is_first).transpose()
+        });
+        stream(py, &self.schema, batches.fuse(), requested_schema)
     }
 }
 
-/// Batches that were read. They go back to the reader unless they are taken.
+/// Batches that were read, or the end. They go back to the reader unless they are taken.
 struct Read<T> {
     shown: T,
     loan: Loan,
@@ -192,27 +202,35 @@ struct Read<T> {
 
 struct Loan {
     reader: OwnedMutexGuard<client::BoundedReader>,
-    batches: Vec<ScanBatch>,
+    batches: Option<Vec<ScanBatch>>,
 }
 
 impl<T> Read<T> {
     fn take(self) -> T {
         let Self { shown, mut loan } = self;
-        loan.batches.clear();
+        loan.batches = None;
         shown
     }
 }
 
 impl Drop for Loan {
     fn drop(&mut self) {
-        self.reader.put_back(std::mem::take(&mut self.batches));
+        if let Some(batches) = self.batches.take() {
+            self.reader.put_back(batches);
+        }
     }
 }
 
 async fn next(reader: Arc<Mutex<client::BoundedReader>>) -> Result<Read<Option<ScanBatch>>, Fault> {
     let mut reader = reader.lock_owned().await;
+    let had_ended = reader.has_ended();
     let batches = reader.next_batch().await?.into_iter().collect();
-    Ok(lend(reader, batches)?.first())
+    let mut read = lend(reader, batches)?.first();
+    if had_ended {
+        // The end stays told, whoever gets it once more.
+        read.loan.batches = None;
+    }
+    Ok(read)
 }
 
 async fn all(reader: Arc<Mutex<client::BoundedReader>>) -> Result<Read<Vec<ScanBatch>>, Fault> {
@@ -227,7 +245,10 @@ fn lend(
     batches: Vec<ScanBatch>,
 ) -> Result<Read<Vec<ScanBatch>>, Fault> {
     let mut shown = batches.clone();
-    let loan = Loan { reader, batches };
+    let loan = Loan {
+        reader,
+        batches: Some(batches),
+    };
     for batch in &mut shown {
         show_changes(batch, loan.reader.table())?;
     }
@@ -243,9 +264,20 @@ impl Read<Vec<ScanBatch>> {
     }
 }
 
+fn check_unread(reader: &Mutex<client::BoundedReader>) -> Result<(), Fault> {
+    match reader.try_lock() {
+        Ok(reader) => Ok(reader.check_unread()?),
+        // While somebody reads it, nobody was told the end yet.
+        Err(_) => Ok(()),
+    }
+}
+
 /// Waits for the next batch, whether the caller holds the interpreter or not.
-fn waited(reader: &Arc<Mutex<client::BoundedReader>>) -> Result<Option<Columns>, ArrowError> {
+fn waited(reader: &Arc<Mutex<client::BoundedReader>>, is_first: bool) -> Result<Option<Columns>, ArrowError> {
     let batch = Python::attach(|py| -> PyResult<_> {
+        if is_first {
+            check_unread(reader)?;
+        }
         let read = block_on(py, next(reader.clone()), None)?;
         Ok(read?.take())
     });

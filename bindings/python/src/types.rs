@@ -2,6 +2,7 @@
 
 use fluss_client::types::{self, Field, Kind, RowType};
 use pyo3::prelude::*;
+use pyo3::types::PyString;
 
 use crate::error::{self, Fault};
 
@@ -118,8 +119,9 @@ impl DataType {
         self.0.to_string()
     }
 
-    fn __repr__(&self) -> String {
-        format!("DataType('{}')", self.0)
+    fn __repr__(&self, py: Python<'_>) -> PyResult<String> {
+        let text = PyString::new(py, &self.0.to_string());
+        Ok(format!("DataType({})", text.repr()?))
     }
 }
 

@@ -33,6 +33,10 @@ impl AppendWriter {
 impl Collects for client::AppendWriter {
     const NAME: &'static str = "AppendWriter";
 
+    fn operation(_change: Change) -> &'static str {
+        "append"
+    }
+
     fn table(&self) -> &TableInfo {
         self.table()
     }
@@ -105,6 +109,13 @@ impl UpsertWriter {
 
 impl Collects for client::UpsertWriter {
     const NAME: &'static str = "UpsertWriter";
+
+    fn operation(change: Change) -> &'static str {
+        match change {
+            Change::Put => "upsert",
+            Change::Delete => "delete",
+        }
+    }
 
     fn table(&self) -> &TableInfo {
         self.table()
@@ -189,7 +200,10 @@ impl WriteHandle {
     /// Waits for the acknowledgement of every part, and gives the offset of the row, if it is one.
     fn settled(&self) -> PyResult<impl Future<Output = Result<Option<i64>, Error>> + Send + 'static> {
         let parts = self.0.get()?.clone();
+        // From now on, and not only once it is polled.
+        let awaited: Vec<_> = parts.iter().filter_map(Collected::awaited).collect();
         Ok(async move {
+            let _awaited = awaited;
             let mut offset = None;
             for part in parts.iter() {
                 offset = part.settled().await?;

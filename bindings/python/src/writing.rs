@@ -3,15 +3,16 @@
 use std::collections::VecDeque;
 use std::ffi::CString;
 use std::future::Future;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 use std::time::Duration;
 
 use fluss_client::types::{Datum, OwnedRow, TableInfo};
-use fluss_client::{self as client, BatchWrite, Connection, WeakConnection};
+use fluss_client::{self as client, BatchWrite, Connection, Context, ErrorKind, WeakConnection};
 use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 use tokio::sync::Notify;
+use tokio::time::{Instant, timeout_at};
 
 use crate::arrow::Incoming;
 use crate::error::Fault;
@@ -35,6 +36,9 @@ pub(crate) enum Change {
 pub(crate) trait Collects: Clone + Send + Sync + 'static {
     /// What it is called in Python.
     const NAME: &'static str;
+
+    /// What errors call a change.
+    fn operation(change: Change) -> &'static str;
 
     fn table(&self) -> &TableInfo;
 
@@ -71,12 +75,21 @@ struct State<W> {
 /// Rows that wait for memory, because whoever gave them must not.
 #[derive(Default)]
 struct Queue {
-    rows: VecDeque<(Change, OwnedRow, usize, Arc<Promise>)>,
-    bytes: usize,
+    rows: VecDeque<Waiting>,
+    /// What the rows take that nobody awaits. It is bounded; as many others wait as there are tasks that await them.
+    unawaited: Arc<AtomicUsize>,
     /// Whether a task takes them.
     is_active: bool,
     /// The first failure that no flush has told.
     failure: Option<client::Error>,
+}
+
+/// A row that waits for memory, until a deadline.
+struct Waiting {
+    change: Change,
+    row: OwnedRow,
+    deadline: Instant,
+    promise: Arc<Promise>,
 }
 
 /// A row that was given to a writer.
@@ -86,18 +99,44 @@ pub(crate) enum Collected {
     Soon(Arc<Promise>),
 }
 
-/// A row that waits for memory.
-#[derive(Default)]
+/// What becomes of a row that waits for memory.
 pub(crate) struct Promise {
     outcome: OnceLock<client::Result<client::WriteHandle>>,
     told: Notify,
+    bytes: usize,
+    unawaited: Arc<AtomicUsize>,
+    /// How many await it, while it waits.
+    awaiting: Mutex<Option<usize>>,
 }
 
+/// Somebody who awaits a row. While it waits for memory for as long as it must, nobody is told that the queue is full.
+pub(crate) struct Awaited(Arc<Promise>);
+
 impl Promise {
+    /// The row of so many bytes, which nobody awaits yet.
+    fn new(bytes: usize, unawaited: &Arc<AtomicUsize>) -> Self {
+        unawaited.fetch_add(bytes, Ordering::AcqRel);
+        Self {
+            outcome: OnceLock::new(),
+            told: Notify::new(),
+            bytes,
+            unawaited: unawaited.clone(),
+            awaiting: Mutex::new(Some(0)),
+        }
+    }
+
     fn settle(&self, outcome: client::Result<client::WriteHandle>) {
+        let waited = self.awaiting().take();
+        if waited == Some(0) {
+            self.unawaited.fetch_sub(self.bytes, Ordering::AcqRel);
+        }
         if self.outcome.set(outcome).is_ok() {
             self.told.notify_waiters();
         }
+    }
+
+    fn awaiting(&self) -> MutexGuard<'_, Option<usize>> {
+        self.awaiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn collected(&self) -> client::Result<client::WriteHandle> {
@@ -111,7 +150,38 @@ impl Promise {
     }
 }
 
+impl Awaited {
+    fn new(promise: &Arc<Promise>) -> Self {
+        if let Some(awaiting) = promise.awaiting().as_mut() {
+            if *awaiting == 0 {
+                promise.unawaited.fetch_sub(promise.bytes, Ordering::AcqRel);
+            }
+            *awaiting += 1;
+        }
+        Self(promise.clone())
+    }
+}
+
+impl Drop for Awaited {
+    fn drop(&mut self) {
+        if let Some(awaiting) = self.0.awaiting().as_mut() {
+            *awaiting -= 1;
+            if *awaiting == 0 {
+                self.0.unawaited.fetch_add(self.0.bytes, Ordering::AcqRel);
+            }
+        }
+    }
+}
+
 impl Collected {
+    /// Begins to await the row, if it waits for memory.
+    pub(crate) fn awaited(&self) -> Option<Awaited> {
+        match self {
+            Self::Now(_) => None,
+            Self::Soon(promise) => Some(Awaited::new(promise)),
+        }
+    }
+
     /// Waits for the acknowledgement, and returns the offset of the row.
     pub(crate) async fn settled(&self) -> client::Result<Option<i64>> {
         match self {
@@ -298,7 +368,7 @@ impl<W: Collects> State<W> {
     }
 
     /// Collects a row now if there is memory for it and none waits; otherwise it waits behind those that do. Rows that wait
-    /// have as much memory again as the writer's buffer.
+    /// and that nobody awaits have as much memory again as the writer's buffer.
     fn collect_soon(self: &Arc<Self>, change: Change, row: OwnedRow) -> PyResult<Collected> {
         let mut queue = self.queue();
         if !queue.is_active
@@ -307,20 +377,25 @@ impl<W: Collects> State<W> {
             return Ok(Collected::Now(handle));
         }
         let bytes = size(&row);
-        let most = self.connection.options().writer.buffer_bytes;
-        if queue.bytes + bytes > most && !queue.rows.is_empty() {
+        let options = &self.connection.options().writer;
+        let unawaited = queue.unawaited.load(Ordering::Acquire);
+        if unawaited > 0 && unawaited + bytes > options.buffer_bytes {
             let message = format!(
-                "the buffer of the {} of table {} is full, and so is the queue before it: await a handle or flush() now \
-                 and then, or append Arrow data, which is awaited",
+                "the buffer of the {} of table {} is full, and so is the queue before it: await the handles of rows as \
+                 they are given, or flush() now and then",
                 W::NAME,
                 self.writer.table().path
             );
             return Err(Fault::new("BufferFullError", message).into());
         }
         let runtime = runtime()?;
-        let promise = Arc::<Promise>::default();
-        queue.bytes += bytes;
-        queue.rows.push_back((change, row, bytes, promise.clone()));
+        let promise = Arc::new(Promise::new(bytes, &queue.unawaited));
+        queue.rows.push_back(Waiting {
+            change,
+            row,
+            deadline: Instant::now() + options.delivery_timeout,
+            promise: promise.clone(),
+        });
         if !queue.is_active {
             queue.is_active = true;
             let state = self.clone();
@@ -338,19 +413,32 @@ impl<W: Collects> State<W> {
                 queue.is_active = next.is_some();
                 next
             };
-            let Some((change, row, bytes, promise)) = next else {
+            let Some(waiting) = next else {
                 self.idle.notify_waiters();
                 return;
             };
-            let outcome = self.writer.collect(change, &row).await;
-            let mut queue = self.queue();
-            queue.bytes -= bytes;
+            let outcome = self.collect_in_time(&waiting).await;
             if let Err(error) = &outcome {
+                let mut queue = self.queue();
                 queue.failure.get_or_insert_with(|| error.clone());
             }
-            drop(queue);
-            promise.settle(outcome);
+            waiting.promise.settle(outcome);
         }
+    }
+
+    /// Collects a row that waits. One whose deadline has passed is not collected any more.
+    async fn collect_in_time(&self, waiting: &Waiting) -> client::Result<client::WriteHandle> {
+        let late = || {
+            let context = Context::new(W::operation(waiting.change)).table(&self.writer.table().path);
+            let after = self.connection.options().writer.delivery_timeout;
+            Err(context.error(ErrorKind::NoMemory { after }))
+        };
+        if Instant::now() >= waiting.deadline {
+            return late();
+        }
+        let collected = self.writer.collect(waiting.change, &waiting.row);
+        let collected = timeout_at(waiting.deadline, collected).await;
+        collected.unwrap_or_else(|_| late())
     }
 
     /// Waits until no row waits for memory.

@@ -13,6 +13,13 @@ from fluss.client.admin import OffsetSpec
 pa = pytest.importorskip("pyarrow")
 
 
+ODD_NAMES = ["a b", "a`b", "`", "sélect", "", "a:b,c", "<>()", " a", "a\n", '"', "INT", "NOT NULL", "漢"]
+
+
+def odd_fields() -> list[tuple[str, str]]:
+    return [(name, "INT") for name in ODD_NAMES]
+
+
 def schema() -> fluss.Schema:
     builder = fluss.Schema.new_builder().column("id", "BIGINT").column("tags", "MAP<STRING NOT NULL, INT>")
     return builder.column("part", "ROW<ab DECIMAL(10,2), c ARRAY<TIMESTAMP(9)>>").primary_key(["id"]).build()
@@ -24,6 +31,8 @@ def descriptor() -> fluss.TableDescriptor:
 
 VALUES: dict[str, Callable[[], Any]] = {
     "data type": lambda: fluss.DataTypes.ROW([("ab", fluss.DataTypes.DECIMAL(10, 2)), ("c", "ARRAY<CHAR(3)>")]),
+    "data type of odd names": lambda: fluss.DataTypes.ROW([(name, "ROW<z INT>") for name in ODD_NAMES]),
+    "schema of odd names": lambda: fluss.Schema.new_builder().column("r", fluss.DataTypes.ROW(odd_fields())).build(),
     "schema": schema,
     "bucket": lambda: fluss.TableBucket(3, 1),
     "bucket of a partition": lambda: fluss.TableBucket(3, 1, partition_id=5),

@@ -41,6 +41,14 @@ def test_a_type_prints_as_it_is_read(text: str) -> None:
     assert eval(repr(DataType(text))) == DataType(text)
 
 
+def test_a_name_that_is_no_word_is_quoted() -> None:
+    names = ["a b", "a`b", "it's", '"', "a\n", ""]
+    odd = DataTypes.ROW([(name, "INT") for name in names])
+    assert str(odd) == "ROW<`a b` INT,`a``b` INT,`it's` INT,`\"` INT,`a\n` INT,`` INT>"
+    assert DataType(str(odd)) == eval(repr(odd)) == odd
+    assert odd.fields is not None and [name for name, _ in odd.fields] == names
+
+
 def test_types_differ_by_their_parameters_and_nullability() -> None:
     assert DataTypes.DECIMAL(10, 2) != DataTypes.DECIMAL(10, 3)
     assert DataTypes.INT() != DataTypes.INT().not_null()

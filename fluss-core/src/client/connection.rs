@@ -107,6 +107,10 @@ impl Connection {
     /// # Errors
     ///
     /// [`ErrorCode::TABLE_NOT_EXIST`](fluss_rpc::code::ErrorCode::TABLE_NOT_EXIST) if there is none of this path.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn table(&self, path: &TablePath) -> Result<Table> {
         let info = self.table_info(path).await?;
         Ok(Table::new(self.clone(), Arc::new(info)))

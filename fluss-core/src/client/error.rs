@@ -153,6 +153,8 @@ pub struct Context {
     pub batch: Option<BatchPlace>,
     /// The server.
     pub server: Option<ServerAddress>,
+    /// What a server answered last to what was tried until its deadline: the same as an error of that answer says.
+    pub last_answer: Option<String>,
     /// How many rows of the same call were sent before it failed, because all of them are more than the writer's memory.
     /// A call of fewer rows is written whole or not at all.
     pub rows_taken: u64,
@@ -180,6 +182,7 @@ impl Context {
             bucket: None,
             batch: None,
             server: None,
+            last_answer: None,
             rows_taken: 0,
         }
     }
@@ -271,9 +274,14 @@ impl Error {
     /// Whether another attempt can help after so many have failed.
     pub(crate) fn is_worth_another(&self, attempts: u32) -> bool {
         match self.code().map(ErrorCode::retry) {
-            Some(Retry::Briefly) => attempts < BRIEF_ATTEMPTS,
+            Some(Retry::Briefly) => !self.is_lasting(attempts),
             _ => self.is_retriable(),
         }
+    }
+
+    /// Whether it is an answer that waiting does not change, after so many of its kind in a row.
+    pub(crate) fn is_lasting(&self, attempts: u32) -> bool {
+        self.code().map(ErrorCode::retry) == Some(Retry::Briefly) && attempts >= BRIEF_ATTEMPTS
     }
 
     /// Whether the server cannot be reached, which is told by whoever connects to it: once, and not for each of those who
@@ -437,7 +445,11 @@ impl fmt::Display for Context {
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: {}", self.context, self.kind)
+        write!(f, "{}: {}", self.context, self.kind)?;
+        match &self.context.last_answer {
+            Some(answer) => write!(f, "; the last answer was: {answer}"),
+            None => Ok(()),
+        }
     }
 }
 
@@ -468,6 +480,23 @@ mod tests {
             "append db.t bucket 2 at localhost:9123: no answer within 2s; whether it took effect is unknown"
         );
         assert!(error.is_retriable());
+    }
+
+    #[test]
+    fn a_timeout_tells_the_last_answer() {
+        let mut context = Context::new("append").table(&TablePath::new("db", "t"));
+        let elsewhere = ErrorKind::server(ErrorCode::NOT_LEADER_OR_FOLLOWER, None);
+        context.last_answer = Some(elsewhere.to_string());
+        let timeout = ErrorKind::Timeout {
+            after: Duration::from_secs(2),
+            outcome_unknown: false,
+        };
+        let error = context.error(timeout).to_string();
+        assert!(
+            error.starts_with("append db.t: no answer within 2s; the last answer was: "),
+            "{error}"
+        );
+        assert!(error.ends_with("[NOT_LEADER_OR_FOLLOWER (12)]"), "{error}");
     }
 
     #[test]

@@ -337,8 +337,22 @@ impl fmt::Display for RowType {
         f.write_str("ROW<")?;
         for (position, field) in self.fields.iter().enumerate() {
             let separator = if position == 0 { "" } else { "," };
-            write!(f, "{separator}{} {}", field.name, field.data_type)?;
+            write!(f, "{separator}{} {}", Name(&field.name), field.data_type)?;
         }
         f.write_str(">")
+    }
+}
+
+/// A field's name as the text of a type has it: one that is no plain word stands between backquotes, with each of its own
+/// doubled.
+struct Name<'a>(&'a str);
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let is_plain = |c: char| c.is_alphanumeric() || c == '_';
+        if !self.0.is_empty() && self.0.chars().all(is_plain) {
+            return f.write_str(self.0);
+        }
+        write!(f, "`{}`", self.0.replace('`', "``"))
     }
 }

@@ -1,4 +1,4 @@
-//! Types from their text: `DECIMAL(10,2) NOT NULL`, `ROW<id INT,tags ARRAY<STRING>>`.
+//! Types from their text: `DECIMAL(10,2) NOT NULL`, ``ROW<id INT,`a tag` ARRAY<STRING>>``.
 
 use std::str::FromStr;
 
@@ -10,7 +10,8 @@ const MAX_DEPTH: usize = 64;
 impl FromStr for DataType {
     type Err = InvalidDefinition;
 
-    /// Reads what [`DataType`] prints. Case and white space around the parts do not matter.
+    /// Reads what [`DataType`] prints. Case and white space around the parts do not matter. A field's name that is no plain
+    /// word stands between backquotes, with each of its own doubled.
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut parser = Parser {
             rest: text,
@@ -66,7 +67,7 @@ impl<'a> Parser<'a> {
             if !fields.is_empty() {
                 self.expect(',')?;
             }
-            let name = self.word().to_owned();
+            let name = self.name()?;
             fields.push(Field::new(name, self.data_type(depth)?));
         }
         Ok(DataType::row(RowType::new(fields)))
@@ -133,6 +134,27 @@ impl<'a> Parser<'a> {
         Ok(value)
     }
 
+    /// The name of a field: a word, or anything between backquotes, where two stand for one.
+    fn name(&mut self) -> Result<String, InvalidDefinition> {
+        if !self.take('`') {
+            let word = self.word();
+            if word.is_empty() {
+                return Err(self.error("a field's name expected (an empty one is ``)"));
+            }
+            return Ok(word.to_owned());
+        }
+        let mut name = String::new();
+        while let Some((part, rest)) = self.rest.split_once('`') {
+            name.push_str(part);
+            self.rest = rest;
+            if !self.take_next('`') {
+                return Ok(name);
+            }
+            name.push('`');
+        }
+        Err(self.error("'`' expected"))
+    }
+
     fn word(&mut self) -> &'a str {
         self.rest = self.rest.trim_start();
         let end = self
@@ -154,7 +176,18 @@ impl<'a> Parser<'a> {
     }
 
     fn take(&mut self, expected: char) -> bool {
-        match self.rest.trim_start().strip_prefix(expected) {
+        let before = self.rest;
+        self.rest = before.trim_start();
+        let is_taken = self.take_next(expected);
+        if !is_taken {
+            self.rest = before;
+        }
+        is_taken
+    }
+
+    /// The same without white space before it.
+    fn take_next(&mut self, expected: char) -> bool {
+        match self.rest.strip_prefix(expected) {
             Some(rest) => {
                 self.rest = rest;
                 true
@@ -179,6 +212,8 @@ fn small(parameter: u32) -> u8 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
 
     #[test]
@@ -191,9 +226,34 @@ mod tests {
             "ARRAY<ARRAY<STRING NOT NULL>>",
             "MAP<INT NOT NULL,ROW<x DATE,y CHAR(3) NOT NULL> NOT NULL>",
             "ROW<>",
+            "ROW<`a b` INT,`a``b` INT,sélect INT,`` INT,`a:b,c` ROW<`>` DATE>,```` INT>",
         ] {
             assert_eq!(text.parse::<DataType>().unwrap().to_string(), text);
         }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::default() })]
+
+        #[test]
+        fn a_name_is_read_back_whatever_it_is(
+            name in prop_oneof![any::<String>(), "[aZ_é0`\"'\\\\ \t\n<>(),:.\u{a0}-]{0,6}"],
+        ) {
+            let inner = DataType::row(RowType::new([Field::new(name.clone(), DataType::int())]));
+            let fields = [Field::new(name, inner.not_null()), Field::new("z", DataType::date())];
+            let data_type = DataType::row(RowType::new(fields));
+            prop_assert_eq!(data_type.to_string().parse::<DataType>().unwrap(), data_type);
+        }
+    }
+
+    #[test]
+    fn a_word_without_quotes_may_have_what_the_grammar_leaves() {
+        let found = "ROW<a-b INT, c`d DATE, e\u{301}: INT>"
+            .parse::<DataType>()
+            .unwrap();
+        let again = found.to_string();
+        assert_eq!(again, "ROW<`a-b` INT,`c``d` DATE,`e\u{301}:` INT>");
+        assert_eq!(again.parse::<DataType>().unwrap(), found);
     }
 
     #[test]
@@ -204,6 +264,9 @@ mod tests {
             "type 'ARRAY<INTT>': 'INTT' with 0 parameters is no type at position 10"
         );
         assert!("DECIMAL(39,0)".parse::<DataType>().is_err());
+        for unnamed in ["ROW< INT>", "ROW<`a INT>", "ROW<`a``>", "ROW<,>"] {
+            assert!(unnamed.parse::<DataType>().is_err(), "{unnamed}");
+        }
         assert!("TIME(300)".parse::<DataType>().is_err());
         assert!("ARRAY<".repeat(10_000).parse::<DataType>().is_err());
     }

@@ -180,8 +180,8 @@ class ClosedError(FlussError):
 
 
 class BufferFullError(FlussError, BufferError):
-    """Rows come faster than the cluster takes them, and nobody waits for it. The row was not taken: await a handle or a
-    flush, and give it again.
+    """Rows come faster than the cluster takes them, and nobody awaits them. The row was not taken: await the handles of
+    rows as they are given, or a flush, and give it again.
     """
 
 

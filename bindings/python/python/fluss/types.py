@@ -6,8 +6,10 @@ Types nest, print as SQL, and are equal if they print alike::
     DataTypes.INT().not_null()                       # INT NOT NULL
     DataType("MAP<STRING,ROW<x INT,y INT>>")         # a type from its text
 
-A text may stand wherever a type is asked for. Values of each type, the same in rows, keys and filters; and what Arrow
-data may have in their place:
+A text may stand wherever a type is asked for. In it a field's name that is no plain word stands between backquotes,
+with each of its own doubled: ``ROW<`two words` INT>``.
+
+Values of each type, the same in rows, keys and filters; and what Arrow data may have in their place:
 
 =================  ==========================================================  ==================================
 BOOLEAN            bool                                                        bool

@@ -13,6 +13,8 @@ import pytest
 
 import fluss
 from faces import acknowledged, beside, create_table, settle
+from fluss import aio
+from fluss._leave import PATIENCE
 from fluss.client import WriteHandle
 from fluss_cluster import Cluster
 
@@ -348,3 +350,62 @@ def test_upserts_and_look_ups_tell_of_a_stopped_server_and_work_on(face: ModuleT
 
 def test_a_killed_leader_costs_no_upsert_and_no_look_up(face: ModuleType, quick: Cluster) -> None:
     asyncio.run(kill_a_leader_of_keys(face, quick))
+
+
+class BodyError(Exception):
+    """What the body of a block raises."""
+
+
+async def leave(face: ModuleType, block: Any, body: Callable[[], None]) -> None:
+    """Runs a body in the block of what closes itself at its end."""
+    if face is aio:
+        async with block:
+            body()
+    else:
+        with block:
+            body()
+
+
+async def leave_by_raising(face: ModuleType, cluster: Cluster, kind: str, block: str) -> None:
+    """Leaves a block whose body raises while the server that is to store its row does not answer."""
+    connection = await settle(face.connect(f"fluss://{cluster.bootstrap}"))
+    path = f"fluss.left_{kind}_{block}_{face.__name__.replace('.', '_')}"
+    schema = fluss.Schema.new_builder().column("id", "INT")
+    if kind == "upsert":
+        schema.primary_key(["id"])
+    await create_table(connection.get_admin(), path, fluss.TableDescriptor(schema.build(), bucket_count=1))
+    table = await settle(connection.get_table(path))
+    write = table.new_upsert() if kind == "upsert" else table.new_append()
+    writer = write.create_writer()
+    # The server is known, and connected to.
+    await acknowledged(face, getattr(writer, kind)([0]))
+    (leader,) = cluster.wait_in_sync(table.get_table_info().table_id)
+
+    def body() -> None:
+        getattr(writer, kind)([1])
+        raise BodyError("the body's own")
+
+    cluster.stop(leader)
+    begun = time.monotonic()
+    try:
+        with pytest.raises(BodyError) as raised:
+            await leave(face, writer if block == "writer" else connection, body)
+        seconds = time.monotonic() - begun
+    finally:
+        cluster.cont(leader)
+    assert raised.value.args == ("the body's own",)
+    (note,) = raised.value.__notes__
+    assert note.startswith("What was written before may not be stored: "), note
+    # A write may take 120 s.
+    assert PATIENCE <= seconds < 4 * PATIENCE, seconds
+    if block == "writer":
+        await settle(writer.close())
+        await settle(connection.close())
+
+
+@pytest.mark.parametrize("block", ["writer", "connection"])
+@pytest.mark.parametrize("kind", ["append", "upsert"])
+def test_a_block_that_raises_while_nobody_answers_is_left_soon_with_its_own_exception(
+    face: ModuleType, patient: Cluster, kind: str, block: str
+) -> None:
+    asyncio.run(leave_by_raising(face, patient, kind, block))

@@ -176,3 +176,42 @@ def test_a_primary_key_table_takes_no_appends(connection: fluss.Connection) -> N
     connection.get_admin().create_table("fluss.keyed", fluss.TableDescriptor(schema), True)
     with pytest.raises(fluss.ArgumentError, match="primary key"):
         connection.get_table("fluss.keyed").new_append().create_writer()
+
+
+@pytest.mark.parametrize("mode", ["poll", "poll_arrow", "poll_record_batch"])
+@pytest.mark.parametrize("log_format", ["ARROW", "INDEXED"])
+def test_a_poll_is_bounded_in_bytes(target: str, new_table: NewTable, log_format: str, mode: str) -> None:
+    """Rows that take little room on their way take what they take here: a poll ends after so many bytes of them."""
+    compressed = {"table.log.arrow.compression.type": "ZSTD"} if log_format == "ARROW" else {}
+    path = new_table(id="INT", text="STRING", properties={"table.log.format": log_format, **compressed})
+    batches, rows, size, bound = 40, 16, 16 << 10, 1 << 20
+    with fluss.connect(target, {"writer.batch-size": "1 mb"}) as opened:
+        writer = opened.get_table(path).new_append().create_writer()
+        for batch in range(batches):
+            for row in range(rows):
+                handle = writer.append([batch * rows + row, "a" * size])
+            handle.wait(30)
+    small = {"scanner.log.max-poll-bytes": "1 mb", "scanner.log.max-poll-records": "1000000"}
+    with fluss.connect(target, small) as opened:
+        scanner = opened.get_table(path).new_scan().create_log_scanner()
+        scanner.subscribe_from_beginning()
+        found: list[int] = []
+        most = 0
+        while len(found) < batches * rows:
+            polled = getattr(scanner, mode)(10_000)
+            ids = ids_of(polled)
+            assert ids, f"{len(found)} rows came"
+            most = max(most, len(ids))
+            found += ids
+        assert found == list(range(batches * rows))
+        # It ends with the batch that reaches the bound.
+        batch_bytes = rows * size
+        assert (most - rows) * size < bound, f"{most * size} bytes came at once, in batches of {batch_bytes}"
+        assert most > rows, "a poll returns more than a batch"
+
+
+def ids_of(polled: Any) -> list[int]:
+    if isinstance(polled, fluss.client.ScanRecords):
+        return [record.row["id"] for record in polled]
+    parts = polled if isinstance(polled, list) else [polled]
+    return [number for part in parts for number in part.to_pyarrow().column("id").to_pylist()]

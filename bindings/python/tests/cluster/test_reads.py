@@ -170,3 +170,120 @@ def test_a_key_table_is_read_as_it_is_and_was(run: Callable[[Body], None], parti
         assert "_change_type" in changes.column_names
 
     run(body)
+
+
+async def first(reader: Any) -> Any:
+    """The next batch of a reader of either face, from a loop that is left."""
+    if isinstance(reader, aio.BoundedReader):
+        async for batch in reader:
+            return batch
+    else:
+        for batch in reader:
+            return batch
+    return None
+
+
+def test_a_reader_is_read_once(run: Callable[[Body], None]) -> None:
+    """Also an empty one: nobody can take a second reading that gives nothing for a table without rows."""
+
+    async def body(opened: Any) -> None:
+        for rows in (0, 30):
+            table = await create(opened, key=False)
+            if rows:
+                await append(table, range(rows))
+            ends: list[Callable[[Any], Any]] = [batches, lambda reader: settle(reader.read_all())]
+            for read in ends:
+                reader = await settle(table.new_scan().create_bounded_reader())
+                await read(reader)
+                for again in (*ends, batches):
+                    with pytest.raises(fluss.ArgumentError, match=f"read {table.get_table_path()}: .* make another"):
+                        await again(reader)
+                assert sum(reader.ends.values()) == rows and reader.__arrow_c_schema__()
+                with pytest.raises(fluss.ArgumentError, match="make another"):
+                    reader.__aiter__() if isinstance(reader, aio.BoundedReader) else reader.__iter__()
+
+    run(body)
+
+
+def test_an_iterator_that_has_ended_stays_so(run: Callable[[Body], None]) -> None:
+    async def body(opened: Any) -> None:
+        table = await create(opened, key=False)
+        await append(table, range(30))
+        reader = await settle(table.new_scan().create_bounded_reader())
+        if isinstance(reader, aio.BoundedReader):
+            awaited, late = aiter(reader), aiter(reader)
+            assert sum([batch.num_rows async for batch in awaited]) == 30
+            for _ in range(2):
+                with pytest.raises(StopAsyncIteration):
+                    await anext(awaited)
+            with pytest.raises(fluss.ArgumentError, match="make another"):
+                await anext(late)
+        else:
+            iterator, late = iter(reader), iter(reader)
+            assert sum(batch.num_rows for batch in iterator) == 30
+            assert next(iterator, None) is None and next(iterator, None) is None
+            with pytest.raises(fluss.ArgumentError, match="make another"):
+                next(late)
+
+    run(body)
+
+
+def test_a_reader_that_was_left_goes_on(run: Callable[[Body], None]) -> None:
+    async def body(opened: Any) -> None:
+        table = await create(opened, key=False)
+        for begin in range(0, 40, 10):
+            await append(table, range(begin, begin + 10))
+        reads: list[Callable[[Any], Any]] = [batches, lambda reader: settle(reader.read_all())]
+        for read in reads:
+            reader = await settle(table.new_scan().project(["n"]).create_bounded_reader())
+            found = [await first(reader), await first(reader)]
+            rest = await read(reader)
+            found += rest if isinstance(rest, list) else [rest]
+            assert sorted(n for part in found for n in part.to_pyarrow()["n"].to_pylist()) == list(range(40))
+            # What a loop is left at, the last batch too, is not the end: it was told to nobody.
+            count = len(found)
+            reader = await settle(table.new_scan().create_bounded_reader())
+            if read is batches:
+                assert [await first(reader) for _ in range(count)][-1] is not None
+                assert await batches(reader) == []
+                with pytest.raises(fluss.ArgumentError):
+                    await batches(reader)
+
+    run(body)
+
+
+def test_several_workers_share_a_reader(run: Callable[[Body], None]) -> None:
+    """Those that have begun before the end see it, and not that there is no more to read."""
+
+    async def body(opened: Any) -> None:
+        table = await create(opened, key=False)
+        for begin in range(0, 40, 10):
+            await append(table, range(begin, begin + 10))
+        reader = await settle(table.new_scan().create_bounded_reader())
+        if isinstance(reader, aio.BoundedReader):
+            shares = await asyncio.gather(*(batches(reader) for _ in range(4)))
+        else:
+            iterator = iter(reader)
+            shares = [[next(iterator)], list(reader), list(iterator)]
+        assert sum(batch.num_rows for share in shares for batch in share) == 40
+
+    run(body)
+
+
+def test_a_stream_is_taken_once(connection: fluss.Connection) -> None:
+    table = asyncio.run(create(connection, key=False))
+    asyncio.run(append(table, range(100)))
+    reader = table.new_scan().create_bounded_reader()
+    one, other = (pa.RecordBatchReader.from_stream(reader) for _ in range(2))
+    assert one.read_all().num_rows == 100 and one.read_all().num_rows == 0
+    with pytest.raises((pa.ArrowException, OSError), match="make another"):
+        other.read_all()
+    for take in (pa.table, pa.RecordBatchReader.from_stream, list):
+        with pytest.raises(fluss.ArgumentError, match="make another"):
+            take(reader)
+    # What is read of a table can be taken as often as one likes.
+    whole = table.to_arrow()
+    assert pa.table(whole).num_rows == pa.table(whole).num_rows == 100
+    reader = table.new_scan().create_bounded_reader()
+    left = next(iter(reader)).num_rows
+    assert left + pa.table(reader).num_rows == 100

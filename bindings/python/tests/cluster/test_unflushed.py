@@ -104,3 +104,74 @@ def test_an_awaited_writer_never_holds_up_its_event_loop(
 
     written = asyncio.run(main())
     assert connection.get_admin().get_row_count(path) == written
+
+
+@pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+def test_appends_that_are_awaited_wait_for_room(
+    target: str, cluster: Cluster, connection: fluss.Connection, new_table: NewTable
+) -> None:
+    """However many tasks append at once, and however large their rows are: none is told that the buffer is full, the
+    loop goes on, and a task that is cancelled leaves its row where it is, once.
+    """
+    path = new_table(id="INT", content="BYTES")
+    config = {"writer.buffer.memory-size": "256 kb", "writer.batch-size": "64 kb"}
+    tasks, cancelled = 1000, range(300, 700)
+
+    async def main() -> None:
+        async with aio.connect(target, config) as opened:
+            writer = (await opened.get_table(path)).new_append().create_writer()
+            content = os.urandom(8 << 10)
+
+            async def append(number: int) -> int | None:
+                return await writer.append([number, content])
+
+            await append(-1)
+            cluster.stop(0)
+            try:
+                appends = [asyncio.create_task(append(number)) for number in range(tasks)]
+                turns = 0
+                while turns < 50:
+                    await asyncio.sleep(0)
+                    turns += 1
+                assert not any(task.done() for task in appends)
+                for number in cancelled:
+                    appends[number].cancel()
+                await asyncio.wait(appends[cancelled.start : cancelled.stop])
+                # Rows that nobody awaits are those that are bounded: what the cancelled tasks have left is too much.
+                with pytest.raises(fluss.BufferFullError):
+                    writer.append([tasks, content])
+            finally:
+                cluster.cont(0)
+            offsets = await asyncio.gather(*appends, return_exceptions=True)
+            assert {type(offset) for offset in offsets} == {int, asyncio.CancelledError}
+            await writer.flush()
+            await append(tasks)
+
+    asyncio.run(main())
+    found = connection.get_table(path).to_arrow(["id"]).to_pyarrow().column("id").to_pylist()
+    assert found == list(range(-1, tasks + 1))
+
+
+def test_upserts_that_are_awaited_wait_for_room(target: str, connection: fluss.Connection) -> None:
+    """On a node, too, whose memory is never the same for long."""
+    path = "fluss.awaited_upserts"
+    schema = fluss.Schema.new_builder().column("id", "INT").column("content", "BYTES").primary_key(["id"]).build()
+    connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1), True)
+    config = {"writer.buffer.memory-size": "64 kb", "writer.batch-size": "16 kb"}
+
+    async def main() -> None:
+        async with aio.connect(target, config) as opened:
+            table = await opened.get_table(path)
+            writer, content = table.new_upsert().create_writer(), os.urandom(4 << 10)
+
+            async def change(number: int) -> None:
+                await writer.upsert([number, content])
+                if number % 2:
+                    await writer.delete([number])
+
+            async with asyncio.TaskGroup() as group:
+                for number in range(1000):
+                    group.create_task(change(number))
+            assert sorted((await table.to_arrow(["id"])).to_pyarrow()["id"].to_pylist()) == list(range(0, 1000, 2))
+
+    asyncio.run(main())

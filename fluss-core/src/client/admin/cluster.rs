@@ -63,6 +63,10 @@ pub struct ClusterHealth {
 
 impl Admin {
     /// The coordinator, if there is one, and the tablet servers that are alive.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn server_nodes(&self) -> Result<Vec<ServerNode>> {
         let generation = self.connection.cluster().generation();
         let cluster = self.connection.refresh(None, generation).await?;
@@ -87,6 +91,10 @@ impl Admin {
     ///
     /// Code 58 if there is no such server, 59 if one has another tag; [`Unsupported`](crate::client::ErrorKind::Unsupported)
     /// on an embedded node.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn add_server_tag(&self, servers: &[ServerId], tag: ServerTag) -> Result<()> {
         let context = Context::new("add server tag");
         let request = proto::AddServerTagRequest {
@@ -102,6 +110,10 @@ impl Admin {
     ///
     /// Code 58 if there is no such server, 60 if one has another tag; [`Unsupported`](crate::client::ErrorKind::Unsupported)
     /// on an embedded node.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn remove_server_tag(&self, servers: &[ServerId], tag: ServerTag) -> Result<()> {
         let context = Context::new("remove server tag");
         let request = proto::RemoveServerTagRequest {
@@ -116,6 +128,10 @@ impl Admin {
     /// # Errors
     ///
     /// [`Unsupported`](crate::client::ErrorKind::Unsupported) where the server cannot tell.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn cluster_health(&self) -> Result<ClusterHealth> {
         let context = Context::new("get cluster health");
         let request = proto::GetClusterHealthRequest {};

@@ -75,6 +75,10 @@ impl ConfigChange {
 
 impl Admin {
     /// The settings of the cluster that somebody has set, sorted by key.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn cluster_configs(&self) -> Result<Vec<ClusterConfig>> {
         let context = Context::new("describe cluster configs");
         let request = proto::DescribeClusterConfigsRequest {};
@@ -90,6 +94,10 @@ impl Admin {
     ///
     /// Code -1 (64 from Fluss 1.0 on) for a setting that cannot change while the servers run. Of a 0.9.1 cluster that
     /// is everything but `datalake.*` and `kv.rocksdb.shared-rate-limiter.bytes-per-sec`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn alter_cluster_configs(&self, changes: &[ConfigChange]) -> Result<()> {
         let context = Context::new("alter cluster configs");
         let request = proto::AlterClusterConfigsRequest {

@@ -37,6 +37,10 @@ impl Admin {
     /// # Errors
     ///
     /// A name that is not allowed; code 6 if the database exists, unless `ignore_if_exists`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn create_database(
         &self,
         name: &str,
@@ -60,6 +64,10 @@ impl Admin {
     ///
     /// [`Unsupported`](crate::client::ErrorKind::Unsupported) where the server cannot; code 4 if there is no such database, unless
     /// `ignore_if_not_exists`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn alter_database(
         &self,
         name: &str,
@@ -82,6 +90,10 @@ impl Admin {
     /// # Errors
     ///
     /// Code 4 if there is none, unless `ignore_if_not_exists`; code 5 if it has tables, unless `cascade`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn drop_database(&self, name: &str, ignore_if_not_exists: bool, cascade: bool) -> Result<()> {
         let context = Context::new("drop database").database(name);
         let request = proto::DropDatabaseRequest {
@@ -93,6 +105,10 @@ impl Admin {
     }
 
     /// The names of all databases, sorted.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_databases(&self) -> Result<Vec<String>> {
         let context = Context::new("list databases");
         let response = self
@@ -103,6 +119,10 @@ impl Admin {
     }
 
     /// All databases with the number of their tables, sorted by name.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn database_summaries(&self) -> Result<Vec<DatabaseSummary>> {
         let context = Context::new("list databases");
         let request = proto::ListDatabasesRequest {
@@ -115,6 +135,10 @@ impl Admin {
     }
 
     /// Whether there is a database of this name.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn database_exists(&self, name: &str) -> Result<bool> {
         let context = Context::new("look for database").database(name);
         let request = proto::DatabaseExistsRequest {
@@ -124,6 +148,10 @@ impl Admin {
     }
 
     /// A database's comment, properties and times. Code 4 if there is none.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn database_info(&self, name: &str) -> Result<DatabaseInfo> {
         let context = Context::new("get database").database(name);
         let request = proto::GetDatabaseInfoRequest {

@@ -56,6 +56,10 @@ impl KvSnapshotLease {
     ///
     /// Code 48 if the caller may not read one of the tables; [`Unsupported`](crate::client::ErrorKind::Unsupported) on an
     /// embedded node, which keeps no snapshots.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn acquire(&self, snapshots: &BucketSnapshots) -> Result<BucketSnapshots> {
         let context = Context::new("acquire KV snapshot lease");
         let duration = millis(self.duration).map_err(|kind| context.clone().error(kind))?;
@@ -69,11 +73,19 @@ impl KvSnapshotLease {
     }
 
     /// Has the lease run for its duration from now.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn renew(&self) -> Result<()> {
         self.acquire(&BucketSnapshots::new()).await.map(drop)
     }
 
     /// Holds nothing of these buckets any more.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn release(&self, buckets: &[TableBucket]) -> Result<()> {
         let context = Context::new("release KV snapshot lease");
         let request = proto::ReleaseKvSnapshotLeaseRequest {
@@ -84,6 +96,10 @@ impl KvSnapshotLease {
     }
 
     /// Ends the lease with all that it holds. One that is not there is fine.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn drop_lease(&self) -> Result<()> {
         let context = Context::new("drop KV snapshot lease");
         let request = proto::DropKvSnapshotLeaseRequest {

@@ -38,6 +38,10 @@ impl OffsetSpec {
 
 impl Admin {
     /// Offsets of these buckets of a table that is not partitioned. Code 38 for a time in the future.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_offsets(
         &self,
         path: &TablePath,
@@ -49,6 +53,10 @@ impl Admin {
     }
 
     /// Offsets of these buckets of a partition. Code 36 if there is none of this name, 38 for a time in the future.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_partition_offsets(
         &self,
         path: &TablePath,
@@ -70,6 +78,10 @@ impl Admin {
     }
 
     /// Offsets of all buckets of a table, in all of its partitions. Code 38 for a time in the future.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_table_offsets(
         &self,
         path: &TablePath,
@@ -162,6 +174,10 @@ impl Admin {
 
     /// The number of rows in a table, in all of its partitions: records between the ends of a log, live rows of a
     /// primary-key table.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn row_count(&self, path: &TablePath) -> Result<i64> {
         let info = self.table_info(path).await?;
         let buckets = self.table_buckets(&info).await?;

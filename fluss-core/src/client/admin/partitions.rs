@@ -31,6 +31,10 @@ impl Admin {
     ///
     /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a value that is none of its key's type; code 37 if the table is
     /// not partitioned, 43 if keys or values do not fit otherwise, 42 if the partition exists, unless `ignore_if_exists`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn create_partition(
         &self,
         path: &TablePath,
@@ -64,6 +68,10 @@ impl Admin {
     }
 
     /// Drops a partition. Code 36 if there is none, unless `ignore_if_not_exists`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn drop_partition(
         &self,
         path: &TablePath,
@@ -80,6 +88,10 @@ impl Admin {
     }
 
     /// A table's partitions, or those whose values are the ones given. Code 37 if the table is not partitioned.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_partitions(
         &self,
         path: &TablePath,

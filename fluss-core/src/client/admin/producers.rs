@@ -38,6 +38,10 @@ impl Admin {
     /// # Errors
     ///
     /// A name that is not allowed; code 48 if the caller may not write one of the tables.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn register_producer_offsets(
         &self,
         producer: &str,
@@ -62,6 +66,10 @@ impl Admin {
     }
 
     /// The offsets that are kept for a producer, of tables that the caller may read; nothing if there are none.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn producer_offsets(&self, producer: &str) -> Result<Option<ProducerOffsets>> {
         let context = Context::new("get producer offsets");
         let request = proto::GetProducerOffsetsRequest {
@@ -80,6 +88,10 @@ impl Admin {
     /// # Errors
     ///
     /// Code 48 if the caller may not write one of the tables.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn delete_producer_offsets(&self, producer: &str) -> Result<()> {
         let context = Context::new("delete producer offsets");
         let request = proto::DeleteProducerOffsetsRequest {

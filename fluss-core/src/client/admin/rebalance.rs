@@ -111,6 +111,10 @@ impl Admin {
     ///
     /// Code 61 while another one is under way; [`Unsupported`](crate::client::ErrorKind::Unsupported) on an embedded
     /// node. After a timeout it may have begun: ask for the progress.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn rebalance(&self, goals: &[Goal]) -> Result<RebalanceId> {
         let context = Context::new("rebalance");
         let request = proto::RebalanceRequest {
@@ -126,6 +130,10 @@ impl Admin {
     ///
     /// Code 62 if it is not the current or last one; [`Unsupported`](crate::client::ErrorKind::Unsupported) on an embedded
     /// node.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn rebalance_progress(&self, id: Option<&RebalanceId>) -> Result<Option<RebalanceProgress>> {
         let context = Context::new("list rebalance progress");
         let request = proto::ListRebalanceProgressRequest {
@@ -141,6 +149,10 @@ impl Admin {
     /// # Errors
     ///
     /// Code 62 if there is none of this name; [`Unsupported`](crate::client::ErrorKind::Unsupported) on an embedded node.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn cancel_rebalance(&self, id: Option<&RebalanceId>) -> Result<()> {
         let context = Context::new("cancel rebalance");
         let request = proto::CancelRebalanceRequest {

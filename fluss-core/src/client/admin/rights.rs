@@ -14,6 +14,10 @@ impl Admin {
     ///
     /// Code 47 where nobody is asked for rights; code 48 if the caller may give no rights to one of the resources, and
     /// nothing is given then. The first right that the server could not keep: others may have been given.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn create_acls(&self, acls: &[Acl]) -> Result<()> {
         let context = Context::new("create access rules");
         let request = proto::CreateAclsRequest {
@@ -31,6 +35,10 @@ impl Admin {
     /// # Errors
     ///
     /// Code 47 where nobody is asked for rights.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_acls(&self, filter: &AclFilter) -> Result<Vec<Acl>> {
         let context = Context::new("list access rules");
         let request = proto::ListAclsRequest {
@@ -48,6 +56,10 @@ impl Admin {
     ///
     /// Code 47 where nobody is asked for rights; code 48 if the caller may give no rights to one of the resources that
     /// are found. The first right that could not be taken away: others may be gone.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
     pub async fn drop_acls(&self, filters: &[AclFilter]) -> Result<Vec<Vec<Acl>>> {
         let context = Context::new("drop access rules");
         let request = proto::DropAclsRequest {

@@ -96,6 +96,10 @@ impl Admin {
     /// # Errors
     ///
     /// Code 20 for a log table, 36 for a partition that is missing or not named, 37 for one of a table that has none.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn latest_kv_snapshots(
         &self,
         path: &TablePath,
@@ -122,6 +126,10 @@ impl Admin {
     }
 
     /// What a snapshot consists of. Code 41 if there is none of this number.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn kv_snapshot_metadata(
         &self,
         bucket: TableBucket,
@@ -151,6 +159,10 @@ impl Admin {
     /// # Errors
     ///
     /// [`Unsupported`](crate::client::ErrorKind::Unsupported) where the server cannot tell.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_kv_snapshots(
         &self,
         table: TableId,
@@ -174,6 +186,10 @@ impl Admin {
     /// # Errors
     ///
     /// [`Unsupported`](crate::client::ErrorKind::Unsupported) where the server cannot tell.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn list_remote_log_manifests(
         &self,
         table: TableId,
@@ -194,6 +210,10 @@ impl Admin {
     }
 
     /// A snapshot of a table in the lake that it is tiered to. Code 53 if there is none.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
     pub async fn lake_snapshot(&self, path: &TablePath, which: LakeSnapshotSpec) -> Result<LakeSnapshot> {
         let context = Context::new("get lake snapshot of").table(path);
         let (snapshot_id, readable) = match which {

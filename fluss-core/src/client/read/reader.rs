@@ -5,7 +5,7 @@ use arrow::datatypes::SchemaRef;
 use futures::Stream;
 
 use super::bounds::{Bounds, Ranges};
-use crate::client::error::Result;
+use crate::client::error::{Context, ErrorKind, Result};
 use crate::client::scan::{LogScanner, ScanBatch, ScanBuilder};
 use crate::id::{Offset, TableBucket};
 use crate::types::TableInfo;
@@ -33,12 +33,16 @@ impl ScanBuilder {
 ///
 /// Within a bucket batches come in the order of their offsets. Fetches run ahead, within the limits of
 /// [`ScannerOptions`](crate::client::ScannerOptions). A partition that is dropped meanwhile ends early.
+///
+/// It is read once. What was left half-way goes on where it was; what was read to its end has nothing more to give.
 #[derive(Debug)]
 pub struct BoundedReader {
     scanner: LogScanner,
     ends: BTreeMap<TableBucket, Offset>,
     is_empty: bool,
     ready: VecDeque<ScanBatch>,
+    /// Whether somebody was told that nothing is left.
+    has_ended: bool,
 }
 
 /// Longer than any bucket is without answer.
@@ -57,6 +61,7 @@ impl BoundedReader {
             ends: ranges.iter().map(|(bucket, (_, end))| (*bucket, *end)).collect(),
             is_empty: wanted.is_empty(),
             ready: VecDeque::new(),
+            has_ended: false,
         }
     }
 
@@ -75,6 +80,27 @@ impl BoundedReader {
         &self.ends
     }
 
+    /// Whether it was read to its end: [`next_batch`](Self::next_batch) has returned nothing, or
+    /// [`collect`](Self::collect) all that was left.
+    pub const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Returns an error if it was read to its end already: whoever begins to read it would find nothing, whatever the
+    /// table holds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::client::ErrorKind::InvalidArgument).
+    pub fn check_unread(&self) -> Result<()> {
+        if !self.has_ended {
+            return Ok(());
+        }
+        let message = "the reader was read to its end, which it is once: make another";
+        let kind = ErrorKind::InvalidArgument(message.to_owned());
+        Err(Context::new("read").table(&self.table().path).error(kind))
+    }
+
     /// The next batch; nothing when all are read.
     ///
     /// # Errors
@@ -91,6 +117,7 @@ impl BoundedReader {
                 return Ok(Some(batch));
             }
             if self.is_empty || self.scanner.has_stopped() {
+                self.has_ended = true;
                 return Ok(None);
             }
             self.ready.extend(self.scanner.poll_arrow(LONG).await?);
@@ -102,20 +129,24 @@ impl BoundedReader {
     /// # Errors
     ///
     /// As [`next_batch`](Self::next_batch). What was read before the error is not lost: a later call returns it.
+    /// [`check_unread`](Self::check_unread)'s if it was read to its end before.
     ///
     /// # Cancellation
     ///
     /// Dropping the future loses nothing: the next call returns what this one would have.
     pub async fn collect(&mut self) -> Result<Vec<ScanBatch>> {
         self.scanner.check_open("read")?;
+        self.check_unread()?;
         while !self.is_empty && !self.scanner.has_stopped() {
             self.ready.extend(self.scanner.poll_arrow(LONG).await?);
         }
+        self.has_ended = true;
         Ok(std::mem::take(&mut self.ready).into())
     }
 
-    /// Puts batches back that were read last, in their order: they are read again next.
+    /// Puts batches back that were read last, in their order: they are read again next, and so is the end.
     pub fn put_back(&mut self, batches: impl IntoIterator<Item = ScanBatch, IntoIter: DoubleEndedIterator>) {
+        self.has_ended = false;
         for batch in batches.into_iter().rev() {
             self.ready.push_front(batch);
         }

@@ -293,7 +293,7 @@ impl Accumulator {
         self.settle(followup)
     }
 
-    /// Fails the batches that have waited for too long, and names who answered last, or who was to be asked.
+    /// Fails the batches that have waited for too long, and names who answered last, and what, or who was to be asked.
     pub(super) fn expire<'a>(
         &mut self,
         now: Instant,
@@ -311,6 +311,7 @@ impl Accumulator {
                 let asked = asked.and_then(|context| context.server.as_ref());
                 let leads = || leader(&partitions.bucket(*target)?);
                 context.server = asked.or_else(leads).cloned();
+                context.last_answer = batch.last_words();
                 if context.server.is_none() && batch.attempts == 0 {
                     return context.error(ErrorKind::NoLeader(timeout));
                 }

@@ -116,6 +116,10 @@ impl AppendWriter {
     /// # Errors
     ///
     /// As [`flush`](Self::flush).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future only stops waiting, and leaves the writer open.
     pub async fn close(&self) -> Result<()> {
         self.writer.close().await
     }

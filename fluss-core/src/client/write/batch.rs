@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
+use fluss_rpc::code::Retry;
 use tokio::time::Instant;
 
 use super::handle::Delivery;
@@ -69,6 +70,10 @@ pub(super) struct Batch {
     pub(super) doubtful: bool,
     /// Why the batch was not stored when it was sent last.
     pub(super) last_error: Option<Error>,
+    /// What a server answered last to it.
+    pub(super) last_answer: Option<Error>,
+    /// How often in a row that was what waiting does not change.
+    pub(super) lasting: u32,
 }
 
 /// Rows of one call that go to one bucket.
@@ -117,7 +122,26 @@ pub(super) enum Stage {
 }
 
 impl Batch {
-    /// Has a timeout say that the batch may be stored, if so.
+    /// Takes note of why the batch was not stored. Returns whether it never will be.
+    pub(super) fn note(&mut self, error: &Error) -> bool {
+        self.last_error = Some(error.clone());
+        let Some(code) = error.code() else {
+            return false;
+        };
+        self.last_answer = Some(error.clone());
+        self.lasting = match code.retry() {
+            Retry::Briefly => self.lasting + 1,
+            _ => 0,
+        };
+        error.is_lasting(self.lasting)
+    }
+
+    /// What a server answered last to it, as errors say it.
+    pub(super) fn last_words(&self) -> Option<String> {
+        self.last_answer.as_ref().map(|answer| answer.kind().to_string())
+    }
+
+    /// Has a timeout say that the batch may be stored, if so, and what a server answered last.
     pub(super) fn in_doubt(&self, error: Error) -> Error {
         match error.kind() {
             ErrorKind::Timeout { after, .. } => {
@@ -125,7 +149,9 @@ impl Batch {
                     after: *after,
                     outcome_unknown: self.doubtful,
                 };
-                error.context().clone().error(kind)
+                let mut context = error.context().clone();
+                context.last_answer = self.last_words();
+                context.error(kind)
             }
             _ => error,
         }

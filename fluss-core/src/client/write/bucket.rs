@@ -107,6 +107,8 @@ impl BucketQueue {
             stamp: None,
             doubtful: false,
             last_error: None,
+            last_answer: None,
+            lasting: 0,
         };
         self.waiting.push_back(batch);
     }
@@ -192,17 +194,19 @@ impl BucketQueue {
             }
             Outcome::Impossible(error) => (Verdict::Fail, error),
         };
+        let is_hopeless = batch.note(&error);
         match verdict {
             Verdict::Stored => self.acknowledge(&batch, None),
             Verdict::Fail => fail(&batch, error),
+            _ if is_hopeless => fail(&batch, error),
             _ if batch.attempts > retries => fail(&batch, batch.in_doubt(error)),
             Verdict::Renumber => {
                 if let Some(stamp) = batch.stamp {
                     self.sequences.abandon(stamp);
                 }
-                self.requeue(batch, error, now, false)
+                self.requeue(batch, &error, now, false)
             }
-            Verdict::Retry { refresh } => self.requeue(batch, error, now, refresh),
+            Verdict::Retry { refresh } => self.requeue(batch, &error, now, refresh),
         }
     }
 
@@ -225,9 +229,8 @@ impl BucketQueue {
         Standing::Behind
     }
 
-    fn requeue(&mut self, mut batch: Batch, error: Error, now: Instant, refresh: bool) -> Followup {
-        tell_retry!(&error, batch.attempts, "a batch is sent again");
-        batch.last_error = Some(error);
+    fn requeue(&mut self, mut batch: Batch, error: &Error, now: Instant, refresh: bool) -> Followup {
+        tell_retry!(error, batch.attempts, "a batch is sent again");
         // What was numbered by a writer that was given up is not stored, as little as the batch that it was given up for.
         for batch in std::iter::once(&mut batch).chain(&mut self.waiting) {
             batch.stamp = batch.stamp.filter(|stamp| self.sequences.is_current(*stamp));
@@ -407,6 +410,47 @@ mod tests {
 
     fn refused(code: ErrorCode) -> Outcome {
         Outcome::Refused(code, Context::new("append").error(ErrorKind::server(code, None)))
+    }
+
+    /// What becomes of a batch that is sent again and again, and answered in turn with these.
+    fn answered(codes: &[ErrorCode]) -> (usize, Option<Error>) {
+        let mut now = Instant::now();
+        let mut queue = queue(1, now);
+        let mut answers = 0;
+        for code in codes.iter().cycle().take(20) {
+            now += Duration::from_secs(2);
+            assert!(send(&mut queue, now).is_some());
+            answers += 1;
+            if let Some(failure) = queue.on_outcome(1, refused(*code), now, u32::MAX).failure {
+                return (answers, Some(failure));
+            }
+        }
+        let late = queue.expire(now, Duration::ZERO, &mut 1, |batch| {
+            let mut context = Context::new("append");
+            context.last_answer = batch.last_words();
+            context.error(ErrorKind::NoServer)
+        });
+        (answers, late.into_iter().find_map(|followup| followup.failure))
+    }
+
+    #[test]
+    fn what_waiting_does_not_change_is_told_after_a_few_answers_in_a_row() {
+        let (corrupt, elsewhere) = (ErrorCode::CORRUPT_RECORD, ErrorCode::NOT_LEADER_OR_FOLLOWER);
+        let (answers, error) = answered(&[corrupt]);
+        assert_eq!((answers, error.unwrap().code()), (5, Some(corrupt)));
+        let (answers, error) = answered(&[corrupt, corrupt, elsewhere]);
+        assert_eq!(answers, 20);
+        assert_eq!(error.unwrap().code(), None);
+        let (answers, _) = answered(&[ErrorCode::STORAGE_EXCEPTION]);
+        assert_eq!(answers, 20, "a disk may have room again");
+    }
+
+    #[test]
+    fn what_a_server_answered_last_is_told_at_the_deadline() {
+        let (_, error) = answered(&[ErrorCode::STORAGE_EXCEPTION]);
+        let error = error.unwrap();
+        let words = error.context().last_answer.clone().unwrap();
+        assert_eq!(words, "the storage of the server failed [STORAGE_EXCEPTION (26)]");
     }
 
     #[test]

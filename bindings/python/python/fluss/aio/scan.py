@@ -132,6 +132,8 @@ class BoundedReader:
 
     Within a bucket batches come in the order of their offsets. A partition that is dropped meanwhile ends early.
     Whatever is cancelled or interrupted loses nothing: the next call returns what it would have.
+    It is read once: a loop that was left goes on where it was, and one that was read to its end raises
+    `fluss.ArgumentError` when it is to be read again.
     """
 
     def __init__(self, core: _fluss.BoundedReader) -> None:
@@ -146,7 +148,13 @@ class BoundedReader:
         """All that is left, as one table."""
         return await self._core.read_all()
 
-    async def __aiter__(self) -> AsyncIterator[RecordBatch]:
+    def __aiter__(self) -> AsyncIterator[RecordBatch]:
+        self._core.begin()
+        return self._batches()
+
+    async def _batches(self) -> AsyncIterator[RecordBatch]:
+        # It may begin long after it was made.
+        self._core.begin()
         while (batch := await self._core.next_batch()) is not None:
             yield batch
 

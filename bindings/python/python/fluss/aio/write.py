@@ -68,9 +68,11 @@ class AppendWriter(_Writer):
     def append(self, row: Row) -> WriteHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer.
 
-        It is not awaited, and never holds up the event loop: while the buffer is full rows wait behind it, as many
-        again as it takes, and then `fluss.BufferFullError` is raised. A producer that outruns its cluster awaits a
-        handle or `flush` now and then, or uses `append_arrow`, which is awaited.
+        It is not awaited, and never holds up the event loop: while the buffer is full the row waits behind it, in its
+        turn. A task that awaits the handle waits as long as it takes, however many tasks there are; cancelled, it
+        leaves its row where it is, to be written once. Of rows whose handles nobody awaits as many wait as the buffer
+        takes again, and then `fluss.BufferFullError` is raised: ``await writer.append(row)``, or await `flush` now and
+        then.
         """
         return self._core.append(row, soon=True)
 

@@ -132,6 +132,8 @@ class BoundedReader:
 
     Within a bucket batches come in the order of their offsets. A partition that is dropped meanwhile ends early.
     Whatever is cancelled or interrupted loses nothing: the next call returns what it would have.
+    It is read once: a loop that was left goes on where it was, and one that was read to its end raises
+    `fluss.ArgumentError` when it is to be read again.
 
     Any Arrow library takes it, and reads as it goes, as ``pyarrow.RecordBatchReader.from_stream(reader)`` does.
     """
@@ -149,6 +151,12 @@ class BoundedReader:
         return self._core.read_all().wait()
 
     def __iter__(self) -> Iterator[RecordBatch]:
+        self._core.begin()
+        return self._batches()
+
+    def _batches(self) -> Iterator[RecordBatch]:
+        # It may begin long after it was made.
+        self._core.begin()
         while (batch := self._core.next_batch().wait()) is not None:
             yield batch
 
