@@ -18,7 +18,7 @@ use tracing::warn;
 
 use crate::bucket::Buckets;
 use crate::catalog::Catalog;
-use crate::disk::{DirectoryDisk, Disk, MemoryDisk};
+use crate::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
 use crate::error::OpenError;
 use crate::options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
 use crate::security::{Caller, Logins, Users};
@@ -66,6 +66,8 @@ pub(crate) struct Shared {
     pub(crate) check: BatchCheck,
     /// Whether reading waits for a disk.
     pub(crate) reads_wait: bool,
+    /// The files that are kept open.
+    pub(crate) open_files: Option<Arc<OpenFiles>>,
     /// Dropped with the rest, which ends housekeeping.
     _alive: mpsc::Sender<()>,
     /// The last to be dropped: by then the directory is free.
@@ -82,7 +84,12 @@ impl Node {
     pub fn open(options: NodeOptions) -> Result<Self, OpenError> {
         let disk: Arc<dyn Disk> = match &options.storage {
             Storage::Memory => Arc::new(MemoryDisk::new()),
-            Storage::Directory(path) => Arc::new(DirectoryDisk::open(path)?),
+            Storage::Directory(path) => {
+                let files = options
+                    .open_files
+                    .map_or_else(OpenFiles::of_process, OpenFiles::within);
+                Arc::new(DirectoryDisk::open_with(path, files)?)
+            }
             Storage::Disk(disk) => disk.clone(),
         };
         let root = disk.real_path(Path::new("")).unwrap_or_default();
@@ -117,6 +124,7 @@ impl Node {
             sync: options.sync,
             check: options.check,
             reads_wait,
+            open_files: disk.open_files(),
             _alive: alive,
             _end: end,
         });

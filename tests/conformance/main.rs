@@ -12,6 +12,7 @@ mod key_tables;
 mod log_tables;
 mod look_ups;
 mod observability;
+mod open_files;
 mod partitions;
 mod place;
 mod positions;
@@ -28,7 +29,7 @@ use fluss_client::types::{DataType, Schema, TableDescriptor, TableDescriptorBuil
 use fluss_client::{Connection, LogScanner, OffsetSpec, Table};
 
 use place::{Backend, Place, SESSION, Shared, connect, options, start, start_alone};
-use suite::{CLUSTER, EVERYWHERE, JAVA, ONCE, SERVE, SERVERS, note, tests};
+use suite::{CLUSTER, DIRECTORIES, EVERYWHERE, JAVA, ONCE, SERVE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -51,6 +52,7 @@ fn run_all() -> ExitCode {
         key_tables::inserts::TESTS,
         look_ups::TESTS,
         observability::TESTS,
+        open_files::TESTS,
         partitions::TESTS,
         evolution::TESTS,
         evolution::running::TESTS,

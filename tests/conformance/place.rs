@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
@@ -51,7 +52,7 @@ pub(crate) struct Place {
 
 /// What ends with a place.
 enum Running {
-    Node { _directory: Option<TempDir> },
+    Node { directory: Option<TempDir> },
     Serve(Served),
     Cluster(Cluster),
 }
@@ -70,6 +71,17 @@ impl Place {
         match &self.running {
             Running::Serve(served) => served,
             Running::Node { .. } | Running::Cluster(_) => panic!("this is a test for fluss serve"),
+        }
+    }
+
+    /// The directory of a node, and the process that has it open, in tests that are run on nothing else.
+    pub(crate) fn directory(&self) -> (PathBuf, u32) {
+        match &self.running {
+            Running::Serve(served) => (served.directory().join("data"), served.pid()),
+            Running::Node {
+                directory: Some(directory),
+            } => (directory.path().to_owned(), std::process::id()),
+            Running::Node { .. } | Running::Cluster(_) => panic!("this is a test for directories"),
         }
     }
 
@@ -156,7 +168,7 @@ fn in_memory(spec: &Spec) -> (ClientOptions, Running) {
         NUMBER.fetch_add(1, Ordering::Relaxed)
     );
     let options = of_node(spec, &target, Storage::Memory);
-    (options, Running::Node { _directory: None })
+    (options, Running::Node { directory: None })
 }
 
 fn in_directory(spec: &Spec) -> (ClientOptions, Running) {
@@ -164,7 +176,7 @@ fn in_directory(spec: &Spec) -> (ClientOptions, Running) {
     let target = format!("embedded:{}", directory.path().display());
     let options = of_node(spec, &target, Storage::Directory(directory.path().to_owned()));
     let running = Running::Node {
-        _directory: Some(directory),
+        directory: Some(directory),
     };
     (options, running)
 }

@@ -33,6 +33,8 @@ pub(crate) const JAVA: On = On {
 pub(crate) const ONCE: On = on(&[Backend::Memory]);
 /// Tests of `fluss serve` as a process.
 pub(crate) const SERVE: On = on(&[Backend::Serve]);
+/// Tests of the files of a node.
+pub(crate) const DIRECTORIES: On = on(&[Backend::Directory, Backend::Serve]);
 /// Tests of servers that stop and die.
 pub(crate) const CLUSTER: On = on(&[Backend::Cluster]);
 

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 use rustix::fs::{FlockOperation, flock};
 
-use super::{Disk, File};
+use super::{Disk, File, OpenFiles};
 use crate::error::OpenError;
 
 /// The file whose lock says that a directory is in use.
@@ -47,6 +47,7 @@ fn private() -> fs::DirBuilder {
 #[derive(Debug)]
 pub struct DirectoryDisk {
     root: PathBuf,
+    files: Arc<OpenFiles>,
     /// Holds the lock for as long as it is open.
     _lock: fs::File,
 }
@@ -60,6 +61,15 @@ impl DirectoryDisk {
     ///
     /// [`OpenError::InUse`] if another process has it, or another disk of this one; [`OpenError::Io`].
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
+        Self::open_with(root, OpenFiles::of_process())
+    }
+
+    /// As [`Self::open`], with a budget for the files that are kept open.
+    ///
+    /// # Errors
+    ///
+    /// As of [`Self::open`].
+    pub fn open_with(root: impl Into<PathBuf>, files: Arc<OpenFiles>) -> Result<Self, OpenError> {
         let root = root.into();
         let lock = create_private(&root)
             .and_then(|()| read_write().create(true).open(root.join(LOCK)))
@@ -70,7 +80,11 @@ impl DirectoryDisk {
         match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
             Ok(()) => {
                 warn_of_readers(&root);
-                Ok(Self { root, _lock: lock })
+                Ok(Self {
+                    root,
+                    files,
+                    _lock: lock,
+                })
             }
             Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { directory: root }),
             Err(error) => Err(OpenError::Io {
@@ -82,6 +96,12 @@ impl DirectoryDisk {
 
     fn path(&self, path: &Path) -> PathBuf {
         self.root.join(path)
+    }
+
+    fn open_file(&self, path: &Path, options: &fs::OpenOptions) -> io::Result<Arc<dyn File>> {
+        let path = self.path(path);
+        let file = self.files.with_room(|| options.open(&path))?;
+        Ok(Arc::new(DirectoryFile(file)))
     }
 }
 
@@ -103,17 +123,16 @@ fn warn_of_readers(root: &Path) {
 
 impl Disk for DirectoryDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = read_write().create(true).truncate(false).open(self.path(path))?;
-        Ok(Arc::new(DirectoryFile(file)))
+        let mut options = read_write();
+        self.open_file(path, options.create(true).truncate(false))
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = read_write().open(self.path(path))?;
-        Ok(Arc::new(DirectoryFile(file)))
+        self.open_file(path, &read_write())
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let entries = match fs::read_dir(self.path(directory)) {
+        let entries = match self.files.with_room(|| fs::read_dir(self.path(directory))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
             entries => entries?,
         };
@@ -139,14 +158,19 @@ impl Disk for DirectoryDisk {
     }
 
     fn remove_dir(&self, directory: &Path) -> io::Result<()> {
-        match fs::remove_dir_all(self.path(directory)) {
+        match self.files.with_room(|| fs::remove_dir_all(self.path(directory))) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             removed => removed,
         }
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        fs::File::open(self.path(directory))?.sync_all()
+        let directory = self.files.with_room(|| fs::File::open(self.path(directory)))?;
+        directory.sync_all()
+    }
+
+    fn open_files(&self) -> Option<Arc<OpenFiles>> {
+        Some(self.files.clone())
     }
 
     fn real_path(&self, path: &Path) -> Option<PathBuf> {

@@ -7,6 +7,7 @@ mod chunks;
 mod directory;
 pub mod faulty;
 mod memory;
+mod open_files;
 mod trust;
 
 use std::fmt;
@@ -19,6 +20,8 @@ use bytes::Bytes;
 pub(crate) use directory::read_write;
 pub use directory::{DirectoryDisk, create_private};
 pub use memory::MemoryDisk;
+pub use open_files::OpenFiles;
+pub(crate) use open_files::{Kept, is_exhausted, with_room};
 pub(crate) use trust::Trust;
 
 /// A place for files.
@@ -60,6 +63,11 @@ pub trait Disk: fmt::Debug + Send + Sync {
         Some(id.trim().to_owned())
     }
 
+    /// The files of this disk that are kept open; nothing where an open file costs no descriptor.
+    fn open_files(&self) -> Option<Arc<OpenFiles>> {
+        None
+    }
+
     /// Where a path is in the file system, for libraries that access files on their own; nothing if it is not there.
     fn real_path(&self, path: &Path) -> Option<PathBuf>;
 }
@@ -85,6 +93,19 @@ pub trait File: fmt::Debug + Send + Sync {
 
     /// Makes the contents durable.
     fn sync(&self) -> io::Result<()>;
+}
+
+/// All of a small file; nothing if it cannot be read, unless that is for want of descriptors: then it may be there, and is not
+/// to be done without.
+pub(crate) fn read_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<Bytes>> {
+    let read = || {
+        let file = disk.open_existing(path)?;
+        file.read_at(0, usize::try_from(file.len()?).unwrap_or(usize::MAX))
+    };
+    match read() {
+        Err(error) if is_exhausted(&error) => Err(error),
+        read => Ok(read.ok()),
+    }
 }
 
 /// Removes a file; one that is not there is fine.

@@ -53,16 +53,16 @@ fn live(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Box<dyn State>> {
         return Ok(Box::new(Memory::default()));
     };
     let trust = Trust::open(disk, directory)?;
-    if !trust.holds() || is_damaged(&path)? {
+    if !trust.holds() || is_damaged(disk, &path)? {
         disk.remove_dir(&files)?;
     }
     disk.create_dir(&files)?;
-    Ok(Box::new(Lmdb::open(&path, trust)?))
+    Ok(Box::new(Lmdb::open(&path, trust, disk.open_files())?))
 }
 
 /// Whether what is there has to be made again, although it is trusted: somebody else than the node has changed it.
-fn is_damaged(files: &Path) -> io::Result<bool> {
-    match Lmdb::check(files) {
+fn is_damaged(disk: &Arc<dyn Disk>, files: &Path) -> io::Result<bool> {
+    match Lmdb::check(files, disk.open_files().as_deref()) {
         Ok(()) => Ok(false),
         Err(Unusable::Io(error)) => Err(error),
         Err(Unusable::Damaged { at, source }) => {

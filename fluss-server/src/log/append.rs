@@ -106,8 +106,8 @@ impl BucketLog {
 
     /// Cuts off what a failed write has left: parts of it could look like batches.
     fn remove_remains(&mut self) -> io::Result<()> {
-        if let Some(file) = self.file.as_ref().filter(|_| self.has_remains) {
-            file.set_len(self.active.size)?;
+        if self.has_remains {
+            self.open_file()?.set_len(self.active.size)?;
             self.has_remains = false;
         }
         Ok(())
@@ -115,16 +115,43 @@ impl BucketLog {
 
     /// The file of the active segment, created if need be, with nothing behind the last batch.
     pub(super) fn open_active(&mut self) -> io::Result<Arc<dyn File>> {
-        if self.file.is_none() {
-            self.disk.create_dir(&self.directory)?;
-            let file = self.disk.open(&self.active.path(&self.directory))?;
-            // Before anything is written to it: once there is, it is missed if it goes.
-            self.note_segments()?;
-            self.has_remains = file.len()? > self.active.size;
-            self.file = Some(file);
-        }
+        let was_open = self.file.get();
+        let file = match was_open {
+            Some(file) => file,
+            None => {
+                let file = self.open_file()?;
+                // Otherwise it is looked at the next time.
+                self.prepare(&*file).inspect_err(|_| self.file.close())?;
+                file
+            }
+        };
         self.remove_remains()?;
-        self.file.clone().ok_or_else(|| io::ErrorKind::NotFound.into())
+        Ok(file)
+    }
+
+    /// Sees to it that a file that was opened is the active segment's.
+    fn prepare(&mut self, file: &dyn File) -> io::Result<()> {
+        // Before anything is written to it: once there is, it is missed if it goes.
+        self.note_segments()?;
+        let (len, size) = (file.len()?, self.active.size);
+        if len < size {
+            let reason = format!("it ends at byte {len}, and had {size}");
+            return Err(io::Error::new(io::ErrorKind::InvalidData, reason));
+        }
+        self.has_remains = len > size;
+        Ok(())
+    }
+
+    /// The file of the active segment, as it is. One that has batches is there, or gone.
+    fn open_file(&self) -> io::Result<Arc<dyn File>> {
+        let path = self.active.path(&self.directory);
+        self.file.get_or_open(|| {
+            if !self.active.is_empty() {
+                return self.disk.open_existing(&path);
+            }
+            self.disk.create_dir(&self.directory)?;
+            self.disk.open(&path)
+        })
     }
 
     /// Notes that the active segment is the last.
@@ -148,7 +175,7 @@ impl BucketLog {
         }
         let next = Segment::new(self.active.end, self.active.max_timestamp);
         self.sealed.push(std::mem::replace(&mut self.active, next));
-        self.file = None;
+        self.file.close();
         self.written = Arc::new(self.active.end.into());
         Ok(())
     }

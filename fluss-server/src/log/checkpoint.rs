@@ -43,14 +43,19 @@ impl Checkpoint {
     }
 
     /// The checkpoint of an offset, unless it is damaged.
-    pub(super) fn read(disk: &dyn Disk, directory: &Path, offset: Offset, writers: &Writers) -> Option<Self> {
-        let file = disk.open_existing(&named(directory, offset, CHECKPOINT)).ok()?;
-        let bytes = file.read_at(0, usize::try_from(file.len().ok()?).ok()?).ok()?;
-        let mut contents = envelope::open(Kind::Checkpoint, bytes)?;
-        let segment = Segment::decode(&mut contents)?;
-        let mut writers = writers.clone();
-        writers.restore(&mut contents)?;
-        (segment.end == offset).then_some(Self { segment, writers })
+    pub(super) fn read(
+        disk: &dyn Disk,
+        directory: &Path,
+        offset: Offset,
+        writers: &Writers,
+    ) -> io::Result<Option<Self>> {
+        let contents = envelope::read(disk, &named(directory, offset, CHECKPOINT), Kind::Checkpoint)?;
+        Ok(contents.and_then(|mut contents| {
+            let segment = Segment::decode(&mut contents)?;
+            let mut writers = writers.clone();
+            writers.restore(&mut contents)?;
+            (segment.end == offset).then_some(Self { segment, writers })
+        }))
     }
 }
 

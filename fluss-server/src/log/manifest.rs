@@ -27,12 +27,12 @@ pub(super) struct Manifest {
 
 impl Manifest {
     /// What is noted in a directory; nothing if nothing is, or it is damaged.
-    pub(super) fn read(disk: &dyn Disk, directory: &Path) -> Option<Self> {
-        let file = disk.open_existing(&path(directory)).ok()?;
-        let bytes = file.read_at(0, usize::try_from(file.len().ok()?).ok()?).ok()?;
-        let mut contents = envelope::open(Kind::Manifest, bytes)?;
-        let (first, last) = (contents.try_get_i64().ok()?, contents.try_get_i64().ok()?);
-        (0 <= first && first <= last).then_some(Self { first, last })
+    pub(super) fn read(disk: &dyn Disk, directory: &Path) -> io::Result<Option<Self>> {
+        let contents = envelope::read(disk, &path(directory), Kind::Manifest)?;
+        Ok(contents.and_then(|mut contents| {
+            let (first, last) = (contents.try_get_i64().ok()?, contents.try_get_i64().ok()?);
+            (0 <= first && first <= last).then_some(Self { first, last })
+        }))
     }
 
     /// Notes it, so that either this or what was noted before is there. `durable` also when the machine goes down.

@@ -52,7 +52,7 @@ use self::segment::Segment;
 use self::sync::Durable;
 use self::walk::Walk;
 use self::writers::{Stamp, Writers};
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, Kept};
 use crate::error::{Failure, OpenError};
 
 pub use append::Appended;
@@ -117,8 +117,8 @@ pub struct BucketLog {
     sealed: Vec<Segment>,
     /// The segment that takes batches,
     active: Segment,
-    /// its file, from the first append on: a log that is only kept costs no open file;
-    file: Option<Arc<dyn File>>,
+    /// its file, which appends open: a log that is only kept costs no open file;
+    file: Kept<dyn File>,
     /// and its end, for the syncs that have begun since it is active.
     written: Arc<AtomicI64>,
     /// Whether a failed write has left something behind the active segment that is still to be cut off.
@@ -158,13 +158,13 @@ impl BucketLog {
         let start = sealed.first().map_or(active.base, |first| first.base);
         let checkpoint = found.checkpoint.unwrap_or(start);
         Ok(Self {
+            file: Kept::new(disk.open_files(), 1),
             disk,
             directory: directory.into(),
             options,
             sealed,
             written: Arc::new(active.end.into()),
             active,
-            file: None,
             has_remains: false,
             manifest: found.manifest,
             writers: found.writers,
@@ -322,10 +322,9 @@ impl BucketLog {
     }
 
     fn file_of(&self, segment: &Segment) -> io::Result<Arc<dyn File>> {
-        match &self.file {
-            Some(file) if segment.base == self.active.base => Ok(Arc::clone(file)),
-            _ => self.disk.open_existing(&segment.path(&self.directory)),
-        }
+        let kept = (segment.base == self.active.base).then(|| self.file.get());
+        kept.flatten()
+            .map_or_else(|| self.disk.open_existing(&segment.path(&self.directory)), Ok)
     }
 }
 

@@ -47,13 +47,13 @@ pub(super) fn recover(disk: &dyn Disk, directory: &Path, options: &LogOptions) -
     let names = disk.list(directory)?;
     checkpoint::remove_unfinished(disk, directory, &names)?;
     manifest::remove_unfinished(disk, directory, &names)?;
-    let manifest = Manifest::read(disk, directory);
+    let manifest = Manifest::read(disk, directory)?;
     let mut bases = segment::bases(&names);
     if let Some(manifest) = manifest {
         remove_expired(disk, directory, &mut bases, manifest.first)?;
     }
     let writers = Writers::new(options.writer_expiration);
-    let checkpoint = usable_checkpoint(disk, directory, (&names, &bases), &writers);
+    let checkpoint = usable_checkpoint(disk, directory, (&names, &bases), &writers)?;
     let offset = checkpoint.as_ref().map(Checkpoint::offset);
     // After a power cut only what was before the checkpoint has to be there. What is noted of the last may be from before
     // another cut, behind which the log went on elsewhere; the first only changes durably.
@@ -110,12 +110,17 @@ fn usable_checkpoint(
     directory: &Path,
     (names, bases): (&[String], &[Offset]),
     writers: &Writers,
-) -> Option<Checkpoint> {
+) -> io::Result<Option<Checkpoint>> {
     let offsets = checkpoint::offsets(names);
     let newest = offsets.last().copied();
-    let newest_first = offsets.into_iter().rev();
-    let mut good = newest_first.filter_map(|offset| Checkpoint::read(disk, directory, offset, writers));
-    good.find(|found| Some(found.offset()) == newest || bases.contains(&found.segment.base))
+    for offset in offsets.into_iter().rev() {
+        let found = Checkpoint::read(disk, directory, offset, writers)?;
+        let usable = found.filter(|found| Some(offset) == newest || bases.contains(&found.segment.base));
+        if usable.is_some() {
+            return Ok(usable);
+        }
+    }
+    Ok(None)
 }
 
 struct Recovery<'a> {
@@ -153,7 +158,7 @@ impl Recovery<'_> {
 
     /// A segment before the checkpoint: what its index says, if that is good.
     fn sealed(&mut self, base: Offset, end: Offset) -> io::Result<Segment> {
-        let known = Segment::read_index(self.disk, self.directory, base);
+        let known = Segment::read_index(self.disk, self.directory, base)?;
         let known = known.filter(|known| known.end == end);
         if self.is_missing(base) {
             let mut segment = known.unwrap_or_else(|| Segment::new(base, self.max_timestamp()));

@@ -137,7 +137,8 @@ impl BucketLog {
     pub(super) fn sync(&mut self, checkpoint: bool) -> Sync {
         let synced = self.durable.synced();
         let unsynced = || self.segments().filter(|segment| segment.end > synced);
-        let is_open = |base: Offset| self.file.is_some() && base == self.active.base;
+        let active = self.file.get();
+        let is_open = |base: Offset| active.is_some() && base == self.active.base;
         let closed = unsynced().filter(|segment| !is_open(segment.base));
         // Of a segment that is still empty, neither its name nor what is written to it meanwhile is covered.
         let written = if self.active.is_empty() {
@@ -145,11 +146,12 @@ impl BucketLog {
         } else {
             Arc::clone(&self.written)
         };
+        let segments = closed.map(|segment| segment.path(&self.directory)).collect();
         let sync = Sync {
             disk: Arc::clone(&self.disk),
             directory: Arc::clone(&self.directory),
-            segments: closed.map(|segment| segment.path(&self.directory)).collect(),
-            active: self.file.clone(),
+            segments,
+            active,
             written,
             names: unsynced().any(|segment| segment.base >= synced),
             end_offset: self.end_offset(),

@@ -1,3 +1,4 @@
+use std::io;
 use std::path::{Path, PathBuf};
 
 use bytes::{Buf, BufMut, Bytes};
@@ -107,11 +108,10 @@ impl Segment {
     }
 
     /// What was written down, if it is there and good.
-    pub(super) fn read_index(disk: &dyn Disk, directory: &Path, base: Offset) -> Option<Self> {
-        let file = disk.open_existing(&index_path(directory, base)).ok()?;
-        let bytes = file.read_at(0, usize::try_from(file.len().ok()?).ok()?).ok()?;
-        let segment = Self::decode(&mut envelope::open(Kind::Index, bytes)?)?;
-        (segment.base == base).then_some(segment)
+    pub(super) fn read_index(disk: &dyn Disk, directory: &Path, base: Offset) -> io::Result<Option<Self>> {
+        let contents = envelope::read(disk, &index_path(directory, base), Kind::Index)?;
+        let segment = contents.and_then(|mut contents| Self::decode(&mut contents));
+        Ok(segment.filter(|segment| segment.base == base))
     }
 
     pub(super) fn encode(&self, out: &mut impl BufMut) {

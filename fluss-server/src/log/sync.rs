@@ -8,7 +8,7 @@ use bytes::Bytes;
 use fluss_core::id::Offset;
 
 use super::{checkpoint, storage};
-use crate::disk::{Disk, File};
+use crate::disk::{Disk, File, is_exhausted};
 use crate::error::Failure;
 
 /// How much of a log is durable, known to the log and to the syncs under way.
@@ -79,7 +79,8 @@ impl Sync {
     /// # Errors
     ///
     /// `LOG_STORAGE_EXCEPTION`. What the system could not write it may have dropped, and another sync would not tell:
-    /// all of them fail and the log takes no appends from then on, until it is opened again.
+    /// all of them fail and the log takes no appends from then on, until it is opened again. Not so if files could not be
+    /// opened for want of descriptors.
     pub fn run(self) -> Result<(), Failure> {
         self.take_turn()
             .map_err(|error| storage(&self.directory, &error))?;
@@ -110,10 +111,11 @@ impl Sync {
         }
         let end = self.written.load(Ordering::Acquire).max(self.end_offset);
         let synced = self.sync();
-        if synced.is_ok() {
-            self.durable.synced.fetch_max(end, Ordering::AcqRel);
-        } else {
-            self.durable.failed.store(true, Ordering::Release);
+        match &synced {
+            Ok(()) => drop(self.durable.synced.fetch_max(end, Ordering::AcqRel)),
+            // It has not come to a sync that could fail: the next one makes up for it.
+            Err(error) if is_exhausted(error) => {}
+            Err(_) => self.durable.failed.store(true, Ordering::Release),
         }
         synced
     }

@@ -27,6 +27,9 @@ const ROWS: &[(&str, Apply)] = &[
     ("log.segment.file-size", |options, value| {
         set(&mut options.segment_bytes, number(value))
     }),
+    ("max.open-files", |options, value| {
+        set(&mut options.open_files, number(value).map(Some))
+    }),
     ("netty.server.max-request-size", |options, value| {
         set(&mut options.limits.request_bytes, number(value))
     }),
@@ -74,7 +77,7 @@ const ROWS: &[(&str, Apply)] = &[
 impl NodeOptions {
     /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `check.batches` (`shape`
     /// or `all`), `default.bucket.number`, `max.bucket.num`, `max.partition.num`, `log.segment.file-size`,
-    /// `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes in bytes),
+    /// `max.open-files`, `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes in bytes),
     /// `max.request-entries`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
     /// (`host:port`).
     ///

@@ -142,6 +142,9 @@ pub struct NodeOptions {
     pub housekeeping: Duration,
     /// The size at which a file of a log is closed and another begun, in bytes. 64 MiB.
     pub segment_bytes: u64,
+    /// How many descriptors the files of buckets may keep in a directory; those that are idle are closed, and opened again when
+    /// they are asked for. Half of what the process may have, 65,536 at most, for all its nodes together.
+    pub open_files: Option<usize>,
 }
 
 impl NodeOptions {
@@ -160,6 +163,7 @@ impl NodeOptions {
             configs: BTreeMap::new(),
             housekeeping: Duration::from_secs(60),
             segment_bytes: 64 << 20,
+            open_files: None,
         }
     }
 }

@@ -20,6 +20,7 @@ use tracing::{debug, warn};
 use super::admin::Address;
 use super::places::Full;
 use super::session::{Peer, Session};
+use crate::disk::is_exhausted;
 use crate::error::Failure;
 use crate::node::Shared;
 use crate::security::{Caller, Principal};
@@ -57,6 +58,8 @@ pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: So
                 pause = FIRST_PAUSE;
                 door.admit(&node, stream, client, &mut sessions);
             }
+            // A file that nobody uses makes way for somebody who comes.
+            Err(error) if is_exhausted(&error) && close_one(&node) => {}
             Err(error) => {
                 obstacle.tell(&error);
                 // Too many open files, for instance: room comes back when a connection ends.
@@ -69,6 +72,10 @@ pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: So
         }
     }
     while sessions.join_next().await.is_some() {}
+}
+
+fn close_one(node: &Shared) -> bool {
+    node.open_files.as_ref().is_some_and(|files| files.close_one())
 }
 
 /// Why connections are not accepted.

@@ -43,7 +43,7 @@ impl Served {
         let port = Ports::new().take()?;
         let arguments = arguments(spec, &program, data.path(), &port)?;
         let log = data.path().join("serve.log");
-        let program = program.display().to_string();
+        let (program, arguments) = limited(spec, program.display().to_string(), arguments);
         let process = Process::start(&group, "fluss serve".to_owned(), program, arguments, log)?;
         process.wait_for_port(port.address(), spec.ready_within)?;
         Ok(Self {
@@ -112,6 +112,16 @@ impl Served {
     pub fn pid(&self) -> u32 {
         self.process.pid()
     }
+}
+
+/// The command, with a shell around it that limits the descriptors and becomes the program.
+fn limited(spec: &Spec, program: String, mut arguments: Vec<String>) -> (String, Vec<String>) {
+    let Some(descriptors) = spec.descriptors else {
+        return (program, arguments);
+    };
+    let script = format!(r#"ulimit -n {descriptors} && exec "$0" "$@""#);
+    arguments.splice(0..0, ["-c".to_owned(), script, program]);
+    ("sh".to_owned(), arguments)
 }
 
 /// The arguments of `fluss serve`; the files that they name are written.

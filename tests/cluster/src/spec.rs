@@ -35,6 +35,7 @@ pub struct Spec {
     pub(crate) heap_mib: u32,
     pub(crate) optimized: bool,
     pub(crate) keep_data: bool,
+    pub(crate) descriptors: Option<u32>,
     pub(crate) ready_within: Duration,
 }
 
@@ -49,6 +50,7 @@ impl Default for Spec {
             heap_mib: 512,
             optimized: false,
             keep_data: false,
+            descriptors: None,
             // A cluster needs 5 s; a machine that builds something else at the same time may need ten times that.
             ready_within: Duration::from_secs(120),
         }
@@ -114,6 +116,13 @@ impl Spec {
     #[must_use]
     pub fn keep_data(mut self) -> Self {
         self.keep_data = true;
+        self
+    }
+
+    /// How many descriptors `fluss serve` may have, as `ulimit -n` says it.
+    #[must_use]
+    pub fn descriptors(mut self, descriptors: u32) -> Self {
+        self.descriptors = Some(descriptors);
         self
     }
 

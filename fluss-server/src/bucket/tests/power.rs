@@ -49,11 +49,12 @@ impl Machine {
         self.rows.check(&rows)?;
         self.events.check(&events)?;
         for _ in 0..self.dice.usize(..40) {
-            match self.dice.u8(..12) {
+            match self.dice.u8(..13) {
                 0..5 => self.rows.write(&rows, &mut self.dice)?,
                 5..9 => self.events.write(&events)?,
                 9 => node.buckets.sync(),
                 10 => node.buckets.sync_where_due(),
+                11 => self.disk.close_idle(),
                 _ => {
                     self.clock.advance(self.dice.i64(0..2 * HOUR_MS));
                     node.buckets.expire();

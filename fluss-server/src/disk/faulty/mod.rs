@@ -11,16 +11,19 @@ use bytes::Bytes;
 
 use self::state::{Change, Contents, Directory, Node, State};
 use super::memory::not_found;
-use super::{Disk, File};
+use super::{Disk, File, OpenFiles};
 
 /// A disk in memory with the faults of a real one. What it does by chance follows from a seed.
 #[derive(Clone, Debug)]
-pub struct FaultyDisk(Arc<Mutex<State>>);
+pub struct FaultyDisk {
+    state: Arc<Mutex<State>>,
+    files: Arc<OpenFiles>,
+}
 
 impl FaultyDisk {
     /// A disk without files and, so far, without faults.
     pub fn new(seed: u64) -> Self {
-        Self(Arc::new(Mutex::new(State {
+        let state = State {
             dice: fastrand::Rng::with_seed(seed),
             directories: BTreeMap::from([(PathBuf::new(), Directory::default())]),
             files: Vec::new(),
@@ -28,18 +31,34 @@ impl FaultyDisk {
             writes: None,
             room: None,
             syncs_fail: false,
+            opens: None,
             fuse: None,
-        })))
+        };
+        Self {
+            state: Arc::new(Mutex::new(state)),
+            files: OpenFiles::within(usize::MAX),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The state, for one operation of the machine.
     fn operate(&self) -> io::Result<MutexGuard<'_, State>> {
         let mut state = self.state();
         state.operate()?;
+        Ok(state)
+    }
+
+    /// The same for one that takes a descriptor.
+    fn operate_with_descriptor(&self) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.operate()?;
+        match &mut state.opens {
+            Some(0) => return Err(rustix::io::Errno::MFILE.into()),
+            Some(left) => *left -= 1,
+            None => {}
+        }
         Ok(state)
     }
 
@@ -56,6 +75,16 @@ impl FaultyDisk {
     /// Lets every sync fail from now on, or no longer.
     pub fn fail_syncs(&self, fail: bool) {
         self.state().syncs_fail = fail;
+    }
+
+    /// Lets so many files and directories be opened; then the process has no descriptor left. With `None` there are enough.
+    pub fn fail_opens_after(&self, opens: Option<usize>) {
+        self.state().opens = opens;
+    }
+
+    /// Closes what is kept open and not in use.
+    pub fn close_idle(&self) {
+        while self.files.close_one() {}
     }
 
     /// The machine goes down and comes back: what was not synced may be there, in part, or not at all, and what was
@@ -133,7 +162,7 @@ impl FaultyDisk {
 
 impl Disk for FaultyDisk {
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let mut state = self.operate()?;
+        let mut state = self.operate_with_descriptor()?;
         if state.node(path).is_none() {
             let file = Node::File(state.files.len());
             let (directory, name) = state.place(path)?;
@@ -145,7 +174,7 @@ impl Disk for FaultyDisk {
     }
 
     fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let state = self.operate()?;
+        let state = self.operate_with_descriptor()?;
         let Some(Node::File(file)) = state.node(path) else {
             return Err(not_found(path));
         };
@@ -157,7 +186,7 @@ impl Disk for FaultyDisk {
     }
 
     fn list(&self, directory: &Path) -> io::Result<Vec<String>> {
-        let state = self.operate()?;
+        let state = self.operate_with_descriptor()?;
         let names = state.directories.get(directory).map(Directory::live);
         Ok(names.into_iter().flat_map(BTreeMap::keys).cloned().collect())
     }
@@ -217,7 +246,7 @@ impl Disk for FaultyDisk {
     }
 
     fn sync_dir(&self, directory: &Path) -> io::Result<()> {
-        let mut state = self.operate()?;
+        let mut state = self.operate_with_descriptor()?;
         if state.syncs_fail {
             return Err(io::Error::other("the test's disk"));
         }
@@ -228,6 +257,10 @@ impl Disk for FaultyDisk {
 
     fn boot(&self) -> Option<String> {
         Some(format!("boot {}", self.state().cuts))
+    }
+
+    fn open_files(&self) -> Option<Arc<OpenFiles>> {
+        Some(self.files.clone())
     }
 
     fn real_path(&self, _path: &Path) -> Option<PathBuf> {

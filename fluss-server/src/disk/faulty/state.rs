@@ -16,6 +16,7 @@ pub(super) struct State {
     pub(super) writes: Option<usize>,
     pub(super) room: Option<u64>,
     pub(super) syncs_fail: bool,
+    pub(super) opens: Option<usize>,
     /// How many operations there are until the power is cut; none are left when it has been.
     pub(super) fuse: Option<usize>,
 }

@@ -11,7 +11,7 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 
 use super::{About, Change, Checkpoints, Lmdb, Memory, Snapshot, State, Unusable};
-use crate::disk::{Disk, Trust};
+use crate::disk::{Disk, OpenFiles, Trust};
 use crate::kv::tests::disk;
 
 const PLACE: &str = "state";
@@ -19,7 +19,12 @@ const PLACE: &str = "state";
 fn lmdb(disk: &Arc<dyn Disk>) -> Lmdb {
     let trust = Trust::open(disk, Path::new("")).unwrap();
     disk.create_dir(Path::new(PLACE)).unwrap();
-    Lmdb::open(&disk.real_path(Path::new(PLACE)).unwrap(), trust).unwrap()
+    Lmdb::open(
+        &disk.real_path(Path::new(PLACE)).unwrap(),
+        trust,
+        disk.open_files(),
+    )
+    .unwrap()
 }
 
 fn all(snapshot: &dyn Snapshot, prefix: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
@@ -87,7 +92,7 @@ proptest! {
             memory.commit(&changes, &about).unwrap();
             tree.commit(&changes, &about).unwrap();
             prop_assert!(tree.kept_to_its_room());
-            prop_assert!(Lmdb::check(&disk.real_path(Path::new(PLACE)).unwrap()).is_ok());
+            prop_assert!(Lmdb::check(&disk.real_path(Path::new(PLACE)).unwrap(), None).is_ok());
             if index % 3 == 2 {
                 drop(tree);
                 tree = lmdb(&disk);
@@ -191,7 +196,7 @@ fn a_full_disk_refuses_a_commit_and_harms_nothing() {
     let (disk, _root) = disk::real();
     let path = disk.real_path(Path::new("")).unwrap();
     let trust = || Trust::open(&disk, Path::new("")).unwrap();
-    let state = Lmdb::on(&path, trust(), take_some).unwrap();
+    let state = Lmdb::on(&path, trust(), None, take_some).unwrap();
     let value = vec![1; 1_000];
     let put = |state: &Lmdb, key: u32| {
         state.commit(&[change(&key.to_be_bytes(), Some(&value))], &about(key.into()))
@@ -214,7 +219,7 @@ fn a_full_disk_refuses_a_commit_and_harms_nothing() {
     ROOM.store(u64::MAX, Ordering::SeqCst);
     put(&state, key).unwrap();
     drop(state);
-    let state = Lmdb::on(&path, trust(), take_some).unwrap();
+    let state = Lmdb::on(&path, trust(), None, take_some).unwrap();
     assert_eq!(state.snapshot().unwrap().len().unwrap(), u64::from(key) + 1);
 }
 
@@ -285,4 +290,78 @@ fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
     file.write_at(whole.len() as u64, Bytes::from_static(b"x"))
         .unwrap();
     check();
+}
+
+#[test]
+fn a_state_is_closed_for_others_and_opened_again() {
+    let (disk, _root) = disk::real();
+    let files = OpenFiles::within(usize::MAX);
+    disk.create_dir(Path::new(PLACE)).unwrap();
+    let path = disk.real_path(Path::new(PLACE)).unwrap();
+    let trust = Trust::open(&disk, Path::new("")).unwrap();
+    let state = Lmdb::open(&path, trust, Some(files.clone())).unwrap();
+    let open = || descriptors(&path);
+    assert_eq!(open(), 3);
+    for round in 0..20 {
+        state
+            .commit(&[change(b"a", Some(&[round]))], &about(round.into()))
+            .unwrap();
+        let before = state.snapshot().unwrap();
+        assert!(!files.close_one(), "a snapshot needs it");
+        assert_eq!(before.get(b"a").unwrap(), Some(&[round][..]));
+        drop(before);
+        assert!(files.close_one());
+        assert_eq!(open(), 0);
+        let after = state.snapshot().unwrap();
+        assert_eq!(
+            (after.get(b"a").unwrap(), after.len().unwrap()),
+            (Some(&[round][..]), 1)
+        );
+    }
+    // Room on the disk is taken anew.
+    let large = vec![7; 4 << 20];
+    while files.close_one() {}
+    state
+        .commit(&[change(b"large", Some(&large))], &about(20))
+        .unwrap();
+    assert!(state.kept_to_its_room());
+    while files.close_one() {}
+    assert!(state.snapshot().unwrap().get(b"large").unwrap() == Some(&large));
+    // It is synced all the same, and is trusted then.
+    while files.close_one() {}
+    state.sync().unwrap();
+    assert!(Trust::open(&disk, Path::new("")).unwrap().is_clean());
+}
+
+#[test]
+fn rows_that_are_gone_while_they_are_closed_are_not_taken_for_none() {
+    let (disk, _root) = disk::real();
+    let state = lmdb(&disk);
+    state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
+    let file = Lmdb::file(&disk.real_path(Path::new(PLACE)).unwrap());
+    let files = disk.open_files().unwrap();
+    for length in [9_000, 5_000, 0] {
+        while files.close_one() {}
+        StdFile::options()
+            .write(true)
+            .open(&file)
+            .unwrap()
+            .set_len(length)
+            .unwrap();
+        let error = state.snapshot().map(drop).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::InvalidData, "{error}");
+    }
+    std::fs::remove_file(&file).unwrap();
+    let error = state.snapshot().map(drop).unwrap_err();
+    assert_eq!(error.kind(), io::ErrorKind::NotFound);
+    assert!(!file.exists());
+}
+
+/// How many descriptors of this process lead into a directory.
+fn descriptors(directory: &Path) -> usize {
+    let directory = directory.canonicalize().unwrap();
+    let all = std::fs::read_dir("/proc/self/fd").unwrap();
+    all.filter_map(|entry| std::fs::read_link(entry.unwrap().path()).ok())
+        .filter(|file| file.starts_with(&directory))
+        .count()
 }

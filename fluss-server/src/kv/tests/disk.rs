@@ -5,12 +5,13 @@ use std::sync::Arc;
 use tempfile::TempDir;
 
 use crate::disk::faulty::FaultyDisk;
-use crate::disk::{DirectoryDisk, Disk};
+use crate::disk::{DirectoryDisk, Disk, OpenFiles};
 
 /// A disk in a directory that goes when it is dropped.
 pub(in crate::kv) fn real() -> (Arc<dyn Disk>, TempDir) {
     let root = tempfile::tempdir().unwrap();
-    (Arc::new(DirectoryDisk::open(root.path()).unwrap()), root)
+    let disk = DirectoryDisk::open_with(root.path(), OpenFiles::within(usize::MAX));
+    (Arc::new(disk.unwrap()), root)
 }
 
 /// A disk without a place in the file system.

@@ -50,6 +50,9 @@ fn append_and_sync(log: &mut BucketLog, disk: &FaultyDisk, dice: &mut fastrand::
         if dice.u8(..4) == 0 {
             pending = log.begin_sync();
         }
+        if dice.u8(..4) == 0 {
+            disk.close_idle();
+        }
         if dice.u8(..16) == 0 {
             pending = Some(log.sync(true));
         }
@@ -92,10 +95,13 @@ struct Promised {
 }
 
 /// Appends, syncs and expires until the disk fails.
-fn work(log: &mut BucketLog, promised: &mut Promised) -> Result<(), Failure> {
+fn work(log: &mut BucketLog, disk: &FaultyDisk, promised: &mut Promised) -> Result<(), Failure> {
     for number in promised.appended..promised.appended + 24 {
         promised.appended = number + 1;
         append_numbered(log, number)?;
+        if number % 3 == 2 {
+            disk.close_idle();
+        }
         if number % 5 == 4 {
             log.sync(number % 2 == 0).run()?;
             promised.synced = promised.appended;
@@ -121,7 +127,7 @@ fn the_power_can_be_cut_at_any_moment() {
                 ..options()
             };
             if let Ok(mut log) = BucketLog::open(Arc::new(disk.clone()), directory(), options) {
-                let done = work(&mut log, &mut promised).and_then(|()| log.close());
+                let done = work(&mut log, &disk, &mut promised).and_then(|()| log.close());
                 closed = done.is_ok() && !disk.is_down();
                 promised.synced = if done.is_ok() {
                     promised.appended
@@ -296,4 +302,55 @@ fn the_newest_timestamp_is_known_after_all_batches_have_expired() {
     drop(log);
     let log = open(&disk);
     assert_eq!((log.start_offset(), log.max_timestamp()), (1, Some(27)));
+}
+
+#[test]
+fn a_log_for_which_there_is_no_descriptor_goes_on_when_there_is_one() {
+    let disk = FaultyDisk::new(1);
+    let mut log = open(&disk);
+    append_all(&mut log, 0..20);
+    log.close().unwrap();
+    append_all(&mut log, 20..30);
+    disk.close_idle();
+    disk.fail_opens_after(Some(0));
+    let refused = [
+        append_numbered(&mut log, 30).unwrap_err(),
+        sync(&mut log).unwrap_err(),
+        read_all(&log, 0).unwrap_err(),
+    ];
+    for failure in refused {
+        assert_eq!(failure.code, ErrorCode::LOG_STORAGE_EXCEPTION);
+        assert!(failure.message.contains("Too many open files"), "{failure}");
+    }
+    disk.fail_opens_after(None);
+    append_all(&mut log, 30..40);
+    sync(&mut log).unwrap();
+    assert_eq!(log.synced_offset(), log.end_offset());
+    assert_eq!(count_numbered(&log), 40);
+}
+
+/// What could not be read is not taken for missing: without its checkpoint a log does not know its writers.
+#[test]
+fn a_log_is_not_opened_in_part_for_want_of_descriptors() {
+    let disk = FaultyDisk::new(1);
+    let mut log = open(&disk);
+    append_all(&mut log, 0..20);
+    log.close().unwrap();
+    let end = log.end_offset();
+    log.expire(1_000, end).unwrap();
+    drop(log);
+    let open_again = || BucketLog::open(Arc::new(disk.clone()), directory(), options());
+    // For the names in the directory, the list of segments, the checkpoint, the segment.
+    for opens in 0..4 {
+        disk.fail_opens_after(Some(opens));
+        let refused = open_again();
+        assert!(
+            matches!(refused, Err(OpenError::Io { .. })),
+            "after {opens}: {refused:?}"
+        );
+    }
+    disk.fail_opens_after(None);
+    let mut log = open_again().unwrap();
+    assert_eq!(log.damage(), []);
+    assert_eq!(append_numbered(&mut log, 20).unwrap(), stored(end, end + 3));
 }

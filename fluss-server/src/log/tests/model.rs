@@ -19,6 +19,8 @@ enum Step {
     Reopen {
         close: bool,
     },
+    /// Others need the descriptors.
+    CloseFiles,
 }
 
 fn step() -> impl Strategy<Value = Step> {
@@ -36,6 +38,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::Sync),
         1 => (0..300_i64, per_mille).prop_map(|(time, keep)| Step::Expire(time, keep)),
         2 => any::<bool>().prop_map(|close| Step::Reopen { close }),
+        3 => Just(Step::CloseFiles),
     ]
 }
 
@@ -194,6 +197,10 @@ impl Run {
             }
             Step::Expire(time, keep) => self.expire(time, self.at(keep)),
             Step::Reopen { close } => self.reopen(close),
+            Step::CloseFiles => {
+                let files = self.disk.open_files();
+                while files.as_ref().is_some_and(|files| files.close_one()) {}
+            }
         }
         self.compare();
     }

@@ -13,28 +13,27 @@ mod write;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{PoisonError, RwLock};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 
-use heed::{Env, MdbError, WithoutTls};
+use heed::MdbError;
 
-use self::open::Tree;
+use self::open::Environment;
 use self::read::View;
-use self::space::{Space, Take};
+use self::space::Take;
 use self::write::Writes;
 use super::{About, Change, Snapshot, State, Unusable};
-use crate::disk::{Trust, read_write};
+use crate::disk::{Kept, OpenFiles, Trust, with_room};
 
-/// The map to begin with, which costs addresses only.
-const FIRST_MAP_BYTES: u64 = 256 << 20;
 const DATA: &str = "data.mdb";
 
-/// An LMDB environment of one bucket.
+/// An LMDB environment of one bucket, open while it is used, and as long as others do not need its descriptors.
 #[derive(Debug)]
 pub(in crate::kv) struct Lmdb {
+    directory: PathBuf,
+    environment: Kept<Environment>,
     /// Read for as long as a transaction lives; written to give the environment another map.
-    env: RwLock<Env<WithoutTls>>,
-    tree: Tree,
-    space: Space,
+    map: RwLock<()>,
+    take: Take,
     trust: Trust,
 }
 
@@ -46,83 +45,101 @@ impl Lmdb {
 
     /// Whether the file in a directory, if there is one, can be what was left there, as far as its size and its first
     /// pages tell.
-    pub(in crate::kv) fn check(directory: &Path) -> Result<(), Unusable> {
-        match File::open(Self::file(directory)) {
+    pub(in crate::kv) fn check(directory: &Path, files: Option<&OpenFiles>) -> Result<(), Unusable> {
+        let path = Self::file(directory);
+        match with_room(files, || File::open(&path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             file => check::check(&file?),
         }
     }
 
     /// Opens the environment in a directory that exists. What is in it must be trusted and checked, or nothing.
-    pub(in crate::kv) fn open(directory: &Path, trust: Trust) -> io::Result<Self> {
-        Self::on(directory, trust, space::take)
+    pub(in crate::kv) fn open(
+        directory: &Path,
+        trust: Trust,
+        files: Option<Arc<OpenFiles>>,
+    ) -> io::Result<Self> {
+        Self::on(directory, trust, files, space::take)
     }
 
-    pub(super) fn on(directory: &Path, trust: Trust, take: Take) -> io::Result<Self> {
-        let file = read_write()
-            .create(true)
-            .truncate(false)
-            .open(Self::file(directory))?;
-        let map = file.metadata()?.len().max(FIRST_MAP_BYTES);
-        let (env, tree) = open::open(directory, map_bytes(map))?;
+    pub(super) fn on(
+        directory: &Path,
+        trust: Trust,
+        files: Option<Arc<OpenFiles>>,
+        take: Take,
+    ) -> io::Result<Self> {
+        let environment = Kept::new(files, Environment::DESCRIPTORS);
+        environment.get_or_open(|| Environment::open(directory, take).map(Arc::new))?;
         Ok(Self {
-            env: RwLock::new(env),
-            tree,
-            space: Space::new(file, take),
+            directory: directory.to_owned(),
+            environment,
+            map: RwLock::default(),
+            take,
             trust,
         })
+    }
+
+    /// The environment, opened again if need be.
+    fn environment(&self) -> io::Result<Arc<Environment>> {
+        self.environment
+            .get_or_open(|| Environment::reopen(&self.directory, self.take).map(Arc::new))
+    }
+
+    /// Keeps the map where it is.
+    fn map(&self) -> RwLockReadGuard<'_, ()> {
+        self.map.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The entries of the tree.
     #[cfg(test)]
     pub(super) fn entries(&self) -> usize {
-        self.env
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .stat()
-            .entries
+        self.environment().unwrap().env.stat().entries
     }
 
     /// The bytes of the file up to its last page.
     #[cfg(test)]
     pub(super) fn used_bytes(&self) -> u64 {
-        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
+        let env = &self.environment().unwrap().env;
         (env.info().last_page_number as u64 + 1) * u64::from(env.stat().page_size)
     }
 
     /// Whether all pages that were ever written were set aside on the disk before.
     #[cfg(test)]
     pub(super) fn kept_to_its_room(&self) -> bool {
-        self.used_bytes() <= self.space.taken()
+        self.used_bytes() <= self.environment().unwrap().space.taken()
     }
 
     /// Makes the map large enough for so many pages, and takes room for them on the disk.
-    fn make_room(&self, new_pages: u64) -> io::Result<()> {
-        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
-        let (info, page) = (env.info(), u64::from(env.stat().page_size));
-        drop(env);
+    fn make_room(&self, environment: &Environment, new_pages: u64) -> io::Result<()> {
+        let map = self.map();
+        let (info, page) = (
+            environment.env.info(),
+            u64::from(environment.env.stat().page_size),
+        );
+        drop(map);
         let needed = (info.last_page_number as u64 + 1 + new_pages) * page;
-        let mut map = info.map_size as u64;
-        if needed > map {
-            map = needed.next_power_of_two();
-            let mut env = self.env.write().unwrap_or_else(PoisonError::into_inner);
-            open::resize(&mut env, map_bytes(map))?;
+        let mut map_bytes = info.map_size as u64;
+        if needed > map_bytes {
+            map_bytes = needed.next_power_of_two();
+            let mut alone = self.map.write().unwrap_or_else(PoisonError::into_inner);
+            environment.resize(&mut alone, map_bytes)?;
         }
-        self.space.ensure(needed, map)
+        environment.space.ensure(needed, map_bytes)
     }
 
     /// Runs a transaction that needs at most about so many new pages.
     fn write(
         &self,
+        environment: &Environment,
         mut new_pages: u64,
         body: impl Fn(&mut Writes<'_, '_>) -> heed::Result<()>,
     ) -> io::Result<()> {
         self.trust.soil()?;
         loop {
-            self.make_room(new_pages)?;
-            let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
-            let mut txn = env.write_txn().map_err(fault)?;
-            match Writes::new(&mut txn, self.tree).and_then(|mut writes| body(&mut writes)) {
+            self.make_room(environment, new_pages)?;
+            let _map = self.map();
+            let mut txn = environment.env.write_txn().map_err(fault)?;
+            match Writes::new(&mut txn, environment.tree).and_then(|mut writes| body(&mut writes)) {
                 Ok(()) => return txn.commit().map_err(fault),
                 // More than was foreseen. What was written of it goes with the transaction.
                 Err(heed::Error::Mdb(MdbError::MapFull)) => new_pages = new_pages.saturating_mul(2),
@@ -132,9 +149,9 @@ impl Lmdb {
     }
 
     /// The most pages that changes write: those that they touch, which are copied, and those that they add.
-    fn pages(&self, changes: &[Change]) -> u64 {
-        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
-        let stat = env.stat();
+    fn pages(&self, environment: &Environment, changes: &[Change]) -> u64 {
+        let _map = self.map();
+        let stat = environment.env.stat();
         let (depth, count) = (u64::from(stat.depth) + 1, changes.len() as u64);
         let tree = (stat.branch_pages + stat.leaf_pages) as u64;
         let added: u64 = changes.iter().map(write::pages).sum();
@@ -146,12 +163,12 @@ impl Lmdb {
 
 impl State for Lmdb {
     fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>> {
-        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
-        Ok(Box::new(View::new(env, self.tree)?))
+        Ok(Box::new(View::new(self.environment()?, self.map())?))
     }
 
     fn commit(&self, changes: &[Change], about: &About) -> io::Result<()> {
-        self.write(self.pages(changes), |writes| {
+        let environment = self.environment()?;
+        self.write(&environment, self.pages(&environment, changes), |writes| {
             for Change { key, value } in changes {
                 match value {
                     Some(value) => writes.put(key, value)?,
@@ -163,18 +180,25 @@ impl State for Lmdb {
     }
 
     fn clear(&self) -> io::Result<()> {
-        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
-        let pages = env.info().last_page_number as u64;
-        drop(env);
-        self.write(pages / 256 + 64, |writes| {
+        let environment = self.environment()?;
+        let map = self.map();
+        let pages = environment.env.info().last_page_number as u64;
+        drop(map);
+        self.write(&environment, pages / 256 + 64, |writes| {
             writes.clear()?;
             writes.finish(&About::default())
         })
     }
 
     fn sync(&self) -> io::Result<()> {
-        let env = self.env.read().unwrap_or_else(PoisonError::into_inner);
-        env.force_sync().map_err(fault)?;
+        if let Some(environment) = self.environment.get() {
+            let _map = self.map();
+            environment.env.force_sync().map_err(fault)?;
+        } else {
+            // What was written through a map is the system's, and goes to the disk with the file.
+            let path = Self::file(&self.directory);
+            with_room(self.environment.files(), || File::open(&path))?.sync_all()?;
+        }
         self.trust.clean()
     }
 }

@@ -2,30 +2,33 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::RwLockReadGuard;
+use std::sync::{Arc, RwLockReadGuard};
 
-use heed::{Env, RoTxn, WithoutTls};
+use heed::{RoTxn, WithoutTls};
 
 use super::super::{About, Snapshot, Visit};
 use super::fault;
 use super::keys::{ABOUT, Branch, TreeKey, is_link};
-use super::open::Tree;
+use super::open::{Environment, Tree};
 use super::write::Ledger;
 
 /// The tree at one moment.
-pub(super) struct View<'e> {
+pub(super) struct View<'m> {
     txn: RoTxn<'static, WithoutTls>,
     tree: Tree,
-    /// Let go after the transaction: the map stays where it is until then.
-    _env: RwLockReadGuard<'e, Env<WithoutTls>>,
+    /// Let go after the transaction: the map stays where it is until then,
+    _map: RwLockReadGuard<'m, ()>,
+    /// and the environment is open.
+    _environment: Arc<Environment>,
 }
 
-impl<'e> View<'e> {
-    pub(super) fn new(env: RwLockReadGuard<'e, Env<WithoutTls>>, tree: Tree) -> io::Result<Self> {
+impl<'m> View<'m> {
+    pub(super) fn new(environment: Arc<Environment>, map: RwLockReadGuard<'m, ()>) -> io::Result<Self> {
         Ok(Self {
-            txn: env.clone().static_read_txn().map_err(fault)?,
-            tree,
-            _env: env,
+            txn: environment.env.clone().static_read_txn().map_err(fault)?,
+            tree: environment.tree,
+            _map: map,
+            _environment: environment,
         })
     }
 
