@@ -114,7 +114,7 @@ impl OpenFiles {
     }
 
     /// Notes that something is open.
-    fn note(&self, kept: Arc<dyn Idle>) {
+    fn note(&self, kept: &Arc<impl Idle + 'static>) {
         let mut ring = self.ring();
         if kept.is_in_ring().swap(true, Ordering::Relaxed) {
             return;
@@ -125,7 +125,8 @@ impl OpenFiles {
             let left = ring.len();
             ring.reserve(left.max(1));
         }
-        ring.push_back(Arc::downgrade(&kept));
+        let kept = Arc::downgrade(kept);
+        ring.push_back(kept);
     }
 
     fn ring(&self) -> MutexGuard<'_, VecDeque<Weak<dyn Idle>>> {
@@ -254,7 +255,7 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
         });
         drop(place);
         if let Some(files) = &self.0.files {
-            files.note(self.0.clone());
+            files.note(&self.0);
         }
         Ok(value)
     }

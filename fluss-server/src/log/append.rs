@@ -116,14 +116,13 @@ impl BucketLog {
     /// The file of the active segment, created if need be, with nothing behind the last batch.
     pub(super) fn open_active(&mut self) -> io::Result<Arc<dyn File>> {
         let was_open = self.file.get();
-        let file = match was_open {
-            Some(file) => file,
-            None => {
-                let file = self.open_file()?;
-                // Otherwise it is looked at the next time.
-                self.prepare(&*file).inspect_err(|_| self.file.close())?;
-                file
-            }
+        let file = if let Some(file) = was_open {
+            file
+        } else {
+            let file = self.open_file()?;
+            // Otherwise it is looked at the next time.
+            self.prepare(&*file).inspect_err(|_| self.file.close())?;
+            file
         };
         self.remove_remains()?;
         Ok(file)
