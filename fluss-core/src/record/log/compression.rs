@@ -70,82 +70,74 @@ fn zstd(level: ZstdLevel, raw: &[u8], out: &mut Vec<u8>) -> Option<usize> {
     written
 }
 
-/// How many bytes a stored buffer has when it is decompressed, as it says; 0 if it is stored as it is.
-pub(super) fn decompressed_size(stored: &Buffer) -> Result<usize, DecodeError> {
-    let Some(prefix) = stored.first_chunk::<PREFIX_BYTES>() else {
-        return Ok(0);
-    };
-    match i64::from_le_bytes(*prefix) {
-        UNCOMPRESSED => Ok(0),
-        size => usize::try_from(size)
-            .map_err(|_| DecodeError::new("compressed buffer", format!("a size of {size} bytes"))),
-    }
+/// A stored buffer, as its prefix describes it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stored {
+    /// As it is, so many bytes from here on.
+    Plain { from: usize, size: usize },
+    /// Compressed behind the prefix, and so many bytes when it is decompressed.
+    Compressed { size: usize },
 }
 
-/// The bytes of a stored buffer, of which at most `expected` are needed. Memory is reserved for little more.
-pub(super) fn decompress(
-    codec: CompressionType,
-    stored: &Buffer,
-    expected: usize,
-) -> Result<Buffer, DecodeError> {
-    let size = plain_size(codec, stored, expected)?;
-    let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
-        return Ok(stored.clone());
-    };
-    if i64::from_le_bytes(*prefix) == UNCOMPRESSED {
-        return Ok(stored.slice(PREFIX_BYTES));
+impl Stored {
+    /// Looks at a stored buffer, of which at most `expected` bytes are needed: it may say little more.
+    pub(super) fn read(codec: CompressionType, stored: &[u8], expected: usize) -> Result<Self, DecodeError> {
+        let most_of_a_byte = match codec {
+            CompressionType::ZSTD => ZSTD_EXPANSION,
+            CompressionType::LZ4_FRAME => LZ4_EXPANSION,
+            other => return Err(fault(format!("unknown codec {other:?}"))),
+        };
+        if stored.is_empty() {
+            return Ok(Self::Plain { from: 0, size: 0 });
+        }
+        let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
+            return Err(DecodeError::truncated(
+                "compressed buffer",
+                PREFIX_BYTES,
+                stored.len(),
+            ));
+        };
+        let (from, stored) = (PREFIX_BYTES, frame.len());
+        let size = match i64::from_le_bytes(*prefix) {
+            UNCOMPRESSED => return Ok(Self::Plain { from, size: stored }),
+            size => usize::try_from(size).map_err(|_| fault(format!("a size of {size} bytes")))?,
+        };
+        // Writers may pad what they compress.
+        let limit = expected.saturating_add(64).min(MAX_BUFFER_BYTES);
+        if size > limit {
+            return Err(fault(format!(
+                "{size} bytes decompressed, at most {limit} are expected"
+            )));
+        }
+        if size > stored.saturating_mul(most_of_a_byte) {
+            return Err(fault(format!("{stored} bytes cannot be {size} bytes compressed")));
+        }
+        Ok(Self::Compressed { size })
     }
-    if size == 0 {
-        return Ok(Buffer::default());
-    }
-    let raw = match codec {
-        CompressionType::ZSTD => unzstd(frame, size),
-        _ => unlz4(frame, size),
-    };
-    raw.filter(|raw| raw.len() == size)
-        .map(Buffer::from_vec)
-        .ok_or_else(|| fault(format!("the frame does not hold {size} bytes")))
-}
 
-/// The size that a stored buffer says to have decompressed, of which at most `expected` bytes are needed.
-pub(super) fn plain_size(
-    codec: CompressionType,
-    stored: &[u8],
-    expected: usize,
-) -> Result<usize, DecodeError> {
-    let most_of_a_byte = match codec {
-        CompressionType::ZSTD => ZSTD_EXPANSION,
-        CompressionType::LZ4_FRAME => LZ4_EXPANSION,
-        other => return Err(fault(format!("unknown codec {other:?}"))),
-    };
-    if stored.is_empty() {
-        return Ok(0);
+    /// How many bytes it has when it is read.
+    pub(super) const fn size(self) -> usize {
+        match self {
+            Self::Plain { size, .. } | Self::Compressed { size } => size,
+        }
     }
-    let Some((prefix, frame)) = stored.split_first_chunk::<PREFIX_BYTES>() else {
-        return Err(DecodeError::truncated(
-            "compressed buffer",
-            PREFIX_BYTES,
-            stored.len(),
-        ));
-    };
-    let size = match i64::from_le_bytes(*prefix) {
-        UNCOMPRESSED => return Ok(frame.len()),
-        size => usize::try_from(size).map_err(|_| fault(format!("a size of {size} bytes")))?,
-    };
-    // Writers may pad what they compress.
-    let limit = expected.saturating_add(64).min(MAX_BUFFER_BYTES);
-    if size > limit {
-        return Err(fault(format!(
-            "{size} bytes decompressed, at most {limit} are expected"
-        )));
+
+    /// The bytes of the buffer, for which no more memory is reserved than it says to need.
+    pub(super) fn decompress(self, codec: CompressionType, stored: &Buffer) -> Result<Buffer, DecodeError> {
+        let size = match self {
+            Self::Plain { from, .. } => return Ok(stored.slice(from)),
+            Self::Compressed { size: 0 } => return Ok(Buffer::default()),
+            Self::Compressed { size } => size,
+        };
+        let frame = stored.get(PREFIX_BYTES..).unwrap_or_default();
+        let raw = match codec {
+            CompressionType::ZSTD => unzstd(frame, size),
+            _ => unlz4(frame, size),
+        };
+        raw.filter(|raw| raw.len() == size)
+            .map(Buffer::from_vec)
+            .ok_or_else(|| fault(format!("the frame does not hold {size} bytes")))
     }
-    if size > frame.len().saturating_mul(most_of_a_byte) {
-        return Err(fault(format!(
-            "{} bytes cannot be {size} bytes compressed",
-            frame.len()
-        )));
-    }
-    Ok(size)
 }
 
 /// What is wrong with a buffer.

@@ -10,7 +10,7 @@ use arrow::ipc;
 use arrow::record_batch::RecordBatch;
 
 use super::LogBatch;
-use super::compression::{decompress, decompressed_size};
+use super::compression::Stored;
 use super::message::{Counts, Metadata, fault};
 use crate::error::DecodeError;
 
@@ -220,15 +220,16 @@ impl Walk {
         stored: &Buffer,
         limit: usize,
     ) -> Result<Buffer, DecodeError> {
-        let size = decompressed_size(stored)?;
-        if size > self.left {
-            return Err(fault(format!(
-                "its buffers have more than the {} bytes that are allowed when they are decompressed",
-                self.max_bytes
-            )));
+        let kind = Stored::read(codec, stored, limit)?;
+        if let Stored::Compressed { size } = kind {
+            self.left = self.left.checked_sub(size).ok_or_else(|| {
+                fault(format!(
+                    "its buffers have more than the {} bytes that are allowed when they are decompressed",
+                    self.max_bytes
+                ))
+            })?;
         }
-        self.left -= size;
-        decompress(codec, stored, limit)
+        kind.decompress(codec, stored)
     }
 }
 

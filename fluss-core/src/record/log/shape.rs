@@ -7,7 +7,7 @@ use arrow::ipc;
 use bytes::Bytes;
 
 use super::LogBatch;
-use super::compression::{MAX_BUFFER_BYTES, plain_size};
+use super::compression::{MAX_BUFFER_BYTES, Stored};
 use super::header::ChangeType;
 use super::message::{Metadata, fault};
 use super::project::places;
@@ -163,7 +163,7 @@ impl Walk {
             .and_then(|(offset, length)| self.body.get(offset..offset.checked_add(length)?))
             .ok_or_else(|| fault("a buffer outside the body"))?;
         let size = match self.codec {
-            Some(codec) => plain_size(codec, stored, most)?,
+            Some(codec) => Stored::read(codec, stored, most)?.size(),
             None => stored.len(),
         };
         if size < least {
