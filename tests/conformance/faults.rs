@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use fluss_client::types::{DataType, Datum, Schema, TableInfo};
-use fluss_client::{AppendWriter, Connection, ErrorKind, LogScanner, StartOffset};
+use fluss_client::{AppendWriter, BucketAssigner, Connection, ErrorKind, LogScanner, StartOffset};
 use fluss_cluster::{Cluster, Server, Spec};
 use tokio::time::Instant;
 
@@ -106,6 +106,8 @@ fn a_stopped_server(backend: Backend, servers: u16) {
         let mut options = options(&place);
         options.request_timeout = Duration::from_secs(2);
         options.writer.delivery_timeout = Duration::from_secs(2);
+        // Some rows for every leader.
+        options.writer.bucket_assigner = BucketAssigner::RoundRobin;
         let connection = Connection::open(options).await.unwrap();
         let table = create(&connection, numbers(), servers.into(), &[]).await;
         let writer = table.append_writer().unwrap();

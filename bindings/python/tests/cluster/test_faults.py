@@ -131,7 +131,9 @@ async def expect_failed_poll(numbers: Numbers, server: str) -> None:
 
 
 async def stop_a_server(face: ModuleType, cluster: Cluster) -> None:
-    numbers = await Numbers.open(face, cluster, DEADLINES)
+    # Some rows for every leader.
+    assigner = {"client.writer.bucket.no-key-assigner": "round_robin"}
+    numbers = await Numbers.open(face, cluster, DEADLINES | assigner)
     await works(numbers, 4)
     await numbers.read_all()
     server = address(cluster, 0)
