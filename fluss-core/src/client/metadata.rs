@@ -433,8 +433,7 @@ impl Metadata {
     ) -> Result<proto::MetadataResponse> {
         let mut context = Context::new("get metadata").server(server);
         context.table = table.map(|table| table.clone().into());
-        let connection = self.servers.get(server).await?;
-        match connection.request(request).await {
+        match self.servers.ask(server, request).await? {
             // A cluster that is starting names no tablet server yet.
             Ok(response) if response.tablet_servers.is_empty() => Err(context.error(ErrorKind::NoServer)),
             Ok(response) => Ok(response),

@@ -4,7 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress, Transport};
+use fluss_rpc::api::Request;
+use fluss_rpc::net::{ConnectError, ConnectOptions, Connection, RequestError, ServerAddress, Transport};
 use tokio::time::Instant;
 use tracing::info;
 
@@ -80,25 +81,55 @@ impl Servers {
     ///
     /// Dropping the future gives up the attempt to connect; the next caller begins another.
     pub(crate) async fn get(&self, server: &ServerAddress) -> Result<Connection> {
+        let options = self.options();
+        let connecting = async { Ok((Connection::connect(server, &options).await?, ())) };
+        let (connection, _) = self.reach(server, connecting).await?;
+        Ok(connection)
+    }
+
+    /// The answer of a server, which is asked as soon as it can be if there is no connection yet.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get`](Self::get).
+    pub(crate) async fn ask<R: Request>(
+        &self,
+        server: &ServerAddress,
+        request: &R,
+    ) -> Result<Result<R::Response, RequestError>> {
+        let options = self.options();
+        let connecting = Connection::connect_asking(server, &options, request);
+        match self.reach(server, connecting).await? {
+            (_, Some(Some(answer))) => Ok(answer.await),
+            (connection, _) => Ok(connection.request(request).await),
+        }
+    }
+
+    /// The connection to a server, with what came of `connecting` if there was none.
+    async fn reach<T>(
+        &self,
+        server: &ServerAddress,
+        connecting: impl Future<Output = Result<(Connection, T), ConnectError>>,
+    ) -> Result<(Connection, Option<T>)> {
         let slot = self.slot(server);
         if let Some(connection) = slot.live() {
-            return Ok(connection);
+            return Ok((connection, None));
         }
         let mut failures = slot.connecting.lock().await;
         if let Some(connection) = slot.live() {
-            return Ok(connection);
+            return Ok((connection, None));
         }
         if let Some(error) = failures.to_repeat() {
             return Err(error);
         }
-        match Connection::connect(server, &self.options()).await {
-            Ok(connection) => {
+        match connecting.await {
+            Ok((connection, more)) => {
                 if failures.attempts > 0 {
                     info!(%server, failed_attempts = failures.attempts, "connected again");
                 }
                 *failures = Failures::default();
                 slot.set(connection.clone());
-                Ok(connection)
+                Ok((connection, Some(more)))
             }
             Err(error) => Err(failures.note(Context::new("connect").server(server).error(error))),
         }

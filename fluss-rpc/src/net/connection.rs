@@ -14,7 +14,7 @@ use tokio::time::{Instant, sleep, timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span};
 
 use super::handshake::shake_hands;
-use super::link::Link;
+use super::link::{Link, Waiting};
 use super::meter;
 use super::{ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress};
 use crate::api::{Request, Versions};
@@ -52,16 +52,45 @@ impl Connection {
     ///
     /// Dropping the future closes what was opened.
     pub async fn connect(server: &ServerAddress, options: &ConnectOptions) -> Result<Self, ConnectError> {
-        let connecting = async {
-            let link = if let Some(transport) = &options.transport {
-                Link::dial(&**transport, server.clone(), options)
-            } else {
-                let (reader, writer) = tcp(server).await?.into_split();
-                Link::start(Box::new(reader), Box::new(writer), server.clone(), options)
-            };
-            Self::open(link, options).await
-        };
+        let connecting = async { Self::open(dial_link(server, options).await?, options, || ()).await };
         within(options.connect_timeout, server, connecting).await
+    }
+
+    /// As [`connect`](Self::connect), and asks a question together with the one for the versions, which saves the time of one
+    /// answer; gives the future of its answer. Only the first version of an API is asked so, and only by who has not to
+    /// authenticate: otherwise, or if the server has no such version, nothing is given.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future closes what was opened.
+    pub async fn connect_asking<R: Request>(
+        server: &ServerAddress,
+        options: &ConnectOptions,
+        request: &R,
+    ) -> Result<
+        (
+            Self,
+            Option<impl Future<Output = Result<R::Response, RequestError>> + Send + use<R>>,
+        ),
+        ConnectError,
+    > {
+        let mut asked = None;
+        let connecting = async {
+            let link = dial_link(server, options).await?;
+            let ask = || {
+                if options.credentials.is_none() {
+                    let wait = Wait::begin(&link, options.request_timeout, options.request_timeout);
+                    link.traffic.asked(R::API);
+                    asked = Some((wait, link.send(0, request)));
+                }
+            };
+            Self::open(link.clone(), options, ask).await
+        };
+        let connection = within(options.connect_timeout, server, connecting).await?;
+        let version = connection.inner.versions.usable(R::API);
+        let asked = asked.filter(|_| version.is_ok_and(|version| version == 0));
+        let answer = asked.map(|(wait, sent)| connection.clone().answer::<R>(wait, sent));
+        Ok((connection, answer))
     }
 
     /// As [`connect`](Self::connect), on a stream that is already there. `server` is what errors call it.
@@ -75,17 +104,21 @@ impl Connection {
     {
         let (reader, writer) = tokio::io::split(stream);
         let link = Link::start(Box::new(reader), Box::new(writer), server.clone(), options);
-        within(options.connect_timeout, server, Self::open(link, options)).await
+        within(options.connect_timeout, server, Self::open(link, options, || ())).await
     }
 
-    async fn open(link: Arc<Link>, options: &ConnectOptions) -> Result<Self, ConnectError> {
+    async fn open(
+        link: Arc<Link>,
+        options: &ConnectOptions,
+        meanwhile: impl FnOnce(),
+    ) -> Result<Self, ConnectError> {
         // From here on every way out closes the link.
         let mut inner = Inner {
             link,
             versions: Versions::default(),
             request_timeout: options.request_timeout,
         };
-        inner.versions = shake_hands(&inner.link, options).await?;
+        inner.versions = shake_hands(&inner.link, options, meanwhile).await?;
         inner.link.set_ready();
         Ok(Self {
             inner: Arc::new(inner),
@@ -145,32 +178,31 @@ impl Connection {
         timeout: Duration,
         silence: Duration,
     ) -> impl Future<Output = Result<R::Response, RequestError>> + Send + use<R> {
-        let now = Instant::now();
-        let connection = self.clone();
+        let wait = Wait::begin(&self.inner.link, timeout, silence);
         let span = debug_span!("request", server = %self.address(), api = %R::API);
-        let wait = Wait {
-            begun: now,
-            timeout,
-            silence,
-            heard: self.inner.link.heard(),
-        };
         let sent = span.in_scope(|| self.enqueue(request));
-        let answered = async move {
-            let link = &connection.inner.link;
-            let result = match sent {
-                Ok(sent) => wait.until(link, sent.answer::<R>()).await,
-                Err(error) => Err(error),
-            };
-            link.traffic.answered(R::API, now, &result);
-            if let Err(error) = &result {
-                debug!(server = %connection.address(), api = %R::API, %error, "request failed");
-            }
-            result
-        };
-        answered.instrument(span)
+        self.clone().answer::<R>(wait, sent).instrument(span)
     }
 
-    fn enqueue<R: Request>(&self, request: &R) -> Result<super::link::Waiting, RequestError> {
+    /// Waits for the answer to a request.
+    async fn answer<R: Request>(
+        self,
+        wait: Wait,
+        sent: Result<Waiting, RequestError>,
+    ) -> Result<R::Response, RequestError> {
+        let (link, begun) = (&self.inner.link, wait.begun);
+        let result = match sent {
+            Ok(sent) => wait.until(link, sent.answer::<R>()).await,
+            Err(error) => Err(error),
+        };
+        link.traffic.answered(R::API, begun, &result);
+        if let Err(error) = &result {
+            debug!(server = %self.address(), api = %R::API, %error, "request failed");
+        }
+        result
+    }
+
+    fn enqueue<R: Request>(&self, request: &R) -> Result<Waiting, RequestError> {
         debug!("request");
         self.inner.link.traffic.asked(R::API);
         let version = self.inner.versions.usable(R::API)?;
@@ -228,6 +260,15 @@ struct Wait {
 }
 
 impl Wait {
+    fn begin(link: &Link, timeout: Duration, silence: Duration) -> Self {
+        Self {
+            begun: Instant::now(),
+            timeout,
+            silence,
+            heard: link.heard(),
+        }
+    }
+
     async fn until<T>(
         self,
         link: &Link,
@@ -250,6 +291,20 @@ impl Wait {
             .await
             .unwrap_or_else(|_| late(self.timeout))
     }
+}
+
+/// The way to a server, on which nothing was said yet.
+async fn dial_link(server: &ServerAddress, options: &ConnectOptions) -> Result<Arc<Link>, ConnectError> {
+    if let Some(transport) = &options.transport {
+        return Ok(Link::dial(&**transport, server.clone(), options));
+    }
+    let (reader, writer) = tcp(server).await?.into_split();
+    Ok(Link::start(
+        Box::new(reader),
+        Box::new(writer),
+        server.clone(),
+        options,
+    ))
 }
 
 /// Connects in time, and takes note of what came of it.

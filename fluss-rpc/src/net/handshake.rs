@@ -13,12 +13,14 @@ use crate::code::{ErrorCode, Retry};
 use crate::proto::{ApiVersionsRequest, AuthenticateRequest, AuthenticateResponse};
 use crate::sasl::{Credentials, Exchange, SaslError, Step};
 
-/// Asks for the versions, checks the role, and authenticates if there are credentials. It has no deadline.
+/// Asks for the versions, checks the role, and authenticates if there are credentials. It has no deadline. `meanwhile` is
+/// done once the first question is on its way.
 pub(super) async fn shake_hands(
     link: &Arc<Link>,
     options: &ConnectOptions,
+    meanwhile: impl FnOnce(),
 ) -> Result<Versions, ConnectError> {
-    let versions = negotiate(link, options).await?;
+    let versions = negotiate(link, options, meanwhile).await?;
     check_role(&link.server, options, &versions)?;
     if let Some(credentials) = &options.credentials {
         authenticate(link, &versions, credentials, options.connect_timeout).await?;
@@ -28,12 +30,22 @@ pub(super) async fn shake_hands(
     Ok(versions)
 }
 
-async fn negotiate(link: &Arc<Link>, options: &ConnectOptions) -> Result<Versions, ConnectError> {
+async fn negotiate(
+    link: &Arc<Link>,
+    options: &ConnectOptions,
+    meanwhile: impl FnOnce(),
+) -> Result<Versions, ConnectError> {
     let request = ApiVersionsRequest {
         client_software_name: options.software_name.clone(),
         client_software_version: options.software_version.clone(),
     };
-    match call(link, 0, &request).await {
+    let sent = link.send(0, &request);
+    meanwhile();
+    let answer = match sent {
+        Ok(sent) => sent.answer::<ApiVersionsRequest>().await,
+        Err(error) => Err(error),
+    };
+    match answer {
         Ok(response) => Ok(Versions::from_response(&response)),
         Err(RequestError::Server { code, message }) => Err(ConnectError::Refused {
             server: link.server.clone(),
