@@ -112,6 +112,11 @@ async fn receive(stream: &mut TcpStream, buf: &mut BytesMut) -> RequestHeader {
 /// Answers the next request, which must be of this kind.
 async fn answer<R: Request>(stream: &mut TcpStream, buf: &mut BytesMut, message: &R::Response) {
     let header = receive(stream, buf).await;
+    respond::<R>(stream, &header, message).await;
+}
+
+/// Answers a request, which must be of this kind.
+async fn respond<R: Request>(stream: &mut TcpStream, header: &RequestHeader, message: &R::Response) {
     assert_eq!(header.api_key, R::API.number());
     let request_id = header.request_id;
     let success = ResponseHeader::Success { request_id };
@@ -120,19 +125,23 @@ async fn answer<R: Request>(stream: &mut TcpStream, buf: &mut BytesMut, message:
     stream.write_all(&bytes).await.unwrap();
 }
 
-/// Serves one client, with these answers when it asks for metadata.
-async fn serve(listener: TcpListener, answers: impl IntoIterator<Item = proto::MetadataResponse>) {
-    let mut stream = listener.accept().await.unwrap().0;
-    let mut buf = BytesMut::new();
-    let versions = proto::ApiVersionsResponse {
+/// What a server says that has metadata.
+fn versions() -> proto::ApiVersionsResponse {
+    proto::ApiVersionsResponse {
         api_versions: vec![proto::PbApiVersion {
             api_key: ApiKey::GetMetadata.number().into(),
             min_version: 0,
             max_version: 0,
         }],
         ..Default::default()
-    };
-    answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions).await;
+    }
+}
+
+/// Serves one client, with these answers when it asks for metadata.
+async fn serve(listener: TcpListener, answers: impl IntoIterator<Item = proto::MetadataResponse>) {
+    let mut stream = listener.accept().await.unwrap().0;
+    let mut buf = BytesMut::new();
+    answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions()).await;
     for response in answers {
         answer::<proto::MetadataRequest>(&mut stream, &mut buf, &response).await;
     }
@@ -161,6 +170,23 @@ async fn a_silent_server_is_not_waited_for_while_another_answers() {
     let known = tokio::time::timeout(Duration::from_secs(60), known).await;
     let known = known.expect("the second is asked").unwrap();
     assert_eq!(known.tablets().len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_connection_begins_with_the_question() {
+    let (listener, address) = listen().await;
+    let metadata = metadata([&address]);
+    let server = async {
+        let (mut stream, mut buf) = (listener.accept().await.unwrap().0, BytesMut::new());
+        // Both have come before any is answered.
+        let first = receive(&mut stream, &mut buf).await;
+        let second = receive(&mut stream, &mut buf).await;
+        respond::<proto::ApiVersionsRequest>(&mut stream, &first, &versions()).await;
+        respond::<proto::MetadataRequest>(&mut stream, &second, &response(7, Some(1))).await;
+    };
+    let known = async { tokio::join!(metadata.refresh(None, &[], 0), server).0 };
+    let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+    assert_eq!(known.expect("the question came").unwrap().tablets().len(), 2);
 }
 
 #[tokio::test]
