@@ -245,6 +245,11 @@ impl Disconnect {
         }
     }
 
+    /// Whether it tells more than that there is no connection any more.
+    pub(super) fn says_why(&self) -> bool {
+        !matches!(self, Self::ClosedByServer | Self::Cut | Self::Io(_))
+    }
+
     /// The failure that a response of type 2 reports.
     pub(super) fn from_response(response: ErrorResponse) -> Self {
         let code = ErrorCode::from_number(response.error_code);

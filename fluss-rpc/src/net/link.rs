@@ -2,7 +2,7 @@
 //! the server.
 
 use std::io;
-use std::pin::Pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::task::{self, Poll};
@@ -32,6 +32,9 @@ const RESPONSE_HEAD_BYTES: usize = LENGTH_BYTES + 5;
 
 /// How long the beginning of a response that cannot be read may take to arrive.
 const HEAD_PATIENCE: Duration = Duration::from_secs(1);
+
+/// How long is read what a server has said before it hung up, once nothing can be written to it any more.
+const LAST_WORDS: Duration = Duration::from_secs(1);
 
 pub(super) struct Link {
     pub(super) server: ServerAddress,
@@ -269,9 +272,13 @@ impl Drop for CloseOnDrop {
 async fn run(link: Arc<Link>, inbox: Inbox<Reader>) {
     let guard = CloseOnDrop(link);
     let link = &guard.0;
+    let mut reading = pin!(read(link, inbox));
     tokio::select! {
-        reason = read(link, inbox) => link.close(&reason),
-        Err(error) = link.outbox.run() => link.close(&error.into()),
+        reason = &mut reading => link.close(&reason),
+        Err(error) = link.outbox.run() => {
+            let said = timeout(LAST_WORDS, reading).await.ok().filter(Disconnect::says_why);
+            link.close(&said.unwrap_or_else(|| error.into()));
+        }
         () = link.closed() => {}
     }
 }

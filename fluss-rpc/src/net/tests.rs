@@ -431,6 +431,26 @@ async fn a_writer_that_fails_closes_the_connection() {
     connection.closed().await;
 }
 
+#[tokio::test]
+async fn what_a_server_says_before_it_hangs_up_is_told() {
+    let (to_client, from_server) = duplex(ROOMY);
+    let (to_server, from_client) = duplex(ROOMY);
+    let mut server = Server::new(join(from_client, to_client));
+    let (options, address) = (ConnectOptions::default(), server::address());
+    let handshake = Connection::handshake(join(from_server, to_server), &address, &options);
+    let (connection, ()) = tokio::join!(handshake, server.welcome(None));
+    let connection = connection.unwrap();
+
+    // More than the server has room for: the rest of it waits.
+    let asked = connection.send(&ask(&"d".repeat(2 * ROOMY)));
+    let (from_client, to_client) = server.into_inner().into_inner();
+    drop(from_client);
+    tokio::task::yield_now().await;
+    Server::new(join(tokio::io::empty(), to_client)).give_up(-1).await;
+    let error = asked.await.unwrap_err();
+    assert!(matches!(error, RequestError::Server { .. }), "{error:?}");
+}
+
 /// Silence of half a minute, as the options have it.
 const SILENCE: Duration = Duration::from_secs(30);
 
