@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from itertools import count
 from typing import Any
 
 import pytest
@@ -117,10 +118,10 @@ def test_appends_that_are_awaited_wait_for_room(
     config = {"writer.buffer.memory-size": "256 kb", "writer.batch-size": "64 kb"}
     tasks, cancelled = 1000, range(300, 700)
 
-    async def main() -> None:
+    async def main() -> int:
         async with aio.connect(target, config) as opened:
             writer = (await opened.get_table(path)).new_append().create_writer()
-            content = os.urandom(8 << 10)
+            content, last = os.urandom(8 << 10), tasks
 
             async def append(number: int) -> int | None:
                 return await writer.append([number, content])
@@ -137,19 +138,23 @@ def test_appends_that_are_awaited_wait_for_room(
                 for number in cancelled:
                     appends[number].cancel()
                 await asyncio.wait(appends[cancelled.start : cancelled.stop])
-                # Rows that nobody awaits are those that are bounded: what the cancelled tasks have left is too much.
+                # Rows that nobody awaits are those that are bounded: with what the cancelled tasks have left they are soon
+                # too much.
                 with pytest.raises(fluss.BufferFullError):
-                    writer.append([tasks, content])
+                    for last in count(tasks):
+                        writer.append([last, content])
             finally:
                 cluster.cont(0)
             offsets = await asyncio.gather(*appends, return_exceptions=True)
             assert {type(offset) for offset in offsets} == {int, asyncio.CancelledError}
             await writer.flush()
-            await append(tasks)
+            await append(last)
+            return last
 
-    asyncio.run(main())
+    last = asyncio.run(main())
     found = connection.get_table(path).to_arrow(["id"]).to_pyarrow().column("id").to_pylist()
-    assert found == list(range(-1, tasks + 1))
+    assert found == list(range(-1, last + 1))
+    assert last - tasks <= (256 << 10) / (8 << 10)
 
 
 def test_upserts_that_are_awaited_wait_for_room(target: str, connection: fluss.Connection) -> None:
