@@ -138,8 +138,8 @@ def test_appends_that_are_awaited_wait_for_room(
                 for number in cancelled:
                     appends[number].cancel()
                 await asyncio.wait(appends[cancelled.start : cancelled.stop])
-                # Rows that nobody awaits are those that are bounded: with what the cancelled tasks have left they are soon
-                # too much.
+                # Rows that nobody awaits are those that are bounded: with what the cancelled tasks have left they are
+                # soon too much.
                 with pytest.raises(fluss.BufferFullError):
                     for last in count(tasks):
                         writer.append([last, content])
