@@ -81,8 +81,7 @@ impl Servers {
     ///
     /// Dropping the future gives up the attempt to connect; the next caller begins another.
     pub(crate) async fn get(&self, server: &ServerAddress) -> Result<Connection> {
-        let options = self.options();
-        let connecting = async { Ok((Connection::connect(server, &options).await?, ())) };
+        let connecting = async { Ok((Connection::connect(server, &self.options()).await?, ())) };
         let (connection, _) = self.reach(server, connecting).await?;
         Ok(connection)
     }
@@ -97,8 +96,7 @@ impl Servers {
         server: &ServerAddress,
         request: &R,
     ) -> Result<Result<R::Response, RequestError>> {
-        let options = self.options();
-        let connecting = Connection::connect_asking(server, &options, request);
+        let connecting = async { Connection::connect_asking(server, &self.options(), request).await };
         match self.reach(server, connecting).await? {
             (_, Some(Some(answer))) => Ok(answer.await),
             (connection, _) => Ok(connection.request(request).await),
