@@ -6,7 +6,7 @@ mod tcp;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tokio::io::{duplex, join};
+use tokio::io::{DuplexStream, duplex, join};
 
 use self::server::{Server, connected};
 use super::*;
@@ -413,17 +413,21 @@ fn a_runtime_that_ends_fails_the_requests() {
     assert!(matches!(reason(error), Disconnect::Stopped));
 }
 
-#[tokio::test]
-async fn a_writer_that_fails_closes_the_connection() {
+/// A connection, and the server's end of each of its two ways.
+async fn halves() -> (Connection, DuplexStream, DuplexStream) {
     let (to_client, from_server) = duplex(ROOMY);
     let (to_server, from_client) = duplex(ROOMY);
     let mut server = Server::new(join(from_client, to_client));
     let (options, address) = (ConnectOptions::default(), server::address());
     let handshake = Connection::handshake(join(from_server, to_server), &address, &options);
     let (connection, ()) = tokio::join!(handshake, server.welcome(None));
-    let connection = connection.unwrap();
+    let (from_client, to_client) = server.into_inner().into_inner();
+    (connection.unwrap(), from_client, to_client)
+}
 
-    let (from_client, _to_client) = server.into_inner().into_inner();
+#[tokio::test]
+async fn a_writer_that_fails_closes_the_connection() {
+    let (connection, from_client, _to_client) = halves().await;
     drop(from_client);
     let error = connection.request(&ask("db")).await.unwrap_err();
     assert!(error.is_retriable());
@@ -433,17 +437,10 @@ async fn a_writer_that_fails_closes_the_connection() {
 
 #[tokio::test]
 async fn what_a_server_says_before_it_hangs_up_is_told() {
-    let (to_client, from_server) = duplex(ROOMY);
-    let (to_server, from_client) = duplex(ROOMY);
-    let mut server = Server::new(join(from_client, to_client));
-    let (options, address) = (ConnectOptions::default(), server::address());
-    let handshake = Connection::handshake(join(from_server, to_server), &address, &options);
-    let (connection, ()) = tokio::join!(handshake, server.welcome(None));
-    let connection = connection.unwrap();
+    let (connection, from_client, to_client) = halves().await;
 
     // More than the server has room for: the rest of it waits.
     let asked = connection.send(&ask(&"d".repeat(2 * ROOMY)));
-    let (from_client, to_client) = server.into_inner().into_inner();
     drop(from_client);
     tokio::task::yield_now().await;
     Server::new(join(tokio::io::empty(), to_client)).give_up(-1).await;
