@@ -109,7 +109,7 @@ codes! {
     6 DATABASE_ALREADY_EXIST No, "the database already exists";
     7 TABLE_NOT_EXIST No, "the table does not exist";
     8 TABLE_ALREADY_EXIST No, "the table already exists";
-    9 SCHEMA_NOT_EXIST Briefly, "the table has no schema with this id";
+    9 SCHEMA_NOT_EXIST Yes, "the table has no schema with this id";
     10 LOG_STORAGE_EXCEPTION Yes, "the server could not read or write its log";
     11 KV_STORAGE_EXCEPTION Yes, "the server could not read or write its key-value state";
     12 NOT_LEADER_OR_FOLLOWER RefreshMetadata, "the server does not lead the bucket";
@@ -195,8 +195,8 @@ mod tests {
                 .map(|code| code.number())
                 .collect()
         };
-        assert_eq!(with(Retry::Briefly), [3, 9, 14]);
-        assert_eq!(with(Retry::Yes), [10, 11, 25, 26, 28, 29, 70, 72, 73]);
+        assert_eq!(with(Retry::Briefly), [3, 14]);
+        assert_eq!(with(Retry::Yes), [9, 10, 11, 25, 26, 28, 29, 70, 72, 73]);
         assert_eq!(with(Retry::RefreshMetadata), [1, 12, 21, 44]);
         assert_eq!(with(Retry::Authenticate), [51]);
     }

@@ -443,6 +443,8 @@ mod tests {
         assert_eq!(error.unwrap().code(), None);
         let (answers, _) = answered(&[ErrorCode::STORAGE_EXCEPTION]);
         assert_eq!(answers, 20, "a disk may have room again");
+        let (answers, _) = answered(&[ErrorCode::SCHEMA_NOT_EXIST]);
+        assert_eq!(answers, 20, "a server may learn late of a column that was added");
     }
 
     #[test]
