@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import sys
+import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
 from itertools import count
 from pathlib import Path
@@ -67,6 +68,20 @@ def run(face: ModuleType, target: str) -> Callable[[Callable[[Any], Coroutine[An
         asyncio.run(main())
 
     return in_face
+
+
+@pytest.fixture
+def logged(caplog: pytest.LogCaptureFixture) -> Callable[[str], list[str]]:
+    """Finds what was logged with some words in it, and waits for it: a record may come a moment after its call."""
+
+    def lines(words: str) -> list[str]:
+        deadline = time.monotonic() + 30
+        while not (found := [line for record in caplog.records if words in (line := record.getMessage())]):
+            assert time.monotonic() < deadline, f"nothing of {words!r} in: {caplog.text}"
+            time.sleep(0.01)
+        return found
+
+    return lines
 
 
 @pytest.fixture(scope="session")

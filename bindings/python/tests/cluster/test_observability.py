@@ -98,9 +98,9 @@ def test_metrics_say_what_they_are(face: ModuleType, run: Run) -> None:
 
 
 def test_events_come_under_their_loggers_at_the_levels_that_are_set(
-    face: ModuleType, target: str, caplog: pytest.LogCaptureFixture
+    face: ModuleType, target: str, caplog: pytest.LogCaptureFixture, logged: Callable[[str], list[str]]
 ) -> None:
-    async def records_at(level: int) -> list[logging.LogRecord]:
+    async def records_at(level: int, words: str | None = None) -> list[logging.LogRecord]:
         caplog.clear()
         with caplog.at_level(level, logger="fluss"):
             connection = await settle(face.connect(target))
@@ -109,11 +109,12 @@ def test_events_come_under_their_loggers_at_the_levels_that_are_set(
             writer.append([1])
             await settle(writer.close())
             await settle(connection.close())
+        assert words is None or logged(words)
         return [record for record in caplog.records if record.name.startswith("fluss")]
 
     async def body() -> None:
         assert await records_at(logging.WARNING) == []
-        records = await records_at(logging.DEBUG)
+        records = await records_at(logging.DEBUG, "api=PRODUCE_LOG")
         connected = [record for record in records if record.getMessage().startswith("connected ")]
         assert connected
         for record in connected:
