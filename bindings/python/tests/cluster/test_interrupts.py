@@ -2,6 +2,8 @@
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable
@@ -73,3 +75,37 @@ def test_a_handle_is_waited_for_no_longer_than_asked(
     finally:
         cluster.cont(0)
     assert handle.wait(timeout=30) == 1
+
+
+IDLE = """
+import os, sys, threading, time
+from pathlib import Path
+import fluss
+
+def wakes():
+    statuses = [task.joinpath("status").read_text() for task in Path("/proc/self/task").iterdir()]
+    lines = [line for status in statuses for line in status.splitlines() if line.startswith("voluntary")]
+    return sum(int(line.split()[1]) for line in lines)
+
+def count():
+    before = wakes()
+    time.sleep(2)
+    print((wakes() - before) / 2, flush=True)
+    os._exit(0)
+
+with fluss.connect(sys.argv[1]) as connection:
+    scanner = connection.get_table(sys.argv[2]).new_scan().create_log_scanner()
+    scanner.subscribe_from_beginning()
+    scanner.poll(500)
+    threading.Thread(target=count).start()
+    for record in scanner:
+        raise SystemExit("the table is empty")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the system does not count wake-ups")
+def test_an_idle_scanner_sleeps(target: str, new_table: NewTable) -> None:
+    """A scanner that waits looks for signals ten times a second, and hears of each fetch that found nothing."""
+    program = [sys.executable, "-c", IDLE, target, new_table(a="INT")]
+    done = subprocess.run(program, capture_output=True, text=True, check=True, timeout=60)
+    assert 0 < float(done.stdout) < 60, done.stdout
