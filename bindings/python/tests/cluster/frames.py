@@ -4,6 +4,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 
+GET_METADATA = 1012
 PRODUCE_LOG = 1014
 FETCH_LOG = 1015
 PUT_KV = 1016

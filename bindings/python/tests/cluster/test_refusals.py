@@ -6,26 +6,34 @@ import socket
 import struct
 import threading
 from collections.abc import Iterator
+from itertools import count
 from typing import TypeAlias
 
 import frames
 import pytest
 
 import fluss
-from fluss_cluster import Node
+from faces import create_table_now
+from fluss_cluster import Cluster, Node
 
 DELIVERY_SECONDS = 3
+NUMBERS = count()
 Writer: TypeAlias = fluss.client.AppendWriter | fluss.client.UpsertWriter
-ANSWERS = {frames.PRODUCE_LOG, frames.PUT_KV}
+WRITES = {frames.PRODUCE_LOG, frames.PUT_KV}
 
 
 class Refusals:
-    """A way to a node, on which the answers to writes to the first bucket say that they were refused."""
+    """A way to a server, on which the answers to writes to the first bucket say that they were refused.
 
-    def __init__(self) -> None:
+    The server's metadata name the port of this way instead of its own."""
+
+    def __init__(self, address: str) -> None:
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._listener.getsockname()[1]
-        self.server = ("127.0.0.1", 0)
+        host, port = address.rsplit(":", 1)
+        self._server = (host, int(port))
+        self._ports = frames.number(3, int(port)), frames.number(3, self.port)
+        assert len({len(port) for port in self._ports}) == 1, "a message keeps its length"
         self.codes: list[int] = []
         """The codes that are answered next; the last one stays."""
         self.answered = 0
@@ -40,24 +48,28 @@ class Refusals:
         with contextlib.suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
-                server = socket.create_connection(self.server)
-                writes: set[int] = set()
-                for way in ((client, server, writes, False), (server, client, writes, True)):
+                server = socket.create_connection(self._server)
+                asked: dict[int, int] = {}
+                for way in ((client, server, asked, False), (server, client, asked, True)):
                     threading.Thread(target=self._carry, args=way, daemon=True).start()
 
-    def _carry(self, source: socket.socket, sink: socket.socket, writes: set[int], answers: bool) -> None:
+    def _carry(self, source: socket.socket, sink: socket.socket, asked: dict[int, int], answers: bool) -> None:
         with source, contextlib.suppress(OSError, AssertionError):
             while True:
                 (length,) = struct.unpack(">i", frames.read(source, 4))
                 frame = frames.read(source, length)
                 if answers:
-                    frame = self._answer(frame, writes)
-                elif struct.unpack_from(">h", frame)[0] in ANSWERS:
-                    writes.add(struct.unpack_from(">i", frame, 4)[0])
+                    frame = self._answer(frame, asked)
+                else:
+                    api, _, number = struct.unpack_from(">hhi", frame)
+                    asked[number] = api
                 sink.sendall(struct.pack(">i", len(frame)) + frame)
 
-    def _answer(self, frame: bytes, writes: set[int]) -> bytes:
-        if not self.codes or struct.unpack_from(">i", frame, 1)[0] not in writes:
+    def _answer(self, frame: bytes, asked: dict[int, int]) -> bytes:
+        api = asked.pop(struct.unpack_from(">i", frame, 1)[0])
+        if api == frames.GET_METADATA:
+            return frame.replace(*self._ports)
+        if api not in WRITES or not self.codes:
             return frame
         code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
         self.answered += 1
@@ -65,12 +77,10 @@ class Refusals:
 
 
 @pytest.fixture
-def refusals() -> Iterator[Refusals]:
-    way = Refusals()
-    with Node(properties={"advertised.listener": f"127.0.0.1:{way.port}"}) as node:
-        host, port = node.bootstrap.rsplit(":", 1)
-        way.server = (host, int(port))
-        yield way
+def refusals(server: Cluster | Node) -> Iterator[Refusals]:
+    # The last of a cluster is its tablet server.
+    way = Refusals(server.bootstrap.split(",")[-1])
+    yield way
     way.close()
 
 
@@ -82,8 +92,9 @@ def writer(request: pytest.FixtureRequest, refusals: Refusals) -> Iterator[Write
         schema = fluss.Schema.new_builder().column("id", "INT")
         if request.param == "upsert":
             schema.primary_key(["id"])
-        connection.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema.build(), bucket_count=1))
-        table = connection.get_table("fluss.t")
+        path = f"fluss.refused_{next(NUMBERS)}"
+        create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema.build(), bucket_count=1))
+        table = connection.get_table(path)
         writes = table.new_upsert() if request.param == "upsert" else table.new_append()
         writer = writes.create_writer()
         write(writer).wait(30)
@@ -102,7 +113,7 @@ def test_a_deadline_tells_what_the_server_answered_last(refusals: Refusals, writ
         write(writer).wait(60)
     error = raised.value
     assert "the last answer was: " in str(error) and f"({code})]" in str(error), error
-    assert (error.table, error.bucket, error.retriable) == ("fluss.t", 0, True)
+    assert str(error.table).startswith("fluss.refused_") and (error.bucket, error.retriable) == (0, True)
     assert f"127.0.0.1:{refusals.port}" in str(error.server)
     # What the server refused is not stored.
     assert not error.outcome_unknown
