@@ -4,7 +4,7 @@ use fluss_rpc::api::{ApiKey, Request};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
-use super::session::Call;
+use super::call::Call;
 use super::{admin, fetch, login, offsets, reads, scans, writes};
 use crate::error::Failure;
 

@@ -8,6 +8,7 @@
 pub mod admin;
 mod answer;
 mod arrivals;
+mod call;
 mod desk;
 mod dispatch;
 mod fetch;

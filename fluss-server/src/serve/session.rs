@@ -5,29 +5,26 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use fluss_rpc::api::{ApiKey, Request};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::frame::{self, FrameError};
-use fluss_rpc::header::{RequestHeader, ResponseHeader};
+use fluss_rpc::header::ResponseHeader;
 use fluss_rpc::net::{Disconnect, Inbox, Outbox, Receive};
 use fluss_rpc::proto;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 
 use super::admin::{Address, Context};
+use super::call::{Call, Write, do_in_turn};
 use super::desk::Desk;
 use super::dispatch;
-use super::memory::{Held, Memory, Room};
-use super::scans;
-use super::writes::Put;
+use super::memory::{Held, Room};
 use crate::error::Failure;
 use crate::node::Shared;
 use crate::security::{Caller, Principal};
-use crate::trouble::warn_of;
 
 /// A client that does not read its answers gets no more of them than this, in bytes.
 const BACKLOG_BYTES: usize = 16 << 20;
@@ -40,12 +37,6 @@ const FIRST_BYTES: usize = 64 << 10;
 
 /// A frame has some time, and a second more for so many bytes.
 const SLOWEST_BYTES_A_SECOND: usize = 1 << 20;
-
-/// A write of more than this many bytes takes long enough to be done on a thread of its own.
-const LARGE_WRITE_BYTES: usize = 32 << 10;
-
-/// A request that reads, of more than this many bytes, takes long enough to be done on a thread of its own.
-const LARGE_READ_BYTES: usize = 16 << 10;
 
 /// Stands for "never" where an instant is needed.
 const FAR_FUTURE: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
@@ -73,11 +64,11 @@ pub(crate) struct Session {
     /// Whether the client is another process, so that answers take memory until it has read them.
     is_remote: bool,
     /// Held by an attempt to log in.
-    login: Arc<Semaphore>,
+    pub(super) login: Arc<Semaphore>,
     /// How many requests are under way.
-    under_way: Arc<AtomicUsize>,
+    pub(super) under_way: Arc<AtomicUsize>,
     /// Writes, which are done one after the other: the next number of a writer counts on the one before.
-    writes: mpsc::UnboundedSender<Write>,
+    pub(super) writes: mpsc::UnboundedSender<Write>,
     /// What goes on beside the reading of further requests, until the connection ends: nothing then.
     tasks: Mutex<Option<JoinSet<()>>>,
 }
@@ -110,17 +101,6 @@ impl Owner {
         self.ended.store(true, Ordering::Release);
     }
 }
-
-/// A write that waits for its turn.
-pub(super) struct Write {
-    bytes: usize,
-    /// What is set aside for the answer.
-    room: usize,
-    run: Box<dyn FnMut(Room) -> Done + Send>,
-}
-
-/// What becomes of a write: nothing more, or it goes on once there is so much room.
-type Done = Option<usize>;
 
 /// Ends a session when its task ends, in whatever way, even before it has begun.
 struct EndOnDrop(Arc<Session>);
@@ -222,32 +202,11 @@ impl Session {
 
     /// Answers a request, or has it answered. `alone` says whether nothing came behind it, so that the answer need not wait
     /// for others; `memory` is given back when it is answered.
-    pub(super) fn begin(
-        self: &Arc<Self>,
-        mut frame: Bytes,
-        memory: Held,
-        alone: bool,
-    ) -> Result<(), Disconnect> {
-        let header = RequestHeader::decode(&mut frame)?;
-        let api = ApiKey::from_number(header.api_key);
-        let call = Call {
-            entries: api.map_or(0, |api| api.entries(&frame)),
-            session: self.clone(),
-            header,
-            body: frame,
-            alone,
-            _under_way: UnderWay::new(&self.under_way),
-            _memory: memory,
-        };
-        let most = self.node.limits.entries;
-        if call.entries > most {
-            let message = format!(
-                "the request lists {} buckets, keys and the like; at most {most} are taken (max.request-entries)",
-                call.entries
-            );
-            call.refuse(Failure::new(ErrorCode::RECORD_TOO_LARGE, message));
-        } else {
-            dispatch::dispatch(call);
+    pub(super) fn begin(self: &Arc<Self>, frame: Bytes, memory: Held, alone: bool) -> Result<(), Disconnect> {
+        let call = Call::read_from(frame, self.clone(), memory, alone)?;
+        match call.excess() {
+            Some(failure) => call.refuse(failure),
+            None => dispatch::dispatch(call),
         }
         Ok(())
     }
@@ -376,7 +335,13 @@ impl Session {
     }
 
     /// Sends an answer. The memory of its room is given back once the client has taken it.
-    fn send(&self, header: ResponseHeader, message: &impl Message, urgent: bool, room: Option<Room>) {
+    pub(super) fn send(
+        &self,
+        header: ResponseHeader,
+        message: &impl Message,
+        urgent: bool,
+        room: Option<Room>,
+    ) {
         let sent = frame::encode(&header, message, usize::MAX)
             .map_err(|error| error.to_string())
             .and_then(|mut frame| {
@@ -394,7 +359,7 @@ impl Session {
         }
     }
 
-    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+    pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(tasks) = &mut *tasks {
             while tasks.try_join_next().is_some() {}
@@ -410,359 +375,4 @@ impl Session {
         let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
         drop(tasks);
     }
-}
-
-/// Does writes in the order in which they came.
-async fn do_in_turn(mut queue: mpsc::UnboundedReceiver<Write>, memory: &Memory) {
-    while let Some(write) = queue.recv().await {
-        let Write {
-            bytes,
-            mut room,
-            mut run,
-        } = write;
-        loop {
-            let taken = memory.room(room).await;
-            let done = if bytes <= LARGE_WRITE_BYTES {
-                run(taken)
-            } else {
-                let running = tokio::task::spawn_blocking(move || (run(taken), run));
-                let Ok((done, again)) = running.await else {
-                    return;
-                };
-                run = again;
-                done
-            };
-            match done {
-                Some(more) => room = more,
-                None => break,
-            }
-        }
-    }
-}
-
-/// A request, and all that is needed to answer it.
-pub(super) struct Call {
-    pub(super) session: Arc<Session>,
-    pub(super) header: RequestHeader,
-    pub(super) body: Bytes,
-    /// How much it lists.
-    entries: usize,
-    /// Whether nothing came behind it, so that the answer need not wait for others.
-    alone: bool,
-    _under_way: UnderWay,
-    /// Given back when the request is answered.
-    _memory: Held,
-}
-
-/// Counts a request until it is answered.
-struct UnderWay(Arc<AtomicUsize>);
-
-impl UnderWay {
-    fn new(count: &Arc<AtomicUsize>) -> Self {
-        count.fetch_add(1, Ordering::AcqRel);
-        Self(count.clone())
-    }
-}
-
-impl Drop for UnderWay {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
-/// A request whose answer has no room: how much to wait for, before it is handled again.
-struct Short {
-    call: Call,
-    room: usize,
-}
-
-impl Call {
-    pub(super) fn api(&self) -> Option<ApiKey> {
-        ApiKey::from_number(self.header.api_key)
-    }
-
-    /// What is set aside for the answer to begin with.
-    fn room(&self) -> usize {
-        Memory::set_aside(self.entries)
-    }
-
-    /// Answers right here: for what takes microseconds, and changes nothing.
-    pub(super) fn quick<R: Request>(
-        self,
-        handle: impl Fn(&Session, R) -> Result<R::Response, Failure> + Copy + Send + 'static,
-    ) {
-        self.read(move |session: &Session, request, _: &mut Room| handle(session, request));
-    }
-
-    /// As [`quick`](Self::quick), for what takes room for its answer as it finds out what it is. A request that asks for so
-    /// much that it is worth a thread of its own gets one.
-    pub(super) fn read<R: Request>(
-        self,
-        handle: impl Fn(&Session, R, &mut Room) -> Result<R::Response, Failure> + Copy + Send + 'static,
-    ) {
-        if self.body.len() > LARGE_READ_BYTES {
-            return self.read_apart(handle);
-        }
-        let short = match self.session.node.memory.room_now(self.room()) {
-            Some(room) => self.fill(room, handle),
-            None => Err(Short {
-                room: self.room(),
-                call: self,
-            }),
-        };
-        if let Err(short) = short {
-            short.read(handle);
-        }
-    }
-
-    /// As [`read`](Self::read), from a thread of its own: for what waits for a disk.
-    pub(super) fn read_apart<R: Request>(
-        self,
-        handle: impl Fn(&Session, R, &mut Room) -> Result<R::Response, Failure> + Copy + Send + 'static,
-    ) {
-        let room = self.room();
-        Short { call: self, room }.read(handle);
-    }
-
-    /// Answers from a thread of its own: for what waits for a disk or takes long on purpose, and has a small answer.
-    pub(super) fn slow<R: Request>(
-        self,
-        handle: impl FnOnce(&Session, R) -> Result<R::Response, Failure> + Send + 'static,
-    ) {
-        let room = self.room();
-        self.slow_in(room, handle);
-    }
-
-    /// As [`slow`](Self::slow), with so much room for the answer.
-    pub(super) fn slow_in<R: Request>(
-        self,
-        room: usize,
-        handle: impl FnOnce(&Session, R) -> Result<R::Response, Failure> + Send + 'static,
-    ) {
-        if let Some(room) = self.session.node.memory.room_now(room) {
-            tokio::task::spawn_blocking(move || self.once(room, handle));
-            return;
-        }
-        let session = self.session.clone();
-        session.spawn(async move {
-            let room = self.session.node.memory.room(room).await;
-            tokio::task::spawn_blocking(move || self.once(room, handle));
-        });
-    }
-
-    /// Answers from a thread of its own, with room for the batch that is asked for.
-    pub(super) fn scan(
-        self,
-        handle: fn(&Session, proto::ScanKvRequest) -> Result<proto::ScanKvResponse, Failure>,
-    ) {
-        match self.request() {
-            Ok(request) => {
-                let room = self.room() + scans::room(&request);
-                self.slow_in(room, handle);
-            }
-            Err(failure) => self.refuse(failure),
-        }
-    }
-
-    /// As [`read`](Self::read), but in the order of the requests that write if it inserts.
-    pub(super) fn look_up(
-        self,
-        handle: fn(&Session, proto::LookupRequest, &mut Room) -> Result<proto::LookupResponse, Failure>,
-    ) {
-        match self.request::<proto::LookupRequest>() {
-            Ok(request) if request.insert_if_not_exists() => self.in_turn(move |call, room| {
-                // The rows that it inserts are there when it is handled again.
-                let short = call.fill(room, handle).err()?;
-                let room = short.room;
-                Some((short.call, room))
-            }),
-            Ok(_) => self.read(handle),
-            Err(failure) => self.refuse(failure),
-        }
-    }
-
-    /// Answers in the order of the requests that write.
-    pub(super) fn write<R: Request>(
-        self,
-        handle: impl FnOnce(&Session, R) -> Result<R::Response, Failure> + Send + 'static,
-    ) {
-        let mut handle = Some(handle);
-        self.in_turn(move |call, room| {
-            call.once(room, handle.take()?);
-            None
-        });
-    }
-
-    /// As [`write`](Self::write), for what goes on where it was when there was no room for what it changes.
-    pub(super) fn put(self, begin: fn(&Session, proto::PutKvRequest) -> Result<Put, Failure>) {
-        let mut put = match self.request().and_then(|request| begin(&self.session, request)) {
-            Ok(put) => put,
-            // In its turn too.
-            Err(failure) => return self.write(move |_, _: proto::PutKvRequest| Err(failure)),
-        };
-        self.in_turn(move |call, mut room| match put.go_on(&call.session, &mut room) {
-            Some(message) => {
-                call.answer(Ok(message), room);
-                None
-            }
-            None => Some((call, room.short()?)),
-        });
-    }
-
-    /// Runs something in the order of the requests that write, and again with as much room as it says.
-    fn in_turn(self, mut run: impl FnMut(Self, Room) -> Option<(Self, usize)> + Send + 'static) {
-        let session = self.session.clone();
-        let (bytes, room) = (self.body.len(), self.room());
-        let mut call = Some(self);
-        let write = Write {
-            bytes: if session.node.writes_wait() {
-                usize::MAX
-            } else {
-                bytes
-            },
-            room,
-            run: Box::new(move |taken| {
-                let (again, room) = run(call.take()?, taken)?;
-                call = Some(again);
-                Some(room)
-            }),
-        };
-        // Nobody takes turns any more only when the connection has ended.
-        let _ = session.writes.send(write);
-    }
-
-    /// Answers an attempt to log in, before anything else is read from the connection.
-    pub(super) fn login<F>(
-        self,
-        handle: impl FnOnce(Arc<Session>, proto::AuthenticateRequest) -> F + Send + 'static,
-    ) where
-        F: Future<Output = Result<proto::AuthenticateResponse, Failure>> + Send + 'static,
-    {
-        // Nobody else has it: it is waited for before a frame is read.
-        let turn: Option<OwnedSemaphorePermit> = self.session.login.clone().try_acquire_owned().ok();
-        let session = self.session.clone();
-        let session_of_task = session.clone();
-        session.spawn(async move {
-            let _turn = turn;
-            let result = match self.request() {
-                Ok(request) => handle(session_of_task, request).await,
-                Err(failure) => Err(failure),
-            };
-            self.send(result, None);
-        });
-    }
-
-    /// Answers when there is something to say, while other requests are answered. The handler gives the room back with the
-    /// answer.
-    pub(super) fn wait<R, F>(self, handle: impl FnOnce(Arc<Session>, R, Room) -> F + Send + 'static)
-    where
-        R: Request,
-        F: Future<Output = Result<(R::Response, Room), Failure>> + Send + 'static,
-    {
-        let session = self.session.clone();
-        let session_of_task = session.clone();
-        session.spawn(async move {
-            let room = session_of_task.node.memory.room(self.room()).await;
-            let answered = match self.request() {
-                Ok(request) => handle(session_of_task, request, room).await,
-                Err(failure) => Err(failure),
-            };
-            match answered {
-                Ok((message, room)) => self.answer(Ok(message), room),
-                Err(failure) => self.refuse(failure),
-            }
-        });
-    }
-
-    /// Refuses the request.
-    pub(super) fn refuse(self, failure: Failure) {
-        self.send(Err::<proto::ErrorResponse, _>(failure), None);
-    }
-
-    pub(super) fn request<R: Request>(&self) -> Result<R, Failure> {
-        R::decode(self.body.clone()).map_err(|error| {
-            let message = format!("{} cannot be read: {error}", R::API);
-            Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, message)
-        })
-    }
-
-    /// Handles the request, and answers it if there is room for that.
-    fn fill<R: Request>(
-        self,
-        mut room: Room,
-        handle: impl Fn(&Session, R, &mut Room) -> Result<R::Response, Failure>,
-    ) -> Result<(), Short> {
-        let result = self
-            .request()
-            .and_then(|request| handle(&self.session, request, &mut room));
-        let bytes = result.as_ref().map_or(0, sent_bytes);
-        if room.short().is_none() {
-            room.covers(bytes);
-        }
-        if let Some(room) = room.short().filter(|_| !room.is_too_large(bytes)) {
-            return Err(Short { call: self, room });
-        }
-        self.answer(result, room);
-        Ok(())
-    }
-
-    /// Handles a request that is not to be handled twice, and answers it. What was set aside is enough, or nearly.
-    fn once<R: Request>(self, room: Room, handle: impl FnOnce(&Session, R) -> Result<R::Response, Failure>) {
-        let result = self.request().and_then(|request| handle(&self.session, request));
-        self.answer(result, room);
-    }
-
-    fn answer<M: Message>(self, result: Result<M, Failure>, room: Room) {
-        let bytes = result.as_ref().map_or(0, sent_bytes);
-        let result = if room.is_too_large(bytes) {
-            Err(room.refusal())
-        } else {
-            result
-        };
-        self.send(result, Some(room));
-    }
-
-    fn send<M: Message>(self, result: Result<M, Failure>, room: Option<Room>) {
-        let request_id = self.header.request_id;
-        match result {
-            Ok(message) => {
-                let header = ResponseHeader::Success { request_id };
-                self.session.send(header, &message, self.alone, room);
-            }
-            Err(failure) => {
-                debug!(api = self.header.api_key, %failure, "request refused");
-                warn_of(&failure);
-                let header = ResponseHeader::Error { request_id };
-                let message = proto::ErrorResponse::from(failure);
-                self.session.send(header, &message, self.alone, room);
-            }
-        }
-    }
-}
-
-impl Short {
-    /// Handles the request again, on a thread of its own, once there is room; and again, as long as there was not enough.
-    fn read<R: Request>(
-        self,
-        handle: impl Fn(&Session, R, &mut Room) -> Result<R::Response, Failure> + Copy + Send + 'static,
-    ) {
-        let session = self.call.session.clone();
-        session.spawn(async move {
-            let mut short = self;
-            loop {
-                let Self { call, room } = short;
-                let room = call.session.node.memory.room(room).await;
-                match tokio::task::spawn_blocking(move || call.fill(room, handle)).await {
-                    Ok(Err(again)) => short = again,
-                    _ => return,
-                }
-            }
-        });
-    }
-}
-
-/// The bytes of an answer on the wire.
-fn sent_bytes(message: &impl Message) -> usize {
-    const HEAD_BYTES: usize = 9;
-    HEAD_BYTES + message.encoded_len()
 }
