@@ -237,31 +237,37 @@ async fn who_does_not_log_in_is_not_waited_for() {
     assert!(closed.unwrap().is_none());
 }
 
-/// A table of numbers in rows, with one bucket.
-async fn numbers(connection: &Connection) -> i64 {
-    let schema = Schema::builder()
-        .column("n", DataType::big_int())
-        .build()
-        .unwrap();
-    let descriptor = TableDescriptor::builder(schema)
-        .distributed_by(1, [] as [&str; 0])
-        .property("table.log.format", "INDEXED")
-        .build()
-        .unwrap();
+/// Creates a table with one bucket, and returns its number.
+async fn create_table(
+    connection: &Connection,
+    name: &str,
+    schema: Schema,
+    properties: &[(&str, &str)],
+) -> Result<i64, RequestError> {
+    let mut descriptor = TableDescriptor::builder(schema).distributed_by(1, [] as [&str; 0]);
+    for (key, value) in properties {
+        descriptor = descriptor.property(*key, *value);
+    }
     let table_path = proto::PbTablePath {
         database_name: "fluss".to_owned(),
-        table_name: "numbers".to_owned(),
+        table_name: name.to_owned(),
     };
     let create = proto::CreateTableRequest {
         table_path: table_path.clone(),
-        table_json: descriptor.to_json().into(),
+        table_json: descriptor.build().unwrap().to_json().into(),
         ignore_if_exists: false,
     };
-    connection.request(&create).await.unwrap();
-    let info = connection
-        .request(&proto::GetTableInfoRequest { table_path })
-        .await;
-    info.unwrap().table_id
+    connection.request(&create).await?;
+    let info = proto::GetTableInfoRequest { table_path };
+    Ok(connection.request(&info).await?.table_id)
+}
+
+/// A table of numbers in rows.
+async fn numbers(connection: &Connection) -> i64 {
+    let schema = Schema::builder().column("n", DataType::big_int());
+    let properties = [("table.log.format", "INDEXED")];
+    let created = create_table(connection, "numbers", schema.build().unwrap(), &properties).await;
+    created.unwrap()
 }
 
 fn batch(number: i64) -> Bytes {

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use fluss_core::record::kv::KvBatchBuilder;
 use fluss_core::row::{KeyEncoder, KeyFormat};
-use fluss_core::types::{Field, RowType};
 
 use super::*;
 use crate::Sync;
@@ -13,42 +12,21 @@ use crate::disk::faulty::FaultyDisk;
 /// Far less than the client would wait.
 const AT_ONCE: Duration = Duration::from_secs(20);
 
-fn keyed() -> RowType {
-    RowType::new([
-        Field::new("id", DataType::int().not_null()),
-        Field::new("v", DataType::bytes()),
-    ])
-}
-
-async fn keyed_table(connection: &Connection, name: &str) -> Result<i64, RequestError> {
-    let schema = Schema::builder()
+fn keyed() -> Schema {
+    let columns = Schema::builder()
         .column("id", DataType::int())
-        .column("v", DataType::bytes())
-        .primary_key(["id"]);
-    let descriptor = TableDescriptor::builder(schema.build().unwrap()).distributed_by(1, ["id"]);
-    let table_path = proto::PbTablePath {
-        database_name: "fluss".to_owned(),
-        table_name: name.to_owned(),
-    };
-    let create = proto::CreateTableRequest {
-        table_path: table_path.clone(),
-        table_json: descriptor.build().unwrap().to_json().into(),
-        ignore_if_exists: false,
-    };
-    connection.request(&create).await?;
-    let info = connection
-        .request(&proto::GetTableInfoRequest { table_path })
-        .await?;
-    Ok(info.table_id)
+        .column("v", DataType::bytes());
+    columns.primary_key(["id"]).build().unwrap()
 }
 
 fn put(table_id: i64, id: i32) -> proto::PutKvRequest {
+    let schema = keyed();
     let row = [Datum::Int(id), Datum::Bytes(vec![7; 500].into())];
     let (mut key, mut bytes) = (Vec::new(), Vec::new());
-    let encoder = KeyEncoder::new(KeyFormat::Fluss, &keyed(), &[0]).unwrap();
+    let encoder = KeyEncoder::new(KeyFormat::Fluss, schema.row_type(), &[0]).unwrap();
     encoder.encode(&row[..], &mut key).unwrap();
     RowFormat::Compacted
-        .encode(&keyed(), &row[..], &mut bytes)
+        .encode(schema.row_type(), &row[..], &mut bytes)
         .unwrap();
     let mut batch = KvBatchBuilder::new(SchemaId(1));
     batch.append(&key, Some(&bytes)).unwrap();
@@ -74,7 +52,7 @@ async fn a_full_disk_is_told_at_once() {
         let connection = Connection::connect(&address, &ConnectOptions::default()).await;
         let connection = connection.unwrap();
         let log = numbers(&connection).await;
-        let keys = keyed_table(&connection, "keys").await.unwrap();
+        let keys = create_table(&connection, "keys", keyed(), &[]).await.unwrap();
         let stored = connection.request(&produce(log, 1)).await.unwrap();
         assert_eq!(stored.buckets_resp[0].base_offset, Some(0));
         connection.request(&put(keys, 1)).await.unwrap();
@@ -86,7 +64,7 @@ async fn a_full_disk_is_told_at_once() {
             let answer = connection.request(&put(keys, 2)).await.unwrap();
             let bucket = &answer.buckets_resp[0];
             let of_keys = (bucket.error_code, bucket.error_message.clone());
-            let created = keyed_table(&connection, "more").await;
+            let created = create_table(&connection, "more", keyed(), &[]).await;
             (of_log, of_keys, created)
         };
         let (of_log, of_keys, created) = tokio::time::timeout(AT_ONCE, refused).await.unwrap();
@@ -111,6 +89,6 @@ async fn a_full_disk_is_told_at_once() {
         );
         let stored = connection.request(&put(keys, 2)).await.unwrap();
         assert_eq!(stored.buckets_resp[0].log_end_offset, Some(2));
-        keyed_table(&connection, "more").await.unwrap();
+        create_table(&connection, "more", keyed(), &[]).await.unwrap();
     }
 }

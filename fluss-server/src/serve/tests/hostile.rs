@@ -189,24 +189,7 @@ async fn rows(connection: &Connection, count: u8, bytes: usize) -> i64 {
         .build()
         .unwrap();
     let row_type = schema.row_type().clone();
-    let descriptor = TableDescriptor::builder(schema)
-        .distributed_by(1, ["id"])
-        .build()
-        .unwrap();
-    let table_path = proto::PbTablePath {
-        database_name: "fluss".to_owned(),
-        table_name: "rows".to_owned(),
-    };
-    let create = proto::CreateTableRequest {
-        table_path: table_path.clone(),
-        table_json: descriptor.to_json().into(),
-        ignore_if_exists: false,
-    };
-    connection.request(&create).await.unwrap();
-    let info = connection
-        .request(&proto::GetTableInfoRequest { table_path })
-        .await;
-    let table_id = info.unwrap().table_id;
+    let table_id = create_table(connection, "rows", schema, &[]).await.unwrap();
     for id in 0..count {
         let put = put(table_id, &row_type, &[(id, "x".repeat(bytes))]);
         let answer = connection.request(&put).await.unwrap();

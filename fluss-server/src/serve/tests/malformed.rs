@@ -40,24 +40,7 @@ impl<'c> Table<'c> {
             schema = schema.column(&field.name, field.data_type.clone());
         }
         let schema = schema.primary_key(key.iter().copied()).build().unwrap();
-        let mut descriptor = TableDescriptor::builder(schema).distributed_by(1, [] as [&str; 0]);
-        for (key, value) in properties {
-            descriptor = descriptor.property(*key, *value);
-        }
-        let table_path = proto::PbTablePath {
-            database_name: "fluss".to_owned(),
-            table_name: name.to_owned(),
-        };
-        let create = proto::CreateTableRequest {
-            table_path: table_path.clone(),
-            table_json: descriptor.build().unwrap().to_json().into(),
-            ignore_if_exists: false,
-        };
-        connection.request(&create).await.unwrap();
-        let info = connection
-            .request(&proto::GetTableInfoRequest { table_path })
-            .await;
-        let id = info.unwrap().table_id;
+        let id = create_table(connection, name, schema, properties).await.unwrap();
         Self { connection, id }
     }
 
