@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 
 use super::LogBatch;
 use super::compression::Stored;
-use super::message::{Counts, Metadata, fault};
+use super::message::{Counts, Metadata, fault, next_node};
 use crate::error::DecodeError;
 
 /// The most bytes that the buffers of a batch have together when they are decompressed, unless somebody says otherwise.
@@ -124,17 +124,7 @@ impl Walk {
     }
 
     fn array(&mut self, data_type: &ArrowType, rows: Option<usize>) -> Result<ArrayData, DecodeError> {
-        let node = self
-            .nodes
-            .next()
-            .ok_or_else(|| fault("fewer columns than the schema has"))?;
-        let length = usize::try_from(node.length()).map_err(|_| fault("a negative number of values"))?;
-        if rows.is_some_and(|rows| rows != length) {
-            return Err(fault(format!(
-                "a column of {length} values in a batch of {} rows",
-                rows.unwrap_or_default()
-            )));
-        }
+        let (node, length) = next_node(&mut self.nodes, rows)?;
         let validity = self.buffer(length.div_ceil(8))?;
         let nulls = nulls(validity, length, node.null_count())?;
         let mut builder = ArrayData::builder(data_type.clone())

@@ -1,5 +1,7 @@
 //! Arrow's encapsulated record batch messages: a continuation mark, metadata, and a body (`records.md` §1.6).
 
+use std::vec;
+
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType as ArrowType;
 use arrow::ipc;
@@ -140,6 +142,22 @@ fn split(message: &Bytes) -> Result<(Buffer, Bytes), DecodeError> {
 }
 
 /// What is wrong with a message.
+/// The next node in the order of the schema, and how many values it has: as many as the batch has `rows`, if it is asked
+/// for those.
+pub(super) fn next_node(
+    nodes: &mut vec::IntoIter<ipc::FieldNode>,
+    rows: Option<usize>,
+) -> Result<(ipc::FieldNode, usize), DecodeError> {
+    let node = nodes
+        .next()
+        .ok_or_else(|| fault("fewer columns than the schema has"))?;
+    let length = usize::try_from(node.length()).map_err(|_| fault("a negative number of values"))?;
+    match rows.filter(|rows| *rows != length) {
+        Some(rows) => Err(fault(format!("{length} values in {rows} rows"))),
+        None => Ok((node, length)),
+    }
+}
+
 pub(super) fn fault(reason: impl Into<String>) -> DecodeError {
     DecodeError::new("Arrow message", reason)
 }

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::LogBatch;
 use super::compression::{MAX_BUFFER_BYTES, Stored};
 use super::header::ChangeType;
-use super::message::{Metadata, fault};
+use super::message::{Metadata, fault, next_node};
 use super::project::places;
 use super::rows::decode_rows;
 use crate::error::DecodeError;
@@ -93,17 +93,7 @@ struct Walk {
 impl Walk {
     /// Passes over a column, or a child of one. `shown` says that it is not under any null.
     fn column(&mut self, field: &ArrowField, rows: Option<usize>, shown: bool) -> Result<(), DecodeError> {
-        let node = self
-            .nodes
-            .next()
-            .ok_or_else(|| fault("fewer columns than the schema has"))?;
-        let length = usize::try_from(node.length()).map_err(|_| fault("a negative number of values"))?;
-        if rows.is_some_and(|rows| rows != length) {
-            return Err(fault(format!(
-                "{length} values in {} rows",
-                rows.unwrap_or_default()
-            )));
-        }
+        let (node, length) = next_node(&mut self.nodes, rows)?;
         let nulls = usize::try_from(node.null_count()).ok();
         let nulls = nulls.filter(|nulls| *nulls <= length).ok_or_else(|| {
             let count = node.null_count();
