@@ -221,7 +221,5 @@ fn settle(py: Python<'_>, ended: &Ended) -> PyResult<()> {
 /// Lets no outcome come any more, and waits for those on their way. The interpreter calls it when it exits.
 #[pyfunction]
 pub(crate) fn end_deliveries(py: Python<'_>) {
-    if let Some(deliveries) = DELIVERIES.known() {
-        deliveries.end(py);
-    }
+    DELIVERIES.get().end(py);
 }

@@ -70,7 +70,10 @@ impl<T: Send + 'static> Handover<T> {
     fn deliver(&self) {
         loop {
             // The interpreter may be busy: whatever waits by then is taken.
-            Python::attach(|py| (self.take)(py, self.waiting()));
+            if Python::try_attach(|py| (self.take)(py, self.waiting())).is_none() {
+                // The interpreter ends, and takes nothing any more.
+                drop(self.waiting());
+            }
             let mut state = self.lock();
             if state.waiting.is_empty() {
                 state.active = false;

@@ -163,9 +163,7 @@ fn give(py: Python<'_>, records: Vec<Record>) -> PyResult<()> {
 /// Lets no record come any more, after those that are there. The interpreter calls it when it exits.
 #[pyfunction]
 pub(crate) fn end_logging(py: Python<'_>) -> PyResult<()> {
-    if let Some(records) = RECORDS.known() {
-        records.end(py);
-    }
+    RECORDS.get().end(py);
     hand_over(py)
 }
 

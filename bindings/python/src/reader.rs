@@ -274,14 +274,15 @@ fn check_unread(reader: &Mutex<client::BoundedReader>) -> Result<(), Fault> {
 
 /// Waits for the next batch, whether the caller holds the interpreter or not.
 fn waited(reader: &Arc<Mutex<client::BoundedReader>>, is_first: bool) -> Result<Option<Columns>, ArrowError> {
-    let batch = Python::attach(|py| -> PyResult<_> {
+    let batch = Python::try_attach(|py| -> PyResult<_> {
         if is_first {
             check_unread(reader)?;
         }
         let read = block_on(py, next(reader.clone()), None)?;
         Ok(read?.take())
     });
-    let batch = batch.map_err(|error| {
+    let ended = || ArrowError::ExternalError("the interpreter is ending".into());
+    let batch = batch.ok_or_else(ended)?.map_err(|error| {
         interrupt_later(&error);
         ArrowError::ExternalError(Box::new(error))
     })?;
@@ -299,7 +300,8 @@ fn interrupt_later(error: &PyErr) {
     }
     std::thread::spawn(|| {
         std::thread::sleep(WAY_BACK);
-        Python::attach(|py| {
+        // An interpreter that is ending has nothing to interrupt.
+        let _ = Python::try_attach(|py| {
             let threads = py.import(intern!(py, "_thread"));
             let interrupted = threads.and_then(|threads| threads.call_method0(intern!(py, "interrupt_main")));
             if let Err(error) = interrupted {

@@ -163,6 +163,29 @@ def test_an_outage_is_one_warning_however_many_buckets_there_are(
     assert not any("Some(" in warning for warning in warnings), warnings
 
 
+AT_THE_END = """
+import os, sys, time
+import fluss
+
+class Late:
+    def __del__(self, kill=os.kill, server=int(sys.argv[2]), sleep=time.sleep):
+        kill(server, 9)
+        sleep(1)  # the client tells of the lost server while the interpreter ends
+
+sys.late = Late()
+sys.connection = fluss.connect(sys.argv[1])
+assert sys.connection.get_admin().list_databases()
+"""
+
+
+def test_a_server_that_is_lost_while_the_interpreter_ends_is_no_panic(
+    relay: Relay, server: subprocess.Popen[str]
+) -> None:
+    program = [sys.executable, "-c", AT_THE_END, f"fluss://127.0.0.1:{relay.port}", str(server.pid)]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_a_log_line_has_no_notation_of_rust(
     connection: fluss.Connection,
     server: subprocess.Popen[str],
