@@ -7,6 +7,8 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Coroutine, Generator, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import ModuleType
@@ -134,11 +136,33 @@ def guarded(request: pytest.FixtureRequest) -> Cluster | Node:
 
 @pytest.fixture(scope="session", params=["memory", "cluster"])
 def target(request: pytest.FixtureRequest) -> str:
-    """A node in memory, and a cluster of one server."""
+    """A node in memory, and a cluster of one server; ``fluss serve`` for those who ask for ``node``."""
     if request.param == "memory":
         return MEMORY
-    running: Cluster = request.getfixturevalue("cluster")
+    running: Cluster | Node = request.getfixturevalue(request.param)
     return f"fluss://{running.bootstrap}"
+
+
+@pytest.fixture
+def silence(request: pytest.FixtureRequest, target: str) -> Callable[[], AbstractContextManager[None]]:
+    """Has the server that stores the tables of the target say nothing for as long as a block takes."""
+    (name,) = (name for name in ("cluster", "node") if name in request.node.callspec.params.values())
+    running: Cluster | Node = request.getfixturevalue(name)
+
+    if isinstance(running, Cluster):
+        stop, cont = partial(running.stop, 0), partial(running.cont, 0)
+    else:
+        stop, cont = partial(running.stop), partial(running.cont)
+
+    @contextmanager
+    def silent() -> Iterator[None]:
+        stop()
+        try:
+            yield
+        finally:
+            cont()
+
+    return silent
 
 
 @pytest.fixture(scope="session", params=["memory", "plain", "sasl"])

@@ -55,21 +55,20 @@ def test_a_value_survives_pickle_and_copies(make: Callable[[], Any]) -> None:
     assert value != object()
 
 
-def test_what_is_read_survives_pickle_and_copies() -> None:
-    with fluss.connect("embedded::memory:") as connection:
-        connection.get_admin().create_table("fluss.t", descriptor())
-        table = connection.get_table("fluss.t")
-        with table.new_upsert().create_writer() as writer:
-            for number in range(3):
-                writer.upsert([number, {"x": number}, {"ab": None, "c": []}])
-            writer.delete([1])
-        scanner = table.new_scan().create_log_scanner()
-        scanner.subscribe_from_beginning()
-        records: list[Any] = []
-        while len(records) < 4:
-            records += scanner.poll(10_000)
-        info, rows = table.get_table_info(), table.to_arrow()
-        batch = next(iter(table.new_scan().create_bounded_reader()))
+def test_what_is_read_survives_pickle_and_copies(connection: fluss.Connection) -> None:
+    connection.get_admin().create_table("fluss.copied", descriptor())
+    table = connection.get_table("fluss.copied")
+    with table.new_upsert().create_writer() as writer:
+        for number in range(3):
+            writer.upsert([number, {"x": number}, {"ab": None, "c": []}])
+        writer.delete([1])
+    scanner = table.new_scan().create_log_scanner()
+    scanner.subscribe_from_beginning()
+    records: list[Any] = []
+    while len(records) < 4:
+        records += scanner.poll(10_000)
+    info, rows = table.get_table_info(), table.to_arrow()
+    batch = next(iter(table.new_scan().create_bounded_reader()))
 
     makes: list[Callable[[Any], Any]] = [lambda value: pickle.loads(pickle.dumps(value)), copy.copy, copy.deepcopy]
     for make in makes:

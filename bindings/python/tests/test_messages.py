@@ -1,7 +1,7 @@
 """What is said to somebody who got something wrong: what it is, and what to do."""
 
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,20 +13,14 @@ import fluss.client
 from fluss import DataTypes
 from fluss.metadata import Schema, TableDescriptor
 
-PEOPLE = "fluss.people"
-
-
-@pytest.fixture(scope="module")
-def connection() -> Iterator[fluss.Connection]:
-    with fluss.connect("embedded::memory:") as connection:
-        schema = Schema.new_builder().column("id", DataTypes.INT()).column("name", DataTypes.STRING())
-        descriptor = TableDescriptor(schema.primary_key(["id"]).build(), bucket_count=1)
-        connection.get_admin().create_table(PEOPLE, descriptor)
-        yield connection
+PEOPLE = "fluss.people_of_messages"
 
 
 @pytest.fixture
 def people(connection: fluss.Connection) -> fluss.client.Table:
+    schema = Schema.new_builder().column("id", DataTypes.INT()).column("name", DataTypes.STRING())
+    descriptor = TableDescriptor(schema.primary_key(["id"]).build(), bucket_count=1)
+    connection.get_admin().create_table(PEOPLE, descriptor, True)
     return connection.get_table(PEOPLE)
 
 
@@ -156,6 +150,7 @@ def test_a_frame_without_some_columns_is_told_of_partial_updates(people: fluss.c
         assert "column 'name'" in message and "partial_update" in message
 
 
+@pytest.mark.parametrize("target", ["memory"], indirect=True, scope="session")
 def test_a_property_of_one_s_own_is_told_where_it_belongs(connection: fluss.Connection) -> None:
     schema = Schema.new_builder().column("id", DataTypes.INT()).build()
     descriptor = TableDescriptor(schema, bucket_count=1, properties={"owner": "me"})

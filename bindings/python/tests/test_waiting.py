@@ -131,8 +131,9 @@ def told(call):
 def write_and_read(target):
     with fluss.connect(target) as connection:
         schema = fluss.Schema.new_builder().column("id", "INT").build()
-        connection.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema, bucket_count=1), True)
-        table = connection.get_table("fluss.t")
+        path = f"fluss.forked_{os.getpid()}"
+        connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+        table = connection.get_table(path)
         with table.new_append().create_writer() as writer:
             writer.append([1]).wait(timeout=30)
         scanner = table.new_scan().create_log_scanner()
@@ -143,12 +144,13 @@ async def awaited(target):
     async with aio.connect(target) as connection:
         assert await connection.get_admin().list_tables("fluss") == []
 
-target = "embedded::memory:shared"
+target = sys.argv[1]
+path = f"fluss.forked_{os.getpid()}"
 parent = fluss.connect(target)
 admin = parent.get_admin()
 schema = fluss.Schema.new_builder().column("id", "INT").build()
-admin.create_table("fluss.t", fluss.TableDescriptor(schema, bucket_count=1))
-table = parent.get_table("fluss.t")
+admin.create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+table = parent.get_table(path)
 writer, reader = table.new_append().create_writer(), table.new_scan().create_bounded_reader()
 scanner = table.new_scan().create_log_scanner()
 handle = writer.append([0])
@@ -159,21 +161,22 @@ if child := os.fork():
     parent.close()
     sys.exit(code)
 for call in (
-    admin.list_databases, parent.get_admin, lambda: parent.get_table("fluss.t"), parent.close, writer.flush,
+    admin.list_databases, parent.get_admin, lambda: parent.get_table(path), parent.close, writer.flush,
     lambda: writer.append([1]), handle.wait, reader.read_all, lambda: scanner.poll(0), scanner.positions,
     table.to_arrow, table.new_append().create_writer, table.new_scan().create_log_scanner,
 ):
     told(call)
 asyncio.run(awaited("embedded::memory:"))
-write_and_read(target)  # of this process: it has no table yet
+write_and_read(target)
 del parent, admin, table, writer, reader, scanner, handle, call
 print("connected anew", flush=True)
 """
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-def test_a_forked_child_connects_anew_and_is_told_what_it_cannot_use() -> None:
-    done = subprocess.run([sys.executable, "-c", FORK], capture_output=True, text=True, check=False, timeout=60)
+def test_a_forked_child_connects_anew_and_is_told_what_it_cannot_use(target: str) -> None:
+    program = [sys.executable, "-c", FORK, target]
+    done = subprocess.run(program, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (0, "connected anew\n"), done.stderr
 
 

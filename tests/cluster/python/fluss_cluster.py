@@ -17,6 +17,7 @@ from __future__ import annotations
 import functools
 import json
 import os
+import signal
 import subprocess
 import tempfile
 import weakref
@@ -225,6 +226,14 @@ class Node:
     def users(self) -> dict[str, str]:
         """Names and passwords for SASL/PLAIN; ``root`` is the super user. Empty without SASL."""
         return dict(USERS) if self._sasl else {}
+
+    def stop(self) -> None:
+        """Stops the node with SIGSTOP: its connections stay open."""
+        os.killpg(self._process.pid, signal.SIGSTOP)
+
+    def cont(self) -> None:
+        """Lets a stopped node go on."""
+        os.killpg(self._process.pid, signal.SIGCONT)
 
     def close(self) -> None:
         """Ends the node and removes its data. May be called again."""

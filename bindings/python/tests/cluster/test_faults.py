@@ -5,6 +5,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import suppress
+from functools import partial
 from itertools import count
 from types import ModuleType
 from typing import Any
@@ -16,7 +17,7 @@ from faces import acknowledged, beside, create_table, settle
 from fluss import aio
 from fluss._leave import PATIENCE
 from fluss.client import WriteHandle
-from fluss_cluster import Cluster
+from fluss_cluster import Cluster, Node
 
 SERVERS = 3
 DEADLINES = {"client.request-timeout": "2 s", "client.writer.delivery-timeout": "2 s"}
@@ -368,9 +369,9 @@ async def leave(face: ModuleType, block: Any, body: Callable[[], None]) -> None:
             body()
 
 
-async def leave_by_raising(face: ModuleType, cluster: Cluster, kind: str, block: str) -> None:
+async def leave_by_raising(face: ModuleType, server: Cluster | Node, kind: str, block: str) -> None:
     """Leaves a block whose body raises while the server that is to store its row does not answer."""
-    connection = await settle(face.connect(f"fluss://{cluster.bootstrap}"))
+    connection = await settle(face.connect(f"fluss://{server.bootstrap}"))
     path = f"fluss.left_{kind}_{block}_{face.__name__.replace('.', '_')}"
     schema = fluss.Schema.new_builder().column("id", "INT")
     if kind == "upsert":
@@ -381,20 +382,24 @@ async def leave_by_raising(face: ModuleType, cluster: Cluster, kind: str, block:
     writer = write.create_writer()
     # The server is known, and connected to.
     await acknowledged(face, getattr(writer, kind)([0]))
-    (leader,) = cluster.wait_in_sync(table.get_table_info().table_id)
+    if isinstance(server, Cluster):
+        (leader,) = server.wait_in_sync(table.get_table_info().table_id)
+        stop, cont = partial(server.stop, leader), partial(server.cont, leader)
+    else:
+        stop, cont = partial(server.stop), partial(server.cont)
 
     def body() -> None:
         getattr(writer, kind)([1])
         raise BodyError("the body's own")
 
-    cluster.stop(leader)
+    stop()
     begun = time.monotonic()
     try:
         with pytest.raises(BodyError) as raised:
             await leave(face, writer if block == "writer" else connection, body)
         seconds = time.monotonic() - begun
     finally:
-        cluster.cont(leader)
+        cont()
     assert raised.value.args == ("the body's own",)
     (note,) = raised.value.__notes__
     assert note.startswith("What was written before may not be stored: "), note
@@ -405,9 +410,10 @@ async def leave_by_raising(face: ModuleType, cluster: Cluster, kind: str, block:
         await settle(connection.close())
 
 
+@pytest.mark.parametrize("server_kind", ["patient", "node"])
 @pytest.mark.parametrize("block", ["writer", "connection"])
 @pytest.mark.parametrize("kind", ["append", "upsert"])
 def test_a_block_that_raises_while_nobody_answers_is_left_soon_with_its_own_exception(
-    face: ModuleType, patient: Cluster, kind: str, block: str
+    face: ModuleType, request: pytest.FixtureRequest, server_kind: str, kind: str, block: str
 ) -> None:
-    asyncio.run(leave_by_raising(face, patient, kind, block))
+    asyncio.run(leave_by_raising(face, request.getfixturevalue(server_kind), kind, block))

@@ -210,6 +210,25 @@ def test_a_poll_is_bounded_in_bytes(target: str, new_table: NewTable, log_format
         assert most > rows, "a poll returns more than a batch"
 
 
+def test_a_batch_that_takes_more_memory_than_it_may_is_told(target: str, new_table: NewTable) -> None:
+    """A few bytes on their way may be many here. They are not unpacked, and can be stepped over by name."""
+    path = new_table(id="INT", text="STRING", properties={"table.log.arrow.compression.type": "ZSTD"})
+    with fluss.connect(target) as opened:
+        table = opened.get_table(path)
+        writer = table.new_append().create_writer()
+        for number, size in enumerate([1, 8 << 20, 1]):
+            writer.append([number, "a" * size]).wait(30)
+        assert table.to_arrow(["id"]).num_rows == 3
+        bucket = fluss.TableBucket(table.get_table_info().table_id, 0)
+    with fluss.connect(target, {"scanner.log.max-batch-bytes": "1 mb"}) as opened:
+        table = opened.get_table(path)
+        with pytest.raises(fluss.ProtocolError, match="column 'text'") as raised:
+            table.to_arrow()
+        assert (raised.value.table_bucket, raised.value.offset) == (bucket, 1)
+        rows = table.new_scan().skip(bucket, 1).to_arrow()
+        assert rows.to_pyarrow().column("id").to_pylist() == [0, 2]
+
+
 def ids_of(polled: Any) -> list[int]:
     if isinstance(polled, fluss.client.ScanRecords):
         return [record.row["id"] for record in polled]

@@ -1,11 +1,11 @@
-"""Writes that a server refuses again and again: what waiting may heal is tried until the deadline, and the error says
-what the server answered last; what it does not heal is told after a few times."""
+"""What a server refuses again and again: what waiting may heal is tried until the deadline, and the error says what the
+server answered last; what it does not heal is told after a few times."""
 
 import contextlib
 import socket
 import struct
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from itertools import count
 from typing import TypeAlias
 
@@ -23,7 +23,8 @@ WRITES = {frames.PRODUCE_LOG, frames.PUT_KV}
 
 
 class Refusals:
-    """A way to a server, on which the answers to writes to the first bucket say that they were refused.
+    """A way to a server, on which the answers to writes to the first bucket, or to fetches from it, say that they were
+    refused.
 
     The server's metadata name the port of this way instead of its own."""
 
@@ -36,6 +37,8 @@ class Refusals:
         assert len({len(port) for port in self._ports}) == 1, "a message keeps its length"
         self.codes: list[int] = []
         """The codes that are answered next; the last one stays."""
+        self.table_id: int | None = None
+        """The table whose fetches are refused, instead of writes."""
         self.answered = 0
         threading.Thread(target=self._accept, daemon=True).start()
 
@@ -69,11 +72,15 @@ class Refusals:
         api = asked.pop(struct.unpack_from(">i", frame, 1)[0])
         if api == frames.GET_METADATA:
             return frame.replace(*self._ports)
-        if api not in WRITES or not self.codes:
+        refused = WRITES if self.table_id is None else {frames.FETCH_LOG}
+        if api not in refused or not self.codes:
             return frame
         code = self.codes.pop(0) if len(self.codes) > 1 else self.codes[0]
         self.answered += 1
-        return frame[:5] + frames.field(1, frames.number(2, 0) + frames.number(3, code))
+        bucket = frames.number(2, 0) + frames.number(3, code)
+        if self.table_id is None:
+            return frame[:5] + frames.field(1, bucket)
+        return frame[:5] + frames.field(1, frames.number(1, self.table_id) + frames.field(2, bucket))
 
 
 @pytest.fixture
@@ -135,3 +142,39 @@ def test_a_few_refusals_cost_nothing(refusals: Refusals, writer: Writer) -> None
     refusals.codes = [14, 12, 9, 26, 0]
     assert isinstance(write(writer).wait(60), int | None)
     assert refusals.answered == 5
+
+
+def poll_all(table: fluss.client.Table) -> list[int]:
+    scanner = table.new_scan().create_log_scanner()
+    scanner.subscribe_from_beginning()
+    found: list[int] = []
+    while len(found) < 3:
+        found += [record.row["id"] for record in scanner.poll(1000)]
+    return found
+
+
+def read_whole(table: fluss.client.Table) -> list[int]:
+    found: list[int] = table.to_arrow().to_pyarrow().column("id").to_pylist()
+    return found
+
+
+@pytest.mark.parametrize("code", [3, 10, 12, 14, 21, 26])
+@pytest.mark.parametrize("read", [poll_all, read_whole])
+def test_a_read_that_is_refused_for_ever_is_told(
+    refusals: Refusals, read: Callable[[fluss.client.Table], list[int]], code: int
+) -> None:
+    with fluss.connect(f"fluss://127.0.0.1:{refusals.port}", {"request-timeout": "3 s"}) as connection:
+        path = f"fluss.refused_{next(NUMBERS)}"
+        schema = fluss.Schema.new_builder().column("id", "INT").build()
+        create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1))
+        table = connection.get_table(path)
+        with table.new_append().create_writer() as writer:
+            for number in range(3):
+                writer.append([number])
+        refusals.table_id, refusals.codes = table.get_table_info().table_id, [code]
+        with pytest.raises(fluss.FlussError) as raised:
+            read(table)
+        assert f"({code})]" in str(raised.value) and raised.value.table == path, raised.value
+        assert refusals.answered >= 5
+        refusals.codes = []
+        assert read(table) == [0, 1, 2]

@@ -1,5 +1,7 @@
 """Logins at servers that ask for them."""
 
+import time
+
 import pytest
 
 import fluss
@@ -24,6 +26,20 @@ def test_a_wrong_password_is_refused(guarded: Cluster | Node) -> None:
     with pytest.raises(fluss.AuthError, match="authentication") as raised:
         login(guarded, "root", "guess")
     assert "guess" not in str(raised.value)
+
+
+def test_a_node_tells_of_a_wrong_password() -> None:
+    """The first time at once, and then once in a while."""
+    with Node(sasl=True) as node:
+        with pytest.raises(fluss.AuthError):
+            login(node, "mallory", "guess")
+        log = node.directory / "serve.log"
+        deadline = time.monotonic() + 30
+        while not (told := log.read_text()):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+    assert "WARN" in told and "a login was refused" in told and "guess" not in told
+    assert "mallory" in told and "127.0.0.1" in told, told
 
 
 def test_without_a_login_nothing_is_answered(guarded: Cluster | Node) -> None:

@@ -7,6 +7,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from itertools import count
 from typing import Any
 
@@ -14,9 +15,9 @@ import pytest
 
 import fluss
 from fluss import aio
-from fluss_cluster import Cluster
 
 NewTable = Callable[..., str]
+Silence = Callable[[], AbstractContextManager[None]]
 
 PROGRAM = """
 import gc, sys
@@ -38,7 +39,7 @@ gc.collect()
 """
 
 
-@pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+@pytest.mark.parametrize("target", ["cluster", "node"], indirect=True, scope="session")
 @pytest.mark.parametrize("case", ["ends", "lets go", "raises"])
 def test_rows_are_stored_that_a_program_never_flushed(
     target: str, connection: fluss.Connection, new_table: NewTable, case: str
@@ -49,6 +50,34 @@ def test_rows_are_stored_that_a_program_never_flushed(
     assert done.returncode == (1 if case == "raises" else 0), done.stderr
     assert connection.get_table(path).to_arrow().num_rows == 100
     assert "ResourceWarning" in done.stderr and f"AppendWriter of table {path}" in done.stderr
+
+
+SILENT = """
+import sys
+import fluss
+
+target, path = sys.argv[1:]
+connection = fluss.connect(target)
+writer = connection.get_table(path).new_append().create_writer()
+writer.append([0]).wait(timeout=30)
+print("stored", flush=True)
+sys.stdin.readline()
+writer.append([1])
+"""
+
+
+@pytest.mark.parametrize("target", ["cluster", "node"], indirect=True, scope="session")
+def test_a_program_whose_server_is_silent_ends_all_the_same(target: str, silence: Silence, new_table: NewTable) -> None:
+    """Long before the 120 s that a write may take."""
+    path = new_table(id="INT")
+    program = [sys.executable, "-W", "default::ResourceWarning", "-c", SILENT, target, path]
+    pipes = {name: subprocess.PIPE for name in ("stdin", "stdout", "stderr")}
+    with subprocess.Popen(program, text=True, **pipes) as running:  # type: ignore[call-overload]
+        assert running.stdout.readline() == "stored\n"
+        with silence():
+            _, errors = running.communicate("go on\n", timeout=60)
+    assert running.returncode == 0 and "panicked" not in errors, errors
+    assert "ResourceWarning" in errors and f"AppendWriter of table {path}" in errors, errors
 
 
 def test_a_writer_that_was_flushed_or_waited_for_is_let_go_in_silence(
@@ -70,9 +99,9 @@ def test_a_writer_that_was_flushed_or_waited_for_is_let_go_in_silence(
     assert table.to_arrow().num_rows == 3
 
 
-@pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+@pytest.mark.parametrize("target", ["cluster", "node"], indirect=True, scope="session")
 def test_an_awaited_writer_never_holds_up_its_event_loop(
-    target: str, cluster: Cluster, connection: fluss.Connection, new_table: NewTable
+    target: str, silence: Silence, connection: fluss.Connection, new_table: NewTable
 ) -> None:
     path = new_table(id="INT", content="BYTES")
     config = {"writer.buffer.memory-size": "256 kb", "writer.batch-size": "64 kb"}
@@ -82,8 +111,7 @@ def test_an_awaited_writer_never_holds_up_its_event_loop(
             writer = (await opened.get_table(path)).new_append().create_writer()
             await writer.append([0, b"first"])
             handles: list[Any] = []
-            cluster.stop(0)
-            try:
+            with silence():
                 longest = 0.0
                 with pytest.raises(fluss.BufferFullError, match=path) as raised:
                     while True:
@@ -94,8 +122,6 @@ def test_an_awaited_writer_never_holds_up_its_event_loop(
                 # As many rows wait as the buffer takes.
                 assert 300 < len(handles) < 800
                 assert longest < 1.0
-            finally:
-                cluster.cont(0)
             await writer.flush()
             assert all(handle.done() for handle in handles)
             offsets = [await handle for handle in handles]
@@ -107,9 +133,9 @@ def test_an_awaited_writer_never_holds_up_its_event_loop(
     assert connection.get_admin().get_row_count(path) == written
 
 
-@pytest.mark.parametrize("target", ["cluster"], indirect=True, scope="session")
+@pytest.mark.parametrize("target", ["cluster", "node"], indirect=True, scope="session")
 def test_appends_that_are_awaited_wait_for_room(
-    target: str, cluster: Cluster, connection: fluss.Connection, new_table: NewTable
+    target: str, silence: Silence, connection: fluss.Connection, new_table: NewTable
 ) -> None:
     """However many tasks append at once, and however large their rows are: none is told that the buffer is full, the
     loop goes on, and a task that is cancelled leaves its row where it is, once.
@@ -127,8 +153,7 @@ def test_appends_that_are_awaited_wait_for_room(
                 return await writer.append([number, content])
 
             await append(-1)
-            cluster.stop(0)
-            try:
+            with silence():
                 appends = [asyncio.create_task(append(number)) for number in range(tasks)]
                 turns = 0
                 while turns < 50:
@@ -143,8 +168,6 @@ def test_appends_that_are_awaited_wait_for_room(
                 with pytest.raises(fluss.BufferFullError):
                     for last in count(tasks):
                         writer.append([last, content])
-            finally:
-                cluster.cont(0)
             offsets = await asyncio.gather(*appends, return_exceptions=True)
             assert {type(offset) for offset in offsets} == {int, asyncio.CancelledError}
             await writer.flush()
