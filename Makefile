@@ -51,6 +51,7 @@ lint: setup-base .venv/installed
 	cargo check --package fluss-core --no-default-features
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
+	scripts/check-cancellation
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --quiet
