@@ -66,7 +66,7 @@ OPERATIONS = [
     Operation("lookup_one", 10_000, floor="lookup", reads=True, keyed=True, seconds=4),
     Operation("lookup_1000", 100_000, reads=True, keyed=True),
     Operation("lookup_many", 50_000, reads=True, keyed=True),
-    Operation("connect", 200, floor="round_trip"),
+    Operation("connect", 200, floor="round_trip", seconds=4),
 ]
 FLOORS = [
     Operation("encode", 6_000_000),

@@ -592,16 +592,18 @@ public final class Peer {
 
         private static void connects(JsonNode job, Map<String, Object> result) throws Exception {
             long[] nanos = new long[job.get("rows").asInt()];
+            double seconds = job.path("seconds").asDouble(Double.POSITIVE_INFINITY);
             Clock clock = new Clock();
-            for (int i = 0; i < nanos.length; i++) {
+            int done = 0;
+            while (done < nanos.length && clock.seconds() < seconds) {
                 long begun = System.nanoTime();
                 try (Connection connection = Peer.connect(job)) {
                     await(connection.getAdmin().getServerNodes());
-                    nanos[i] = System.nanoTime() - begun;
+                    nanos[done++] = System.nanoTime() - begun;
                 }
             }
             clock.stop(result);
-            percentiles(nanos, result);
+            percentiles(Arrays.copyOf(nanos, done), result);
         }
 
         private static void percentiles(long[] nanos, Map<String, Object> result) {
