@@ -14,6 +14,10 @@
 //!
 //! Sections such as "`rpc.md` §1.2" are those of the protocol notes that the project was written from.
 
+/// The target of this crate's events, which logs are filtered by.
+#[cfg(feature = "net")]
+const TARGET: &str = "fluss::rpc";
+
 pub mod api;
 pub mod code;
 pub mod frame;

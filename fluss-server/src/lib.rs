@@ -10,6 +10,9 @@
 //!
 //! Everything but the part that serves connections is free of tasks and sockets.
 
+/// The target of the node's events, which logs are filtered by.
+const TARGET: &str = "fluss::server";
+
 pub mod catalog;
 pub mod clock;
 pub mod disk;

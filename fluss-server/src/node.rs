@@ -263,7 +263,7 @@ impl Shared {
     fn tidy(&self) {
         match self.admin.catalog.auto_partition(self.admin.clock.now_ms()) {
             Ok(gone) => self.buckets.remove(&gone),
-            Err(failure) => warn!(%failure, "partitions were not created or dropped"),
+            Err(failure) => warn!(target: crate::TARGET, %failure, "partitions were not created or dropped"),
         }
         self.buckets.expire();
         self.scans.expire(self.admin.clock.now_ms());

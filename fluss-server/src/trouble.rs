@@ -46,7 +46,7 @@ pub(crate) fn warn_of(failure: &Failure) {
     let mut told = TOLD.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(others) = told.next(Instant::now()) {
         drop(told);
-        warn!(%failure, others, "a request failed at the disk");
+        warn!(target: crate::TARGET, %failure, others, "a request failed at the disk");
     }
 }
 

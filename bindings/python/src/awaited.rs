@@ -191,7 +191,7 @@ fn wake(py: Python<'_>, mut ended: Vec<Ended>) {
             (Settle(Mutex::new(its)),),
         );
         if let Err(error) = called {
-            tracing::debug!(%error, "outcomes came too late for their event loop");
+            tracing::debug!(target: "fluss", %error, "outcomes came too late for their event loop");
         }
     }
 }

@@ -22,15 +22,15 @@ use self::events::{Fields, Listener, Value};
 use crate::handover::Handover;
 use crate::own::PerProcess;
 
-/// The loggers, and the modules whose events they are told. Where several fit, the first is meant.
+/// The loggers, and the targets of the events that they are told.
 const LOGGERS: [(&str, &str); 7] = [
-    ("fluss.client.writer", "fluss_core::client::write"),
-    ("fluss.client.scanner", "fluss_core::client::scan"),
-    ("fluss.client.lookup", "fluss_core::client::lookup"),
-    ("fluss.client", "fluss_core::client"),
-    ("fluss.rpc", "fluss_rpc"),
-    ("fluss.server", "fluss_server"),
-    ("fluss", ""),
+    ("fluss.client.writer", "fluss::client::writer"),
+    ("fluss.client.scanner", "fluss::client::scanner"),
+    ("fluss.client.lookup", "fluss::client::lookup"),
+    ("fluss.client", "fluss::client"),
+    ("fluss.rpc", "fluss::rpc"),
+    ("fluss.server", "fluss::server"),
+    ("fluss", "fluss"),
 ];
 
 /// The lowest level that each logger wants, as `logging` numbers them.
@@ -66,18 +66,11 @@ const fn number(level: Level) -> i32 {
     }
 }
 
-/// What of the modules is part of the client.
-fn is_ours(target: &str) -> bool {
-    target.starts_with("fluss") || target.starts_with("_fluss")
-}
-
-/// The logger of a module, and the lowest level that it wants.
-fn logger(target: &str) -> (&'static str, i32) {
+/// The logger of a target, and the lowest level that it wants. What is none of ours has none.
+fn logger(target: &str) -> Option<(&'static str, i32)> {
     let mut loggers = LOGGERS.iter().zip(&LEVELS);
-    let found = loggers.find(|((_, module), _)| target.starts_with(module));
-    found.map_or(("fluss", i32::MAX), |((name, _), level)| {
-        (name, level.load(Ordering::Relaxed))
-    })
+    let ((name, _), level) = loggers.find(|((_, known), _)| target == *known)?;
+    Some((name, level.load(Ordering::Relaxed)))
 }
 
 /// Gives events to Python's loggers from now on, unless the process does something else with them.
@@ -90,9 +83,9 @@ pub(crate) fn start() {
     });
 }
 
-/// Whether a logger wants the events of a module at a level.
-fn is_wanted(module: &str, level: Level) -> bool {
-    is_ours(module) && number(level) >= logger(module).1
+/// Whether a logger wants the events of a target at a level.
+fn is_wanted(target: &str, level: Level) -> bool {
+    logger(target).is_some_and(|(_, least)| number(level) >= least)
 }
 
 /// Whether any logger wants events of a level.

@@ -562,12 +562,12 @@ pub(crate) fn end_writers(py: Python<'_>) -> PyResult<()> {
     let all = async { tokio::time::timeout(EXIT_PATIENCE, futures::future::join_all(flushes)).await };
     if let Ok(outcomes) = block_on(py, all, None)? {
         for error in outcomes.into_iter().filter_map(Result::err) {
-            tracing::error!(target: "fluss_core::client::write", %error, "rows were lost at the exit");
+            tracing::error!(target: "fluss::client::writer", %error, "rows were lost at the exit");
         }
     } else {
         let lost = writers.iter().filter_map(|writer| writer.warning("ends"));
         for warning in lost {
-            tracing::error!(target: "fluss_core::client::write", "{warning}");
+            tracing::error!(target: "fluss::client::writer", "{warning}");
         }
     }
     Ok(())

@@ -14,10 +14,11 @@ use crate::types::{InvalidDefinition, PhysicalTablePath, TablePath};
 /// Tells of an error as an event of the module that says so: what was attempted, on which table, bucket and server, and the
 /// cause as fields of their own.
 macro_rules! tell {
-    ($level:ident, $error:expr, $($rest:tt)+) => {{
+    ($target:expr, $level:ident, $error:expr, $($rest:tt)+) => {{
         let error: &$crate::client::Error = $error;
         let context = error.context();
         tracing::$level!(
+            target: $target,
             operation = context.operation,
             table = context.table.as_ref().map(tracing::field::display),
             bucket = context.bucket.map($crate::id::BucketId::get),
@@ -30,12 +31,12 @@ macro_rules! tell {
 
 /// Tells of an attempt that failed and is made again: as a warning if it is worth one.
 macro_rules! tell_retry {
-    ($error:expr, $attempts:expr, $($rest:tt)+) => {{
+    ($target:expr, $error:expr, $attempts:expr, $($rest:tt)+) => {{
         let (error, attempts): (&$crate::client::Error, u32) = ($error, $attempts);
         if error.is_worth_a_warning(attempts) {
-            $crate::client::error::tell!(warn, error, attempts, $($rest)+);
+            $crate::client::error::tell!($target, warn, error, attempts, $($rest)+);
         } else {
-            $crate::client::error::tell!(debug, error, attempts, $($rest)+);
+            $crate::client::error::tell!($target, debug, error, attempts, $($rest)+);
         }
     }};
 }

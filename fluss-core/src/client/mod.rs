@@ -15,6 +15,7 @@ mod schemas;
 mod servers;
 mod shape;
 mod table;
+mod target;
 mod warnings;
 mod wire;
 mod write;

@@ -12,6 +12,7 @@ use tracing::info;
 use super::error::{Context, Result, tell};
 use super::options::ClientOptions;
 use super::retry;
+use crate::client::target;
 
 /// For so long an outage is not told again.
 const QUIET: Duration = Duration::from_secs(60);
@@ -123,7 +124,7 @@ impl Servers {
         match connecting.await {
             Ok((connection, more)) => {
                 if failures.attempts > 0 {
-                    info!(%server, failed_attempts = failures.attempts, "connected again");
+                    info!(target: target::CLIENT, %server, failed_attempts = failures.attempts, "connected again");
                 }
                 *failures = Failures::default();
                 slot.set(connection.clone());
@@ -194,9 +195,16 @@ impl Failures {
         let (attempts, pause_ms) = (self.attempts, pause.as_millis() as u64);
         if self.told.is_none_or(|told| now >= told + QUIET) {
             self.told = Some(now);
-            tell!(warn, &error, attempts, pause_ms, "cannot connect");
+            tell!(target::CLIENT, warn, &error, attempts, pause_ms, "cannot connect");
         } else {
-            tell!(debug, &error, attempts, pause_ms, "cannot connect");
+            tell!(
+                target::CLIENT,
+                debug,
+                &error,
+                attempts,
+                pause_ms,
+                "cannot connect"
+            );
         }
         self.next_attempt = Some(now + pause);
         self.last = Some(error.clone());

@@ -31,12 +31,12 @@ struct Told {
 
 /// Tells of an attempt that failed and is made again: as a warning if its cause is worth one now.
 macro_rules! tell_once {
-    ($warnings:expr, $error:expr, $attempts:expr, $($rest:tt)+) => {{
+    ($target:expr, $warnings:expr, $error:expr, $attempts:expr, $($rest:tt)+) => {{
         let (error, attempts): (&$crate::client::Error, u32) = ($error, $attempts);
         match $warnings.admit(error, attempts, tokio::time::Instant::now()) {
-            Some(0) => $crate::client::error::tell!(warn, error, attempts, $($rest)+),
-            Some(repeated) => $crate::client::error::tell!(warn, error, attempts, repeated, $($rest)+),
-            None => $crate::client::error::tell!(debug, error, attempts, $($rest)+),
+            Some(0) => $crate::client::error::tell!($target, warn, error, attempts, $($rest)+),
+            Some(repeated) => $crate::client::error::tell!($target, warn, error, attempts, repeated, $($rest)+),
+            None => $crate::client::error::tell!($target, debug, error, attempts, $($rest)+),
         }
     }};
 }

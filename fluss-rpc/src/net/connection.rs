@@ -179,7 +179,7 @@ impl Connection {
         silence: Duration,
     ) -> impl Future<Output = Result<R::Response, RequestError>> + Send + use<R> {
         let wait = Wait::begin(&self.inner.link, timeout, silence);
-        let span = debug_span!("request", server = %self.address(), api = %R::API);
+        let span = debug_span!(target: crate::TARGET, "request", server = %self.address(), api = %R::API);
         let sent = span.in_scope(|| self.enqueue(request));
         self.clone().answer::<R>(wait, sent).instrument(span)
     }
@@ -197,13 +197,13 @@ impl Connection {
         };
         link.traffic.answered(R::API, begun, &result);
         if let Err(error) = &result {
-            debug!(server = %self.address(), api = %R::API, %error, "request failed");
+            debug!(target: crate::TARGET, server = %self.address(), api = %R::API, %error, "request failed");
         }
         result
     }
 
     fn enqueue<R: Request>(&self, request: &R) -> Result<Waiting, RequestError> {
-        debug!("request");
+        debug!(target: crate::TARGET, "request");
         self.inner.link.traffic.asked(R::API);
         let version = self.inner.versions.usable(R::API)?;
         self.inner.link.send(version, request)
@@ -320,7 +320,8 @@ async fn within<T>(
             after,
         })
     };
-    let connecting = timeout(after, connecting).instrument(debug_span!("connect", %server));
+    let connecting =
+        timeout(after, connecting).instrument(debug_span!(target: crate::TARGET, "connect", %server));
     let connected = connecting.await.unwrap_or_else(|_| late());
     meter::attempted(server, begun, connected.is_ok());
     connected

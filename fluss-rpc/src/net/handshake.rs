@@ -26,7 +26,7 @@ pub(super) async fn shake_hands(
         authenticate(link, &versions, credentials, options.connect_timeout).await?;
     }
     let role = versions.server_role().map(tracing::field::display);
-    debug!(server = %link.server, role, "connected");
+    debug!(target: crate::TARGET, server = %link.server, role, "connected");
     Ok(versions)
 }
 
@@ -109,7 +109,7 @@ async fn authenticate(
     loop {
         let failure = match exchange(link, version, credentials).await {
             Ok(()) => {
-                debug!(server = %link.server, "authenticated");
+                debug!(target: crate::TARGET, server = %link.server, "authenticated");
                 return Ok(());
             }
             Err(failure) => failure,
@@ -123,9 +123,9 @@ async fn authenticate(
                 attempts += 1;
                 let pause_ms = pause.as_millis() as u64;
                 if attempts == 1 {
-                    warn!(server = %link.server, %code, pause_ms, "authentication is tried again");
+                    warn!(target: crate::TARGET, server = %link.server, %code, pause_ms, "authentication is tried again");
                 } else {
-                    debug!(server = %link.server, %code, attempts, pause_ms, "authentication is tried again");
+                    debug!(target: crate::TARGET, server = %link.server, %code, attempts, pause_ms, "authentication is tried again");
                 }
                 sleep(pause).await;
             }

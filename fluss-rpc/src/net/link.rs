@@ -142,10 +142,10 @@ impl Link {
     fn tell(&self, reason: &Disconnect) {
         let wanted = matches!(reason, Disconnect::Closed | Disconnect::Stopped);
         if wanted || !self.ready.load(Ordering::Relaxed) {
-            debug!(server = %self.server, %reason, "connection closed");
+            debug!(target: crate::TARGET, server = %self.server, %reason, "connection closed");
         } else {
             self.traffic.lost.increment(1);
-            warn!(server = %self.server, %reason, "connection lost");
+            warn!(target: crate::TARGET, server = %self.server, %reason, "connection lost");
         }
     }
 

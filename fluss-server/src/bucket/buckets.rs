@@ -144,7 +144,7 @@ impl Buckets {
                     continue;
                 };
                 if let Err(failure) = self.get(TableBucket { bucket, ..any }, table) {
-                    warn!(%failure, "a bucket was not put in order");
+                    warn!(target: crate::TARGET, %failure, "a bucket was not put in order");
                     is_in_order = false;
                 }
             }
@@ -171,7 +171,7 @@ impl Buckets {
             synced.map_err(|failure| unusable(&directory, &failure))?;
         }
         for damage in log.damage() {
-            warn!(bucket = %id, %damage, "a log is damaged");
+            warn!(target: crate::TARGET, bucket = %id, %damage, "a log is damaged");
         }
         let rows = if table.info().has_primary_key() {
             let rules = kv_table(table).map_err(|failure| unusable(&directory, &failure))?;
@@ -225,7 +225,7 @@ impl Buckets {
             if let Err(failure) = sync(&bucket)
                 && self.places().contains_key(&bucket.id)
             {
-                warn!(bucket = %bucket.id, %failure, "a log was not synced");
+                warn!(target: crate::TARGET, bucket = %bucket.id, %failure, "a log was not synced");
             }
         }
     }
@@ -242,7 +242,7 @@ impl Buckets {
                 continue;
             };
             if let Err(failure) = bucket.expire(now_ms.saturating_sub(ttl)) {
-                warn!(bucket = %bucket.id, %failure, "old data were not dropped");
+                warn!(target: crate::TARGET, bucket = %bucket.id, %failure, "old data were not dropped");
             }
         }
     }
@@ -255,7 +255,7 @@ impl Buckets {
             is_clean &= bucket.close();
         }
         if is_clean && let Err(error) = self.trust.clean() {
-            warn!(%error, "a clean end was not noted");
+            warn!(target: crate::TARGET, %error, "a clean end was not noted");
         }
     }
 
@@ -295,7 +295,7 @@ impl Remove for Buckets {
             names.try_for_each(|name| self.disk.remove_dir(&Path::new(DIRECTORY).join(name)))
         });
         if let Err(error) = removed {
-            warn!(%error, "data of dropped tables were not removed; they will be at the next start");
+            warn!(target: crate::TARGET, %error, "data of dropped tables were not removed; they will be at the next start");
         }
     }
 }

@@ -206,7 +206,7 @@ impl Bucket {
             None => Ok(()),
         });
         if let Err(failure) = &closed {
-            warn!(bucket = %self.id, %failure, "not all is durable");
+            warn!(target: crate::TARGET, bucket = %self.id, %failure, "not all is durable");
         }
         closed.is_ok()
     }

@@ -154,7 +154,7 @@ pub(super) fn follow_clock(
     while !plan.create.is_empty() && check_room(&table, limits, plan.create.len()).is_err() {
         let left_out = plan.create.pop();
         let partition = left_out.as_ref().map(tracing::field::display);
-        warn!(table = %table.info().path, partition, "the table has too many partitions for those ahead");
+        warn!(target: crate::TARGET, table = %table.info().path, partition, "the table has too many partitions for those ahead");
     }
     let changed = plan != Plan::default();
     Ok((

@@ -117,7 +117,7 @@ fn warn_of_readers(root: &Path) {
     let mode = fs::metadata(root).map_or(0, |metadata| metadata.mode());
     if mode & OTHERS != 0 {
         let mode = format!("{:o}", mode & 0o777);
-        tracing::warn!(directory = %root.display(), mode, "others can look into the data directory: chmod 700 keeps them out");
+        tracing::warn!(target: crate::TARGET, directory = %root.display(), mode, "others can look into the data directory: chmod 700 keeps them out");
     }
 }
 

@@ -67,7 +67,7 @@ fn is_damaged(disk: &Arc<dyn Disk>, files: &Path) -> io::Result<bool> {
         Err(Unusable::Io(error)) => Err(error),
         Err(Unusable::Damaged { at, source }) => {
             let path = Lmdb::file(files);
-            tracing::error!(path = %path.display(), at, reason = %source, "rows are damaged, and are made again");
+            tracing::error!(target: crate::TARGET, path = %path.display(), at, reason = %source, "rows are damaged, and are made again");
             Ok(true)
         }
     }
@@ -95,7 +95,7 @@ fn restore(
         match restored {
             Ok(()) => return Ok(()),
             Err(Unusable::Damaged { at, source }) => {
-                tracing::error!(path = %path.display(), at, reason = %source, "a checkpoint is damaged");
+                tracing::error!(target: crate::TARGET, path = %path.display(), at, reason = %source, "a checkpoint is damaged");
                 damage.get_or_insert((path, at, source));
             }
             Err(Unusable::Io(source)) => return Err(OpenError::Io { path, source }),

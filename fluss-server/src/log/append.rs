@@ -95,7 +95,7 @@ impl BucketLog {
             let path = self.active.path(&self.directory);
             // If even this fails it is tried again before the next write.
             if let Err(error) = self.remove_remains() {
-                tracing::warn!(path = %path.display(), %error, "a failed write was not cut off");
+                tracing::warn!(target: crate::TARGET, path = %path.display(), %error, "a failed write was not cut off");
             }
             return Err(storage(&path, &error));
         }

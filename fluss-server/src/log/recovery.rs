@@ -376,7 +376,7 @@ impl Recovery<'_> {
     fn cut(&self, segment: &Segment, source: &DecodeError) -> io::Result<Tail> {
         let path = segment.path(self.directory);
         let at = segment.size;
-        tracing::warn!(path = %path.display(), at, error = %source, "a torn end was cut off");
+        tracing::warn!(target: crate::TARGET, path = %path.display(), at, error = %source, "a torn end was cut off");
         let file = self.disk.open_existing(&path)?;
         file.set_len(at)?;
         // What came back with the next power cut would be taken for damage once the end was clean.
@@ -388,7 +388,7 @@ impl Recovery<'_> {
     fn drop_segments(&self, bases: &[Offset]) -> io::Result<()> {
         for base in bases {
             let path = log_path(self.directory, *base);
-            tracing::warn!(path = %path.display(), "a segment behind a torn one was removed");
+            tracing::warn!(target: crate::TARGET, path = %path.display(), "a segment behind a torn one was removed");
             self.disk.remove(&path)?;
             remove_if_there(self.disk, &index_path(self.directory, *base))?;
         }
@@ -413,7 +413,7 @@ impl Recovery<'_> {
 
     fn damage(&mut self, segment: &Segment, at: u64, source: DecodeError) {
         let path = segment.path(self.directory);
-        tracing::error!(path = %path.display(), at, error = %source, "a log is damaged");
+        tracing::error!(target: crate::TARGET, path = %path.display(), at, error = %source, "a log is damaged");
         self.found.damage.push(Damage { path, at, source });
     }
 

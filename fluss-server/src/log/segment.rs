@@ -103,7 +103,7 @@ impl Segment {
             file.write_at(0, envelope::seal(Kind::Index, &contents))
         });
         if let Err(error) = written {
-            tracing::warn!(path = %path.display(), %error, "an index was not written");
+            tracing::warn!(target: crate::TARGET, path = %path.display(), %error, "an index was not written");
         }
     }
 

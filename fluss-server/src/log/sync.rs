@@ -94,7 +94,7 @@ impl Sync {
                 ),
                 // The log is durable: without it the next start only takes longer.
                 Err(error) => {
-                    tracing::warn!(log = %self.directory.display(), %error, "a checkpoint was not written");
+                    tracing::warn!(target: crate::TARGET, log = %self.directory.display(), %error, "a checkpoint was not written");
                 }
             }
         }

@@ -130,7 +130,7 @@ impl Past {
         failures.add(now);
         if let Some(failed) = failures.told.again(now) {
             let user: String = user.chars().take(NAME_CHARS).collect();
-            warn!(?user, host, failed, "a login was refused");
+            warn!(target: crate::TARGET, ?user, host, failed, "a login was refused");
         }
     }
 }

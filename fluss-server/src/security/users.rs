@@ -66,7 +66,7 @@ impl Users {
         let mode = std::fs::metadata(path).map_err(failed)?.mode();
         if mode & OTHERS != 0 {
             let mode = format!("{:o}", mode & 0o777);
-            tracing::warn!(file = %path.display(), mode, "others can read or change the users file: chmod 600 keeps them out");
+            tracing::warn!(target: crate::TARGET, file = %path.display(), mode, "others can read or change the users file: chmod 600 keeps them out");
         }
         Self::parse(&text)
     }

@@ -386,7 +386,7 @@ impl Call {
                 self.session.send(header, &message, self.alone, room);
             }
             Err(failure) => {
-                debug!(api = self.header.api_key, %failure, "request refused");
+                debug!(target: crate::TARGET, api = self.header.api_key, %failure, "request refused");
                 warn_of(&failure);
                 let header = ResponseHeader::Error { request_id };
                 let message = proto::ErrorResponse::from(failure);

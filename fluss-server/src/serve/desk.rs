@@ -69,7 +69,7 @@ impl Receive for Desk {
             return;
         };
         if let Err(reason) = self.take(&session, request) {
-            debug!(%reason, "connection closed");
+            debug!(target: crate::TARGET, %reason, "connection closed");
             session.blame(&reason);
             session.end();
         }

@@ -54,7 +54,7 @@ pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: So
         while sessions.try_join_next().is_some() {}
         match accepted {
             Ok((stream, client)) => {
-                debug!(%client, "connection opened");
+                debug!(target: crate::TARGET, %client, "connection opened");
                 pause = FIRST_PAUSE;
                 door.admit(&node, stream, client, &mut sessions);
             }
@@ -94,7 +94,7 @@ impl Obstacle {
             };
         }
         if let Some(times) = self.told.again(Instant::now()) {
-            warn!(%error, times, "connections are not accepted");
+            warn!(target: crate::TARGET, %error, times, "connections are not accepted");
         }
     }
 }
@@ -119,7 +119,7 @@ impl Door {
             Err(full) => return self.turn_away(stream, client, full, sessions),
         };
         if let Err(error) = stream.set_nodelay(true) {
-            debug!(%error, "connection closed");
+            debug!(target: crate::TARGET, %error, "connection closed");
             return;
         }
         let peer = self.peer(node, client);
@@ -154,7 +154,7 @@ impl Door {
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full, sessions: &mut JoinSet<()>) {
         if let Some(times) = self.full.again(Instant::now()) {
-            warn!(client = %client.ip(), reason = %full, times, "a connection was turned away");
+            warn!(target: crate::TARGET, client = %client.ip(), reason = %full, times, "a connection was turned away");
         }
         if let Ok(turn) = self.farewells.clone().try_acquire_owned() {
             sessions.spawn(async move {

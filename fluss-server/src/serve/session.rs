@@ -166,14 +166,14 @@ impl Session {
             ended = requests => ended,
             written = session.outbox.run() => written.map_err(Disconnect::from),
             () = session.outbox.stalled(session.node.limits.frame) => {
-                debug!("connection closed, as the client takes nothing");
+                debug!(target: crate::TARGET, "connection closed, as the client takes nothing");
                 Ok(())
             }
             () = do_in_turn(writes, &session.node.memory) => Ok(()),
             () = session.node.closing.cancelled() => Ok(()),
         };
         if let Err(reason) = ended {
-            debug!(%reason, "connection closed");
+            debug!(target: crate::TARGET, %reason, "connection closed");
         }
     }
 
@@ -252,7 +252,7 @@ impl Session {
             match timeout(self.node.limits.idle, inbox.next_bytes()).await {
                 Ok(bytes) => return bytes,
                 Err(_) if self.under_way.load(Ordering::Acquire) == 0 => {
-                    debug!("connection closed, as it was idle");
+                    debug!(target: crate::TARGET, "connection closed, as it was idle");
                     return Ok(None);
                 }
                 Err(_) => {}
@@ -354,7 +354,7 @@ impl Session {
                 self.outbox.send(frame, urgent).map_err(|error| error.to_string())
             });
         if let Err(reason) = sent {
-            debug!(reason, "connection closed");
+            debug!(target: crate::TARGET, reason, "connection closed");
             self.outbox.close();
         }
     }

@@ -101,7 +101,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Listener {
         let metadata = event.metadata();
         let since = SystemTime::now().duration_since(UNIX_EPOCH);
         add(Record {
-            logger: logger(metadata.target()).0,
+            logger: logger(metadata.target()).map_or("fluss", |(name, _)| name),
             level: number(*metadata.level()),
             moment: since.map_or(0.0, |since| since.as_secs_f64()),
             file: metadata.file().unwrap_or_default(),

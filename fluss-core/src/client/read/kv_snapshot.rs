@@ -14,6 +14,7 @@ use crate::client::Connection;
 use crate::client::admin::{Admin, KvSnapshot, OffsetSpec, SnapshotFile, each_bucket};
 use crate::client::error::{Context, Error, ErrorKind, Result, tell};
 use crate::client::remote::{RemoteFiles, StorageError};
+use crate::client::target;
 use crate::error::DecodeError;
 use crate::id::{Offset, PartitionId, SnapshotId, TableBucket};
 use crate::sst::Rows;
@@ -120,7 +121,12 @@ impl<'a> KvSnapshots<'a> {
             Ok(_) if start > 0 => Err(self.context(bucket).error(ErrorKind::Expired { start })),
             Err(error) if start > 0 => Err(error),
             Err(error) => {
-                tell!(warn, &error, "the whole changelog is read instead of a snapshot");
+                tell!(
+                    target::CLIENT,
+                    warn,
+                    &error,
+                    "the whole changelog is read instead of a snapshot"
+                );
                 Ok(None)
             }
             Ok(_) => Ok(None),

@@ -292,6 +292,7 @@ fn stored_once(mut draft: Draft) -> Draft {
     let asked = draft.number(REPLICATION_FACTOR, 1);
     if asked > 1 {
         warn!(
+            target: crate::TARGET,
             asked,
             "a single node keeps one replica: the replication factor is stored as 1"
         );

@@ -140,6 +140,7 @@ pub(super) fn is_known(function: &AggregateFunction) -> bool {
     let known = takes(&function.name).is_some();
     if !known {
         warn!(
+            target: crate::TARGET,
             function = function.name,
             "an unknown aggregate function is left out"
         );
