@@ -15,7 +15,7 @@ use tracing::{Level, debug};
 use super::error::{Context, Error, ErrorKind, Result, tell};
 use super::meters::MetadataMeters;
 use super::servers::Servers;
-use crate::client::target;
+use crate::client::log_target;
 use crate::id::{BucketId, PartitionId, ServerId, TableBucket, TableId};
 use crate::types::{PartitionName, PhysicalTablePath, TablePath};
 
@@ -195,13 +195,13 @@ impl Cluster {
             return;
         }
         let (generation, servers) = (self.generation, self.tablets.len());
-        debug!(target: target::CLIENT, generation, servers, "metadata");
+        debug!(target: log_target::CLIENT, generation, servers, "metadata");
         for (bucket, now) in &self.last_leaders {
             if let Some(before) = former.last_leader(bucket).filter(|before| *before != now) {
                 let table = self.tables.iter().find(|(_, id)| **id == bucket.table);
                 let table = table.map(|(path, _)| tracing::field::display(self.physical(path, bucket)));
                 let bucket = bucket.bucket.get();
-                debug!(target: target::CLIENT, table, bucket, server = %now, %before, "leader changed");
+                debug!(target: log_target::CLIENT, table, bucket, server = %now, %before, "leader changed");
             }
         }
     }
@@ -384,7 +384,7 @@ impl Metadata {
         let answer = self.ask_any(request, table).await;
         self.meters.asked(answer.is_ok());
         if let Err(error) = &answer {
-            tell!(target::CLIENT, debug, error, "no metadata");
+            tell!(log_target::CLIENT, debug, error, "no metadata");
         }
         answer
     }

@@ -15,7 +15,7 @@ mod schemas;
 mod servers;
 mod shape;
 mod table;
-mod target;
+mod log_target;
 mod warnings;
 mod wire;
 mod write;

@@ -7,7 +7,7 @@ use fluss_rpc::net::Backoff;
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::error::{Context, Error, ErrorKind, Result, tell_retry};
-use crate::client::target;
+use crate::client::log_target;
 
 /// The pauses between attempts: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
 pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
@@ -88,7 +88,7 @@ where
         if !error.is_worth_another(attempts) || next >= deadline {
             return Err(error);
         }
-        tell_retry!(target::CLIENT, &error, attempts, "tried again");
+        tell_retry!(log_target::CLIENT, &error, attempts, "tried again");
         last = Some(error);
         limit = deadline;
         sleep_until(next).await;

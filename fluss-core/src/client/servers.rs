@@ -12,7 +12,7 @@ use tracing::info;
 use super::error::{Context, Result, tell};
 use super::options::ClientOptions;
 use super::retry;
-use crate::client::target;
+use crate::client::log_target;
 
 /// For so long an outage is not told again.
 const QUIET: Duration = Duration::from_secs(60);
@@ -124,7 +124,7 @@ impl Servers {
         match connecting.await {
             Ok((connection, more)) => {
                 if failures.attempts > 0 {
-                    info!(target: target::CLIENT, %server, failed_attempts = failures.attempts, "connected again");
+                    info!(target: log_target::CLIENT, %server, failed_attempts = failures.attempts, "connected again");
                 }
                 *failures = Failures::default();
                 slot.set(connection.clone());
@@ -195,10 +195,10 @@ impl Failures {
         let (attempts, pause_ms) = (self.attempts, pause.as_millis() as u64);
         if self.told.is_none_or(|told| now >= told + QUIET) {
             self.told = Some(now);
-            tell!(target::CLIENT, warn, &error, attempts, pause_ms, "cannot connect");
+            tell!(log_target::CLIENT, warn, &error, attempts, pause_ms, "cannot connect");
         } else {
             tell!(
-                target::CLIENT,
+                log_target::CLIENT,
                 debug,
                 &error,
                 attempts,

@@ -9,7 +9,7 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::query::Patience;
 use crate::client::error::{BRIEF_ATTEMPTS, Error, ErrorKind, Result, tell};
 use crate::client::meters::LookupMeters;
-use crate::client::target;
+use crate::client::log_target;
 use crate::client::{Connection, retry};
 use crate::id::TableBucket;
 use crate::types::TablePath;
@@ -74,7 +74,7 @@ impl<'c> Attempts<'c> {
             }
             return Err(error);
         }
-        tell!(target::LOOKUP, debug, &error, "a look-up is tried again");
+        tell!(log_target::LOOKUP, debug, &error, "a look-up is tried again");
         if remedy == Retry::RefreshMetadata {
             self.refresh(buckets).await;
             let table = buckets.first().map(|bucket| bucket.table);
@@ -99,7 +99,7 @@ impl<'c> Attempts<'c> {
             .connection
             .refresh_buckets(self.path, buckets, self.generation);
         if let Ok(Err(error)) = timeout_at(self.deadline, refreshed).await {
-            tracing::debug!(target: target::LOOKUP, table = %self.path, %error, "no metadata");
+            tracing::debug!(target: log_target::LOOKUP, table = %self.path, %error, "no metadata");
         }
     }
 
@@ -109,7 +109,7 @@ impl<'c> Attempts<'c> {
         let buckets = buckets.to_vec();
         tokio::spawn(async move {
             if let Err(error) = connection.refresh_buckets(&path, &buckets, generation).await {
-                tracing::debug!(target: target::LOOKUP, table = %path, %error, "no metadata");
+                tracing::debug!(target: log_target::LOOKUP, table = %path, %error, "no metadata");
             }
         });
     }

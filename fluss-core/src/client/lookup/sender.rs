@@ -22,7 +22,7 @@ use super::query::{Answer, BucketKeys, Patience, Query, malformed, outcome};
 use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result, tell};
 use crate::client::meters::{LookupMeters, only};
-use crate::client::target;
+use crate::client::log_target;
 use crate::client::warnings::{Warnings, tell_once};
 use crate::id::TableBucket;
 use crate::types::TableInfo;
@@ -155,9 +155,9 @@ impl<Q: Query> Sender<Q> {
         let error = self.error(bucket, server, kind);
         if error.is_retriable() {
             let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
-            tell_once!(target::LOOKUP, warnings, &error, 1, keys, "a look-up failed");
+            tell_once!(log_target::LOOKUP, warnings, &error, 1, keys, "a look-up failed");
         } else {
-            tell!(target::LOOKUP, debug, &error, keys, "a look-up failed");
+            tell!(log_target::LOOKUP, debug, &error, keys, "a look-up failed");
         }
         error
     }
@@ -367,7 +367,7 @@ impl<Q: Query> Sender<Q> {
         let keys: usize = buckets.iter().map(|(_, keys)| keys.len()).sum();
         self.meters.asked(keys);
         debug_span!(
-            target: target::LOOKUP,
+            target: log_target::LOOKUP,
             "look up",
             table = %self.info.path,
             bucket = only(buckets.iter().map(|(bucket, _)| bucket)),

@@ -14,7 +14,7 @@ use crate::client::Connection;
 use crate::client::admin::{Admin, KvSnapshot, OffsetSpec, SnapshotFile, each_bucket};
 use crate::client::error::{Context, Error, ErrorKind, Result, tell};
 use crate::client::remote::{RemoteFiles, StorageError};
-use crate::client::target;
+use crate::client::log_target;
 use crate::error::DecodeError;
 use crate::id::{Offset, PartitionId, SnapshotId, TableBucket};
 use crate::sst::Rows;
@@ -122,7 +122,7 @@ impl<'a> KvSnapshots<'a> {
             Err(error) if start > 0 => Err(error),
             Err(error) => {
                 tell!(
-                    target::CLIENT,
+                    log_target::CLIENT,
                     warn,
                     &error,
                     "the whole changelog is read instead of a snapshot"

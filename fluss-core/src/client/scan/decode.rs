@@ -12,7 +12,7 @@ use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
 use crate::arrow::{ColumnsBuilder, arrow_schema, user_schema};
 use crate::client::options::ScannerOptions;
-use crate::client::target;
+use crate::client::log_target;
 use crate::error::{DecodeError, ValueError};
 use crate::filter::{Filter, Predicate};
 use crate::id::{Offset, SchemaId, TableBucket};
@@ -210,7 +210,7 @@ impl Decoder {
     fn passed_over(&self, fetched: &Fetched) -> ScanBatch {
         let batch = &fetched.batch;
         tracing::warn!(
-            target: target::SCANNER,
+            target: log_target::SCANNER,
             table = %self.info.path,
             bucket = fetched.bucket.bucket.get(),
             offset = batch.base_offset(),

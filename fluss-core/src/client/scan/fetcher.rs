@@ -19,7 +19,7 @@ use crate::client::Connection;
 use crate::client::error::{Context, Error, Result};
 use crate::client::meters::{ScannerMeters, only};
 use crate::client::remote::{RemoteFiles, StorageError};
-use crate::client::target;
+use crate::client::log_target;
 use crate::client::warnings::{Warnings, tell_once};
 use crate::id::{PartitionId, SchemaId, TableBucket};
 use crate::types::{Schema, TableInfo};
@@ -174,7 +174,7 @@ impl Fetcher {
     /// The time in which a fetch is on its way.
     fn span(&self, fetch: &Fetch) -> tracing::Span {
         debug_span!(
-            target: target::SCANNER,
+            target: log_target::SCANNER,
             "fetch",
             table = %self.shared.info.path,
             bucket = only(fetch.buckets.iter().map(|wanted| &wanted.bucket)),
@@ -239,7 +239,7 @@ impl Fetcher {
         let astray = std::mem::take(&mut self.astray);
         self.tasks.spawn(async move {
             if let Err(error) = connection.refresh_buckets(&path, &astray, generation).await {
-                tracing::debug!(target: target::SCANNER, table = %path, %error, "no metadata");
+                tracing::debug!(target: log_target::SCANNER, table = %path, %error, "no metadata");
             }
             Event::Refreshed
         });
@@ -350,20 +350,20 @@ impl Fetcher {
     fn tell(&mut self, bucket: &TableBucket, what: &'static str) {
         let complaint = self.shared.lock().complaint(bucket);
         if let Some((error, attempts)) = complaint {
-            tell_once!(target::SCANNER, self.warnings, &error, attempts, "{what}");
+            tell_once!(log_target::SCANNER, self.warnings, &error, attempts, "{what}");
         }
     }
 
     /// Takes note of how many bytes of records were fetched.
     fn note(&self, wanted: &Wanted, server: &ServerAddress, bytes: usize) {
         let (table, bucket) = (field::display(&self.shared.info.path), wanted.bucket.bucket.get());
-        trace!(target: target::SCANNER, table, bucket, %server, offset = wanted.offset, bytes, "fetched");
+        trace!(target: log_target::SCANNER, table, bucket, %server, offset = wanted.offset, bytes, "fetched");
         self.shared.meters.fetched(bytes);
     }
 
     fn on_failure(&mut self, wanted: &[Wanted], error: &Error) {
         tell_once!(
-            target::SCANNER,
+            log_target::SCANNER,
             self.warnings,
             error,
             1,

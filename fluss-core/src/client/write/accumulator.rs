@@ -17,7 +17,7 @@ use super::shipment::{BatchKey, Due, Obstacles, Route, Sent, Shipment, place};
 use crate::client::error::{Context, Error, ErrorKind, tell};
 use crate::client::meters::WriterMeters;
 use crate::client::options::WriterOptions;
-use crate::client::target;
+use crate::client::log_target;
 use crate::error::ValueError;
 use crate::id::{TableBucket, WriterId};
 use crate::record::UnsealedBatch;
@@ -334,7 +334,7 @@ impl Accumulator {
     /// Fails everything that is to go to a partition, because there is none.
     pub(super) fn fail(&mut self, slot: Slot, error: &Error) -> usize {
         tell!(
-            target::WRITER,
+            log_target::WRITER,
             warn,
             error,
             "what waits for a partition was given up"
@@ -390,7 +390,7 @@ impl Accumulator {
     /// Ends the writer: everything fails, and so does everything that comes.
     pub(super) fn end(&mut self, error: &Error) -> usize {
         if self.ended.replace(error.clone()).is_none() && !matches!(error.kind(), ErrorKind::Closed) {
-            tell!(target::WRITER, error, error, "a writer came to its end");
+            tell!(log_target::WRITER, error, error, "a writer came to its end");
         }
         let queues = self.buckets.values_mut();
         let failed: Vec<_> = queues

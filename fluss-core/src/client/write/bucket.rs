@@ -12,7 +12,7 @@ use super::handle::Delivery;
 use super::sequences::{Sequences, Standing, Verdict, judge};
 use crate::client::error::{Error, tell, tell_retry};
 use crate::client::retry;
-use crate::client::target;
+use crate::client::log_target;
 use crate::id::Offset;
 
 /// The batches of one bucket: one that rows join, those that wait, and those on their way.
@@ -231,7 +231,7 @@ impl BucketQueue {
     }
 
     fn requeue(&mut self, mut batch: Batch, error: &Error, now: Instant, refresh: bool) -> Followup {
-        tell_retry!(target::WRITER, error, batch.attempts, "a batch is sent again");
+        tell_retry!(log_target::WRITER, error, batch.attempts, "a batch is sent again");
         // What was numbered by a writer that was given up is not stored, as little as the batch that it was given up for.
         for batch in std::iter::once(&mut batch).chain(&mut self.waiting) {
             batch.stamp = batch.stamp.filter(|stamp| self.sequences.is_current(*stamp));
@@ -332,7 +332,7 @@ impl BucketQueue {
 
 fn fail(batch: &Batch, error: Error) -> Followup {
     tell!(
-        target::WRITER,
+        log_target::WRITER,
         warn,
         &error,
         rows = batch.load.rows,

@@ -23,7 +23,7 @@ use crate::client::Connection;
 use crate::client::error::{Context, Error, ErrorKind, Result};
 use crate::client::meters::WriterMeters;
 use crate::client::retry;
-use crate::client::target;
+use crate::client::log_target;
 use crate::error::ValueError;
 use crate::id::{PartitionId, TableBucket, WriterId};
 use crate::record::UnsealedBatch;
@@ -370,7 +370,7 @@ impl Sender {
             return Outcome::Refused(code, self.context(sent, server).error(kind));
         }
         let (table, bucket) = (field::display(&self.shared.info.path), bucket.bucket.get());
-        trace!(target: target::WRITER, table, bucket, %server, offset = answer.base_offset, "acknowledged");
+        trace!(target: log_target::WRITER, table, bucket, %server, offset = answer.base_offset, "acknowledged");
         Outcome::Stored(answer.base_offset)
     }
 

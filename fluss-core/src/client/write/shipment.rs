@@ -7,7 +7,7 @@ use tracing::{Span, debug_span};
 
 use super::partitions::{Slot, Target};
 use crate::client::meters::only;
-use crate::client::target;
+use crate::client::log_target;
 use crate::id::TableBucket;
 use crate::types::TablePath;
 
@@ -85,5 +85,5 @@ pub(super) struct Due {
 /// The time in which batches are on their way.
 pub(super) fn span(operation: &str, table: &TablePath, sent: &[Sent], server: &ServerAddress) -> Span {
     let bucket = only(sent.iter().map(|sent| &sent.bucket));
-    debug_span!(target: target::WRITER, "write", operation, %table, bucket, buckets = sent.len(), %server)
+    debug_span!(target: log_target::WRITER, "write", operation, %table, bucket, buckets = sent.len(), %server)
 }
