@@ -48,7 +48,7 @@ bench: setup .venv/installed
 lint: setup-base .venv/installed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
-	cargo check --package fluss-core --no-default-features
+	! cargo tree --edges normal --package fluss-core | grep --word-regexp tokio
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
 	scripts/check-cancellation

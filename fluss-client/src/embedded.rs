@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
-use fluss_core::client::{ClientOptions, Context, Error, ErrorKind, Result};
+use crate::{ClientOptions, Context, Error, ErrorKind, Result};
 use fluss_rpc::net::ServerAddress;
 use fluss_server::WeakNode;
 use fluss_server::disk::create_private;

@@ -21,17 +21,59 @@
 //! # }
 //! ```
 
-pub use fluss_core::client::*;
+mod admin;
+mod connection;
+mod error;
+mod log_target;
+mod lookup;
+mod metadata;
+mod meters;
+mod options;
+mod read;
+mod remote;
+mod retry;
+mod scan;
+mod schemas;
+mod servers;
+mod shape;
+mod table;
+mod target;
+mod warnings;
+mod wire;
+mod write;
+
+#[cfg(feature = "embedded")]
+pub mod embedded;
+pub mod metrics;
+
+pub use admin::{
+    Admin, BucketMove, BucketSnapshots, ByBucket, ClusterConfig, ClusterHealth, ConfigChange, ConfigSource,
+    DatabaseInfo, DatabaseSummary, Goal, HealthStatus, KvSnapshot, KvSnapshotLease, KvSnapshotMetadata,
+    KvSnapshots, LakeSnapshot, LakeSnapshotSpec, OffsetSpec, PartitionInfo, ProducerOffsets, RebalanceId,
+    RebalanceProgress, RebalanceStatus, Registration, RemoteLogManifest, ServerNode, ServerTag, SnapshotFile,
+    TableChange,
+};
+pub use connection::{Connection, WeakConnection};
+pub use error::{BatchPlace, Context, Error, ErrorKind, Result};
 pub use fluss_core::{DecodeError, ValueError, arrow, filter, id, record, rights, row, types};
 pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
 pub use fluss_rpc::code::ErrorCode;
 pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};
 pub use fluss_rpc::sasl::Mechanism;
 
-#[cfg(feature = "embedded")]
-pub mod embedded;
-pub mod metrics;
-mod target;
+pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
+pub use meters::METRICS;
+pub use options::{
+    Acks, BucketAssigner, ClientOptions, RemoteOptions, S3AccessKey, S3Options, ScannerOptions, WriterOptions,
+};
+pub use read::{AsOf, BoundedReader, Bounds, Snapshot, StopOffset};
+pub use remote::StorageError;
+pub use scan::{
+    Ahead, BucketRecords, Lease, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords,
+    StartOffset, changelog_schema,
+};
+pub use table::Table;
+pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};
 
 pub use target::{InvalidTarget, Target};
 

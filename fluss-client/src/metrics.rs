@@ -34,9 +34,7 @@ pub use self::recorder::{Installed, Recorder, Sample, Value};
 
 /// Everything that is counted and measured: of connections, writers, scanners, look-ups and metadata.
 pub fn all() -> impl Iterator<Item = &'static Metric> {
-    fluss_rpc::net::meter::CONNECTIONS
-        .iter()
-        .chain(fluss_core::client::METRICS)
+    fluss_rpc::net::meter::CONNECTIONS.iter().chain(crate::METRICS)
 }
 
 #[cfg(test)]

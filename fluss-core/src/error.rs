@@ -61,9 +61,8 @@ impl DecodeError {
     }
 
     /// The same with more to say.
-    #[cfg(feature = "client")]
     #[must_use]
-    pub(crate) fn and(mut self, more: &str) -> Self {
+    pub fn and(mut self, more: &str) -> Self {
         self.reason.push_str(more);
         self
     }

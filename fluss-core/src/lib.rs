@@ -1,11 +1,9 @@
-//! The data model of Apache Fluss (types, rows, record batches, Arrow) and the client built on it.
+//! The data model of Apache Fluss: types, rows, record batches, Arrow.
 //!
-//! Everything but the client works on bytes in memory, in both directions, without sockets, clocks or tasks: the
-//! embedded node uses the same code. The `client` feature adds the part that talks to servers.
+//! Everything works on bytes in memory, in both directions, without sockets, clocks or tasks: the client and the embedded
+//! node use the same code.
 
 pub mod arrow;
-#[cfg(feature = "client")]
-pub mod client;
 pub mod filter;
 pub mod id;
 pub mod record;

@@ -1,6 +1,8 @@
 //! Enumerations that the protocol knows by number: each number and its text stated once.
 
 /// Rows are `Variant = number "text",`. Every enumeration gets its numbers in both directions and its text.
+#[doc(hidden)]
+#[macro_export]
 macro_rules! numbered {
     ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $number:literal $text:literal,)+ }) => {
         $(#[$meta])*
@@ -38,5 +40,3 @@ macro_rules! numbered {
         }
     };
 }
-
-pub(crate) use numbered;

@@ -9,7 +9,6 @@ mod recast;
 mod rows;
 mod schema;
 mod split;
-#[cfg(feature = "client")]
 mod trim;
 mod value;
 mod zones;
@@ -21,7 +20,6 @@ pub use rows::{ArrowRow, ArrowRows};
 pub(crate) use schema::retag;
 pub use schema::{arrow_schema, row_type, user_schema, with_schema};
 pub use split::{data_bytes, split};
-#[cfg(feature = "client")]
-pub(crate) use trim::trim_chars;
+pub use trim::trim_chars;
 pub use value::ColumnValue;
 pub use zones::assume_utc;

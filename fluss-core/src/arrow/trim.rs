@@ -13,7 +13,7 @@ use crate::types::{DataType, Kind, RowType};
 /// # Errors
 ///
 /// Columns of other types.
-pub(crate) fn trim_chars(batch: &RecordBatch, row_type: &RowType) -> Result<RecordBatch, ArrowError> {
+pub fn trim_chars(batch: &RecordBatch, row_type: &RowType) -> Result<RecordBatch, ArrowError> {
     let columns = trimmed(batch.columns(), row_type)?;
     let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
     RecordBatch::try_new_with_options(batch.schema(), columns, &options)

@@ -6,7 +6,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::numbered::numbered;
+use crate::numbered;
 use crate::types::TablePath;
 
 /// Anybody, any host, any resource of a kind.

@@ -31,7 +31,8 @@ pub use time::Timestamp;
 pub struct InvalidDefinition(pub(crate) String);
 
 impl InvalidDefinition {
-    pub(crate) fn new(reason: impl Into<String>) -> Self {
+    /// What is wrong, as a sentence.
+    pub fn new(reason: impl Into<String>) -> Self {
         Self(reason.into())
     }
 }

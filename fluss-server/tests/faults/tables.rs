@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluss_core::client::{
+use fluss_client::{
     AppendWriter, ClientOptions, Connection, OffsetSpec, ScanRecord, StartOffset, Table, UpsertWriter,
     WriteHandle,
 };

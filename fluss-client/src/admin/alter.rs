@@ -1,0 +1,155 @@
+//! Changes of tables (`behaviour.md` §8.4).
+
+use fluss_rpc::proto;
+
+use super::Admin;
+use crate::error::{Context, Result};
+use crate::wire;
+use fluss_core::types::{DataType, InvalidDefinition, Schema, TablePath};
+
+/// `op_type` of a configuration change (`messages.md` 1044).
+const SET: i32 = 0;
+const DELETE: i32 = 1;
+/// `column_position_type`: at the end.
+const LAST: i32 = 0;
+
+/// A change of a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
+pub enum TableChange {
+    /// Gives a property a value.
+    Set {
+        /// A key that begins with `table.` is the table's, any other the user's own.
+        key: String,
+        /// The value.
+        value: String,
+    },
+    /// Goes back to a property's default; the user's own are removed.
+    Reset {
+        /// The key.
+        key: String,
+    },
+    /// Adds a column at the end. It is null in the rows that there are.
+    AddColumn {
+        /// The name.
+        name: String,
+        /// The type, which takes nulls.
+        data_type: DataType,
+        /// A comment.
+        comment: Option<String>,
+    },
+}
+
+impl TableChange {
+    /// Gives a property a value.
+    pub fn set(key: impl Into<String>, value: impl Into<String>) -> Self {
+        let (key, value) = (key.into(), value.into());
+        Self::Set { key, value }
+    }
+
+    /// Goes back to a property's default.
+    pub fn reset(key: impl Into<String>) -> Self {
+        Self::Reset { key: key.into() }
+    }
+
+    /// Adds a column without comment at the end.
+    pub fn add_column(name: impl Into<String>, data_type: DataType) -> Self {
+        Self::AddColumn {
+            name: name.into(),
+            data_type,
+            comment: None,
+        }
+    }
+
+    fn check(&self) -> Result<(), InvalidDefinition> {
+        let Self::AddColumn { name, data_type, .. } = self else {
+            return Ok(());
+        };
+        Schema::builder().column(name, data_type.clone()).build()?;
+        if data_type.is_nullable() {
+            return Ok(());
+        }
+        Err(InvalidDefinition::new(format!(
+            "column '{name}' has to take nulls: the rows that there are have no value for it"
+        )))
+    }
+
+    fn add_to(&self, request: &mut proto::AlterTableRequest) {
+        let change = |key: &String, value: Option<&String>| proto::PbAlterConfig {
+            config_key: key.clone(),
+            config_value: value.cloned(),
+            op_type: if value.is_some() { SET } else { DELETE },
+        };
+        match self {
+            Self::Set { key, value } => request.config_changes.push(change(key, Some(value))),
+            Self::Reset { key } => request.config_changes.push(change(key, None)),
+            Self::AddColumn {
+                name,
+                data_type,
+                comment,
+            } => request.add_columns.push(proto::PbAddColumn {
+                column_name: name.clone(),
+                data_type_json: data_type.to_json().into(),
+                comment: comment.clone(),
+                column_position_type: LAST,
+                ..Default::default()
+            }),
+        }
+    }
+}
+
+impl Admin {
+    /// Changes properties of a table, or adds columns to it: all of the changes, or none.
+    ///
+    /// Whoever has the table already goes on with the columns that it had. A [`Table`](crate::Table) that is
+    /// asked for anew has the new ones.
+    ///
+    /// # Errors
+    ///
+    /// A column that takes no null, or whose name is not allowed. Code 7 if there is no such table, unless
+    /// `ignore_if_not_exists`; code 56 for properties and columns at once, a column that is there already, or a property
+    /// that cannot be altered; codes 15 and 39 for a value that makes no sense.
+    ///
+    /// # Cancellation
+    ///
+    /// Once the request is sent the table may be altered, whoever waits for it.
+    pub async fn alter_table(
+        &self,
+        path: &TablePath,
+        changes: &[TableChange],
+        ignore_if_not_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("alter table").table(path);
+        let mut request = proto::AlterTableRequest {
+            table_path: wire::table_path(path),
+            ignore_if_not_exists,
+            ..Default::default()
+        };
+        for change in changes {
+            change.check().map_err(|error| context.clone().error(error))?;
+            change.add_to(&mut request);
+        }
+        self.connection.ask(&context, &request).await.map(drop)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_column_is_checked_before_it_is_sent() {
+        let check = |name: &str, data_type: &str| {
+            let change = TableChange::add_column(name, data_type.parse().unwrap());
+            change.check().map_err(|error| error.to_string())
+        };
+        assert_eq!(check("a", "ROW<x INT NOT NULL>"), Ok(()));
+        assert!(
+            check("a", "INT NOT NULL")
+                .unwrap_err()
+                .contains("'a' has to take nulls")
+        );
+        assert!(check("__offset", "INT").unwrap_err().contains("reserved"));
+        assert!(check(" ", "INT").unwrap_err().contains("empty"));
+    }
+}

@@ -1,0 +1,57 @@
+//! What administers a cluster, one file for each theme.
+
+mod alter;
+mod cluster;
+mod configs;
+mod databases;
+mod lease;
+mod offsets;
+mod partitions;
+mod producers;
+mod rebalance;
+mod rights;
+mod snapshots;
+mod tables;
+
+use std::collections::HashMap;
+
+pub use alter::TableChange;
+pub use cluster::{ClusterHealth, HealthStatus, ServerNode, ServerTag};
+pub use configs::{ClusterConfig, ConfigChange, ConfigSource};
+pub use databases::{DatabaseInfo, DatabaseSummary};
+pub use lease::{BucketSnapshots, KvSnapshotLease};
+pub use offsets::OffsetSpec;
+pub(crate) use offsets::each_bucket;
+pub use partitions::PartitionInfo;
+pub use producers::{ProducerOffsets, Registration};
+pub use rebalance::{BucketMove, Goal, RebalanceId, RebalanceProgress, RebalanceStatus};
+pub use snapshots::{
+    KvSnapshot, KvSnapshotMetadata, KvSnapshots, LakeSnapshot, LakeSnapshotSpec, RemoteLogManifest,
+    SnapshotFile,
+};
+
+use super::Connection;
+
+/// Administers a cluster. Had from [`Connection::admin`]; clones share the connection.
+///
+/// Names that are new are checked before anything is sent. What only reads is tried again while that may help. What
+/// changes something is sent once: a [timeout](super::ErrorKind::Timeout) leaves open whether it took effect. What the
+/// server does not offer is [`Unsupported`](super::ErrorKind::Unsupported), and not sent.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    connection: Connection,
+}
+
+/// Something known of each bucket, by its number.
+pub type ByBucket<T> = HashMap<fluss_core::id::BucketId, T>;
+
+impl Admin {
+    pub(crate) const fn new(connection: Connection) -> Self {
+        Self { connection }
+    }
+}
+
+fn sorted(mut names: Vec<String>) -> Vec<String> {
+    names.sort_unstable();
+    names
+}

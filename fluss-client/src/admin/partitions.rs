@@ -1,0 +1,112 @@
+use fluss_rpc::proto;
+
+use super::Admin;
+use crate::error::{Context, ErrorKind, Result};
+use crate::wire;
+use fluss_core::id::PartitionId;
+use fluss_core::row::check_partition;
+use fluss_core::types::{PartitionName, PartitionSpec, TablePath};
+
+/// A partition of a table.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct PartitionInfo {
+    /// The identity, which a partition created again does not share.
+    pub id: PartitionId,
+    /// The partition keys and their values, in the order of the table's partition keys.
+    pub spec: PartitionSpec,
+}
+
+impl PartitionInfo {
+    /// The name.
+    pub fn name(&self) -> PartitionName {
+        let values: Vec<_> = self.spec.values.iter().map(|(_, value)| value).collect();
+        PartitionName::from_values(&values)
+    }
+}
+
+impl Admin {
+    /// Creates a partition. The table is asked for first: servers of Fluss take any text for a value.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a value that is none of its key's type; code 37 if the table is
+    /// not partitioned, 43 if keys or values do not fit otherwise, 42 if the partition exists, unless `ignore_if_exists`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
+    pub async fn create_partition(
+        &self,
+        path: &TablePath,
+        spec: &PartitionSpec,
+        ignore_if_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("create partition of").table(path);
+        let info = self.connection.table_info(path).await;
+        let info = info.map_err(|error| error.within(context.clone()))?;
+        if info.is_partitioned() {
+            check_partition(info.row_type(), spec)
+                .map_err(|error| context.error(ErrorKind::InvalidArgument(error.to_string())))?;
+        }
+        self.create_checked_partition(path, spec, ignore_if_exists).await
+    }
+
+    /// As [`Self::create_partition`], with values out of rows.
+    pub(crate) async fn create_checked_partition(
+        &self,
+        path: &TablePath,
+        spec: &PartitionSpec,
+        ignore_if_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("create partition of").table(path);
+        let request = proto::CreatePartitionRequest {
+            table_path: wire::table_path(path),
+            partition_spec: wire::partition_spec(spec),
+            ignore_if_not_exists: ignore_if_exists,
+        };
+        self.connection.ask(&context, &request).await.map(drop)
+    }
+
+    /// Drops a partition. Code 36 if there is none, unless `ignore_if_not_exists`.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
+    pub async fn drop_partition(
+        &self,
+        path: &TablePath,
+        spec: &PartitionSpec,
+        ignore_if_not_exists: bool,
+    ) -> Result<()> {
+        let context = Context::new("drop partition of").table(path);
+        let request = proto::DropPartitionRequest {
+            table_path: wire::table_path(path),
+            partition_spec: wire::partition_spec(spec),
+            ignore_if_not_exists,
+        };
+        self.connection.ask(&context, &request).await.map(drop)
+    }
+
+    /// A table's partitions, or those whose values are the ones given. Code 37 if the table is not partitioned.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn list_partitions(
+        &self,
+        path: &TablePath,
+        having: Option<&PartitionSpec>,
+    ) -> Result<Vec<PartitionInfo>> {
+        let context = Context::new("list partitions of").table(path);
+        let request = proto::ListPartitionInfosRequest {
+            table_path: wire::table_path(path),
+            partial_partition_spec: having.map(wire::partition_spec),
+        };
+        let response = self.connection.ask(&context, &request).await?;
+        let info = |partition: &proto::PbPartitionInfo| PartitionInfo {
+            id: partition.partition_id.into(),
+            spec: wire::spec_of(&partition.partition_spec),
+        };
+        Ok(response.partitions_info.iter().map(info).collect())
+    }
+}

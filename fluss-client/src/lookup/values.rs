@@ -1,0 +1,192 @@
+//! From stored values to rows and columns.
+
+use std::collections::HashMap;
+use std::sync::{Arc, PoisonError, RwLock};
+
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use tokio::time::{Instant, timeout_at};
+
+use crate::Connection;
+use crate::error::{Context, ErrorKind, Result};
+use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
+use fluss_core::id::SchemaId;
+use fluss_core::record::value::StoredValue;
+use fluss_core::row::RowFormat;
+use fluss_core::types::{Datum, OwnedRow, RowType, TableInfo};
+use fluss_core::{DecodeError, ValueError};
+
+/// Reads stored values as rows of the table as it stood when it was asked for, under whatever schema they were written.
+#[derive(Debug)]
+pub(crate) struct Values {
+    connection: Connection,
+    info: Arc<TableInfo>,
+    format: RowFormat,
+    /// The table's type, with nulls for rows that are not there.
+    nullable: RowType,
+    /// How values under other schemas are read.
+    others: RwLock<HashMap<SchemaId, Arc<Other>>>,
+    /// Held while a schema is fetched, so that those who need the same one wait for it.
+    fetching: tokio::sync::Mutex<()>,
+    operation: &'static str,
+}
+
+/// A schema that is not the one that the table had when it was asked for.
+#[derive(Debug)]
+struct Other {
+    row_type: RowType,
+    /// For each column of the table, its position under this schema.
+    places: Vec<Option<usize>>,
+}
+
+impl Values {
+    pub(crate) fn new(connection: &Connection, info: &Arc<TableInfo>, operation: &'static str) -> Self {
+        Self {
+            connection: connection.clone(),
+            format: info.properties.kv_format.into(),
+            nullable: info.row_type().nullable(),
+            info: info.clone(),
+            others: RwLock::default(),
+            fetching: tokio::sync::Mutex::default(),
+            operation,
+        }
+    }
+
+    /// The schema of [`columns`](Self::columns).
+    pub(crate) fn schema(&self) -> SchemaRef {
+        user_schema(&self.nullable)
+    }
+
+    /// Gets the schemas that values need.
+    pub(crate) async fn prepare<'v>(
+        &self,
+        values: impl Iterator<Item = &'v Bytes>,
+        deadline: Instant,
+    ) -> Result<()> {
+        let mut unknown: Vec<SchemaId> = Vec::new();
+        for value in values {
+            // What cannot be read is told by whoever reads it.
+            if let Ok(StoredValue { schema_id, .. }) = StoredValue::decode(value)
+                && !self.is_known(schema_id)
+                && !unknown.contains(&schema_id)
+            {
+                unknown.push(schema_id);
+            }
+        }
+        for id in unknown {
+            timeout_at(deadline, self.fetch(id)).await.unwrap_or_else(|_| {
+                Err(self.context().error(ErrorKind::Timeout {
+                    after: self.connection.options().request_timeout,
+                    outcome_unknown: false,
+                }))
+            })?;
+        }
+        Ok(())
+    }
+
+    fn is_known(&self, id: SchemaId) -> bool {
+        id == self.info.schema_id || self.other(id).is_some()
+    }
+
+    async fn fetch(&self, id: SchemaId) -> Result<()> {
+        let _turn = self.fetching.lock().await;
+        if self.is_known(id) {
+            return Ok(());
+        }
+        let schema = self.connection.schema(&self.info, id).await?;
+        let other = Arc::new(Other {
+            row_type: schema.row_type().clone(),
+            places: self.info.schema().places_in(&schema),
+        });
+        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        others.insert(id, other);
+        Ok(())
+    }
+
+    fn other(&self, id: SchemaId) -> Option<Arc<Other>> {
+        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        others.get(&id).cloned()
+    }
+
+    /// A value as a row. Its schema is prepared.
+    pub(crate) fn row(&self, value: &[u8]) -> Result<OwnedRow> {
+        self.read(value, |row| row.into_iter().map(Datum::into_owned).collect())
+    }
+
+    /// Values as columns, null where there is no value. Their schemas are prepared.
+    pub(crate) fn columns<'v>(&self, values: impl Iterator<Item = Option<&'v Bytes>>) -> Result<RecordBatch> {
+        let nothing = vec![Datum::Null; self.nullable.len()];
+        let mut columns = ColumnsBuilder::new(&self.nullable, values.size_hint().0);
+        for value in values {
+            let fault = |error| DecodeError::value("stored row", error);
+            match value {
+                Some(value) => self.read(value, |row| {
+                    let appended = columns.append(&row).map_err(fault);
+                    appended.map_err(|error| error.and(&self.key_of(self.info.row_type(), &row)))
+                })?,
+                None => columns.append(&nothing).map_err(fault),
+            }
+            .map_err(|error| self.context().error(error))?;
+        }
+        let fault = |error| self.context().error(DecodeError::value("stored rows", error));
+        let batch = columns.finish().map_err(fault)?;
+        with_schema(&batch, &self.schema()).map_err(|error| fault(ValueError::row(error.to_string())))
+    }
+
+    /// Hands the row of a value over, in the table's columns.
+    fn read<T>(&self, value: &[u8], take: impl FnOnce(Vec<Datum<'_>>) -> T) -> Result<T> {
+        let read = || -> Result<T, DecodeError> {
+            let StoredValue { schema_id, row } = StoredValue::decode(value)?;
+            if schema_id == self.info.schema_id {
+                return Ok(take(self.decode(self.info.row_type(), row)?));
+            }
+            let other = self
+                .other(schema_id)
+                .ok_or_else(|| DecodeError::new("stored value", format!("unknown schema {schema_id}")))?;
+            let mut row = self.decode(&other.row_type, row)?;
+            let mut pick = |place: &Option<usize>| {
+                place
+                    .and_then(|place| row.get_mut(place))
+                    .map_or(Datum::Null, |datum| std::mem::replace(datum, Datum::Null))
+            };
+            Ok(take(other.places.iter().map(&mut pick).collect()))
+        };
+        read().map_err(|error| self.context().error(error))
+    }
+
+    fn decode<'v>(&self, row_type: &RowType, row: &'v [u8]) -> Result<Vec<Datum<'v>>, DecodeError> {
+        let mut values = Vec::with_capacity(row_type.len());
+        let decoded = self.format.decode_into(row_type, row, &mut values);
+        decoded.map_err(|error| error.and(&self.key_of(row_type, &values)))?;
+        fluss_core::row::pad(row_type, &mut values);
+        Ok(values)
+    }
+
+    /// Says which key a row has that cannot be read, as far as it was: whoever upserts or deletes that mends the table.
+    fn key_of(&self, row_type: &RowType, values: &[Datum<'_>]) -> String {
+        let value = |name: &String| {
+            let value = values.get(row_type.index_of(name)?)?;
+            Some(format!("{name} = {}", shown(value)))
+        };
+        let key: Option<Vec<_>> = self.info.schema().primary_key().iter().map(value).collect();
+        key.map(|key| format!(", in the row of the key {}", key.join(", ")))
+            .unwrap_or_default()
+    }
+
+    fn context(&self) -> Context {
+        Context::new(self.operation).table(&self.info.path)
+    }
+}
+
+/// A value of a key as it stands in a message.
+fn shown(value: &Datum<'_>) -> String {
+    match value {
+        Datum::TinyInt(value) => value.to_string(),
+        Datum::SmallInt(value) => value.to_string(),
+        Datum::Int(value) | Datum::Date(value) | Datum::Time(value) => value.to_string(),
+        Datum::BigInt(value) => value.to_string(),
+        Datum::String(text) => format!("{text:?}"),
+        other => format!("{other:?}"),
+    }
+}

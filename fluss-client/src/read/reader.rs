@@ -1,0 +1,174 @@
+use std::collections::{BTreeMap, VecDeque};
+use std::time::Duration;
+
+use arrow::datatypes::SchemaRef;
+use futures::Stream;
+
+use super::bounds::{Bounds, Ranges};
+use crate::error::{Context, ErrorKind, Result};
+use crate::scan::{LogScanner, ScanBatch, ScanBuilder};
+use fluss_core::id::{Offset, TableBucket};
+use fluss_core::types::TableInfo;
+
+impl ScanBuilder {
+    /// Reads a part of the log that has an end: of the rows of a log table, of the changes of a primary-key table.
+    ///
+    /// # Errors
+    ///
+    /// Columns as of [`log_scanner`](Self::log_scanner); buckets or offsets that there are not;
+    /// [`INVALID_TIMESTAMP`](fluss_rpc::code::ErrorCode::INVALID_TIMESTAMP) for a time in the future.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn read(self, bounds: Bounds) -> Result<BoundedReader> {
+        let scanner = self.scanner(self.columns()?.as_deref(), self.predicate())?;
+        let admin = self.table().connection().admin();
+        let ranges = bounds.resolve(&scanner, &admin).await?;
+        Ok(BoundedReader::begin(scanner, &ranges))
+    }
+}
+
+/// Reads parts of logs to their ends, which do not move while it reads.
+///
+/// Within a bucket batches come in the order of their offsets. Fetches run ahead, within the limits of
+/// [`ScannerOptions`](crate::ScannerOptions). A partition that is dropped meanwhile ends early.
+///
+/// It is read once. What was left half-way goes on where it was; what was read to its end has nothing more to give.
+#[derive(Debug)]
+pub struct BoundedReader {
+    scanner: LogScanner,
+    ends: BTreeMap<TableBucket, Offset>,
+    is_empty: bool,
+    ready: VecDeque<ScanBatch>,
+    /// Whether somebody was told that nothing is left.
+    has_ended: bool,
+}
+
+/// Longer than any bucket is without answer.
+const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+
+impl BoundedReader {
+    pub(super) fn begin(scanner: LogScanner, ranges: &Ranges) -> Self {
+        let wanted = ranges
+            .iter()
+            .filter(|(_, (start, end))| start.unwrap_or(0) < *end)
+            .map(|(bucket, (start, end))| (*bucket, *start, *end));
+        let wanted: Vec<_> = wanted.collect();
+        scanner.begin_bounded(&wanted);
+        Self {
+            scanner,
+            ends: ranges.iter().map(|(bucket, (_, end))| (*bucket, *end)).collect(),
+            is_empty: wanted.is_empty(),
+            ready: VecDeque::new(),
+            has_ended: false,
+        }
+    }
+
+    /// The table.
+    pub fn table(&self) -> &TableInfo {
+        self.scanner.table()
+    }
+
+    /// The Arrow schema of the batches.
+    pub fn schema(&self) -> &SchemaRef {
+        self.scanner.schema()
+    }
+
+    /// Where reading ends: of each bucket, the offset behind the last record that is wanted.
+    pub const fn ends(&self) -> &BTreeMap<TableBucket, Offset> {
+        &self.ends
+    }
+
+    /// Whether it was read to its end: [`next_batch`](Self::next_batch) has returned nothing, or
+    /// [`collect`](Self::collect) all that was left.
+    pub const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Returns an error if it was read to its end already: whoever begins to read it would find nothing, whatever the
+    /// table holds.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidArgument`](crate::ErrorKind::InvalidArgument).
+    pub fn check_unread(&self) -> Result<()> {
+        if !self.has_ended {
+            return Ok(());
+        }
+        let message = "the reader was read to its end, which it is once: make another";
+        let kind = ErrorKind::InvalidArgument(message.to_owned());
+        Err(Context::new("read").table(&self.table().path).error(kind))
+    }
+
+    /// The next batch; nothing when all are read.
+    ///
+    /// # Errors
+    ///
+    /// As [`LogScanner::poll`]: a later call goes on, where trying again can help.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing: the next call returns what this one would have.
+    pub async fn next_batch(&mut self) -> Result<Option<ScanBatch>> {
+        loop {
+            self.scanner.check_open("read")?;
+            if let Some(batch) = self.ready.pop_front() {
+                return Ok(Some(batch));
+            }
+            if self.is_empty || self.scanner.has_stopped() {
+                self.has_ended = true;
+                return Ok(None);
+            }
+            self.ready.extend(self.scanner.poll_arrow(LONG).await?);
+        }
+    }
+
+    /// All batches that are left.
+    ///
+    /// # Errors
+    ///
+    /// As [`next_batch`](Self::next_batch). What was read before the error is not lost: a later call returns it.
+    /// [`check_unread`](Self::check_unread)'s if it was read to its end before.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future loses nothing: the next call returns what this one would have.
+    pub async fn collect(&mut self) -> Result<Vec<ScanBatch>> {
+        self.scanner.check_open("read")?;
+        self.check_unread()?;
+        while !self.is_empty && !self.scanner.has_stopped() {
+            self.ready.extend(self.scanner.poll_arrow(LONG).await?);
+        }
+        self.has_ended = true;
+        Ok(std::mem::take(&mut self.ready).into())
+    }
+
+    /// Puts batches back that were read last, in their order: they are read again next, and so is the end.
+    pub fn put_back(&mut self, batches: impl IntoIterator<Item = ScanBatch, IntoIter: DoubleEndedIterator>) {
+        self.has_ended = false;
+        for batch in batches.into_iter().rev() {
+            self.ready.push_front(batch);
+        }
+    }
+
+    /// The batches as they come. An error is the last item.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping a future of the next batch loses nothing. Dropping the stream drops the reader.
+    pub fn into_stream(self) -> impl Stream<Item = Result<ScanBatch>> + Send {
+        futures::stream::unfold(Some(self), |reader| async {
+            let mut reader = reader?;
+            match reader.next_batch().await {
+                Ok(batch) => batch.map(|batch| (Ok(batch), Some(reader))),
+                Err(error) => Some((Err(error), None)),
+            }
+        })
+    }
+
+    /// Whether a bucket was dropped before it was read up to its end.
+    pub(super) fn was_dropped(&self, bucket: &TableBucket) -> bool {
+        self.scanner.was_dropped(bucket)
+    }
+}

@@ -1,0 +1,197 @@
+//! The one policy by which things are tried again.
+
+use std::future::Future;
+use std::time::Duration;
+
+use fluss_rpc::net::Backoff;
+use tokio::time::{Instant, sleep_until, timeout_at};
+
+use super::error::{Context, Error, ErrorKind, Result, tell_retry};
+use crate::log_target;
+
+/// The pauses between attempts: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
+pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
+    Backoff {
+        initial: Duration::from_millis(50),
+        max: Duration::from_secs(1),
+        factor: 2.0,
+        jitter: 0.2,
+    }
+    .delays(fastrand::Rng::new())
+}
+
+/// No pause, and then those of [`pauses`]: for what is to be looked for at once when it is first missed.
+pub(crate) fn pauses_after_the_first() -> impl Iterator<Item = Duration> + Send {
+    std::iter::once(Duration::ZERO).chain(pauses())
+}
+
+/// The pauses of something that may answer without getting on, and when that has lasted for too long.
+pub(crate) struct Stall {
+    timeout: Duration,
+    deadline: Instant,
+    pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
+}
+
+impl Stall {
+    /// Begins now. What does not get on for `timeout` is given up.
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            deadline: Instant::now() + timeout,
+            pauses: Box::new(pauses()),
+        }
+    }
+
+    /// Takes note that it gets on.
+    pub(crate) fn end(&mut self) {
+        *self = Self::new(self.timeout);
+    }
+
+    /// Lets a pause pass, longer than the one before. Returns false if it has lasted for too long.
+    pub(crate) async fn pause(&mut self) -> bool {
+        let next = Instant::now() + self.pauses.next().unwrap_or(self.timeout);
+        if next >= self.deadline {
+            return false;
+        }
+        sleep_until(next).await;
+        true
+    }
+}
+
+/// Tries until it works, fails for good, or `timeout` has passed; then the last error is returned, or a timeout if no
+/// attempt has ended.
+///
+/// An attempt is told when it has to end. The first has half of the time: what was asked on a connection that leads
+/// nowhere can then be asked on another.
+pub(crate) async fn until<T, F>(
+    context: &Context,
+    timeout: Duration,
+    mut attempt: impl FnMut(Instant) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    let begun = Instant::now();
+    let deadline = begun + timeout;
+    let mut limit = begun + timeout / 2;
+    let mut pauses = pauses();
+    let mut attempts = 0;
+    let mut last = None;
+    loop {
+        let error = match timeout_at(deadline, attempt(limit)).await {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(error)) => error,
+            Err(_) => return Err(last.unwrap_or_else(|| late(context, timeout))),
+        };
+        attempts += 1;
+        let next = Instant::now() + pauses.next().unwrap_or(timeout);
+        if !error.is_worth_another(attempts) || next >= deadline {
+            return Err(error);
+        }
+        tell_retry!(log_target::CLIENT, &error, attempts, "tried again");
+        last = Some(error);
+        limit = deadline;
+        sleep_until(next).await;
+    }
+}
+
+fn late(context: &Context, after: Duration) -> Error {
+    context.clone().error(ErrorKind::Timeout {
+        after,
+        outcome_unknown: false,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use fluss_rpc::code::ErrorCode;
+
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    fn refused(code: ErrorCode) -> Error {
+        Context::new("read").error(ErrorKind::server(code, None))
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_refused_for_ever_is_told_at_the_deadline() {
+        let context = Context::new("read");
+        let begun = Instant::now();
+        let answer = until(&context, TIMEOUT, |_| async {
+            Err::<(), _>(refused(ErrorCode::STORAGE_EXCEPTION))
+        });
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::STORAGE_EXCEPTION));
+        assert!((TIMEOUT / 2..=TIMEOUT).contains(&begun.elapsed()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_waiting_does_not_change_is_told_soon() {
+        let context = Context::new("read");
+        let begun = Instant::now();
+        let mut attempts = 0;
+        let answer = until(&context, TIMEOUT, |_| {
+            attempts += 1;
+            async { Err::<(), _>(refused(ErrorCode::CORRUPT_RECORD)) }
+        });
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::CORRUPT_RECORD));
+        assert!(!error.is_retriable());
+        assert_eq!(attempts, 5);
+        assert!(begun.elapsed() < Duration::from_secs(2));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn an_attempt_that_never_ends_is_given_up_and_the_last_error_told() {
+        let context = Context::new("read");
+        let begun = Instant::now();
+        let mut first = true;
+        let answer = until(&context, TIMEOUT, |_| {
+            let is_first = std::mem::take(&mut first);
+            async move {
+                if is_first {
+                    return Err::<(), _>(refused(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+                }
+                std::future::pending().await
+            }
+        });
+        let error = answer.await.unwrap_err();
+        assert_eq!(error.code(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
+        assert_eq!(begun.elapsed(), TIMEOUT);
+        let never = until(&context, TIMEOUT, |_| std::future::pending::<Result<()>>());
+        let error = never.await.unwrap_err();
+        assert_eq!(error.to_string(), "read: no answer within 30s");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_first_attempt_leaves_time_for_another() {
+        let context = Context::new("read");
+        let mut limits = Vec::new();
+        let begun = Instant::now();
+        let answer = until(&context, TIMEOUT, |limit| {
+            limits.push(limit - begun);
+            let is_last = limits.len() == 2;
+            async move {
+                if is_last {
+                    return Ok(());
+                }
+                Err(refused(ErrorCode::REQUEST_TIME_OUT))
+            }
+        });
+        answer.await.unwrap();
+        assert_eq!(limits, [TIMEOUT / 2, TIMEOUT]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_stall_ends_with_progress_or_in_time() {
+        let mut stall = Stall::new(TIMEOUT);
+        for _ in 0..20 {
+            assert!(stall.pause().await);
+        }
+        stall.end();
+        let begun = Instant::now();
+        while stall.pause().await {}
+        assert!((TIMEOUT / 2..=TIMEOUT).contains(&begun.elapsed()));
+    }
+}

@@ -1,0 +1,254 @@
+//! A few rows of a table.
+
+use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::sync::Arc;
+
+use arrow::compute::concat_batches;
+use arrow::error::ArrowError;
+use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::proto;
+use tokio::time::Instant;
+
+use super::arrivals::Fetched;
+use super::decode::{Decoder, Form};
+use super::records::ScanBatch;
+use super::scanner::{ScanBuilder, place};
+use crate::Connection;
+use crate::admin::each_bucket;
+use crate::error::{Context, ErrorKind, Result};
+use crate::lookup::Values;
+use crate::table::check_bucket;
+use fluss_core::DecodeError;
+use fluss_core::arrow::user_schema;
+use fluss_core::id::{Offset, PartitionId, TableBucket};
+use fluss_core::record::log::{Generation, LogBatch, LogBatches};
+use fluss_core::record::value::split_values;
+use fluss_core::types::TableInfo;
+
+/// Rows up to a limit.
+struct Found {
+    /// The offset and the time of the first.
+    base_offset: Offset,
+    timestamp: i64,
+    rows: RecordBatch,
+}
+
+/// What the leaders of buckets have answered.
+type Answers = BTreeMap<TableBucket, Bytes>;
+
+impl ScanBuilder {
+    /// At most so many rows of the table, over all its buckets and partitions, at the cost of one request a bucket.
+    ///
+    /// Of a primary-key table these are any rows: the first ones by their encoded keys of one bucket after another. Of a
+    /// log table they are the last ones: of all rows those that were stored last, by the times of their batches, in the
+    /// order of these times; within a bucket always by offset.
+    ///
+    /// # Errors
+    ///
+    /// Columns as of [`log_scanner`](Self::log_scanner); a filter, which it does not take; a bucket that nobody answers for
+    /// in time.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn limit(self, rows: usize) -> Result<RecordBatch> {
+        let info = self.table().shared_info();
+        self.refuse_filter(&info)?;
+        let buckets = self.table().connection().admin().table_buckets(&info).await?;
+        Ok(self.limited(buckets, rows).await?.rows)
+    }
+
+    /// At most so many rows of one bucket, as [`limit`](Self::limit) has them of all. Those of a primary-key table have no
+    /// offsets, and are counted from 0, nor a time, for which -1 stands.
+    ///
+    /// # Errors
+    ///
+    /// As of [`limit`](Self::limit); a bucket that the table does not have.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn limit_bucket(self, bucket: TableBucket, rows: usize) -> Result<ScanBatch> {
+        let info = self.table().shared_info();
+        self.refuse_filter(&info)?;
+        check_bucket(&info, bucket).map_err(|reason| {
+            let reason = format!("there is no bucket {bucket}: {reason}");
+            context(&info).error(ErrorKind::InvalidArgument(reason))
+        })?;
+        let found = self.limited([bucket], rows).await?;
+        Ok(ScanBatch {
+            bucket,
+            base_offset: found.base_offset,
+            kept: None,
+            timestamp: found.timestamp,
+            change_types: None,
+            batch: found.rows,
+        })
+    }
+
+    fn refuse_filter(&self, info: &TableInfo) -> Result<()> {
+        if self.predicate().is_none() {
+            return Ok(());
+        }
+        let reason = "rows up to a limit are read whatever they hold: a filter is not taken".to_owned();
+        Err(context(info).error(ErrorKind::InvalidArgument(reason)))
+    }
+
+    async fn limited(&self, buckets: impl IntoIterator<Item = TableBucket>, rows: usize) -> Result<Found> {
+        let (info, connection) = (self.table().shared_info(), self.table().connection());
+        let refuse = |error| context(&info).error(error);
+        let columns = self.columns()?;
+        let answers = each_bucket(buckets, |bucket| answer(connection, &info, bucket, rows)).await?;
+        if info.has_primary_key() {
+            let first = first_rows(connection, &info, &answers, rows).await?;
+            return Ok(Found {
+                base_offset: 0,
+                timestamp: -1,
+                rows: show(&info, columns.as_deref(), &first).map_err(refuse)?,
+            });
+        }
+        let options = &connection.options().scanner;
+        let decoder = Decoder::new(&info, columns.as_deref(), None, options)
+            .map_err(|error| context(&info).error(error))?
+            .skipping(self.skipped());
+        let last = last_rows(decoded(connection, &info, &decoder, answers).await?, rows);
+        let rows = concat_batches(decoder.schema(), last.iter().map(|scanned| &scanned.batch));
+        Ok(Found {
+            base_offset: last.first().map_or(0, |first| first.base_offset),
+            timestamp: last.first().map_or(-1, |first| first.timestamp),
+            rows: rows.map_err(|error| refuse(undecodable(&error)))?,
+        })
+    }
+}
+
+fn context(info: &TableInfo) -> Context {
+    Context::new("limit scan").table(&info.path)
+}
+
+/// The answer of a bucket's leader: values, or batches of the log (`messages.md` 1033).
+async fn answer(
+    connection: &Connection,
+    info: &TableInfo,
+    bucket: TableBucket,
+    rows: usize,
+) -> Result<Bytes> {
+    let physical = connection.cluster().physical(&info.path, &bucket);
+    let context = Context::new("limit scan")
+        .physical(&physical)
+        .bucket(bucket.bucket);
+    let request = proto::LimitScanRequest {
+        table_id: bucket.table.get(),
+        partition_id: bucket.partition.map(PartitionId::get),
+        bucket_id: bucket.bucket.get(),
+        limit: i32::try_from(rows).unwrap_or(i32::MAX),
+    };
+    let refusal = |response: &proto::LimitScanResponse| {
+        ErrorCode::of(response.error_code).map(|code| ErrorKind::server(code, response.error_message.clone()))
+    };
+    let response = connection
+        .ask_leader(&context, &info.path, &bucket, &request, refusal)
+        .await?;
+    Ok(response.records.unwrap_or_default())
+}
+
+/// The first rows of the buckets, of all columns.
+async fn first_rows(
+    connection: &Connection,
+    info: &Arc<TableInfo>,
+    answers: &Answers,
+    rows: usize,
+) -> Result<RecordBatch> {
+    let mut found = Vec::new();
+    for records in answers.values().filter(|records| !records.is_empty()) {
+        found.extend(split_values(records).map_err(|error| context(info).error(error))?);
+    }
+    found.truncate(rows);
+    let values = Values::new(connection, info, "limit scan");
+    let deadline = Instant::now() + connection.options().request_timeout;
+    values.prepare(found.iter(), deadline).await?;
+    values.columns(found.iter().map(Some))
+}
+
+/// The batches of the log, under whatever schemas they were written.
+async fn decoded(
+    connection: &Connection,
+    info: &TableInfo,
+    decoder: &Decoder,
+    answers: Answers,
+) -> Result<Vec<ScanBatch>> {
+    let mut known = BTreeMap::from([decoder.own_forms()]);
+    let mut scanned = Vec::new();
+    for (bucket, records) in answers {
+        for batch in LogBatches::new(records, Generation::V0_9) {
+            let batch = batch.map_err(|error| context(info).error(error))?;
+            if batch.record_count() == 0 {
+                continue;
+            }
+            let id = batch.schema_id();
+            if let Entry::Vacant(unknown) = known.entry(id) {
+                unknown.insert(decoder.forms(&*connection.schema(info, id).await?));
+            }
+            let form = known.get(&id).map(|forms| forms.whole.clone());
+            let fetched = whole(bucket, batch, form);
+            let undecodable = |error| {
+                let physical = connection.cluster().physical(&info.path, &bucket);
+                let context = context(info).physical(&physical).bucket(bucket.bucket);
+                context.schema(id).batch(place(&fetched)).error(error)
+            };
+            scanned.push(decoder.batch(&fetched).map_err(undecodable)?);
+        }
+    }
+    Ok(scanned)
+}
+
+fn whole(bucket: TableBucket, batch: LogBatch, form: Option<Arc<Form>>) -> Fetched {
+    Fetched {
+        bucket,
+        subscription: 0,
+        from: batch.base_offset(),
+        to: Offset::MAX,
+        batch,
+        form,
+        segment: None,
+        hold: None,
+    }
+}
+
+/// The rows that were stored last, in the order of their times.
+fn last_rows(mut scanned: Vec<ScanBatch>, rows: usize) -> Vec<ScanBatch> {
+    // Batches of one bucket keep their order where their times are the same.
+    scanned.sort_by_key(|scanned| scanned.timestamp);
+    let mut left = rows;
+    let mut last = Vec::new();
+    while let Some(mut scanned) = scanned.pop().filter(|_| left > 0) {
+        let skipped = scanned.batch.num_rows().saturating_sub(left);
+        let taken = scanned.batch.num_rows() - skipped;
+        scanned.base_offset += skipped as Offset;
+        scanned.batch = scanned.batch.slice(skipped, taken);
+        left -= taken;
+        last.push(scanned);
+    }
+    last.reverse();
+    last
+}
+
+/// The columns that are asked for, under the schema that scanners show.
+fn show(
+    info: &TableInfo,
+    columns: Option<&[usize]>,
+    batch: &RecordBatch,
+) -> Result<RecordBatch, DecodeError> {
+    let fault = |error| undecodable(&error);
+    let all: Vec<usize> = (0..info.row_type().len()).collect();
+    let columns = columns.unwrap_or(&all);
+    let schema = user_schema(&info.row_type().project(columns));
+    let shown = batch.project(columns).map_err(fault)?;
+    fluss_core::arrow::with_schema(&shown, &schema).map_err(fault)
+}
+
+fn undecodable(error: &ArrowError) -> DecodeError {
+    DecodeError::new("rows", error.to_string())
+}

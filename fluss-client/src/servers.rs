@@ -1,0 +1,220 @@
+//! One connection per server, opened when first needed and again when lost.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use fluss_rpc::api::Request;
+use fluss_rpc::net::{ConnectError, ConnectOptions, Connection, RequestError, ServerAddress, Transport};
+use tokio::time::Instant;
+use tracing::info;
+
+use super::error::{Context, Result, tell};
+use super::options::ClientOptions;
+use super::retry;
+use crate::log_target;
+
+/// For so long an outage is not told again.
+const QUIET: Duration = Duration::from_secs(60);
+
+/// The connections of a client.
+///
+/// Whoever asks for a server first connects, the others wait for the outcome. After a failure nobody connects again
+/// until a pause has passed, which grows with each failure; meanwhile the failure is repeated.
+#[derive(Debug)]
+pub(crate) struct Servers {
+    options: ConnectOptions,
+    /// How servers are reached, until the connection is closed: a server in this process may live no longer than that.
+    transport: Mutex<Option<Arc<dyn Transport>>>,
+    slots: Mutex<HashMap<ServerAddress, Arc<Slot>>>,
+}
+
+#[derive(Debug, Default)]
+struct Slot {
+    connection: Mutex<Option<Connection>>,
+    connecting: tokio::sync::Mutex<Failures>,
+}
+
+/// What went wrong since the server was last reached.
+#[derive(Default)]
+struct Failures {
+    last: Option<super::Error>,
+    /// How many attempts have failed, and when one was told.
+    attempts: u32,
+    told: Option<Instant>,
+    next_attempt: Option<Instant>,
+    pauses: Option<Box<dyn Iterator<Item = Duration> + Send>>,
+}
+
+impl std::fmt::Debug for Failures {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Failures")
+            .field("last", &self.last)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Servers {
+    /// Takes over how servers are reached.
+    pub(crate) fn new(options: &mut ClientOptions) -> Self {
+        let transport = Mutex::new(options.transport.take());
+        let options = ConnectOptions {
+            connect_timeout: options.connect_timeout,
+            request_timeout: options.request_timeout,
+            credentials: options.credentials.clone(),
+            ..ConnectOptions::default()
+        };
+        Self {
+            options,
+            transport,
+            slots: Mutex::default(),
+        }
+    }
+
+    /// The open connection to a server, if there is one now.
+    pub(crate) fn open(&self, server: &ServerAddress) -> Option<Connection> {
+        self.slot(server).live()
+    }
+
+    /// The connection to a server, opened if need be.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives up the attempt to connect; the next caller begins another.
+    pub(crate) async fn get(&self, server: &ServerAddress) -> Result<Connection> {
+        let connecting = async { Ok((Connection::connect(server, &self.options()).await?, ())) };
+        let (connection, _) = self.reach(server, connecting).await?;
+        Ok(connection)
+    }
+
+    /// The answer of a server, which is asked as soon as it can be if there is no connection yet.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`get`](Self::get).
+    pub(crate) async fn ask<R: Request>(
+        &self,
+        server: &ServerAddress,
+        request: &R,
+    ) -> Result<Result<R::Response, RequestError>> {
+        let connecting = async { Connection::connect_asking(server, &self.options(), request).await };
+        match self.reach(server, connecting).await? {
+            (_, Some(Some(answer))) => Ok(answer.await),
+            (connection, _) => Ok(connection.request(request).await),
+        }
+    }
+
+    /// The connection to a server, with what came of `connecting` if there was none.
+    async fn reach<T>(
+        &self,
+        server: &ServerAddress,
+        connecting: impl Future<Output = Result<(Connection, T), ConnectError>>,
+    ) -> Result<(Connection, Option<T>)> {
+        let slot = self.slot(server);
+        if let Some(connection) = slot.live() {
+            return Ok((connection, None));
+        }
+        let mut failures = slot.connecting.lock().await;
+        if let Some(connection) = slot.live() {
+            return Ok((connection, None));
+        }
+        if let Some(error) = failures.to_repeat() {
+            return Err(error);
+        }
+        match connecting.await {
+            Ok((connection, more)) => {
+                if failures.attempts > 0 {
+                    info!(target: log_target::CLIENT, %server, failed_attempts = failures.attempts, "connected again");
+                }
+                *failures = Failures::default();
+                slot.set(connection.clone());
+                Ok((connection, Some(more)))
+            }
+            Err(error) => Err(failures.note(Context::new("connect").server(server).error(error))),
+        }
+    }
+
+    fn options(&self) -> ConnectOptions {
+        let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
+        ConnectOptions {
+            transport: transport.clone(),
+            ..self.options.clone()
+        }
+    }
+
+    /// Closes every connection for good.
+    pub(crate) fn close(&self) {
+        let transport = self
+            .transport
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        for connection in slots.values().filter_map(|slot| slot.live()) {
+            connection.close();
+        }
+        // A server in this process may end with it: not before its connections, which would be lost.
+        drop(transport);
+    }
+
+    fn slot(&self, server: &ServerAddress) -> Arc<Slot> {
+        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(slot) = slots.get(server) {
+            return slot.clone();
+        }
+        slots.entry(server.clone()).or_default().clone()
+    }
+}
+
+impl Slot {
+    fn live(&self) -> Option<Connection> {
+        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        connection
+            .as_ref()
+            .filter(|connection| !connection.is_closed())
+            .cloned()
+    }
+
+    fn set(&self, connection: Connection) {
+        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+    }
+}
+
+impl Failures {
+    fn to_repeat(&self) -> Option<super::Error> {
+        self.last
+            .clone()
+            .filter(|_| self.next_attempt.is_some_and(|next| Instant::now() < next))
+    }
+
+    /// Takes note of a failed attempt. An outage is told once, and then now and then with the number of its attempts.
+    fn note(&mut self, error: super::Error) -> super::Error {
+        let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses()));
+        let (pause, now) = (pauses.next().unwrap_or_default(), Instant::now());
+        self.attempts += 1;
+        let (attempts, pause_ms) = (self.attempts, pause.as_millis() as u64);
+        if self.told.is_none_or(|told| now >= told + QUIET) {
+            self.told = Some(now);
+            tell!(
+                log_target::CLIENT,
+                warn,
+                &error,
+                attempts,
+                pause_ms,
+                "cannot connect"
+            );
+        } else {
+            tell!(
+                log_target::CLIENT,
+                debug,
+                &error,
+                attempts,
+                pause_ms,
+                "cannot connect"
+            );
+        }
+        self.next_attempt = Some(now + pause);
+        self.last = Some(error.clone());
+        error
+    }
+}

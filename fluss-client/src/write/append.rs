@@ -1,0 +1,134 @@
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::record_batch::RecordBatch;
+
+use super::batch_write::BatchWrite;
+use super::handle::WriteHandle;
+use super::layout::{Change, Layout};
+use super::request::Api;
+use super::writer::Writer;
+use crate::Connection;
+use crate::error::{Context, ErrorKind, Result};
+use crate::shape::Shape;
+use fluss_core::types::{Row, TableInfo};
+
+/// Appends to a log table. Clones share it.
+///
+/// Rows are collected per bucket and sent in batches, in the background. A call returns as soon as its rows are
+/// collected; it waits only while the writer's memory is used up. Every write has a handle that tells its fate, and
+/// [`flush`](Self::flush) waits for all.
+///
+/// Rows of a partitioned table go to the partitions of their values. Those that are missing are created, unless
+/// [`create_partitions`](crate::WriterOptions::create_partitions) is off. If one cannot be, that is what the
+/// handles of its rows tell, and of no others.
+///
+/// When the last clone is dropped, what was collected is still sent, as long as the runtime lives;
+/// [`close`](Self::close) waits for it.
+#[derive(Clone)]
+pub struct AppendWriter {
+    writer: Writer,
+    shape: Arc<Shape>,
+}
+
+impl AppendWriter {
+    pub(crate) fn new(connection: &Connection, info: &Arc<TableInfo>) -> Result<Self> {
+        let context = || Context::new("append").table(&info.path);
+        let refuse = |reason: &str| Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
+        if info.has_primary_key() {
+            return refuse("the table has a primary key: it takes upserts, not appends");
+        }
+        let writer = Writer::new(connection, info, "append", Layout::log(info), Api::Produce);
+        Ok(Self {
+            writer: writer.map_err(|error| context().error(error))?,
+            shape: Arc::new(Shape::whole(info.row_type())),
+        })
+    }
+
+    /// The table.
+    pub fn table(&self) -> &TableInfo {
+        self.writer.table()
+    }
+
+    /// Collects a row.
+    ///
+    /// # Errors
+    ///
+    /// A row that the table cannot take, before anything is sent: the writer stays usable. A timeout if no memory
+    /// became free in time.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future while it waits for memory leaves the row out.
+    pub async fn append(&self, row: &(impl Row + ?Sized)) -> Result<WriteHandle> {
+        self.writer.push(Change::Append, &self.shape, row).await
+    }
+
+    /// Collects a row if there is memory for it now.
+    ///
+    /// # Errors
+    ///
+    /// As [`append`](Self::append).
+    pub fn try_append(&self, row: &(impl Row + ?Sized)) -> Result<Option<WriteHandle>> {
+        self.writer.try_push(Change::Append, &self.shape, row)
+    }
+
+    /// Collects the rows of an Arrow batch, which need not go through rows: its columns are matched by name, and the
+    /// batch is split by bucket.
+    ///
+    /// # Errors
+    ///
+    /// A missing or unknown column, a type that does not fit, or a value that the table cannot take, before anything
+    /// is sent: the writer stays usable. [`NoMemory`](ErrorKind::NoMemory) if no memory became free in time. Of a batch
+    /// that is larger than the writer's memory some rows may then be sent: see
+    /// [`Context::rows_taken`](crate::Context::rows_taken).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future while it waits for memory leaves the batch out; of one that is larger than the writer's memory,
+    /// what is not sent by then.
+    pub async fn append_arrow(&self, batch: &RecordBatch) -> Result<WriteHandle> {
+        let mut write = self.append_batches();
+        write.add(batch).await?;
+        write.finish().await
+    }
+
+    /// Begins to append Arrow batches as one: all of them, or none.
+    pub fn append_batches(&self) -> BatchWrite {
+        self.writer.batches(Change::Append, &self.shape)
+    }
+
+    /// Sends what is collected, and waits until everything written before this call is acknowledged or has failed.
+    ///
+    /// # Errors
+    ///
+    /// The first failure of a write of this writer since the last flush.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future only stops waiting.
+    pub async fn flush(&self) -> Result<()> {
+        self.writer.flush().await
+    }
+
+    /// Flushes, and takes no more rows.
+    ///
+    /// # Errors
+    ///
+    /// As [`flush`](Self::flush).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future only stops waiting, and leaves the writer open.
+    pub async fn close(&self) -> Result<()> {
+        self.writer.close().await
+    }
+}
+
+impl fmt::Debug for AppendWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("AppendWriter")
+            .field("table", &self.table().path.to_string())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,172 @@
+use std::future::{Future, IntoFuture};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, OnceLock};
+
+use tokio::sync::Notify;
+
+use crate::error::Result;
+use fluss_core::id::Offset;
+
+/// The fate of one batch, shared by the handles of all its rows.
+#[derive(Debug, Default)]
+pub(crate) struct Delivery {
+    outcome: OnceLock<Result<Option<Offset>>>,
+    settled: Notify,
+    /// Whether somebody waits for it.
+    urgent: AtomicBool,
+    /// Whom to tell that somebody waits.
+    sender: Option<Arc<Notify>>,
+}
+
+impl Delivery {
+    /// The fate of a batch that more rows may join. The first who waits for it wakes the sender, so that it is sent.
+    pub(crate) fn hurrying(sender: &Arc<Notify>) -> Self {
+        Self {
+            sender: Some(sender.clone()),
+            ..Self::default()
+        }
+    }
+
+    /// Has the batch sent without waiting for more rows.
+    pub(crate) fn hurry(&self) {
+        if !self.urgent.swap(true, Ordering::Relaxed)
+            && let Some(sender) = &self.sender
+        {
+            sender.notify_one();
+        }
+    }
+
+    /// Whether the batch is to be sent without waiting for more rows.
+    pub(crate) fn is_urgent(&self) -> bool {
+        self.urgent.load(Ordering::Relaxed)
+    }
+
+    /// States the fate: the offset of the first row, where the server told it. Only the first statement counts.
+    pub(crate) fn settle(&self, outcome: Result<Option<Offset>>) {
+        if self.outcome.set(outcome).is_ok() {
+            self.settled.notify_waiters();
+        }
+    }
+
+    pub(crate) fn outcome(&self) -> Option<&Result<Option<Offset>>> {
+        self.outcome.get()
+    }
+
+    /// Has the batch sent and waits for its fate.
+    pub(crate) async fn wait(&self) -> Result<Option<Offset>> {
+        if self.outcome.get().is_none() {
+            self.hurry();
+        }
+        loop {
+            let settled = self.settled.notified();
+            if let Some(outcome) = self.outcome.get() {
+                return outcome.clone();
+            }
+            settled.await;
+        }
+    }
+}
+
+/// A write on its way. It may be ignored, asked, or awaited any number of times; dropping it changes nothing.
+#[derive(Clone, Debug)]
+pub struct WriteHandle {
+    parts: Parts,
+}
+
+#[derive(Clone, Debug)]
+enum Parts {
+    /// A row: its batch, and its place in it.
+    Row(Arc<Delivery>, u32),
+    /// An Arrow batch: the log batches that it became.
+    Batches(Arc<[Arc<Delivery>]>),
+}
+
+impl WriteHandle {
+    pub(crate) const fn row(delivery: Arc<Delivery>, index: u32) -> Self {
+        Self {
+            parts: Parts::Row(delivery, index),
+        }
+    }
+
+    pub(crate) fn batches(deliveries: Vec<Arc<Delivery>>) -> Self {
+        Self {
+            parts: Parts::Batches(deliveries.into()),
+        }
+    }
+
+    fn deliveries(&self) -> &[Arc<Delivery>] {
+        match &self.parts {
+            Parts::Row(delivery, _) => std::slice::from_ref(delivery),
+            Parts::Batches(deliveries) => deliveries,
+        }
+    }
+
+    /// Whether the write is acknowledged or has failed.
+    pub fn is_settled(&self) -> bool {
+        self.deliveries()
+            .iter()
+            .all(|delivery| delivery.outcome().is_some())
+    }
+
+    /// Waits for the acknowledgement, and returns the offset of the row in its bucket, where the server tells it: not
+    /// for an Arrow batch, whose rows may be in several buckets. What waits for more rows is sent at once.
+    ///
+    /// # Errors
+    ///
+    /// Why the write failed. A [timeout](crate::ErrorKind::Timeout) says whether it may have been stored all
+    /// the same.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future only stops waiting.
+    pub async fn wait(&self) -> Result<Option<Offset>> {
+        match &self.parts {
+            Parts::Row(delivery, index) => Ok(delivery
+                .wait()
+                .await?
+                .map(|base| base.saturating_add(i64::from(*index)))),
+            Parts::Batches(deliveries) => {
+                for delivery in deliveries.iter() {
+                    delivery.wait().await?;
+                }
+                Ok(None)
+            }
+        }
+    }
+}
+
+impl IntoFuture for WriteHandle {
+    type Output = Result<Option<Offset>>;
+    type IntoFuture = Pin<Box<dyn Future<Output = Self::Output> + Send>>;
+
+    fn into_future(self) -> Self::IntoFuture {
+        Box::pin(async move { self.wait().await })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn every_row_of_a_batch_learns_its_offset() {
+        let delivery = Arc::new(Delivery::default());
+        let handles: Vec<_> = (0..3)
+            .map(|index| WriteHandle::row(delivery.clone(), index))
+            .collect();
+        assert!(!handles[0].is_settled());
+        let waiting = tokio::spawn(handles[2].clone().into_future());
+        delivery.settle(Ok(Some(40)));
+        assert_eq!(waiting.await.unwrap().unwrap(), Some(42));
+        assert_eq!(handles[1].wait().await.unwrap(), Some(41));
+    }
+
+    #[tokio::test]
+    async fn the_first_fate_stays() {
+        let delivery = Delivery::default();
+        delivery.settle(Ok(None));
+        delivery.settle(Ok(Some(1)));
+        assert_eq!(delivery.wait().await.unwrap(), None);
+    }
+}

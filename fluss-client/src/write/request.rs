@@ -1,0 +1,128 @@
+//! What writers send to leaders, and what they hear.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use fluss_rpc::net::{Connection, RequestError};
+use fluss_rpc::proto;
+
+use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket, TableId};
+
+/// What a writer's requests have in common.
+#[derive(Clone, Debug)]
+pub(super) struct Destination {
+    pub(super) table: TableId,
+    pub(super) acks: i32,
+    pub(super) api: Api,
+}
+
+/// How rows reach the table.
+#[derive(Clone, Debug)]
+pub(super) enum Api {
+    /// `PRODUCE_LOG` (`messages.md` 1014).
+    Produce,
+    /// `PUT_KV` (`messages.md` 1016).
+    Put {
+        /// Of a partial update; none for whole rows.
+        columns: Vec<i32>,
+        /// Whether the merge engine is passed over.
+        overwrite: bool,
+    },
+}
+
+/// What a leader says of a batch.
+#[derive(Clone, Debug)]
+pub(super) struct Answer {
+    pub(super) partition: Option<PartitionId>,
+    pub(super) bucket: BucketId,
+    pub(super) error_code: Option<i32>,
+    pub(super) error_message: Option<String>,
+    /// The offset of the first row of a batch that was appended.
+    pub(super) base_offset: Option<Offset>,
+}
+
+impl Destination {
+    /// Sends batches at once, and gives the future of what the leader says of each.
+    pub(super) fn send(
+        &self,
+        connection: &Connection,
+        batches: Vec<(TableBucket, Bytes)>,
+        timeout: Duration,
+    ) -> impl Future<Output = Result<Vec<Answer>, RequestError>> + Send + use<> {
+        let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+        match &self.api {
+            Api::Produce => {
+                let request = self.produce(batches, timeout_ms);
+                let answer = connection.send_within(&request, timeout);
+                futures::future::Either::Left(async move { Ok(produced(answer.await?)) })
+            }
+            Api::Put { columns, overwrite } => {
+                let request = self.put(batches, timeout_ms, columns.clone(), *overwrite);
+                let answer = connection.send_within(&request, timeout);
+                futures::future::Either::Right(async move { Ok(put(answer.await?)) })
+            }
+        }
+    }
+
+    fn produce(&self, batches: Vec<(TableBucket, Bytes)>, timeout_ms: i32) -> proto::ProduceLogRequest {
+        let bucket = |(bucket, records): (TableBucket, Bytes)| proto::PbProduceLogReqForBucket {
+            partition_id: bucket.partition.map(PartitionId::get),
+            bucket_id: bucket.bucket.get(),
+            records,
+        };
+        proto::ProduceLogRequest {
+            acks: self.acks,
+            table_id: self.table.get(),
+            timeout_ms,
+            buckets_req: batches.into_iter().map(bucket).collect(),
+        }
+    }
+
+    fn put(
+        &self,
+        batches: Vec<(TableBucket, Bytes)>,
+        timeout_ms: i32,
+        target_columns: Vec<i32>,
+        overwrite: bool,
+    ) -> proto::PutKvRequest {
+        let bucket = |(bucket, records): (TableBucket, Bytes)| proto::PbPutKvReqForBucket {
+            partition_id: bucket.partition.map(PartitionId::get),
+            bucket_id: bucket.bucket.get(),
+            records,
+        };
+        proto::PutKvRequest {
+            acks: self.acks,
+            table_id: self.table.get(),
+            timeout_ms,
+            target_columns,
+            buckets_req: batches.into_iter().map(bucket).collect(),
+            agg_mode: overwrite.then_some(OVERWRITE),
+        }
+    }
+}
+
+/// The `agg_mode` that passes the merge engine over.
+const OVERWRITE: i32 = 1;
+
+fn produced(response: proto::ProduceLogResponse) -> Vec<Answer> {
+    let answer = |bucket: proto::PbProduceLogRespForBucket| Answer {
+        partition: bucket.partition_id.map(PartitionId),
+        bucket: BucketId(bucket.bucket_id),
+        error_code: bucket.error_code,
+        error_message: bucket.error_message,
+        base_offset: bucket.base_offset.filter(|offset| *offset >= 0),
+    };
+    response.buckets_resp.into_iter().map(answer).collect()
+}
+
+fn put(response: proto::PutKvResponse) -> Vec<Answer> {
+    let answer = |bucket: proto::PbPutKvRespForBucket| Answer {
+        partition: bucket.partition_id.map(PartitionId),
+        bucket: BucketId(bucket.bucket_id),
+        error_code: bucket.error_code,
+        error_message: bucket.error_message,
+        // The changes of a row depend on what was there.
+        base_offset: None,
+    };
+    response.buckets_resp.into_iter().map(answer).collect()
+}

@@ -1,0 +1,95 @@
+//! How a writer finds the partitions that its rows go to.
+
+use fluss_rpc::code::ErrorCode;
+
+use super::partitions::Slot;
+use super::sender::{Event, Sender};
+use crate::error::{Context, ErrorKind, Result};
+use crate::{Connection, retry};
+use fluss_core::id::PartitionId;
+use fluss_core::types::{PartitionName, PartitionSpec, TableInfo};
+
+/// How many partitions are looked for at once.
+const MOST_SEEKING: usize = 8;
+
+impl Sender {
+    /// Lets the rows of a partition that was dropped go to the one of its name, once none is on its way any more.
+    pub(super) fn replace(&mut self, slot: Slot) {
+        if self.shared.lock().restart(slot) {
+            let mut partitions = self.shared.partitions();
+            partitions.lost(slot);
+            partitions.want(slot);
+        }
+    }
+
+    /// Looks for partitions that rows wait for, and creates those that are missing.
+    pub(super) fn seek(&mut self) {
+        while self.seeking < MOST_SEEKING {
+            let Some((slot, name)) = self.shared.partitions().seek() else {
+                return;
+            };
+            self.seeking += 1;
+            let context = self.at(slot);
+            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            let create = connection.options().writer.create_partitions;
+            self.tasks.spawn(async move {
+                let found = find(&connection, &info, &name, create, &context).await;
+                Event::Found(slot, found)
+            });
+        }
+    }
+
+    pub(super) fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) {
+        self.seeking -= 1;
+        match found {
+            Ok(partition) => self.shared.partitions().found(slot, partition),
+            Err(error) => {
+                self.shared.partitions().lost(slot);
+                if error.is_retriable() {
+                    self.shared.partitions().want(slot);
+                    return self.pause();
+                }
+                let released = self.shared.lock().fail(slot, &error);
+                self.shared.memory.release(released);
+            }
+        }
+    }
+}
+
+/// Finds a partition, which is created if it is missing and `create` says so.
+async fn find(
+    connection: &Connection,
+    info: &TableInfo,
+    name: &PartitionName,
+    create: bool,
+    context: &Context,
+) -> Result<PartitionId> {
+    if let Some(partition) = connection.cluster().partition(info.id, name) {
+        return Ok(partition);
+    }
+    if let Some(partition) = connection.partition(&info.path, name).await? {
+        return Ok(partition);
+    }
+    if !create {
+        let missing = ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None);
+        return Err(context.clone().error(missing));
+    }
+    let keys = info.descriptor.partition_keys().iter().cloned();
+    let spec = PartitionSpec::new(keys.zip(name.values()));
+    let created = connection
+        .admin()
+        .create_checked_partition(&info.path, &spec, true)
+        .await;
+    created.map_err(|error| error.within(context.clone()))?;
+    let timeout = connection.options().request_timeout;
+    retry::until(context, timeout, |_| async {
+        let partition = connection.partition(&info.path, name).await?;
+        partition.ok_or_else(|| {
+            context.clone().error(ErrorKind::Timeout {
+                after: timeout,
+                outcome_unknown: false,
+            })
+        })
+    })
+    .await
+}

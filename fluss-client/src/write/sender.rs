@@ -1,0 +1,429 @@
+//! The task that carries out what the accumulator decides.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::{RequestError, ServerAddress};
+use fluss_rpc::proto;
+use tokio::sync::Notify;
+use tokio::task::{JoinError, JoinSet};
+use tokio::time::{Instant, sleep_until};
+use tracing::{Instrument, field, trace};
+
+use super::accumulator::Accumulator;
+use super::bucket::Outcome;
+use super::handle::Delivery;
+use super::layout::{Layout, Rows};
+use super::memory::Memory;
+use super::partitions::{Partitions, Slot};
+use super::request::{Answer, Destination};
+use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
+use crate::Connection;
+use crate::error::{Context, Error, ErrorKind, Result};
+use crate::log_target;
+use crate::meters::WriterMeters;
+use crate::retry;
+use fluss_core::ValueError;
+use fluss_core::id::{PartitionId, TableBucket, WriterId};
+use fluss_core::record::UnsealedBatch;
+use fluss_core::types::{TableInfo, TablePath};
+
+/// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
+pub(super) const SMALL_BYTES: usize = 32 << 10;
+
+/// What a writer and its sender share.
+pub(super) struct Shared {
+    pub(super) info: Arc<TableInfo>,
+    /// What the writer does, as errors call it.
+    pub(super) operation: &'static str,
+    pub(super) layout: Layout,
+    pub(super) destination: Destination,
+    pub(super) memory: Memory,
+    pub(super) meters: Arc<WriterMeters>,
+    pub(super) accumulator: Mutex<Accumulator>,
+    /// Locked before the accumulator by who needs both.
+    pub(super) partitions: Mutex<Partitions>,
+    /// Wakes the sender when it has something to do.
+    pub(super) wake: Arc<Notify>,
+}
+
+impl Shared {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Accumulator> {
+        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
+        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Has everything sent that was collected, and returns the fates of all that is not settled.
+    pub(super) fn send_all(&self) -> Vec<Arc<Delivery>> {
+        let deliveries = self.lock().deliveries();
+        for delivery in &deliveries {
+            delivery.hurry();
+        }
+        deliveries
+    }
+}
+
+/// What a task of the sender found.
+pub(super) enum Event {
+    Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
+    Answered(Vec<Sent>, ServerAddress, Result<Vec<Answer>, RequestError>),
+    Connected(ServerAddress),
+    Writer(Result<WriterId>),
+    Refreshed(Result<()>),
+    Found(Slot, Result<PartitionId>),
+}
+
+/// Sends the batches of one writer, until the writer is closed and everything is settled.
+pub(super) struct Sender {
+    pub(super) shared: Arc<Shared>,
+    pub(super) connection: Connection,
+    pub(super) tasks: JoinSet<Event>,
+    connecting: HashSet<ServerAddress>,
+    refreshing: bool,
+    /// Buckets whose leaders are to be looked for.
+    astray: BTreeSet<TableBucket>,
+    /// How many partitions are being looked for.
+    pub(super) seeking: usize,
+    asking_writer: bool,
+    /// Before this nobody is asked for a leader or writer again.
+    rest: Option<Instant>,
+    pauses: Box<dyn Iterator<Item = std::time::Duration> + Send>,
+    closing: tokio_util::sync::CancellationToken,
+}
+
+impl Sender {
+    pub(super) fn new(
+        shared: Arc<Shared>,
+        connection: Connection,
+        closing: tokio_util::sync::CancellationToken,
+    ) -> Self {
+        Self {
+            shared,
+            connection,
+            tasks: JoinSet::new(),
+            connecting: HashSet::new(),
+            refreshing: false,
+            astray: BTreeSet::new(),
+            seeking: 0,
+            asking_writer: false,
+            rest: None,
+            pauses: Box::new(retry::pauses_after_the_first()),
+            closing,
+        }
+    }
+
+    /// Works until the writer is closed and nothing is left.
+    pub(super) async fn run(mut self) {
+        loop {
+            if let Err(error) = self.connection.check_open(self.shared.operation) {
+                return self.end(&error);
+            }
+            let now = Instant::now();
+            self.advance(now);
+            if self.closing.is_cancelled() && self.shared.lock().is_empty() {
+                return;
+            }
+            let wake = self.next_wake(now);
+            tokio::select! {
+                () = self.shared.wake.notified() => {}
+                () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
+                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+                Some(event) = self.tasks.join_next() => self.on_joined(event),
+            }
+        }
+    }
+
+    fn next_wake(&self, now: Instant) -> Option<Instant> {
+        let due = self.shared.lock().next_wake(now);
+        let rest = self.rest.filter(|rest| *rest > now);
+        [due, rest].into_iter().flatten().min()
+    }
+
+    /// Everything that can be done now.
+    fn advance(&mut self, now: Instant) {
+        let cluster = self.connection.cluster();
+        let released = {
+            let partitions = self.shared.partitions();
+            let leader = |bucket: &_| cluster.last_leader(bucket);
+            self.shared.lock().expire(now, &partitions, leader)
+        };
+        self.shared.memory.release(released);
+        loop {
+            let raw = self.shared.lock().take_raw(now);
+            for (key, rows, bytes) in raw {
+                self.encode(key, rows, bytes);
+            }
+            let (shipments, obstacles) = self.drain(now);
+            if shipments.is_empty() {
+                return self.clear(&obstacles, now);
+            }
+            for shipment in shipments {
+                self.ship(shipment, now);
+            }
+        }
+    }
+
+    fn drain(&self, now: Instant) -> (Vec<Shipment>, Obstacles) {
+        let cluster = self.connection.cluster();
+        let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
+        let partitions = self.shared.partitions();
+        let route = |target| match partitions.bucket(target) {
+            None => Route::Unknown,
+            Some(bucket) => match cluster.leader(&bucket).filter(|server| open(server)) {
+                Some(server) => Route::Open(bucket, server.clone()),
+                None => Route::Closed(bucket),
+            },
+        };
+        self.shared.lock().drain(now, route)
+    }
+
+    /// Encodes a small batch at once, and a large one on a thread of its own.
+    fn encode(&mut self, key: BatchKey, rows: Rows, bytes: usize) {
+        let layout = self.shared.layout.clone();
+        if bytes <= SMALL_BYTES {
+            return self.on_event(Event::Encoded(key, layout.encode(rows)));
+        }
+        self.tasks
+            .spawn_blocking(move || Event::Encoded(key, layout.encode(rows)));
+    }
+
+    fn ship(&mut self, shipment: Shipment, now: Instant) {
+        let Shipment {
+            server,
+            batches,
+            deadline,
+        } = shipment;
+        let timeout = self.connection.options().request_timeout;
+        let timeout = timeout.min(deadline.saturating_duration_since(now));
+        let sent: Vec<Sent> = batches.iter().map(|(sent, _)| *sent).collect();
+        let span = span(self.shared.operation, &self.shared.info.path, &sent, &server);
+        let batches = batches.into_iter().map(|(sent, records)| (sent.bucket, records));
+        // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
+        match self.connection.servers().open(&server) {
+            Some(connection) => {
+                let destination = &self.shared.destination;
+                let answer = span.in_scope(|| destination.send(&connection, batches.collect(), timeout));
+                let answered = async move { Event::Answered(sent, server, answer.await) };
+                self.tasks.spawn(answered.instrument(span));
+            }
+            None => self.on_lost(&sent, &server),
+        }
+    }
+
+    /// A connection that was lost between the look at it and its use: nothing was sent.
+    fn on_lost(&mut self, sent: &[Sent], server: &ServerAddress) {
+        for sent in sent {
+            let error = self.context(*sent, server).error(ErrorKind::NoServer);
+            self.on_outcome(*sent, Outcome::Unknown(error));
+        }
+    }
+
+    /// Begins to find what due batches lack.
+    fn clear(&mut self, obstacles: &Obstacles, now: Instant) {
+        if self.rest.is_some_and(|rest| now < rest) {
+            return;
+        }
+        if obstacles.writer && !self.asking_writer {
+            self.asking_writer = true;
+            let (connection, context) = (self.connection.clone(), self.at_table());
+            let path = self.shared.info.path.clone();
+            self.tasks
+                .spawn(async move { Event::Writer(init_writer(&connection, &context, &path).await) });
+        }
+        let cluster = self.connection.cluster();
+        for (slot, bucket) in &obstacles.leaders {
+            if cluster.is_gone(bucket) {
+                self.replace(*slot);
+                continue;
+            }
+            self.astray.insert(*bucket);
+            match cluster.leader(bucket) {
+                Some(server) => self.connect(server.clone()),
+                None => self.refresh(),
+            }
+        }
+        for slot in &obstacles.partitions {
+            self.shared.partitions().want(*slot);
+        }
+        self.seek();
+    }
+
+    fn connect(&mut self, server: ServerAddress) {
+        if self.connecting.insert(server.clone()) {
+            let connection = self.connection.clone();
+            self.tasks.spawn(async move {
+                // A server that cannot be reached may not be the leader any more.
+                if connection.servers().get(&server).await.is_err() {
+                    return Event::Connected(server);
+                }
+                Event::Connected(server)
+            });
+        }
+    }
+
+    fn refresh(&mut self) {
+        if !self.refreshing {
+            self.refreshing = true;
+            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            let generation = connection.cluster().generation();
+            let astray = std::mem::take(&mut self.astray);
+            self.tasks.spawn(async move {
+                let refreshed = connection.refresh_buckets(&info.path, &astray, generation).await;
+                Event::Refreshed(refreshed.map(drop))
+            });
+        }
+    }
+
+    fn on_joined(&mut self, joined: Result<Event, JoinError>) {
+        match joined {
+            Ok(event) => self.on_event(event),
+            Err(error) => self.end(&self.at_table().error(ErrorKind::Defect(error.to_string()))),
+        }
+    }
+
+    fn on_event(&mut self, event: Event) {
+        match event {
+            Event::Encoded(key, Ok(batch)) => self.shared.lock().on_encoded(key, batch),
+            Event::Encoded(key, Err(error)) => {
+                let released = {
+                    let partitions = self.shared.partitions();
+                    self.shared.lock().on_unencodable(key, error, &partitions)
+                };
+                self.shared.memory.release(released);
+            }
+            Event::Answered(sent, server, answer) => self.on_answer(&sent, &server, answer),
+            Event::Connected(server) => {
+                self.connecting.remove(&server);
+                if self.connection.servers().open(&server).is_none() {
+                    self.pause();
+                    self.refresh();
+                }
+            }
+            Event::Refreshed(refreshed) => {
+                self.refreshing = false;
+                match refreshed {
+                    // Nobody can write to a table that was dropped, however long they wait.
+                    Err(error) if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) => {
+                        self.end(&error.within(self.at_table()));
+                    }
+                    _ => self.pause(),
+                }
+            }
+            Event::Writer(writer) => self.on_writer(writer),
+            Event::Found(slot, found) => self.on_found(slot, found),
+        }
+    }
+
+    fn on_writer(&mut self, writer: Result<WriterId>) {
+        self.asking_writer = false;
+        match writer {
+            Ok(writer) => self.shared.lock().adopt(writer),
+            Err(error) if error.is_retriable() => self.pause(),
+            // Nobody may write to this table: that is told at once, and not again for every row.
+            Err(error) => self.end(&error),
+        }
+    }
+
+    /// Lets some time pass before the next attempt to find something, the more the longer nothing is written.
+    pub(super) fn pause(&mut self) {
+        self.rest = self.pauses.next().map(|pause| Instant::now() + pause);
+    }
+
+    fn on_answer(
+        &mut self,
+        sent: &[Sent],
+        server: &ServerAddress,
+        answer: Result<Vec<Answer>, RequestError>,
+    ) {
+        match answer {
+            Ok(answers) => {
+                self.rest = None;
+                self.pauses = Box::new(retry::pauses_after_the_first());
+                for sent in sent {
+                    let outcome = self.outcome(*sent, server, &answers);
+                    self.on_outcome(*sent, outcome);
+                }
+            }
+            Err(error) => {
+                for sent in sent {
+                    let outcome = self.failure(*sent, server, error.clone());
+                    self.on_outcome(*sent, outcome);
+                }
+            }
+        }
+    }
+
+    fn outcome(&self, sent: Sent, server: &ServerAddress, answers: &[Answer]) -> Outcome {
+        let bucket = sent.bucket;
+        let is_its =
+            |answer: &&Answer| (answer.partition, answer.bucket) == (bucket.partition, bucket.bucket);
+        let Some(answer) = answers.iter().find(is_its) else {
+            let what = fluss_core::DecodeError::new("answer to a write", "the bucket is missing");
+            return Outcome::Unknown(self.context(sent, server).error(what));
+        };
+        if let Some(code) = ErrorCode::of(answer.error_code) {
+            let kind = ErrorKind::server(code, answer.error_message.clone());
+            return Outcome::Refused(code, self.context(sent, server).error(kind));
+        }
+        let (table, bucket) = (field::display(&self.shared.info.path), bucket.bucket.get());
+        trace!(target: log_target::WRITER, table, bucket, %server, offset = answer.base_offset, "acknowledged");
+        Outcome::Stored(answer.base_offset)
+    }
+
+    fn failure(&self, sent: Sent, server: &ServerAddress, error: RequestError) -> Outcome {
+        let code = if let RequestError::Server { code, .. } = &error {
+            Some(*code)
+        } else {
+            None
+        };
+        let retriable = error.is_retriable();
+        let error = self.context(sent, server).error(error);
+        match code {
+            Some(code) => Outcome::Refused(code, error),
+            None if retriable => Outcome::Unknown(error),
+            None => Outcome::Impossible(error),
+        }
+    }
+
+    fn on_outcome(&mut self, sent: Sent, outcome: Outcome) {
+        let (released, refresh) = self.shared.lock().on_outcome(sent.key, outcome, Instant::now());
+        self.shared.memory.release(released);
+        if refresh {
+            self.astray.insert(sent.bucket);
+            self.refresh();
+        }
+    }
+
+    fn end(&mut self, error: &Error) {
+        let released = self.shared.lock().end(error);
+        self.shared.memory.release(released);
+    }
+
+    fn at_table(&self) -> Context {
+        Context::new(self.shared.operation).table(&self.shared.info.path)
+    }
+
+    pub(super) fn at(&self, slot: Slot) -> Context {
+        Context::new(self.shared.operation).physical(&self.shared.partitions().physical(slot))
+    }
+
+    fn context(&self, sent: Sent, server: &ServerAddress) -> Context {
+        let (target, _) = sent.key;
+        self.at(target.slot).bucket(target.bucket).server(server)
+    }
+}
+
+/// A new writer's identity, from any tablet server (`messages.md` 1026).
+async fn init_writer(connection: &Connection, context: &Context, path: &TablePath) -> Result<WriterId> {
+    let request = proto::InitWriterRequest {
+        table_path: vec![crate::wire::table_path(path)],
+    };
+    connection
+        .ask(context, &request)
+        .await
+        .map(|response| WriterId(response.writer_id))
+}
