@@ -1,49 +1,26 @@
-use std::collections::BTreeSet;
-use std::future::Future;
-use std::sync::{Arc, Weak};
+use std::sync::Arc;
 
-use fluss_rpc::api::{Request, ServerRole};
-use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::ServerAddress;
-use tokio::time::{Instant, sleep_until};
-use tokio_util::sync::CancellationToken;
-
-use super::error::{Context, Error, ErrorKind, Result};
-use super::metadata::{Cluster, Metadata};
-use super::options::ClientOptions;
-use super::schemas::Schemas;
-use super::servers::Servers;
-use super::write::OpenWriters;
-use super::{Admin, Table, meters, retry, wire};
-use fluss_core::id::{PartitionId, TableBucket, TableId};
-use fluss_core::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
+use crate::cluster::{Cluster, WeakCluster};
+use crate::error::Result;
+use crate::{Admin, ClientOptions, Table};
+use fluss_core::types::TablePath;
 
 /// A connection to a cluster: everything else is had from it. Clones share it.
 ///
 /// It holds one TCP connection to each server that it talks to, opened when first needed and again when lost.
 #[derive(Clone, Debug)]
 pub struct Connection {
-    shared: Arc<Shared>,
-}
-
-#[derive(Debug)]
-struct Shared {
-    options: ClientOptions,
-    servers: Arc<Servers>,
-    metadata: Metadata,
-    schemas: Schemas,
-    writers: OpenWriters,
-    closed: CancellationToken,
+    cluster: Cluster,
 }
 
 /// A [`Connection`] that is not kept open by it.
 #[derive(Clone, Debug)]
-pub struct WeakConnection(Weak<Shared>);
+pub struct WeakConnection(WeakCluster);
 
 impl WeakConnection {
     /// The connection, unless nothing uses it any more.
     pub fn upgrade(&self) -> Option<Connection> {
-        self.0.upgrade().map(|shared| Connection { shared })
+        self.0.upgrade().map(|cluster| Connection { cluster })
     }
 }
 
@@ -58,48 +35,14 @@ impl Connection {
     /// # Cancellation
     ///
     /// Dropping the future leaves nothing behind.
-    pub async fn open(mut options: ClientOptions) -> Result<Self> {
-        let refuse = |error: InvalidDefinition| Context::new("connect").error(error);
-        options.validate().map_err(refuse)?;
-        if options.bootstrap_servers.is_empty() {
-            return Err(refuse(InvalidDefinition::new("bootstrap.servers is empty")));
-        }
-        meters::describe();
-        let servers = Arc::new(Servers::new(&mut options));
-        let metadata = Metadata::new(servers.clone(), options.bootstrap_servers.clone());
-        let shared = Shared {
-            options,
-            servers,
-            metadata,
-            schemas: Schemas::default(),
-            writers: OpenWriters::default(),
-            closed: CancellationToken::new(),
-        };
-        let connection = Self {
-            shared: Arc::new(shared),
-        };
-        let timeout = connection.options().connect_timeout;
-        // A cluster that is starting has no tablet server yet, which passes; an unreachable one is told at once.
-        let mut starting = retry::pauses();
-        let deadline = Instant::now() + timeout;
-        loop {
-            match connection.shared.metadata.refresh(None, &[], 0).await {
-                Ok(_) => return Ok(connection),
-                Err(error) if !matches!(error.kind(), ErrorKind::NoServer) => return Err(error),
-                Err(error) => {
-                    let next = Instant::now() + starting.next().unwrap_or(timeout);
-                    if next > deadline {
-                        return Err(error);
-                    }
-                    sleep_until(next).await;
-                }
-            }
-        }
+    pub async fn open(options: ClientOptions) -> Result<Self> {
+        let cluster = Cluster::connect(options).await?;
+        Ok(Self { cluster })
     }
 
     /// What administers databases, tables and partitions.
     pub fn admin(&self) -> Admin {
-        Admin::new(self.clone())
+        Admin::new(self.cluster.clone())
     }
 
     /// A table, as it stands now.
@@ -112,7 +55,7 @@ impl Connection {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn table(&self, path: &TablePath) -> Result<Table> {
-        let info = self.table_info(path).await?;
+        let info = self.cluster.table_info(path).await?;
         Ok(Table::new(self.clone(), Arc::new(info)))
     }
 
@@ -126,7 +69,7 @@ impl Connection {
     ///
     /// Dropping the future leaves the connection open.
     pub async fn shut_down(&self) -> Result<()> {
-        let flushed = self.shared.writers.flush().await;
+        let flushed = self.cluster.writers().flush().await;
         self.close();
         flushed
     }
@@ -141,25 +84,24 @@ impl Connection {
     ///
     /// Dropping the future only stops waiting.
     pub async fn flush(&self) -> Result<()> {
-        self.shared.writers.flush().await
+        self.cluster.writers().flush().await
     }
 
     /// Whether both are handles of one connection.
     pub fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.shared, &other.shared)
+        self.cluster.is_same(&other.cluster)
     }
 
     /// Closes the connection to every server at once. Whatever was had from it fails from now on with
     /// [`ErrorKind::Closed`], and so do calls that are waiting, and what is still unsent: see
     /// [`shut_down`](Self::shut_down).
     pub fn close(&self) {
-        self.shared.closed.cancel();
-        self.shared.servers.close();
+        self.cluster.close();
     }
 
     /// Whether the connection is closed.
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.is_cancelled()
+        self.cluster.is_closed()
     }
 
     /// Waits until the connection is closed.
@@ -168,312 +110,20 @@ impl Connection {
     ///
     /// Dropping the future only stops waiting.
     pub async fn closed(&self) {
-        self.shared.closed.cancelled().await;
+        self.cluster.closed().await;
     }
 
     /// The connection for whoever does not keep it open.
     pub fn downgrade(&self) -> WeakConnection {
-        WeakConnection(Arc::downgrade(&self.shared))
+        WeakConnection(self.cluster.downgrade())
     }
 
     /// The options that the connection was opened with.
     pub fn options(&self) -> &ClientOptions {
-        &self.shared.options
+        self.cluster.options()
     }
 
-    pub(crate) fn servers(&self) -> &Servers {
-        &self.shared.servers
+    pub(crate) const fn cluster(&self) -> &Cluster {
+        &self.cluster
     }
-
-    pub(crate) fn schemas(&self) -> &Schemas {
-        &self.shared.schemas
-    }
-
-    pub(crate) fn writers(&self) -> &OpenWriters {
-        &self.shared.writers
-    }
-
-    pub(crate) fn cluster(&self) -> Arc<Cluster> {
-        self.shared.metadata.cluster()
-    }
-
-    pub(crate) async fn refresh(&self, table: Option<&TablePath>, generation: u64) -> Result<Arc<Cluster>> {
-        self.until_closed(
-            "get metadata",
-            Box::pin(self.shared.metadata.refresh(table, &[], generation)),
-        )
-        .await
-    }
-
-    /// As [`refresh`](Self::refresh), for those who miss these buckets of a table, partitioned or not.
-    pub(crate) async fn refresh_buckets(
-        &self,
-        table: &TablePath,
-        buckets: impl IntoIterator<Item = &TableBucket>,
-        generation: u64,
-    ) -> Result<Arc<Cluster>> {
-        let (mut partitions, mut id) = (BTreeSet::new(), None);
-        for bucket in buckets {
-            partitions.extend(bucket.partition);
-            id = Some(bucket.table);
-        }
-        if let Some(kind) = id.and_then(|id| self.cluster().dropped(id)) {
-            return Err(Context::new("get metadata").table(table).error(kind));
-        }
-        let partitions: Vec<_> = partitions.into_iter().collect();
-        let metadata = &self.shared.metadata;
-        let refreshing = metadata.refresh(Some(table), &partitions, generation);
-        let refreshed = self.until_closed("get metadata", Box::pin(refreshing)).await;
-        match id {
-            Some(id) => self.unless_dropped(table, id, &partitions, refreshed).await,
-            None => refreshed,
-        }
-    }
-
-    /// What came of a refresh, unless the table turns out to be dropped. The metadata of a tablet server may be of before or
-    /// after what is true: where they do not name the table, or another in its place, the coordinator is asked.
-    async fn unless_dropped(
-        &self,
-        path: &TablePath,
-        id: TableId,
-        partitions: &[PartitionId],
-        refreshed: Result<Arc<Cluster>>,
-    ) -> Result<Arc<Cluster>> {
-        let is_doubtful = match &refreshed {
-            Ok(cluster) => {
-                let is_gone = |partition: &PartitionId| cluster.is_gone_partition(*partition);
-                cluster.table(path) != Some(id) || partitions.iter().any(is_gone)
-            }
-            Err(error) => !error.is_retriable(),
-        };
-        if !is_doubtful {
-            return refreshed;
-        }
-        let other = match self.table_info(path).await {
-            Ok(info) if info.id == id => return refreshed,
-            Ok(info) => Some(info.id),
-            Err(error) if is_missing(&error) => None,
-            Err(_) => return refreshed,
-        };
-        self.shared.metadata.drop_table(id, other);
-        match self.cluster().dropped(id) {
-            Some(kind) => Err(Context::new("get metadata").table(path).error(kind)),
-            None => refreshed,
-        }
-    }
-
-    /// Asks for the partition of this name; nothing if there is none.
-    pub(crate) async fn partition(
-        &self,
-        table: &TablePath,
-        name: &PartitionName,
-    ) -> Result<Option<PartitionId>> {
-        let asked = Box::pin(self.shared.metadata.partition(table, name));
-        self.until_closed("get metadata", asked).await
-    }
-
-    pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
-        if self.is_closed() {
-            return Err(Context::new(operation).error(ErrorKind::Closed));
-        }
-        Ok(())
-    }
-
-    /// Does something that is of no use any more once the connection is closed.
-    pub(crate) async fn until_closed<T>(
-        &self,
-        operation: &'static str,
-        work: impl Future<Output = Result<T>>,
-    ) -> Result<T> {
-        self.check_open(operation)?;
-        tokio::select! {
-            biased;
-            done = work => done,
-            () = self.closed() => Err(Context::new(operation).error(ErrorKind::Closed)),
-        }
-    }
-
-    pub(crate) async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
-        let context = Context::new("get table").table(path);
-        let request = fluss_rpc::proto::GetTableInfoRequest {
-            table_path: wire::table_path(path),
-        };
-        let response = self.ask(&context, &request).await?;
-        wire::table_info(path, &response).map_err(|error| context.error(error))
-    }
-
-    /// Sends a request that any server of the right role may answer: what changes the catalog goes to the
-    /// coordinator; what reads it goes there too, so that a change is seen at once, and to a tablet server while there
-    /// is no coordinator.
-    ///
-    /// What only reads is tried again; what changes something is sent once.
-    pub(crate) async fn ask<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
-        self.ask_unless(context, request, |_| false).await
-    }
-
-    /// As [`ask`](Self::ask), where some refusals that others would try again are final.
-    pub(crate) async fn ask_unless<R: Request>(
-        &self,
-        context: &Context,
-        request: &R,
-        is_final: impl Fn(ErrorCode) -> bool,
-    ) -> Result<R::Response> {
-        let timeout = self.options().request_timeout;
-        if R::API.is_served_by(ServerRole::Tablet) {
-            let is_final = &is_final;
-            let ask = |limit| async move {
-                match self.ask_once(context, request, limit).await {
-                    Err(error) if error.code().is_some_and(is_final) => Ok(Err(error)),
-                    other => other.map(Ok),
-                }
-            };
-            return self
-                .until_closed(context.operation, Box::pin(retry::until(context, timeout, ask)))
-                .await?;
-        }
-        let limit = Instant::now() + timeout;
-        let asked = Box::pin(self.ask_coordinator(context, request, limit));
-        self.until_closed(context.operation, asked).await
-    }
-
-    /// As [`ask`](Self::ask), tried again although only the coordinator answers: for what only reads.
-    pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
-        let timeout = self.options().request_timeout;
-        let ask = |limit| self.ask_coordinator(context, request, limit);
-        let asked = Box::pin(retry::until(context, timeout, ask));
-        self.until_closed(context.operation, asked).await
-    }
-
-    async fn ask_coordinator<R: Request>(
-        &self,
-        context: &Context,
-        request: &R,
-        limit: Instant,
-    ) -> Result<R::Response> {
-        let server = self.coordinator(context).await?;
-        self.ask_server(&server, context, request, limit).await
-    }
-
-    async fn ask_once<R: Request>(
-        &self,
-        context: &Context,
-        request: &R,
-        limit: Instant,
-    ) -> Result<R::Response> {
-        if R::API.is_served_by(ServerRole::Coordinator)
-            && let Some(server) = self.cluster().coordinator()
-            && let result = self.ask_server(server, context, request, limit).await
-            && !matches!(&result, Err(error) if error.is_retriable())
-        {
-            return result;
-        }
-        let cluster = self.refresh(None, self.cluster().generation()).await?;
-        let tablets: Vec<_> = cluster.tablets().values().collect();
-        let Some(server) = fastrand::choice(&tablets) else {
-            return Err(context.clone().error(ErrorKind::NoServer));
-        };
-        self.ask_server(server, context, request, limit).await
-    }
-
-    async fn coordinator(&self, context: &Context) -> Result<ServerAddress> {
-        let known = self.cluster();
-        if let Some(server) = known.coordinator()
-            && self.servers().get(server).await.is_ok()
-        {
-            return Ok(server.clone());
-        }
-        let cluster = self.refresh(None, known.generation()).await?;
-        cluster
-            .coordinator()
-            .cloned()
-            .ok_or_else(|| context.clone().error(ErrorKind::NoServer))
-    }
-
-    /// Asks a server. When nothing at all has come from it until `limit`, its connection is given up.
-    async fn ask_server<R: Request>(
-        &self,
-        server: &ServerAddress,
-        context: &Context,
-        request: &R,
-        limit: Instant,
-    ) -> Result<R::Response> {
-        let context = context.clone().server(server);
-        let connection = self
-            .servers()
-            .get(server)
-            .await
-            .map_err(|error| error.within(context.clone()))?;
-        let timeout = self.options().request_timeout;
-        let silence = limit.saturating_duration_since(Instant::now());
-        connection
-            .send_unless_silent(request, timeout, silence)
-            .await
-            .map_err(|error| context.error(error))
-    }
-
-    /// The server that leads a bucket, looked for until the request timeout has passed.
-    pub(crate) async fn leader(
-        &self,
-        context: &Context,
-        path: &TablePath,
-        bucket: &TableBucket,
-    ) -> Result<ServerAddress> {
-        let timeout = self.options().request_timeout;
-        let found = retry::until(context, timeout, |_| async {
-            let known = self.cluster();
-            if let Some(leader) = known.leader(bucket) {
-                return Ok(leader.clone());
-            }
-            let refreshed = self.refresh_buckets(path, [bucket], known.generation()).await;
-            let cluster = refreshed.map_err(|error| error.within(context.clone()))?;
-            let missing = || {
-                if cluster.is_gone(bucket) {
-                    ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, None)
-                } else {
-                    ErrorKind::NoLeader(timeout)
-                }
-            };
-            let leader = cluster.leader(bucket).cloned();
-            leader.ok_or_else(|| context.clone().error(missing()))
-        });
-        self.until_closed(context.operation, Box::pin(found)).await
-    }
-
-    /// Sends a request to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is led
-    /// elsewhere, or the leader cannot be reached, the leader is looked for again.
-    pub(crate) async fn ask_leader<R: Request>(
-        &self,
-        context: &Context,
-        path: &TablePath,
-        bucket: &TableBucket,
-        request: &R,
-        refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
-    ) -> Result<R::Response> {
-        let refusal = &refusal;
-        let asked = retry::until(context, self.options().request_timeout, |limit| async move {
-            let generation = self.cluster().generation();
-            let server = self.leader(context, path, bucket).await?;
-            let result = match self.ask_server(&server, context, request, limit).await {
-                Ok(response) => match refusal(&response) {
-                    None => return Ok(response),
-                    Some(kind) => Err(context.clone().server(&server).error(kind)),
-                },
-                Err(error) => Err(error),
-            };
-            if matches!(&result, Err(error) if error.is_worth_another(0)) {
-                let refreshed = self.refresh_buckets(path, [bucket], generation).await;
-                refreshed.map_err(|error| error.within(context.clone()))?;
-            }
-            result
-        });
-        self.until_closed(context.operation, Box::pin(asked)).await
-    }
-}
-
-/// Whether there is no table of the path that was asked for.
-fn is_missing(error: &Error) -> bool {
-    matches!(
-        error.code(),
-        Some(ErrorCode::TABLE_NOT_EXIST | ErrorCode::DATABASE_NOT_EXIST)
-    )
 }

@@ -22,19 +22,17 @@
 //! ```
 
 mod admin;
+mod cluster;
 mod connection;
 mod error;
 mod log_target;
 mod lookup;
-mod metadata;
 mod meters;
 mod options;
 mod read;
 mod remote;
 mod retry;
 mod scan;
-mod schemas;
-mod servers;
 mod shape;
 mod table;
 mod target;

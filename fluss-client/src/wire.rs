@@ -2,11 +2,13 @@
 
 use fluss_rpc::proto;
 
-use super::table::MAX_BUCKETS;
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_core::types::{
     InvalidDefinition, PartitionSpec, TableDescriptor, TableInfo, TablePath, TableProperties,
 };
+
+/// The most buckets that a table or a partition may be said to have; servers allow fewer, unless configured otherwise.
+const MAX_BUCKETS: i32 = 1 << 17;
 
 pub(crate) fn table_path(path: &TablePath) -> proto::PbTablePath {
     proto::PbTablePath {

@@ -129,7 +129,7 @@ impl Admin {
             change.check().map_err(|error| context.clone().error(error))?;
             change.add_to(&mut request);
         }
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 }
 

@@ -68,14 +68,14 @@ impl Admin {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn server_nodes(&self) -> Result<Vec<ServerNode>> {
-        let generation = self.connection.cluster().generation();
-        let cluster = self.connection.refresh(None, generation).await?;
-        let coordinator = cluster.coordinator().map(|address| ServerNode {
+        let generation = self.cluster.topology().generation();
+        let topology = self.cluster.refresh(None, generation).await?;
+        let coordinator = topology.coordinator().map(|address| ServerNode {
             id: 0,
             role: ServerRole::Coordinator,
             address: address.clone(),
         });
-        let tablets = cluster.tablets().iter().map(|(id, address)| ServerNode {
+        let tablets = topology.tablets().iter().map(|(id, address)| ServerNode {
             id: id.get(),
             role: ServerRole::Tablet,
             address: address.clone(),
@@ -101,7 +101,7 @@ impl Admin {
             server_ids: servers.iter().map(|server| server.get()).collect(),
             server_tag: tag.number(),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Takes a tag off tablet servers. A server without any is fine.
@@ -120,7 +120,7 @@ impl Admin {
             server_ids: servers.iter().map(|server| server.get()).collect(),
             server_tag: tag.number(),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Whether every bucket has a leader and every replica is in sync. A server of Fluss 0.9 cannot tell.
@@ -135,7 +135,7 @@ impl Admin {
     pub async fn cluster_health(&self) -> Result<ClusterHealth> {
         let context = Context::new("get cluster health");
         let request = proto::GetClusterHealthRequest {};
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let status = HealthStatus::from_number(response.status).ok_or_else(|| {
             context.error(DecodeError::new(
                 "cluster health",

@@ -82,7 +82,7 @@ impl Admin {
     pub async fn cluster_configs(&self) -> Result<Vec<ClusterConfig>> {
         let context = Context::new("describe cluster configs");
         let request = proto::DescribeClusterConfigsRequest {};
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let mut configs: Vec<_> = response.configs.into_iter().map(config).collect();
         configs.sort_by(|one, other| one.key.cmp(&other.key));
         Ok(configs)
@@ -103,7 +103,7 @@ impl Admin {
         let request = proto::AlterClusterConfigsRequest {
             alter_configs: changes.iter().map(ConfigChange::to_proto).collect(),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 }
 

@@ -54,7 +54,7 @@ impl Admin {
             ignore_if_exists,
             database_json: Some(descriptor.to_json().into()),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Sets and deletes properties of a database, and replaces its comment if one is given. A server of Fluss 0.9
@@ -82,7 +82,7 @@ impl Admin {
             config_changes: changes.iter().map(ConfigChange::to_proto).collect(),
             comment: comment.map(str::to_owned),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Drops a database; `cascade` drops its tables with it.
@@ -101,7 +101,7 @@ impl Admin {
             ignore_if_not_exists,
             cascade,
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// The names of all databases, sorted.
@@ -112,7 +112,7 @@ impl Admin {
     pub async fn list_databases(&self) -> Result<Vec<String>> {
         let context = Context::new("list databases");
         let response = self
-            .connection
+            .cluster
             .ask(&context, &proto::ListDatabasesRequest::default())
             .await?;
         Ok(sorted(response.database_name))
@@ -128,7 +128,7 @@ impl Admin {
         let request = proto::ListDatabasesRequest {
             include_summary: Some(true),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let mut summaries: Vec<_> = response.database_summary.into_iter().map(summary).collect();
         summaries.sort_by(|one, other| one.name.cmp(&other.name));
         Ok(summaries)
@@ -144,7 +144,7 @@ impl Admin {
         let request = proto::DatabaseExistsRequest {
             database_name: name.to_owned(),
         };
-        Ok(self.connection.ask(&context, &request).await?.exists)
+        Ok(self.cluster.ask(&context, &request).await?.exists)
     }
 
     /// A database's comment, properties and times. Code 4 if there is none.
@@ -157,7 +157,7 @@ impl Admin {
         let request = proto::GetDatabaseInfoRequest {
             database_name: name.to_owned(),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         Ok(DatabaseInfo {
             name: name.to_owned(),
             descriptor: DatabaseDescriptor::from_json(&response.database_json)

@@ -7,7 +7,7 @@ use fluss_rpc::proto;
 
 use super::Admin;
 use super::producers::millis;
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Result};
 use crate::wire;
 use fluss_core::id::{BucketId, PartitionId, SnapshotId, TableBucket, TableId};
@@ -19,7 +19,7 @@ use fluss_core::id::{BucketId, PartitionId, SnapshotId, TableBucket, TableId};
 /// for the same lease.
 #[derive(Clone, Debug)]
 pub struct KvSnapshotLease {
-    connection: Connection,
+    cluster: Cluster,
     id: String,
     duration: Duration,
 }
@@ -31,7 +31,7 @@ impl Admin {
     /// A lease of this name. Nothing is asked of the cluster until it holds something.
     pub fn kv_snapshot_lease(&self, id: impl Into<String>, duration: Duration) -> KvSnapshotLease {
         KvSnapshotLease {
-            connection: self.connection.clone(),
+            cluster: self.cluster.clone(),
             id: id.into(),
             duration,
         }
@@ -68,7 +68,7 @@ impl KvSnapshotLease {
             lease_duration_ms: duration,
             snapshots_to_lease: by_table(snapshots),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         Ok(response.unavailable_snapshots.iter().flat_map(of_table).collect())
     }
 
@@ -92,7 +92,7 @@ impl KvSnapshotLease {
             lease_id: self.id.clone(),
             buckets_to_release: buckets.iter().map(wire::pb_table_bucket).collect(),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Ends the lease with all that it holds. One that is not there is fine.
@@ -105,7 +105,7 @@ impl KvSnapshotLease {
         let request = proto::DropKvSnapshotLeaseRequest {
             lease_id: self.id.clone(),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 }
 

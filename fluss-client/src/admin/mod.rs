@@ -21,7 +21,6 @@ pub use configs::{ClusterConfig, ConfigChange, ConfigSource};
 pub use databases::{DatabaseInfo, DatabaseSummary};
 pub use lease::{BucketSnapshots, KvSnapshotLease};
 pub use offsets::OffsetSpec;
-pub(crate) use offsets::each_bucket;
 pub use partitions::PartitionInfo;
 pub use producers::{ProducerOffsets, Registration};
 pub use rebalance::{BucketMove, Goal, RebalanceId, RebalanceProgress, RebalanceStatus};
@@ -30,7 +29,7 @@ pub use snapshots::{
     SnapshotFile,
 };
 
-use super::Connection;
+use crate::cluster::Cluster;
 
 /// Administers a cluster. Had from [`Connection::admin`]; clones share the connection.
 ///
@@ -39,15 +38,15 @@ use super::Connection;
 /// server does not offer is [`Unsupported`](super::ErrorKind::Unsupported), and not sent.
 #[derive(Clone, Debug)]
 pub struct Admin {
-    connection: Connection,
+    cluster: Cluster,
 }
 
 /// Something known of each bucket, by its number.
 pub type ByBucket<T> = HashMap<fluss_core::id::BucketId, T>;
 
 impl Admin {
-    pub(crate) const fn new(connection: Connection) -> Self {
-        Self { connection }
+    pub(crate) const fn new(cluster: Cluster) -> Self {
+        Self { cluster }
     }
 }
 

@@ -5,11 +5,10 @@ use std::collections::BTreeMap;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 use futures::future::try_join_all;
-use futures::{StreamExt, stream};
 
 use super::{Admin, ByBucket};
+use crate::cluster::{buckets_of, buckets_of_all, check_bucket, each_bucket};
 use crate::error::{Context, ErrorKind, Result};
-use crate::table::{buckets_of, buckets_of_all, check_bucket};
 use fluss_core::DecodeError;
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
 use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
@@ -65,7 +64,7 @@ impl Admin {
         spec: OffsetSpec,
     ) -> Result<ByBucket<Offset>> {
         let info = self.table_info(path).await?;
-        let Some(id) = self.connection.partition(path, partition).await? else {
+        let Some(id) = self.cluster.partition(path, partition).await? else {
             let table = path.clone();
             let physical = PhysicalTablePath {
                 table,
@@ -149,7 +148,7 @@ impl Admin {
             ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))
         };
         let response = self
-            .connection
+            .cluster
             .ask_leader(&context, &info.path, &bucket, &request, refusal)
             .await?;
         let offset = response.buckets_resp.first().and_then(|answer| answer.offset);
@@ -162,14 +161,14 @@ impl Admin {
     }
 
     fn context(&self, operation: &'static str, info: &TableInfo, bucket: TableBucket) -> Context {
-        self.connection
-            .cluster()
+        self.cluster
+            .topology()
             .bucket_context(operation, &info.path, &bucket)
     }
 
     /// A table with the partition of a bucket, as far as its name is known.
     pub(crate) fn physical(&self, path: &TablePath, bucket: &TableBucket) -> PhysicalTablePath {
-        self.connection.cluster().physical(path, bucket)
+        self.cluster.topology().physical(path, bucket)
     }
 
     /// The number of rows in a table, in all of its partitions: records between the ends of a log, live rows of a
@@ -200,7 +199,7 @@ impl Admin {
             ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))
         };
         let response = self
-            .connection
+            .cluster
             .ask_leader(&context, &info.path, &bucket, &request, refusal)
             .await?;
         let count = response.buckets_resp.first().and_then(|answer| answer.row_count);
@@ -211,28 +210,4 @@ impl Admin {
             ))
         })
     }
-}
-
-/// How many buckets are asked about at the same time.
-const AT_ONCE: usize = 64;
-
-/// Asks something about each bucket. Those of partitions that are dropped meanwhile are left out.
-pub(crate) async fn each_bucket<T, F: Future<Output = Result<T>>>(
-    buckets: impl IntoIterator<Item = TableBucket>,
-    ask: impl Fn(TableBucket) -> F,
-) -> Result<BTreeMap<TableBucket, T>> {
-    let questions = buckets.into_iter().map(|bucket| {
-        let answer = ask(bucket);
-        async move { (bucket, answer.await) }
-    });
-    let mut answers = stream::iter(questions).buffer_unordered(AT_ONCE);
-    let mut found = BTreeMap::new();
-    while let Some((bucket, answer)) = answers.next().await {
-        match answer {
-            Ok(answer) => drop(found.insert(bucket, answer)),
-            Err(error) if error.code() == Some(ErrorCode::PARTITION_NOT_EXISTS) => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(found)
 }

@@ -42,7 +42,7 @@ impl Admin {
         ignore_if_exists: bool,
     ) -> Result<()> {
         let context = Context::new("create partition of").table(path);
-        let info = self.connection.table_info(path).await;
+        let info = self.cluster.table_info(path).await;
         let info = info.map_err(|error| error.within(context.clone()))?;
         if info.is_partitioned() {
             check_partition(info.row_type(), spec)
@@ -64,7 +64,7 @@ impl Admin {
             partition_spec: wire::partition_spec(spec),
             ignore_if_not_exists: ignore_if_exists,
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Drops a partition. Code 36 if there is none, unless `ignore_if_not_exists`.
@@ -84,7 +84,7 @@ impl Admin {
             partition_spec: wire::partition_spec(spec),
             ignore_if_not_exists,
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// A table's partitions, or those whose values are the ones given. Code 37 if the table is not partitioned.
@@ -102,7 +102,7 @@ impl Admin {
             table_path: wire::table_path(path),
             partial_partition_spec: having.map(wire::partition_spec),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let info = |partition: &proto::PbPartitionInfo| PartitionInfo {
             id: partition.partition_id.into(),
             spec: wire::spec_of(&partition.partition_spec),

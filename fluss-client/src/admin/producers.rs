@@ -58,7 +58,7 @@ impl Admin {
                 .transpose()
                 .map_err(|kind| context.clone().error(kind))?,
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         Ok(match response.result {
             None | Some(0) => Registration::Created,
             Some(_) => Registration::AlreadyExists,
@@ -75,7 +75,7 @@ impl Admin {
         let request = proto::GetProducerOffsetsRequest {
             producer_id: producer.to_owned(),
         };
-        let response = self.connection.ask_again(&context, &request).await?;
+        let response = self.cluster.ask_again(&context, &request).await?;
         let kept = response.producer_id.and(response.expiration_time);
         Ok(kept.map(|expires_at| ProducerOffsets {
             expires_at,
@@ -97,7 +97,7 @@ impl Admin {
         let request = proto::DeleteProducerOffsetsRequest {
             producer_id: producer.to_owned(),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 }
 

@@ -120,7 +120,7 @@ impl Admin {
         let request = proto::RebalanceRequest {
             goals: goals.iter().map(|goal| goal.number()).collect(),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         Ok(RebalanceId(response.rebalance_id))
     }
 
@@ -139,7 +139,7 @@ impl Admin {
         let request = proto::ListRebalanceProgressRequest {
             rebalance_id: id.map(|id| id.0.clone()),
         };
-        let response = self.connection.ask_again(&context, &request).await?;
+        let response = self.cluster.ask_again(&context, &request).await?;
         progress(response).map_err(|error| context.error(error))
     }
 
@@ -158,7 +158,7 @@ impl Admin {
         let request = proto::CancelRebalanceRequest {
             rebalance_id: id.map(|id| id.0.clone()),
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 }
 

@@ -23,7 +23,7 @@ impl Admin {
         let request = proto::CreateAclsRequest {
             acl: acls.iter().map(proto::PbAclInfo::from).collect(),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         for created in response.acl_res {
             check(&context, created.error_code, created.error_message)?;
         }
@@ -44,7 +44,7 @@ impl Admin {
         let request = proto::ListAclsRequest {
             acl_filter: filter.into(),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let acls = response.acl.iter().map(Acl::try_from);
         acls.collect::<Result<_, _>>()
             .map_err(|error| context.error(error))
@@ -65,7 +65,7 @@ impl Admin {
         let request = proto::DropAclsRequest {
             acl_filter: filters.iter().map(proto::PbAclFilter::from).collect(),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let dropped = response.filter_results.into_iter();
         dropped.map(|result| dropped_by(&context, result)).collect()
     }

@@ -114,7 +114,7 @@ impl Admin {
             table_path: wire::table_path(path),
             partition_name: partition.map(|name| name.as_str().to_owned()),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let snapshots = response.latest_snapshots.iter();
         Ok(KvSnapshots {
             table: TableId(response.table_id),
@@ -142,7 +142,7 @@ impl Admin {
             bucket_id: bucket.bucket.get(),
             snapshot_id: snapshot.get(),
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let file = |file: proto::PbRemotePathAndLocalFile| SnapshotFile {
             remote_path: file.remote_path,
             local_name: file.local_file_name,
@@ -173,7 +173,7 @@ impl Admin {
             table_id: table.get(),
             partition_id: partition.map(PartitionId::get),
         };
-        let response = self.connection.ask_again(&context, &request).await?;
+        let response = self.cluster.ask_again(&context, &request).await?;
         let found = response.active_snapshots.iter();
         Ok(found
             .filter_map(|found| Some((BucketId(found.bucket_id), snapshot(found)?)))
@@ -200,7 +200,7 @@ impl Admin {
             table_id: table.get(),
             partition_id: partition.map(PartitionId::get),
         };
-        let response = self.connection.ask_again(&context, &request).await?;
+        let response = self.cluster.ask_again(&context, &request).await?;
         let manifest = |entry: proto::PbRemoteLogManifestEntry| RemoteLogManifest {
             bucket: wire::table_bucket(&entry.table_bucket),
             path: entry.remote_log_manifest_path,
@@ -226,7 +226,7 @@ impl Admin {
             snapshot_id,
             readable,
         };
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let table = TableId(response.table_id);
         let offset = |found: &proto::PbLakeSnapshotForBucket| {
             let bucket = TableBucket {

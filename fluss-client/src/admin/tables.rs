@@ -34,7 +34,7 @@ impl Admin {
             table_json: descriptor.to_json().into(),
             ignore_if_exists,
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// Drops a table. Code 7 if there is none, unless `ignore_if_not_exists`.
@@ -48,7 +48,7 @@ impl Admin {
             table_path: wire::table_path(path),
             ignore_if_not_exists,
         };
-        self.connection.ask(&context, &request).await.map(drop)
+        self.cluster.ask(&context, &request).await.map(drop)
     }
 
     /// The names of a database's tables, sorted. Code 4 if there is no such database.
@@ -61,7 +61,7 @@ impl Admin {
         let request = proto::ListTablesRequest {
             database_name: database.to_owned(),
         };
-        Ok(sorted(self.connection.ask(&context, &request).await?.table_name))
+        Ok(sorted(self.cluster.ask(&context, &request).await?.table_name))
     }
 
     /// Whether there is a table of this path.
@@ -74,7 +74,7 @@ impl Admin {
         let request = proto::TableExistsRequest {
             table_path: wire::table_path(path),
         };
-        Ok(self.connection.ask(&context, &request).await?.exists)
+        Ok(self.cluster.ask(&context, &request).await?.exists)
     }
 
     /// A table's identity, schema and properties. Code 7 if there is none.
@@ -83,7 +83,7 @@ impl Admin {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn table_info(&self, path: &TablePath) -> Result<TableInfo> {
-        self.connection.table_info(path).await
+        self.cluster.table_info(path).await
     }
 
     /// A version of a table's schema, the latest if none is named. Code 9 if there is no such version.
@@ -92,6 +92,6 @@ impl Admin {
     ///
     /// Dropping the future leaves nothing behind.
     pub async fn table_schema(&self, path: &TablePath, id: Option<SchemaId>) -> Result<(SchemaId, Schema)> {
-        self.connection.fetch_schema(path, id).await
+        self.cluster.fetch_schema(path, id).await
     }
 }

@@ -10,13 +10,13 @@ use super::query::Patience;
 use crate::error::{BRIEF_ATTEMPTS, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::LookupMeters;
-use crate::{Connection, retry};
+use crate::{cluster::Cluster, retry};
 use fluss_core::id::TableBucket;
 use fluss_core::types::TablePath;
 
 /// The attempts at one call, within its deadline.
 pub(super) struct Attempts<'c> {
-    connection: &'c Connection,
+    cluster: &'c Cluster,
     path: &'c TablePath,
     meters: &'c LookupMeters,
     pub(super) deadline: Instant,
@@ -29,13 +29,13 @@ pub(super) struct Attempts<'c> {
 
 impl<'c> Attempts<'c> {
     pub(super) const fn new(
-        connection: &'c Connection,
+        cluster: &'c Cluster,
         path: &'c TablePath,
         meters: &'c LookupMeters,
         deadline: Instant,
     ) -> Self {
         Self {
-            connection,
+            cluster,
             path,
             meters,
             deadline,
@@ -78,7 +78,7 @@ impl<'c> Attempts<'c> {
         if remedy == Retry::RefreshMetadata {
             self.refresh(buckets).await;
             let table = buckets.first().map(|bucket| bucket.table);
-            if let Some(kind) = table.and_then(|table| self.connection.cluster().dropped(table)) {
+            if let Some(kind) = table.and_then(|table| self.cluster.topology().dropped(table)) {
                 return Err(error.context().clone().error(kind));
             }
         }
@@ -95,9 +95,7 @@ impl<'c> Attempts<'c> {
 
     /// Looks for the leaders. What is not found out now is tried again with the next attempt.
     async fn refresh(&self, buckets: &[TableBucket]) {
-        let refreshed = self
-            .connection
-            .refresh_buckets(self.path, buckets, self.generation);
+        let refreshed = self.cluster.refresh_buckets(self.path, buckets, self.generation);
         if let Ok(Err(error)) = timeout_at(self.deadline, refreshed).await {
             tracing::debug!(target: log_target::LOOKUP, table = %self.path, %error, "no metadata");
         }
@@ -105,10 +103,10 @@ impl<'c> Attempts<'c> {
 
     /// The leader has not answered this call. It may lead no more: the calls to come should know.
     fn refresh_for_others(&self, buckets: &[TableBucket]) {
-        let (connection, path, generation) = (self.connection.clone(), self.path.clone(), self.generation);
+        let (cluster, path, generation) = (self.cluster.clone(), self.path.clone(), self.generation);
         let buckets = buckets.to_vec();
         tokio::spawn(async move {
-            if let Err(error) = connection.refresh_buckets(&path, &buckets, generation).await {
+            if let Err(error) = cluster.refresh_buckets(&path, &buckets, generation).await {
                 tracing::debug!(target: log_target::LOOKUP, table = %path, %error, "no metadata");
             }
         });

@@ -12,7 +12,7 @@ use super::attempts::{Attempts, graver};
 use super::keys::Located;
 use super::query::{Answer, BucketKeys, Patience, Query, outcome};
 use super::sender::{Sender, is_too_large};
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Error, ErrorKind, Result};
 use fluss_core::id::TableBucket;
 use fluss_core::types::TableInfo;
@@ -52,15 +52,15 @@ impl Request {
 }
 
 impl<Q: Query> Engine<Q> {
-    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>, query: Q) -> Self {
+    pub(super) fn new(cluster: &Cluster, info: &Arc<TableInfo>, query: Q) -> Self {
         Self {
-            sender: Arc::new(Sender::new(connection, info, query)),
+            sender: Arc::new(Sender::new(cluster, info, query)),
         }
     }
 
     /// How long a call may take.
     pub(super) fn timeout(&self) -> Duration {
-        self.sender.connection.options().request_timeout
+        self.sender.cluster.options().request_timeout
     }
 
     /// Whether looking a key up may insert its row.
@@ -70,7 +70,7 @@ impl<Q: Query> Engine<Q> {
 
     fn attempts(&self, deadline: Instant) -> Attempts<'_> {
         Attempts::new(
-            &self.sender.connection,
+            &self.sender.cluster,
             &self.sender.info.path,
             &self.sender.meters,
             deadline,

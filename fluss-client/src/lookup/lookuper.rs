@@ -51,12 +51,12 @@ impl LookupBuilder {
         let get = Get {
             insert: self.insert.then(|| Acks::All.number()),
         };
-        let connection = self.table.connection();
+        let cluster = self.table.cluster();
         Ok(Lookuper {
             inner: Arc::new(Inner {
                 keys: Keys::primary(&info).map_err(|error| context(&info).error(error))?,
-                engine: Engine::new(connection, &info, get),
-                values: Values::new(connection, &info, Get::OPERATION),
+                engine: Engine::new(cluster, &info, get),
+                values: Values::new(cluster, &info, Get::OPERATION),
                 info,
             }),
         })
@@ -76,13 +76,13 @@ impl LookupBuilder {
         if self.insert {
             return Err(refuse(InvalidDefinition::new("a prefix is no row to insert")));
         }
-        let connection = self.table.connection();
+        let cluster = self.table.cluster();
         let keys = Keys::prefix(&info, columns).map_err(refuse)?;
         Ok(PrefixLookuper {
             inner: Arc::new(Inner {
                 keys,
-                engine: Engine::new(connection, &info, GetByPrefix),
-                values: Values::new(connection, &info, GetByPrefix::OPERATION),
+                engine: Engine::new(cluster, &info, GetByPrefix),
+                values: Values::new(cluster, &info, GetByPrefix::OPERATION),
                 info,
             }),
         })

@@ -62,23 +62,23 @@ impl<Q: Query> Sender<Q> {
     /// The partition to look for: that of a key which has none yet, or one that was dropped.
     fn unplaced<'k>(&self, key: &'k Located) -> Option<&'k PartitionName> {
         let name = key.partition.as_ref()?;
-        let is_placed = key.bucket.partition.is_some() && !self.connection.cluster().is_gone(&key.bucket);
+        let is_placed = key.bucket.partition.is_some() && !self.cluster.topology().is_gone(&key.bucket);
         (!is_placed).then_some(name)
     }
 
     async fn partition(&self, name: &PartitionName, deadline: Instant) -> Result<Option<PartitionId>> {
-        if let Some(partition) = self.connection.cluster().partition(self.info.id, name) {
+        if let Some(partition) = self.cluster.topology().partition(self.info.id, name) {
             return Ok(Some(partition));
         }
         if name.validate().is_err() {
             // No partition can have this name.
             return Ok(None);
         }
-        let asked = self.connection.partition(&self.info.path, name);
+        let asked = self.cluster.partition(&self.info.path, name);
         timeout_at(deadline, asked).await.unwrap_or_else(|_| {
             let context = Context::new(Q::OPERATION).table(&self.info.path);
             Err(context.error(ErrorKind::Timeout {
-                after: self.connection.options().request_timeout,
+                after: self.cluster.options().request_timeout,
                 outcome_unknown: false,
             }))
         })

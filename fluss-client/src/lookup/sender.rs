@@ -19,7 +19,7 @@ use super::attempts::Attempts;
 use super::batcher::{Batcher, Entry, Limits};
 use super::keys::Located;
 use super::query::{Answer, BucketKeys, Patience, Query, malformed, outcome};
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::{LookupMeters, only};
@@ -35,7 +35,7 @@ const LIMITS: Limits = Limits {
 
 /// What sends the look-ups of one kind in one table.
 pub(super) struct Sender<Q: Query> {
-    pub(super) connection: Connection,
+    pub(super) cluster: Cluster,
     pub(super) info: Arc<TableInfo>,
     pub(super) meters: LookupMeters,
     pub(super) query: Q,
@@ -114,9 +114,9 @@ impl<Q: Query> Driver<Q> {
 }
 
 impl<Q: Query> Sender<Q> {
-    pub(super) fn new(connection: &Connection, info: &Arc<TableInfo>, query: Q) -> Self {
+    pub(super) fn new(cluster: &Cluster, info: &Arc<TableInfo>, query: Q) -> Self {
         Self {
-            connection: connection.clone(),
+            cluster: cluster.clone(),
             info: info.clone(),
             meters: LookupMeters::of(&info.path),
             query,
@@ -163,7 +163,7 @@ impl<Q: Query> Sender<Q> {
     }
 
     fn context(&self, bucket: TableBucket) -> Context {
-        let table = self.connection.cluster().physical(&self.info.path, &bucket);
+        let table = self.cluster.topology().physical(&self.info.path, &bucket);
         Context::new(Q::OPERATION).physical(&table).bucket(bucket.bucket)
     }
 
@@ -173,19 +173,19 @@ impl<Q: Query> Sender<Q> {
         bucket: TableBucket,
         attempts: &mut Attempts<'_>,
     ) -> Result<ServerAddress> {
-        self.connection.check_open(Q::OPERATION)?;
-        let cluster = self.connection.cluster();
-        attempts.generation = cluster.generation();
-        if let Some(server) = cluster.leader(&bucket) {
+        self.cluster.check_open(Q::OPERATION)?;
+        let topology = self.cluster.topology();
+        attempts.generation = topology.generation();
+        if let Some(server) = topology.leader(&bucket) {
             return Ok(server.clone());
         }
         let context = self.context(bucket);
-        let found = self.connection.leader(&context, &self.info.path, &bucket);
+        let found = self.cluster.leader(&context, &self.info.path, &bucket);
         let server = timeout_at(attempts.deadline, found).await.unwrap_or_else(|_| {
-            let timeout = self.connection.options().request_timeout;
+            let timeout = self.cluster.options().request_timeout;
             Err(self.context(bucket).error(ErrorKind::NoLeader(timeout)))
         });
-        attempts.generation = self.connection.cluster().generation();
+        attempts.generation = self.cluster.topology().generation();
         server
     }
 
@@ -254,7 +254,7 @@ impl<Q: Query> Sender<Q> {
 
     fn late(&self) -> ErrorKind {
         ErrorKind::Timeout {
-            after: self.connection.options().request_timeout,
+            after: self.cluster.options().request_timeout,
             outcome_unknown: self.query.writes(),
         }
     }
@@ -291,7 +291,7 @@ impl<Q: Query> Sender<Q> {
         let keys = |wants: &Vec<Want<_>>| wants.iter().map(|want| want.key.clone()).collect();
         let buckets = batch.iter().map(|(bucket, wants)| (*bucket, keys(wants)));
         let keys = buckets.collect();
-        let timeout = self.connection.options().request_timeout;
+        let timeout = self.cluster.options().request_timeout;
         let silence = timeout / 2;
         let answer = self.ask(server, keys, Patience { timeout, silence });
         let (sender, server) = (self.clone(), server.clone());
@@ -335,30 +335,30 @@ impl<Q: Query> Sender<Q> {
         keys: Vec<BucketKeys>,
         patience: Patience,
     ) -> impl Future<Output = Answer<Q::Found, ErrorKind>> + Send + use<Q> {
-        if let Some(connection) = self.connection.servers().open(server) {
-            let answer = self.ask_at(&connection, keys, patience);
+        if let Some(cluster) = self.cluster.servers().open(server) {
+            let answer = self.ask_at(&cluster, keys, patience);
             return Either::Left(async move { Ok(answer.await?) });
         }
         let (sender, server) = (self.clone(), server.clone());
         let deadline = Instant::now() + patience.timeout;
         Either::Right(async move {
-            let connection = timeout_at(deadline, sender.connection.servers().get(&server)).await;
-            let connection = connection.map_err(|_| sender.late())?;
-            let connection = connection.map_err(|error| error.kind().clone())?;
+            let cluster = timeout_at(deadline, sender.cluster.servers().get(&server)).await;
+            let cluster = cluster.map_err(|_| sender.late())?;
+            let cluster = cluster.map_err(|error| error.kind().clone())?;
             let timeout = deadline.saturating_duration_since(Instant::now());
             let patience = Patience { timeout, ..patience };
-            Ok(sender.ask_at(&connection, keys, patience).await?)
+            Ok(sender.ask_at(&cluster, keys, patience).await?)
         })
     }
 
     fn ask_at(
         &self,
-        connection: &fluss_rpc::net::Connection,
+        cluster: &fluss_rpc::net::Connection,
         keys: Vec<BucketKeys>,
         patience: Patience,
     ) -> impl Future<Output = Answer<Q::Found>> + Send + use<Q> {
-        let span = self.note(connection.address(), &keys);
-        let answer = span.in_scope(|| self.query.send(connection, self.info.id, keys, patience));
+        let span = self.note(cluster.address(), &keys);
+        let answer = span.in_scope(|| self.query.send(cluster, self.info.id, keys, patience));
         answer.instrument(span)
     }
 

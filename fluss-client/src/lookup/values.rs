@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use tokio::time::{Instant, timeout_at};
 
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_core::id::SchemaId;
@@ -20,7 +20,7 @@ use fluss_core::{DecodeError, ValueError};
 /// Reads stored values as rows of the table as it stood when it was asked for, under whatever schema they were written.
 #[derive(Debug)]
 pub(crate) struct Values {
-    connection: Connection,
+    cluster: Cluster,
     info: Arc<TableInfo>,
     format: RowFormat,
     /// The table's type, with nulls for rows that are not there.
@@ -41,9 +41,9 @@ struct Other {
 }
 
 impl Values {
-    pub(crate) fn new(connection: &Connection, info: &Arc<TableInfo>, operation: &'static str) -> Self {
+    pub(crate) fn new(cluster: &Cluster, info: &Arc<TableInfo>, operation: &'static str) -> Self {
         Self {
-            connection: connection.clone(),
+            cluster: cluster.clone(),
             format: info.properties.kv_format.into(),
             nullable: info.row_type().nullable(),
             info: info.clone(),
@@ -77,7 +77,7 @@ impl Values {
         for id in unknown {
             timeout_at(deadline, self.fetch(id)).await.unwrap_or_else(|_| {
                 Err(self.context().error(ErrorKind::Timeout {
-                    after: self.connection.options().request_timeout,
+                    after: self.cluster.options().request_timeout,
                     outcome_unknown: false,
                 }))
             })?;
@@ -94,7 +94,7 @@ impl Values {
         if self.is_known(id) {
             return Ok(());
         }
-        let schema = self.connection.schema(&self.info, id).await?;
+        let schema = self.cluster.schema(&self.info, id).await?;
         let other = Arc::new(Other {
             row_type: schema.row_type().clone(),
             places: self.info.schema().places_in(&schema),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use fluss_rpc::code::ErrorCode;
 use tokio::time::{Instant, sleep};
 
-use crate::admin::{Admin, OffsetSpec, each_bucket};
+use crate::admin::{Admin, OffsetSpec};
+use crate::cluster::each_bucket;
 use crate::error::{Context, ErrorKind, Result};
 use crate::scan::{LogScanner, StartOffset};
 use fluss_core::id::{Offset, TableBucket};

@@ -10,8 +10,9 @@ use tokio::sync::Semaphore;
 
 use super::bounds::Ranges;
 use super::stored::StoredRows;
-use crate::Connection;
-use crate::admin::{Admin, KvSnapshot, OffsetSpec, SnapshotFile, each_bucket};
+use crate::admin::{Admin, KvSnapshot, OffsetSpec, SnapshotFile};
+use crate::cluster::Cluster;
+use crate::cluster::each_bucket;
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::remote::{RemoteFiles, StorageError};
@@ -29,7 +30,7 @@ const ATTEMPTS: usize = 3;
 
 /// Reads snapshots of the buckets of a table.
 pub(super) struct KvSnapshots<'a> {
-    connection: &'a Connection,
+    cluster: &'a Cluster,
     info: &'a TableInfo,
     rows: &'a StoredRows<'a>,
     files: RemoteFiles,
@@ -49,19 +50,19 @@ impl<'a> KvSnapshots<'a> {
     /// Finds out which snapshots there are now. Where servers do not tell, there are none; what else keeps them from being
     /// known matters to the buckets that cannot be read without.
     pub(super) async fn find(
-        connection: &'a Connection,
+        cluster: &'a Cluster,
         info: &'a TableInfo,
         rows: &'a StoredRows<'a>,
     ) -> Result<Self> {
         let mut found = Self {
-            connection,
+            cluster,
             info,
             rows,
-            files: RemoteFiles::new(connection.clone()),
+            files: RemoteFiles::new(cluster.clone()),
             latest: BTreeMap::new(),
             turns: Semaphore::new(AT_ONCE),
         };
-        let buckets = connection.admin().table_buckets(info).await?;
+        let buckets = Admin::new(cluster.clone()).table_buckets(info).await?;
         let first_of_each: BTreeMap<_, _> =
             buckets.iter().map(|bucket| (bucket.partition, *bucket)).collect();
         let latest = each_bucket(first_of_each.into_values(), async |bucket| {
@@ -76,7 +77,7 @@ impl<'a> KvSnapshots<'a> {
 
     /// The latest snapshots of the buckets of a bucket's partition.
     async fn latest_beside(&self, bucket: TableBucket) -> Result<BTreeMap<TableBucket, KvSnapshot>> {
-        let admin = self.connection.admin();
+        let admin = Admin::new(self.cluster.clone());
         let physical = admin.physical(&self.info.path, &bucket);
         let asked = admin.latest_kv_snapshots(&self.info.path, physical.partition.as_ref());
         match asked.await {
@@ -111,7 +112,7 @@ impl<'a> KvSnapshots<'a> {
     }
 
     async fn begin_bucket(&self, bucket: TableBucket, end: Offset) -> Result<Option<Beginning>> {
-        let admin = self.connection.admin();
+        let admin = Admin::new(self.cluster.clone());
         let begun = self.begin_at_snapshot(&admin, bucket, end).await;
         if let Ok(Some(beginning)) = begun {
             return Ok(Some(beginning));
@@ -167,7 +168,7 @@ impl<'a> KvSnapshots<'a> {
         let tables = metadata.files.into_iter().filter(SnapshotFile::is_table);
         let reads: Vec<_> = tables.map(|file| self.table(file.remote_path)).collect();
         let tables: Vec<(String, Bytes)> = stream::iter(reads)
-            .buffered(self.connection.options().remote.read_concurrency.max(1))
+            .buffered(self.cluster.options().remote.read_concurrency.max(1))
             .try_collect()
             .await
             .map_err(|error| context.clone().error(error))?;
@@ -191,8 +192,8 @@ impl<'a> KvSnapshots<'a> {
     }
 
     fn context(&self, bucket: TableBucket) -> Context {
-        self.connection
-            .cluster()
+        self.cluster
+            .topology()
             .bucket_context("read", &self.info.path, &bucket)
     }
 }

@@ -23,7 +23,7 @@ impl ScanBuilder {
     /// Dropping the future leaves nothing behind.
     pub async fn read(self, bounds: Bounds) -> Result<BoundedReader> {
         let scanner = self.scanner(self.columns()?.as_deref(), self.predicate())?;
-        let admin = self.table().connection().admin();
+        let admin = self.table().admin();
         let ranges = bounds.resolve(&scanner, &admin).await?;
         Ok(BoundedReader::begin(scanner, &ranges))
     }

@@ -12,7 +12,7 @@ use fluss_rpc::proto;
 use tokio::time::{Instant, sleep_until};
 
 use super::stored::StoredRows;
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::retry::{self, Stall};
 use fluss_core::DecodeError;
@@ -25,7 +25,7 @@ const ANSWER_BYTES: i32 = 4 << 20;
 
 /// What reads buckets of a table.
 pub(super) struct KvScan<'a> {
-    connection: &'a Connection,
+    cluster: &'a Cluster,
     info: &'a TableInfo,
     rows: &'a StoredRows<'a>,
 }
@@ -39,21 +39,13 @@ pub(super) const fn is_unsupported(error: &Error) -> bool {
 }
 
 impl<'a> KvScan<'a> {
-    pub(super) const fn new(
-        connection: &'a Connection,
-        info: &'a TableInfo,
-        rows: &'a StoredRows<'a>,
-    ) -> Self {
-        Self {
-            connection,
-            info,
-            rows,
-        }
+    pub(super) const fn new(cluster: &'a Cluster, info: &'a TableInfo, rows: &'a StoredRows<'a>) -> Self {
+        Self { cluster, info, rows }
     }
 
     /// The rows of a bucket at one moment. A scan that is cut short begins anew.
     pub(super) async fn read(&self, bucket: TableBucket) -> Result<Scanned> {
-        let timeout = self.connection.options().request_timeout;
+        let timeout = self.cluster.options().request_timeout;
         let mut pauses = retry::pauses();
         let (mut deadline, mut attempts) = (None, 0);
         loop {
@@ -73,17 +65,15 @@ impl<'a> KvScan<'a> {
 
     async fn attempt(&self, bucket: TableBucket) -> Result<Scanned> {
         let context = self
-            .connection
-            .cluster()
+            .cluster
+            .topology()
             .bucket_context("read", &self.info.path, &bucket);
-        let generation = self.connection.cluster().generation();
-        let server = self.connection.leader(&context, &self.info.path, &bucket).await?;
+        let generation = self.cluster.topology().generation();
+        let server = self.cluster.leader(&context, &self.info.path, &bucket).await?;
         let scanned = self.scan(bucket, &server, context.server(&server)).await;
         if matches!(&scanned, Err(error) if error.is_worth_another(0)) {
             let path = &self.info.path;
-            self.connection
-                .refresh_buckets(path, [&bucket], generation)
-                .await?;
+            self.cluster.refresh_buckets(path, [&bucket], generation).await?;
         }
         scanned
     }
@@ -95,7 +85,7 @@ impl<'a> KvScan<'a> {
             .log_offset
             .ok_or_else(|| malformed("the first answer tells no offset of the log".to_owned()))?;
         let mut batches = Vec::new();
-        let mut progress = Progress::new(self.connection.options().request_timeout);
+        let mut progress = Progress::new(self.cluster.options().request_timeout);
         let mut call = 0;
         loop {
             let records = answer.records.take().unwrap_or_default();
@@ -126,8 +116,8 @@ impl<'a> KvScan<'a> {
         context: &Context,
         request: proto::ScanKvRequest,
     ) -> Result<proto::ScanKvResponse> {
-        self.connection.check_open("read")?;
-        let open = self.connection.servers().get(server).await;
+        self.cluster.check_open("read")?;
+        let open = self.cluster.servers().get(server).await;
         let open = open.map_err(|error| error.within(context.clone()))?;
         let answer = open
             .request(&request)

@@ -14,7 +14,8 @@ use super::kv_snapshot::KvSnapshots;
 use super::reader::BoundedReader;
 use super::scan_kv::{KvScan, is_unsupported};
 use super::stored::StoredRows;
-use crate::admin::each_bucket;
+use crate::admin::Admin;
+use crate::cluster::each_bucket;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::scan::{ScanBatch, ScanBuilder};
 use fluss_core::arrow::user_schema;
@@ -107,11 +108,11 @@ impl ScanBuilder {
 
     /// The rows as the servers give them out, where they do.
     async fn scanned(&self) -> Result<Snapshot> {
-        let (info, connection) = (self.table().shared_info(), self.table().connection());
+        let (info, cluster) = (self.table().shared_info(), self.table().cluster());
         let columns = Columns::new(&info, self.columns()?, self.predicate())?;
-        let rows = StoredRows::new(connection, &info, &columns.read);
-        let scan = KvScan::new(connection, &info, &rows);
-        let buckets = connection.admin().table_buckets(&info).await?;
+        let rows = StoredRows::new(cluster, &info, &columns.read);
+        let scan = KvScan::new(cluster, &info, &rows);
+        let buckets = Admin::new(cluster.clone()).table_buckets(&info).await?;
         let (mut offsets, mut batches) = (BTreeMap::new(), Vec::new());
         for (bucket, (offset, rows)) in each_bucket(buckets, |bucket| scan.read(bucket)).await? {
             offsets.insert(bucket, offset);
@@ -132,11 +133,13 @@ impl ScanBuilder {
         let columns = Columns::new(&info, self.columns()?, self.predicate())?;
         // The filter is for the rows that are left, not for changes.
         let scanner = self.scanner(Some(&columns.read), None)?;
-        let connection = self.table().connection();
-        let rows = StoredRows::new(connection, &info, &columns.read);
+        let cluster = self.table().cluster();
+        let rows = StoredRows::new(cluster, &info, &columns.read);
         // Those that are known before it is known where reading ends do not come after that.
-        let snapshots = KvSnapshots::find(connection, &info, &rows).await?;
-        let mut ranges = Bounds::from(as_of).resolve(&scanner, &connection.admin()).await?;
+        let snapshots = KvSnapshots::find(cluster, &info, &rows).await?;
+        let mut ranges = Bounds::from(as_of)
+            .resolve(&scanner, &Admin::new(cluster.clone()))
+            .await?;
         let mut tables: BTreeMap<TableBucket, Collapse> = BTreeMap::new();
         for (bucket, beginning) in snapshots.begin(&ranges).await? {
             let range = ranges.get_mut(&bucket);

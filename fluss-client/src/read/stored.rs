@@ -6,7 +6,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use tokio::time::Instant;
 
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Result};
 use crate::lookup::Values;
 use fluss_core::DecodeError;
@@ -15,7 +15,7 @@ use fluss_core::types::TableInfo;
 
 /// Reads stored values of a table, written under whatever schema, as some of its columns.
 pub(super) struct StoredRows<'a> {
-    connection: &'a Connection,
+    cluster: &'a Cluster,
     info: &'a TableInfo,
     /// The positions of the columns that are wanted.
     columns: &'a [usize],
@@ -23,12 +23,12 @@ pub(super) struct StoredRows<'a> {
 }
 
 impl<'a> StoredRows<'a> {
-    pub(super) fn new(connection: &'a Connection, info: &'a Arc<TableInfo>, columns: &'a [usize]) -> Self {
+    pub(super) fn new(cluster: &'a Cluster, info: &'a Arc<TableInfo>, columns: &'a [usize]) -> Self {
         Self {
-            connection,
+            cluster,
             info,
             columns,
-            values: Values::new(connection, info, "read"),
+            values: Values::new(cluster, info, "read"),
         }
     }
 
@@ -38,7 +38,7 @@ impl<'a> StoredRows<'a> {
             let error = DecodeError::new("rows", error.to_string());
             context.clone().error(error)
         };
-        let deadline = Instant::now() + self.connection.options().request_timeout;
+        let deadline = Instant::now() + self.cluster.options().request_timeout;
         self.values.prepare(values.iter(), deadline).await?;
         let rows = self.values.columns(values.iter().map(Some));
         let rows = rows.map_err(|error| error.within(context.clone()))?;

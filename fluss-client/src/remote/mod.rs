@@ -14,7 +14,7 @@ use std::ops::Range;
 use bytes::Bytes;
 use tokio::time::timeout;
 
-use super::Connection;
+use crate::cluster::Cluster;
 pub use error::StorageError;
 use file::Place;
 
@@ -31,17 +31,17 @@ struct Part {
 
 /// Reads files of a cluster.
 pub(crate) struct RemoteFiles {
-    connection: Connection,
+    cluster: Cluster,
     #[cfg(feature = "s3")]
     buckets: s3::Buckets,
 }
 
 impl RemoteFiles {
-    pub(crate) fn new(connection: Connection) -> Self {
+    pub(crate) fn new(cluster: Cluster) -> Self {
         Self {
             #[cfg(feature = "s3")]
-            buckets: s3::Buckets::new(connection.clone()),
-            connection,
+            buckets: s3::Buckets::new(cluster.clone()),
+            cluster,
         }
     }
 
@@ -85,7 +85,7 @@ impl RemoteFiles {
     }
 
     async fn read_some(&self, file: &str, range: Range<u64>) -> Result<Part, StorageError> {
-        let after = self.connection.options().request_timeout;
+        let after = self.cluster.options().request_timeout;
         let late = |_| StorageError::Timeout {
             file: file.to_owned(),
             after,

@@ -15,7 +15,7 @@ use tracing::{Instrument, debug_span, field, trace};
 use super::arrivals::Fetched;
 use super::decode::Decoder;
 use super::session::{Download, Fetch, Session, Wanted};
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Error, Result};
 use crate::log_target;
 use crate::meters::{ScannerMeters, only};
@@ -67,7 +67,7 @@ enum Event {
 /// Fetches for one scanner, until it is aborted.
 pub(super) struct Fetcher {
     shared: Arc<Shared>,
-    connection: Connection,
+    cluster: Cluster,
     files: Arc<RemoteFiles>,
     tasks: JoinSet<Event>,
     /// How many fetches are under way to a server, of those that wait for news and of those that do not.
@@ -83,11 +83,11 @@ pub(super) struct Fetcher {
 }
 
 impl Fetcher {
-    pub(super) fn new(shared: Arc<Shared>, connection: Connection) -> Self {
+    pub(super) fn new(shared: Arc<Shared>, cluster: Cluster) -> Self {
         Self {
             shared,
-            files: Arc::new(RemoteFiles::new(connection.clone())),
-            connection,
+            files: Arc::new(RemoteFiles::new(cluster.clone())),
+            cluster,
             tasks: JoinSet::new(),
             busy: HashMap::new(),
             refreshing: false,
@@ -117,8 +117,8 @@ impl Fetcher {
     }
 
     fn advance(&mut self, now: Instant) {
-        let cluster = self.connection.cluster();
-        let leader = |bucket: &_| cluster.leader(bucket).cloned();
+        let topology = self.cluster.topology();
+        let leader = |bucket: &_| topology.leader(bucket).cloned();
         let busy = |server: &ServerAddress, waits: bool| {
             let most = if waits { WAITING } else { 1 };
             self.busy
@@ -148,23 +148,23 @@ impl Fetcher {
 
     fn learn(&mut self, id: SchemaId) {
         if self.learning.insert(id) {
-            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
+            let (cluster, info) = (self.cluster.clone(), self.shared.info.clone());
             self.tasks
-                .spawn(async move { Event::Schema(id, connection.schema(&info, id).await) });
+                .spawn(async move { Event::Schema(id, cluster.schema(&info, id).await) });
         }
     }
 
     fn fetch(&mut self, fetch: Fetch) {
         *self.busy.entry((fetch.server.clone(), fetch.waits)).or_default() += 1;
         let request = self.request(&fetch);
-        let (connection, shared) = (self.connection.clone(), self.shared.clone());
+        let (cluster, shared) = (self.cluster.clone(), self.shared.clone());
         let context = Context::new("poll")
             .table(&self.shared.info.path)
             .server(&fetch.server);
         let span = self.span(&fetch);
         let answered = async move {
             let begun = Instant::now();
-            let answer = ask(&connection, &fetch.server, &request, &context).await;
+            let answer = ask(&cluster, &fetch.server, &request, &context).await;
             shared.meters.answered(begun, fetch.waits, answer.is_ok());
             Event::Answered(fetch, begun.elapsed(), answer)
         };
@@ -194,7 +194,7 @@ impl Fetcher {
     }
 
     fn request(&self, fetch: &Fetch) -> proto::FetchLogRequest {
-        let options = &self.connection.options().scanner;
+        let options = &self.cluster.options().scanner;
         let bytes = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
         let columns = self.shared.decoder.projection().filter(|_| fetch.projected);
         let bucket = |wanted: &Wanted| proto::PbFetchLogReqForBucket {
@@ -234,11 +234,11 @@ impl Fetcher {
             return;
         }
         self.refreshing = true;
-        let (connection, path) = (self.connection.clone(), self.shared.info.path.clone());
-        let generation = connection.cluster().generation();
+        let (cluster, path) = (self.cluster.clone(), self.shared.info.path.clone());
+        let generation = cluster.topology().generation();
         let astray = std::mem::take(&mut self.astray);
         self.tasks.spawn(async move {
-            if let Err(error) = connection.refresh_buckets(&path, &astray, generation).await {
+            if let Err(error) = cluster.refresh_buckets(&path, &astray, generation).await {
                 tracing::debug!(target: log_target::SCANNER, table = %path, %error, "no metadata");
             }
             Event::Refreshed
@@ -249,14 +249,14 @@ impl Fetcher {
         match event {
             Event::Refreshed => {
                 self.refreshing = false;
-                let cluster = self.connection.cluster();
-                let is_led = |bucket: &_| cluster.leader(bucket).is_some();
+                let topology = self.cluster.topology();
+                let is_led = |bucket: &_| topology.leader(bucket).is_some();
                 let mut session = self.shared.lock();
-                session.end(|bucket| cluster.is_gone(bucket));
-                if let Some(dropped) = cluster.dropped(self.shared.info.id) {
+                session.end(|bucket| topology.is_gone(bucket));
+                if let Some(dropped) = topology.dropped(self.shared.info.id) {
                     session.drop_table(&self.shared.info.path, &dropped);
                 }
-                let timeout = self.connection.options().request_timeout;
+                let timeout = self.cluster.options().request_timeout;
                 session.rest_lost(Instant::now(), is_led, timeout);
                 drop(session);
                 // Nothing more comes of what is gone, for which somebody may wait.
@@ -336,7 +336,7 @@ impl Fetcher {
             let is_empty = answer.records.as_ref().is_none_or(bytes::Bytes::is_empty);
             is_empty && answer.error_code.is_none() && answer.remote_log_fetch_info.is_none()
         };
-        let wait = self.connection.options().scanner.fetch_wait;
+        let wait = self.cluster.options().scanner.fetch_wait;
         if !fetch.waits || took >= wait / 2 || !answers.iter().all(says_nothing) {
             self.hasty.remove(&fetch.server);
             return false;
@@ -377,13 +377,13 @@ impl Fetcher {
 }
 
 async fn ask(
-    connection: &Connection,
+    cluster: &Cluster,
     server: &ServerAddress,
     request: &proto::FetchLogRequest,
     context: &Context,
 ) -> Result<proto::FetchLogResponse> {
-    connection.check_open("poll")?;
-    let open = connection
+    cluster.check_open("poll")?;
+    let open = cluster
         .servers()
         .get(server)
         .await

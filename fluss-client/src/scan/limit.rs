@@ -16,11 +16,11 @@ use super::arrivals::Fetched;
 use super::decode::{Decoder, Form};
 use super::records::ScanBatch;
 use super::scanner::{ScanBuilder, place};
-use crate::Connection;
-use crate::admin::each_bucket;
+use crate::cluster::Cluster;
+use crate::cluster::check_bucket;
+use crate::cluster::each_bucket;
 use crate::error::{Context, ErrorKind, Result};
 use crate::lookup::Values;
-use crate::table::check_bucket;
 use fluss_core::DecodeError;
 use fluss_core::arrow::user_schema;
 use fluss_core::id::{Offset, PartitionId, TableBucket};
@@ -57,7 +57,7 @@ impl ScanBuilder {
     pub async fn limit(self, rows: usize) -> Result<RecordBatch> {
         let info = self.table().shared_info();
         self.refuse_filter(&info)?;
-        let buckets = self.table().connection().admin().table_buckets(&info).await?;
+        let buckets = self.table().admin().table_buckets(&info).await?;
         Ok(self.limited(buckets, rows).await?.rows)
     }
 
@@ -98,23 +98,23 @@ impl ScanBuilder {
     }
 
     async fn limited(&self, buckets: impl IntoIterator<Item = TableBucket>, rows: usize) -> Result<Found> {
-        let (info, connection) = (self.table().shared_info(), self.table().connection());
+        let (info, cluster) = (self.table().shared_info(), self.table().cluster());
         let refuse = |error| context(&info).error(error);
         let columns = self.columns()?;
-        let answers = each_bucket(buckets, |bucket| answer(connection, &info, bucket, rows)).await?;
+        let answers = each_bucket(buckets, |bucket| answer(cluster, &info, bucket, rows)).await?;
         if info.has_primary_key() {
-            let first = first_rows(connection, &info, &answers, rows).await?;
+            let first = first_rows(cluster, &info, &answers, rows).await?;
             return Ok(Found {
                 base_offset: 0,
                 timestamp: -1,
                 rows: show(&info, columns.as_deref(), &first).map_err(refuse)?,
             });
         }
-        let options = &connection.options().scanner;
+        let options = &cluster.options().scanner;
         let decoder = Decoder::new(&info, columns.as_deref(), None, options)
             .map_err(|error| context(&info).error(error))?
             .skipping(self.skipped());
-        let last = last_rows(decoded(connection, &info, &decoder, answers).await?, rows);
+        let last = last_rows(decoded(cluster, &info, &decoder, answers).await?, rows);
         let rows = concat_batches(decoder.schema(), last.iter().map(|scanned| &scanned.batch));
         Ok(Found {
             base_offset: last.first().map_or(0, |first| first.base_offset),
@@ -129,13 +129,8 @@ fn context(info: &TableInfo) -> Context {
 }
 
 /// The answer of a bucket's leader: values, or batches of the log (`messages.md` 1033).
-async fn answer(
-    connection: &Connection,
-    info: &TableInfo,
-    bucket: TableBucket,
-    rows: usize,
-) -> Result<Bytes> {
-    let physical = connection.cluster().physical(&info.path, &bucket);
+async fn answer(cluster: &Cluster, info: &TableInfo, bucket: TableBucket, rows: usize) -> Result<Bytes> {
+    let physical = cluster.topology().physical(&info.path, &bucket);
     let context = Context::new("limit scan")
         .physical(&physical)
         .bucket(bucket.bucket);
@@ -148,7 +143,7 @@ async fn answer(
     let refusal = |response: &proto::LimitScanResponse| {
         ErrorCode::of(response.error_code).map(|code| ErrorKind::server(code, response.error_message.clone()))
     };
-    let response = connection
+    let response = cluster
         .ask_leader(&context, &info.path, &bucket, &request, refusal)
         .await?;
     Ok(response.records.unwrap_or_default())
@@ -156,7 +151,7 @@ async fn answer(
 
 /// The first rows of the buckets, of all columns.
 async fn first_rows(
-    connection: &Connection,
+    cluster: &Cluster,
     info: &Arc<TableInfo>,
     answers: &Answers,
     rows: usize,
@@ -166,15 +161,15 @@ async fn first_rows(
         found.extend(split_values(records).map_err(|error| context(info).error(error))?);
     }
     found.truncate(rows);
-    let values = Values::new(connection, info, "limit scan");
-    let deadline = Instant::now() + connection.options().request_timeout;
+    let values = Values::new(cluster, info, "limit scan");
+    let deadline = Instant::now() + cluster.options().request_timeout;
     values.prepare(found.iter(), deadline).await?;
     values.columns(found.iter().map(Some))
 }
 
 /// The batches of the log, under whatever schemas they were written.
 async fn decoded(
-    connection: &Connection,
+    cluster: &Cluster,
     info: &TableInfo,
     decoder: &Decoder,
     answers: Answers,
@@ -189,12 +184,12 @@ async fn decoded(
             }
             let id = batch.schema_id();
             if let Entry::Vacant(unknown) = known.entry(id) {
-                unknown.insert(decoder.forms(&*connection.schema(info, id).await?));
+                unknown.insert(decoder.forms(&*cluster.schema(info, id).await?));
             }
             let form = known.get(&id).map(|forms| forms.whole.clone());
             let fetched = whole(bucket, batch, form);
             let undecodable = |error| {
-                let physical = connection.cluster().physical(&info.path, &bucket);
+                let physical = cluster.topology().physical(&info.path, &bucket);
                 let context = context(info).physical(&physical).bucket(bucket.bucket);
                 context.schema(id).batch(place(&fetched)).error(error)
             };

@@ -7,6 +7,7 @@ use fluss_rpc::proto;
 
 use super::decode::Decoder;
 use super::scanner::LogScanner;
+use crate::admin::Admin;
 use crate::admin::OffsetSpec;
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::id::{Offset, PartitionId, TableBucket};
@@ -22,7 +23,7 @@ impl LogScanner {
     /// A server looks for it in the batches on its disk. Of a tiered segment it knows no more than an offset before it: from
     /// there on batches are read until one is late enough.
     pub(crate) async fn first_since(&self, bucket: TableBucket, time: i64) -> Result<Offset> {
-        let admin = self.inner.connection.admin();
+        let admin = Admin::new(self.inner.cluster.clone());
         let told = admin.offset(self.table(), bucket, OffsetSpec::Timestamp(time));
         let told = told.await?;
         if self
@@ -38,15 +39,15 @@ impl LogScanner {
 
     /// When the batch at an offset was stored, if the leader has it on its disk.
     async fn stored(&self, bucket: TableBucket, offset: Offset) -> Result<Option<i64>> {
-        let connection = &self.inner.connection;
+        let cluster = &self.inner.cluster;
         let path = &self.table().path;
-        let context = connection.cluster().bucket_context("read", path, &bucket);
+        let context = cluster.topology().bucket_context("read", path, &bucket);
         let refusal = |response: &proto::FetchLogResponse| {
             let answer = only_answer(response)?;
             ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))
         };
         let request = one_batch(bucket, offset);
-        let response = connection
+        let response = cluster
             .ask_leader(&context, path, &bucket, &request, refusal)
             .await?;
         let records = only_answer(&response).and_then(|answer| answer.records.clone());
@@ -57,12 +58,12 @@ impl LogScanner {
 
     /// The first batch between two offsets that was stored at or after a time, or the second offset.
     async fn look_on(&self, bucket: TableBucket, from: Offset, end: Offset, time: i64) -> Result<Offset> {
-        let (info, connection) = (&self.inner.shared.info, &self.inner.connection);
-        let options = &connection.options().scanner;
+        let (info, cluster) = (&self.inner.shared.info, &self.inner.cluster);
+        let options = &cluster.options().scanner;
         // Times are all that is wanted, but there is no batch without a column.
         let decoder = Decoder::new(info, Some(&[0]), None, options)
             .map_err(|error| Context::new("read").table(&info.path).error(error))?;
-        let scanner = Self::new(connection.clone(), info.clone(), decoder);
+        let scanner = Self::new(cluster.clone(), info.clone(), decoder);
         scanner.begin_bounded(&[(bucket, Some(from), end)]);
         while !scanner.has_stopped() {
             for batch in scanner.poll_arrow(LONG).await? {

@@ -17,7 +17,7 @@ use super::records::{Run, ScanBatch, ScanRecords, bytes_of};
 use super::session::Session;
 use crate::error::{BatchPlace, Context, Error, ErrorKind, Result};
 use crate::meters::ScannerMeters;
-use crate::{Connection, Table};
+use crate::{Table, cluster::Cluster};
 use fluss_core::DecodeError;
 use fluss_core::filter::Predicate;
 use fluss_core::id::{Offset, TableBucket};
@@ -94,10 +94,10 @@ impl ScanBuilder {
         columns: Option<&[usize]>,
         predicate: Option<&Predicate>,
     ) -> Result<LogScanner> {
-        let (info, connection) = (self.table.shared_info(), self.table.connection().clone());
-        let decoder = Decoder::new(&info, columns, predicate, &connection.options().scanner);
+        let (info, cluster) = (self.table.shared_info(), self.table.cluster().clone());
+        let decoder = Decoder::new(&info, columns, predicate, &cluster.options().scanner);
         let decoder = decoder.map_err(|error| Context::new("scan").table(&info.path).error(error))?;
-        Ok(LogScanner::new(connection, info, decoder.skipping(&self.skipped)))
+        Ok(LogScanner::new(cluster, info, decoder.skipping(&self.skipped)))
     }
 
     pub(crate) const fn predicate(&self) -> Option<&Predicate> {
@@ -150,7 +150,7 @@ pub struct LogScanner {
 
 pub(super) struct Inner {
     pub(super) shared: Arc<Shared>,
-    pub(super) connection: Connection,
+    pub(super) cluster: Cluster,
     /// Whose turn it is to take rows.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Locked before the session by who needs both.
@@ -183,8 +183,8 @@ impl Drop for Inner {
 }
 
 impl LogScanner {
-    pub(super) fn new(connection: Connection, info: Arc<TableInfo>, decoder: Decoder) -> Self {
-        let options = connection.options();
+    pub(super) fn new(cluster: Cluster, info: Arc<TableInfo>, decoder: Decoder) -> Self {
+        let options = cluster.options();
         let (scanner, remote) = (options.scanner.clone(), options.remote.clone());
         let session = Session::new(scanner, remote, decoder.own_forms());
         let shared = Arc::new(Shared {
@@ -195,11 +195,11 @@ impl LogScanner {
             wake: tokio::sync::Notify::new(),
             news: tokio::sync::Notify::new(),
         });
-        let fetcher = tokio::spawn(Fetcher::new(shared.clone(), connection.clone()).run()).abort_handle();
+        let fetcher = tokio::spawn(Fetcher::new(shared.clone(), cluster.clone()).run()).abort_handle();
         Self {
             inner: Arc::new(Inner {
                 shared,
-                connection,
+                cluster,
                 turn: Arc::default(),
                 decoded: Mutex::default(),
                 closed: AtomicBool::new(false),
@@ -372,7 +372,7 @@ impl LogScanner {
 
     /// Takes the next records, as many as a poll returns.
     fn take_records(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
-        let options = &self.inner.connection.options().scanner;
+        let options = &self.inner.cluster.options().scanner;
         let (mut room, mut bytes) = (options.max_poll_records, 0);
         let mut taken = Vec::new();
         while room > 0 && bytes < options.max_poll_bytes {
@@ -446,7 +446,7 @@ impl LogScanner {
 
     /// Takes what is fetched, as far as a poll has room.
     fn take_batches(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
-        let most = self.inner.connection.options().scanner.max_poll_bytes;
+        let most = self.inner.cluster.options().scanner.max_poll_bytes;
         let (mut taken, mut bytes, mut failure) = (Vec::new(), 0, None);
         while bytes < most {
             let part = match self.pop_left(decoded) {
@@ -532,7 +532,7 @@ impl LogScanner {
     }
 
     pub(crate) fn check_open(&self, operation: &'static str) -> Result<()> {
-        self.inner.connection.check_open(operation)?;
+        self.inner.cluster.check_open(operation)?;
         if self.inner.closed.load(Ordering::Acquire) {
             let context = Context::new(operation).table(&self.table().path);
             return Err(context.error(ErrorKind::Closed));
@@ -548,7 +548,7 @@ impl LogScanner {
     /// Waits until there is something to take; false after the deadline, or when nothing more will be.
     async fn wait(&self, deadline: Instant) -> Result<bool> {
         let shared = &self.inner.shared;
-        let silence = self.inner.connection.options().request_timeout;
+        let silence = self.inner.cluster.options().request_timeout;
         loop {
             let news = shared.news.notified();
             tokio::pin!(news);
@@ -577,16 +577,16 @@ impl LogScanner {
             // What ends the wait is looked at anew above.
             tokio::select! {
                 () = news => {}
-                () = self.inner.connection.closed() => {}
+                () = self.inner.cluster.closed() => {}
                 () = sleep_until(until) => {}
             }
         }
     }
 
     fn undecodable(&self, fetched: &Fetched, error: DecodeError) -> Error {
-        let cluster = self.inner.connection.cluster();
+        let topology = self.inner.cluster.topology();
         let context = Context::new("poll")
-            .physical(&cluster.physical(&self.table().path, &fetched.bucket))
+            .physical(&topology.physical(&self.table().path, &fetched.bucket))
             .schema(fetched.batch.schema_id())
             .bucket(fetched.bucket.bucket)
             .batch(place(fetched));

@@ -11,10 +11,11 @@ use super::fetcher::Shared;
 use super::positions::Positions;
 use super::scanner::LogScanner;
 use super::session::Session;
-use crate::Connection;
+use crate::admin::Admin;
 use crate::admin::OffsetSpec;
+use crate::cluster::Cluster;
+use crate::cluster::{buckets_of, buckets_of_all, check_bucket};
 use crate::error::{Context, ErrorKind, Result};
-use crate::table::{buckets_of, buckets_of_all, check_bucket};
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
 use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
 
@@ -111,8 +112,8 @@ impl LogScanner {
             let reason = "a partitioned table is read from an offset by partition and bucket only";
             return Err(self.refuse(None, reason));
         }
-        let (shared, connection) = (&self.inner.shared, &self.inner.connection);
-        let partitions = partitions(connection, &shared.info).await?;
+        let (shared, cluster) = (&self.inner.shared, &self.inner.cluster);
+        let partitions = partitions(cluster, &shared.info).await?;
         let known: BTreeSet<PartitionId> = partitions.keys().copied().collect();
         let buckets = shared.buckets_of(&partitions, known.iter().copied())?;
         let resolved = join_all(buckets.iter().map(|bucket| self.resolve(*bucket, start))).await;
@@ -137,8 +138,8 @@ impl LogScanner {
 
     /// Looks for new partitions from now on.
     fn follow(&self) {
-        let (shared, connection) = (self.inner.shared.clone(), self.inner.connection.clone());
-        let discovery = tokio::spawn(discover(shared, connection));
+        let (shared, cluster) = (self.inner.shared.clone(), self.inner.cluster.clone());
+        let discovery = tokio::spawn(discover(shared, cluster));
         self.inner.discover(Some(discovery.abort_handle()));
     }
 
@@ -156,12 +157,12 @@ impl LogScanner {
     /// Dropping the future changes nothing.
     pub async fn subscribe_positions(&self, positions: &Positions) -> Result<()> {
         self.check_open("subscribe")?;
-        let (shared, connection) = (&self.inner.shared, &self.inner.connection);
+        let (shared, cluster) = (&self.inner.shared, &self.inner.cluster);
         positions
             .check(&shared.info)
             .map_err(|reason| self.refuse(None, reason))?;
         let partitions = if shared.info.is_partitioned() {
-            partitions(connection, &shared.info).await?
+            partitions(cluster, &shared.info).await?
         } else {
             HashMap::new()
         };
@@ -249,10 +250,10 @@ impl LogScanner {
     }
 
     fn begin(&self, starts: impl Iterator<Item = (TableBucket, Option<Offset>)>) {
-        let cluster = self.inner.connection.cluster();
+        let topology = self.inner.cluster.topology();
         let mut session = self.inner.shared.lock();
         for (bucket, next) in starts {
-            session.subscribe(bucket, cluster.physical(&self.table().path, &bucket), next);
+            session.subscribe(bucket, topology.physical(&self.table().path, &bucket), next);
         }
         self.inner.shared.wake.notify_one();
     }
@@ -263,16 +264,16 @@ impl LogScanner {
         if !shared.info.is_partitioned() {
             return Ok(buckets_of(&shared.info, None).collect());
         }
-        let partitions = partitions(&self.inner.connection, &shared.info).await?;
+        let partitions = partitions(&self.inner.cluster, &shared.info).await?;
         shared.buckets_of(&partitions, partitions.keys().copied())
     }
 
     /// Reads these buckets, each from its first record or an offset on, and up to another.
     pub(crate) fn begin_bounded(&self, ranges: &[(TableBucket, Option<Offset>, Offset)]) {
-        let cluster = self.inner.connection.cluster();
+        let topology = self.inner.cluster.topology();
         let mut session = self.inner.shared.lock();
         for (bucket, next, stop) in ranges {
-            session.subscribe(*bucket, cluster.physical(&self.table().path, bucket), *next);
+            session.subscribe(*bucket, topology.physical(&self.table().path, bucket), *next);
             session.stop_at(bucket, *stop);
         }
         drop(session);
@@ -316,19 +317,19 @@ impl LogScanner {
 
     /// Learns the names of partitions that were not asked for before.
     async fn check_partitions(&self, buckets: impl Iterator<Item = &TableBucket> + Clone) -> Result<()> {
-        let (connection, info) = (&self.inner.connection, self.table());
-        let known = connection.cluster();
+        let (cluster, info) = (&self.inner.cluster, self.table());
+        let known = cluster.topology();
         let name = |partition| known.partition_name(partition);
         let mut partitions = buckets.clone().filter_map(|bucket| bucket.partition);
         if partitions.all(|partition| name(partition).is_some()) {
             return Ok(());
         }
-        let cluster = connection
+        let topology = cluster
             .refresh_buckets(&info.path, buckets.clone(), known.generation())
             .await?;
         for partition in buckets.filter_map(|bucket| bucket.partition) {
-            let name = cluster.partition_name(partition);
-            if name.and_then(|name| cluster.partition(info.id, name)) != Some(partition) {
+            let name = topology.partition_name(partition);
+            if name.and_then(|name| topology.partition(info.id, name)) != Some(partition) {
                 let message = format!("there is no partition {partition}");
                 let code = ErrorCode::PARTITION_NOT_EXISTS;
                 let context = Context::new("subscribe").table(&info.path);
@@ -345,7 +346,7 @@ impl LogScanner {
             StartOffset::At(offset) => Ok(Some(offset)),
             StartOffset::Timestamp(time) => self.first_since(bucket, time).await.map(Some),
             StartOffset::Latest => {
-                let admin = self.inner.connection.admin();
+                let admin = Admin::new(self.inner.cluster.clone());
                 let end = admin.offset(self.table(), bucket, OffsetSpec::Latest);
                 end.await.map(Some)
             }
@@ -354,11 +355,10 @@ impl LogScanner {
 }
 
 /// The partitions of a table, with their names.
-async fn partitions(
-    connection: &Connection,
-    info: &TableInfo,
-) -> Result<HashMap<PartitionId, PartitionName>> {
-    let partitions = connection.admin().list_partitions(&info.path, None).await?;
+async fn partitions(cluster: &Cluster, info: &TableInfo) -> Result<HashMap<PartitionId, PartitionName>> {
+    let partitions = Admin::new(cluster.clone())
+        .list_partitions(&info.path, None)
+        .await?;
     Ok(partitions
         .iter()
         .map(|partition| (partition.id, partition.name()))
@@ -414,10 +414,10 @@ fn begin_new(
 }
 
 /// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
-async fn discover(shared: Arc<Shared>, connection: Connection) {
+async fn discover(shared: Arc<Shared>, cluster: Cluster) {
     loop {
-        sleep(connection.options().scanner.partition_discovery).await;
-        let partitions = match partitions(&connection, &shared.info).await {
+        sleep(cluster.options().scanner.partition_discovery).await;
+        let partitions = match partitions(&cluster, &shared.info).await {
             Ok(partitions) => partitions,
             Err(error) => {
                 let mut session = shared.lock();

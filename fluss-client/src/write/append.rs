@@ -8,7 +8,7 @@ use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
 use super::request::Api;
 use super::writer::Writer;
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, ErrorKind, Result};
 use crate::shape::Shape;
 use fluss_core::types::{Row, TableInfo};
@@ -32,13 +32,13 @@ pub struct AppendWriter {
 }
 
 impl AppendWriter {
-    pub(crate) fn new(connection: &Connection, info: &Arc<TableInfo>) -> Result<Self> {
+    pub(crate) fn new(cluster: &Cluster, info: &Arc<TableInfo>) -> Result<Self> {
         let context = || Context::new("append").table(&info.path);
         let refuse = |reason: &str| Err(context().error(ErrorKind::InvalidArgument(reason.to_owned())));
         if info.has_primary_key() {
             return refuse("the table has a primary key: it takes upserts, not appends");
         }
-        let writer = Writer::new(connection, info, "append", Layout::log(info), Api::Produce);
+        let writer = Writer::new(cluster, info, "append", Layout::log(info), Api::Produce);
         Ok(Self {
             writer: writer.map_err(|error| context().error(error))?,
             shape: Arc::new(Shape::whole(info.row_type())),

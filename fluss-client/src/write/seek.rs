@@ -4,8 +4,9 @@ use fluss_rpc::code::ErrorCode;
 
 use super::partitions::Slot;
 use super::sender::{Event, Sender};
+use crate::admin::Admin;
 use crate::error::{Context, ErrorKind, Result};
-use crate::{Connection, retry};
+use crate::{cluster::Cluster, retry};
 use fluss_core::id::PartitionId;
 use fluss_core::types::{PartitionName, PartitionSpec, TableInfo};
 
@@ -30,10 +31,10 @@ impl Sender {
             };
             self.seeking += 1;
             let context = self.at(slot);
-            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
-            let create = connection.options().writer.create_partitions;
+            let (cluster, info) = (self.cluster.clone(), self.shared.info.clone());
+            let create = cluster.options().writer.create_partitions;
             self.tasks.spawn(async move {
-                let found = find(&connection, &info, &name, create, &context).await;
+                let found = find(&cluster, &info, &name, create, &context).await;
                 Event::Found(slot, found)
             });
         }
@@ -58,16 +59,16 @@ impl Sender {
 
 /// Finds a partition, which is created if it is missing and `create` says so.
 async fn find(
-    connection: &Connection,
+    cluster: &Cluster,
     info: &TableInfo,
     name: &PartitionName,
     create: bool,
     context: &Context,
 ) -> Result<PartitionId> {
-    if let Some(partition) = connection.cluster().partition(info.id, name) {
+    if let Some(partition) = cluster.topology().partition(info.id, name) {
         return Ok(partition);
     }
-    if let Some(partition) = connection.partition(&info.path, name).await? {
+    if let Some(partition) = cluster.partition(&info.path, name).await? {
         return Ok(partition);
     }
     if !create {
@@ -76,14 +77,13 @@ async fn find(
     }
     let keys = info.descriptor.partition_keys().iter().cloned();
     let spec = PartitionSpec::new(keys.zip(name.values()));
-    let created = connection
-        .admin()
+    let created = Admin::new(cluster.clone())
         .create_checked_partition(&info.path, &spec, true)
         .await;
     created.map_err(|error| error.within(context.clone()))?;
-    let timeout = connection.options().request_timeout;
+    let timeout = cluster.options().request_timeout;
     retry::until(context, timeout, |_| async {
-        let partition = connection.partition(&info.path, name).await?;
+        let partition = cluster.partition(&info.path, name).await?;
         partition.ok_or_else(|| {
             context.clone().error(ErrorKind::Timeout {
                 after: timeout,

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{RequestError, ServerAddress};
 use fluss_rpc::proto;
+use futures::future::BoxFuture;
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -19,7 +20,7 @@ use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
 use super::request::{Answer, Destination};
 use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
-use crate::Connection;
+use crate::cluster::{Cluster, Unsent};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::log_target;
 use crate::meters::WriterMeters;
@@ -58,12 +59,25 @@ impl Shared {
     }
 
     /// Has everything sent that was collected, and returns the fates of all that is not settled.
-    pub(super) fn send_all(&self) -> Vec<Arc<Delivery>> {
+    pub(super) fn hurry_all(&self) -> Vec<Arc<Delivery>> {
         let deliveries = self.lock().deliveries();
         for delivery in &deliveries {
             delivery.hurry();
         }
         deliveries
+    }
+}
+
+impl Unsent for Shared {
+    fn send_all(&self) -> BoxFuture<'static, Result<()>> {
+        let deliveries = self.hurry_all();
+        Box::pin(async move {
+            let mut flushed = Ok(());
+            for delivery in deliveries {
+                flushed = flushed.and(delivery.wait().await.map(drop));
+            }
+            flushed
+        })
     }
 }
 
@@ -80,7 +94,7 @@ pub(super) enum Event {
 /// Sends the batches of one writer, until the writer is closed and everything is settled.
 pub(super) struct Sender {
     pub(super) shared: Arc<Shared>,
-    pub(super) connection: Connection,
+    pub(super) cluster: Cluster,
     pub(super) tasks: JoinSet<Event>,
     connecting: HashSet<ServerAddress>,
     refreshing: bool,
@@ -98,12 +112,12 @@ pub(super) struct Sender {
 impl Sender {
     pub(super) fn new(
         shared: Arc<Shared>,
-        connection: Connection,
+        cluster: Cluster,
         closing: tokio_util::sync::CancellationToken,
     ) -> Self {
         Self {
             shared,
-            connection,
+            cluster,
             tasks: JoinSet::new(),
             connecting: HashSet::new(),
             refreshing: false,
@@ -119,7 +133,7 @@ impl Sender {
     /// Works until the writer is closed and nothing is left.
     pub(super) async fn run(mut self) {
         loop {
-            if let Err(error) = self.connection.check_open(self.shared.operation) {
+            if let Err(error) = self.cluster.check_open(self.shared.operation) {
                 return self.end(&error);
             }
             let now = Instant::now();
@@ -145,10 +159,10 @@ impl Sender {
 
     /// Everything that can be done now.
     fn advance(&mut self, now: Instant) {
-        let cluster = self.connection.cluster();
+        let topology = self.cluster.topology();
         let released = {
             let partitions = self.shared.partitions();
-            let leader = |bucket: &_| cluster.last_leader(bucket);
+            let leader = |bucket: &_| topology.last_leader(bucket);
             self.shared.lock().expire(now, &partitions, leader)
         };
         self.shared.memory.release(released);
@@ -168,12 +182,12 @@ impl Sender {
     }
 
     fn drain(&self, now: Instant) -> (Vec<Shipment>, Obstacles) {
-        let cluster = self.connection.cluster();
-        let open = |server: &ServerAddress| self.connection.servers().open(server).is_some();
+        let topology = self.cluster.topology();
+        let open = |server: &ServerAddress| self.cluster.servers().open(server).is_some();
         let partitions = self.shared.partitions();
         let route = |target| match partitions.bucket(target) {
             None => Route::Unknown,
-            Some(bucket) => match cluster.leader(&bucket).filter(|server| open(server)) {
+            Some(bucket) => match topology.leader(&bucket).filter(|server| open(server)) {
                 Some(server) => Route::Open(bucket, server.clone()),
                 None => Route::Closed(bucket),
             },
@@ -197,16 +211,16 @@ impl Sender {
             batches,
             deadline,
         } = shipment;
-        let timeout = self.connection.options().request_timeout;
+        let timeout = self.cluster.options().request_timeout;
         let timeout = timeout.min(deadline.saturating_duration_since(now));
         let sent: Vec<Sent> = batches.iter().map(|(sent, _)| *sent).collect();
         let span = span(self.shared.operation, &self.shared.info.path, &sent, &server);
         let batches = batches.into_iter().map(|(sent, records)| (sent.bucket, records));
         // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
-        match self.connection.servers().open(&server) {
-            Some(connection) => {
+        match self.cluster.servers().open(&server) {
+            Some(cluster) => {
                 let destination = &self.shared.destination;
-                let answer = span.in_scope(|| destination.send(&connection, batches.collect(), timeout));
+                let answer = span.in_scope(|| destination.send(&cluster, batches.collect(), timeout));
                 let answered = async move { Event::Answered(sent, server, answer.await) };
                 self.tasks.spawn(answered.instrument(span));
             }
@@ -229,19 +243,19 @@ impl Sender {
         }
         if obstacles.writer && !self.asking_writer {
             self.asking_writer = true;
-            let (connection, context) = (self.connection.clone(), self.at_table());
+            let (cluster, context) = (self.cluster.clone(), self.at_table());
             let path = self.shared.info.path.clone();
             self.tasks
-                .spawn(async move { Event::Writer(init_writer(&connection, &context, &path).await) });
+                .spawn(async move { Event::Writer(init_writer(&cluster, &context, &path).await) });
         }
-        let cluster = self.connection.cluster();
+        let topology = self.cluster.topology();
         for (slot, bucket) in &obstacles.leaders {
-            if cluster.is_gone(bucket) {
+            if topology.is_gone(bucket) {
                 self.replace(*slot);
                 continue;
             }
             self.astray.insert(*bucket);
-            match cluster.leader(bucket) {
+            match topology.leader(bucket) {
                 Some(server) => self.connect(server.clone()),
                 None => self.refresh(),
             }
@@ -254,10 +268,10 @@ impl Sender {
 
     fn connect(&mut self, server: ServerAddress) {
         if self.connecting.insert(server.clone()) {
-            let connection = self.connection.clone();
+            let cluster = self.cluster.clone();
             self.tasks.spawn(async move {
                 // A server that cannot be reached may not be the leader any more.
-                if connection.servers().get(&server).await.is_err() {
+                if cluster.servers().get(&server).await.is_err() {
                     return Event::Connected(server);
                 }
                 Event::Connected(server)
@@ -268,11 +282,11 @@ impl Sender {
     fn refresh(&mut self) {
         if !self.refreshing {
             self.refreshing = true;
-            let (connection, info) = (self.connection.clone(), self.shared.info.clone());
-            let generation = connection.cluster().generation();
+            let (cluster, info) = (self.cluster.clone(), self.shared.info.clone());
+            let generation = cluster.topology().generation();
             let astray = std::mem::take(&mut self.astray);
             self.tasks.spawn(async move {
-                let refreshed = connection.refresh_buckets(&info.path, &astray, generation).await;
+                let refreshed = cluster.refresh_buckets(&info.path, &astray, generation).await;
                 Event::Refreshed(refreshed.map(drop))
             });
         }
@@ -298,7 +312,7 @@ impl Sender {
             Event::Answered(sent, server, answer) => self.on_answer(&sent, &server, answer),
             Event::Connected(server) => {
                 self.connecting.remove(&server);
-                if self.connection.servers().open(&server).is_none() {
+                if self.cluster.servers().open(&server).is_none() {
                     self.pause();
                     self.refresh();
                 }
@@ -418,11 +432,11 @@ impl Sender {
 }
 
 /// A new writer's identity, from any tablet server (`messages.md` 1026).
-async fn init_writer(connection: &Connection, context: &Context, path: &TablePath) -> Result<WriterId> {
+async fn init_writer(cluster: &Cluster, context: &Context, path: &TablePath) -> Result<WriterId> {
     let request = proto::InitWriterRequest {
         table_path: vec![crate::wire::table_path(path)],
     };
-    connection
+    cluster
         .ask(context, &request)
         .await
         .map(|response| WriterId(response.writer_id))

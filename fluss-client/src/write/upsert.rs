@@ -155,7 +155,7 @@ impl UpsertWriter {
         };
         let behavior = info.descriptor.properties().get(DELETE_BEHAVIOR);
         Ok(Self {
-            writer: Writer::new(table.connection(), &info, "upsert", Layout::keyed(&info)?, api)?,
+            writer: Writer::new(table.cluster(), &info, "upsert", Layout::keyed(&info)?, api)?,
             rows: Arc::new(rows),
             keys: Arc::new(keys),
             deletes: behavior.is_none_or(|behavior| !behavior.eq_ignore_ascii_case("disable")),

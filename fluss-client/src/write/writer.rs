@@ -1,6 +1,6 @@
 //! What all writers have in common.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use arrow::record_batch::RecordBatch;
 use tokio::time::Instant;
@@ -16,7 +16,7 @@ use super::partitions::{Partitions, Slot};
 use super::request::{Api, Destination};
 use super::router::Router;
 use super::sender::{SMALL_BYTES, Sender, Shared};
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::meters::WriterMeters;
 use crate::options::WriterOptions;
@@ -32,7 +32,7 @@ const FUNDS_BYTES: usize = 64 << 10;
 #[derive(Clone)]
 pub(super) struct Writer {
     shared: Arc<Shared>,
-    connection: Connection,
+    cluster: Cluster,
     router: Arc<Mutex<Router>>,
     options: Arc<WriterOptions>,
     closing: CancellationToken,
@@ -43,13 +43,13 @@ pub(super) struct Writer {
 impl Writer {
     /// Begins to write. `operation` is what errors call it.
     pub(super) fn new(
-        connection: &Connection,
+        cluster: &Cluster,
         info: &Arc<TableInfo>,
         operation: &'static str,
         layout: Layout,
         api: Api,
     ) -> Result<Self, InvalidDefinition> {
-        let options = connection.options().writer.clone();
+        let options = cluster.options().writer.clone();
         let router = Router::of(info, options.bucket_assigner)?;
         let meters = Arc::new(WriterMeters::of(&info.path));
         let wake = Arc::new(tokio::sync::Notify::new());
@@ -75,13 +75,14 @@ impl Writer {
             partitions: Mutex::new(Partitions::of(info)?),
             wake,
         });
-        connection.writers().add(&shared);
+        let unsent: Weak<Shared> = Arc::downgrade(&shared);
+        cluster.writers().add(unsent);
         let closing = CancellationToken::new();
         // The task ends by itself: once the writer is closed or dropped, and everything is settled or expired.
-        tokio::spawn(Sender::new(shared.clone(), connection.clone(), closing.clone()).run());
+        tokio::spawn(Sender::new(shared.clone(), cluster.clone(), closing.clone()).run());
         Ok(Self {
             shared,
-            connection: connection.clone(),
+            cluster: cluster.clone(),
             router: Arc::new(Mutex::new(router)),
             options: Arc::new(options),
             _guard: Arc::new(closing.clone().drop_guard()),
@@ -316,7 +317,7 @@ impl Writer {
         let (timeout, begun) = (self.options.delivery_timeout, Instant::now());
         let reserved = tokio::select! {
             reserved = shared.memory.reserve(bytes, timeout) => reserved,
-            () = self.connection.closed() => return Err(self.context(change).error(ErrorKind::Closed)),
+            () = self.cluster.closed() => return Err(self.context(change).error(ErrorKind::Closed)),
         };
         shared.meters.waited(begun);
         reserved.ok_or_else(|| self.context(change).error(ErrorKind::NoMemory { after: timeout }))
@@ -324,7 +325,7 @@ impl Writer {
 
     /// Sends what is collected, and waits until everything written before is acknowledged or has failed.
     pub(super) async fn flush(&self) -> Result<()> {
-        for delivery in self.shared.send_all() {
+        for delivery in self.shared.hurry_all() {
             // What failed is told below, whoever waited for it.
             drop(delivery.wait().await);
         }
@@ -343,7 +344,7 @@ impl Writer {
     }
 
     fn check_open(&self, change: Change) -> Result<()> {
-        if self.closing.is_cancelled() || self.connection.is_closed() {
+        if self.closing.is_cancelled() || self.cluster.is_closed() {
             return Err(self.context(change).error(ErrorKind::Closed));
         }
         Ok(())

@@ -13,7 +13,7 @@ use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, RetryConfig};
 
 use super::{Part, StorageError};
-use crate::Connection;
+use crate::cluster::Cluster;
 use http::Http;
 use token::{Access, Tokens};
 
@@ -24,7 +24,7 @@ const REGION: &str = "us-east-1";
 pub(super) struct Buckets {
     tokens: Tokens,
     http: Mutex<Option<Http>>,
-    connection: Connection,
+    cluster: Cluster,
     open: Mutex<HashMap<String, Open>>,
 }
 
@@ -35,11 +35,11 @@ struct Open {
 }
 
 impl Buckets {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(cluster: Cluster) -> Self {
         Self {
-            tokens: Tokens::new(connection.clone()),
+            tokens: Tokens::new(cluster.clone()),
             http: Mutex::default(),
-            connection,
+            cluster,
             open: Mutex::default(),
         }
     }
@@ -133,7 +133,7 @@ impl Buckets {
         if let Some(http) = &*made {
             return Ok(http.clone());
         }
-        let http = Http::new(self.connection.options().connect_timeout)?;
+        let http = Http::new(self.cluster.options().connect_timeout)?;
         Ok(made.insert(http).clone())
     }
 }

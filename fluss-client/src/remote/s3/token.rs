@@ -8,7 +8,7 @@ use fluss_rpc::proto::{GetFileSystemSecurityTokenRequest, GetFileSystemSecurityT
 use serde::Deserialize;
 use tokio::time::Instant;
 
-use crate::Connection;
+use crate::cluster::Cluster;
 use crate::error::{Context, Result};
 use crate::options::{S3AccessKey, S3Options};
 use fluss_core::DecodeError;
@@ -27,7 +27,7 @@ pub(super) struct Access {
 
 /// Gives access: that of the options, or that which the cluster has given last, until most of its time is over.
 pub(super) struct Tokens {
-    connection: Connection,
+    cluster: Cluster,
     given: Mutex<Option<Given>>,
     /// One asks, the others wait for what it learns.
     asking: tokio::sync::Mutex<()>,
@@ -41,9 +41,9 @@ struct Given {
 }
 
 impl Tokens {
-    pub(super) fn new(connection: Connection) -> Self {
+    pub(super) fn new(cluster: Cluster) -> Self {
         Self {
-            connection,
+            cluster,
             given: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
         }
@@ -59,7 +59,7 @@ impl Tokens {
         if let Some(given) = self.fresh() {
             return Ok(given);
         }
-        let options = &self.connection.options().remote.s3;
+        let options = &self.cluster.options().remote.s3;
         let given = match &options.access_key {
             Some(key) => Given {
                 access: Arc::new(Access::of_options(options, key)),
@@ -87,7 +87,7 @@ impl Tokens {
     async fn ask(&self, options: &S3Options) -> Result<Given> {
         let context = Context::new("get security token");
         let request = GetFileSystemSecurityTokenRequest {};
-        let response = self.connection.ask(&context, &request).await?;
+        let response = self.cluster.ask(&context, &request).await?;
         let access = Access::of_response(options, &response).map_err(|error| context.error(error))?;
         let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
         let lifetime = response.expiration_time.map(|time| lifetime(time, since_epoch));

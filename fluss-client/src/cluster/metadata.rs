@@ -12,10 +12,10 @@ use futures::stream::FuturesUnordered;
 use tokio::time::sleep;
 use tracing::{Level, debug};
 
-use super::error::{Context, Error, ErrorKind, Result, tell};
-use super::meters::MetadataMeters;
 use super::servers::Servers;
+use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
+use crate::meters::MetadataMeters;
 use fluss_core::id::{BucketId, PartitionId, ServerId, TableBucket, TableId};
 use fluss_core::types::{PartitionName, PhysicalTablePath, TablePath};
 
@@ -23,9 +23,9 @@ use fluss_core::types::{PartitionName, PhysicalTablePath, TablePath};
 /// deadlines of those who wait.
 const SILENCE: Duration = Duration::from_secs(1);
 
-/// What is known of the cluster. A snapshot, never changed: the next one replaces it.
+/// What is known of where things are. A snapshot, never changed: the next one replaces it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Cluster {
+pub(crate) struct Topology {
     /// Counts the refreshes.
     generation: u64,
     coordinator: Option<ServerAddress>,
@@ -43,7 +43,7 @@ pub(crate) struct Cluster {
     dropped: HashMap<TableId, Option<TableId>>,
 }
 
-impl Cluster {
+impl Topology {
     pub(crate) const fn generation(&self) -> u64 {
         self.generation
     }
@@ -258,7 +258,7 @@ fn address(node: &proto::PbServerNode) -> Option<ServerAddress> {
 pub(crate) struct Metadata {
     servers: Arc<Servers>,
     bootstrap: Vec<ServerAddress>,
-    cluster: RwLock<Arc<Cluster>>,
+    topology: RwLock<Arc<Topology>>,
     refreshing: tokio::sync::Mutex<()>,
     meters: MetadataMeters,
 }
@@ -268,14 +268,14 @@ impl Metadata {
         Self {
             servers,
             bootstrap,
-            cluster: RwLock::default(),
+            topology: RwLock::default(),
             refreshing: tokio::sync::Mutex::default(),
             meters: MetadataMeters::new(),
         }
     }
 
-    pub(crate) fn cluster(&self) -> Arc<Cluster> {
-        self.cluster
+    pub(crate) fn topology(&self) -> Arc<Topology> {
+        self.topology
             .read()
             .unwrap_or_else(PoisonError::into_inner)
             .clone()
@@ -290,9 +290,9 @@ impl Metadata {
         table: Option<&TablePath>,
         partitions: &[PartitionId],
         generation: u64,
-    ) -> Result<Arc<Cluster>> {
+    ) -> Result<Arc<Topology>> {
         let _turn = self.refreshing.lock().await;
-        let known = self.cluster();
+        let known = self.topology();
         let has_table = table.is_none_or(|table| known.tables.contains_key(table));
         if known.generation > generation && has_table && known.covers(partitions) {
             return Ok(known);
@@ -302,7 +302,7 @@ impl Metadata {
         let mut open = vec![partitions];
         while let Some(part) = open.pop() {
             match self.ask(&request(table, part), table).await {
-                Ok(response) => self.update(|cluster| cluster.merged(&response)),
+                Ok(response) => self.update(|topology| topology.merged(&response)),
                 Err(error) if is_gone(&error) && !part.is_empty() => match part {
                     [partition] => gone.push(*partition),
                     _ => open.extend(<[_; 2]>::from(part.split_at(part.len() / 2))),
@@ -313,14 +313,14 @@ impl Metadata {
         if let Some(table) = table.filter(|_| !gone.is_empty()) {
             let left = self.list(table).await?;
             gone.retain(|partition| !left.contains(partition));
-            self.update(|cluster| cluster.without(&gone));
+            self.update(|topology| topology.without(&gone));
         }
-        Ok(self.cluster())
+        Ok(self.topology())
     }
 
     /// The partitions that a table has. A tablet server may not know of the newest, the coordinator does.
     async fn list(&self, table: &TablePath) -> Result<Vec<PartitionId>> {
-        let known = self.cluster();
+        let known = self.topology();
         let context = Context::new("list partitions of").table(table);
         let request = proto::ListPartitionInfosRequest {
             table_path: super::wire::table_path(table),
@@ -352,26 +352,26 @@ impl Metadata {
             Err(error) if is_gone(&error) => return Ok(None),
             Err(error) => return Err(error),
         };
-        self.update(|cluster| cluster.merged(&response));
+        self.update(|topology| topology.merged(&response));
         let ids = response.partition_metadata.iter().map(|partition| {
             let id = PartitionId(partition.partition_id);
             (partition.partition_name.as_str(), id)
         });
-        let known = self.cluster();
+        let known = self.topology();
         let is_it = |(other, id): &(&str, PartitionId)| *other == name.as_str() && !known.gone.contains(id);
         Ok(ids.into_iter().find(is_it).map(|(_, id)| id))
     }
 
     /// Takes note that a table was dropped, and which one has taken its name.
     pub(crate) fn drop_table(&self, table: TableId, other: Option<TableId>) {
-        self.update(|cluster| cluster.without_table(table, other));
+        self.update(|topology| topology.without_table(table, other));
     }
 
-    fn update(&self, next: impl FnOnce(&Cluster) -> Cluster) {
-        let mut cluster = self.cluster.write().unwrap_or_else(PoisonError::into_inner);
-        let next = Arc::new(next(&cluster));
-        let known = std::mem::replace(&mut *cluster, next.clone());
-        drop(cluster);
+    fn update(&self, next: impl FnOnce(&Topology) -> Topology) {
+        let mut topology = self.topology.write().unwrap_or_else(PoisonError::into_inner);
+        let next = Arc::new(next(&topology));
+        let known = std::mem::replace(&mut *topology, next.clone());
+        drop(topology);
         next.tell(&known);
     }
 
@@ -414,7 +414,7 @@ impl Metadata {
     }
 
     fn candidates(&self) -> Vec<ServerAddress> {
-        let known = self.cluster();
+        let known = self.topology();
         let mut candidates: Vec<_> = known.tablets.values().cloned().collect();
         fastrand::shuffle(&mut candidates);
         let is_new = |server: &&ServerAddress| !known.tablets.values().any(|tablet| tablet == *server);

@@ -6,8 +6,9 @@ use std::sync::{Arc, PoisonError, RwLock};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
-use super::error::{Context, ErrorKind, Result};
-use super::{Connection, wire};
+use super::Cluster;
+use crate::error::{Context, ErrorKind, Result};
+use crate::wire;
 use fluss_core::id::{SchemaId, TableId};
 use fluss_core::types::{InvalidDefinition, Schema, TableInfo, TablePath};
 
@@ -27,14 +28,14 @@ impl Schemas {
     }
 }
 
-impl Connection {
+impl Cluster {
     /// The version of a table's schema that something was written under.
     ///
     /// # Errors
     ///
     /// Code 9 if there is none; code 7 if the table is not the one of its path any more.
     pub(crate) async fn schema(&self, info: &TableInfo, id: SchemaId) -> Result<Arc<Schema>> {
-        if let Some(known) = self.schemas().get(info.id, id) {
+        if let Some(known) = self.shared.schemas.get(info.id, id) {
             return Ok(known);
         }
         let (_, schema) = self.fetch_schema(&info.path, Some(id)).await?;
@@ -45,7 +46,7 @@ impl Connection {
             return Err(context(&info.path, Some(id)).error(gone));
         }
         let schema = Arc::new(schema);
-        self.schemas().put(info.id, id, schema.clone());
+        self.shared.schemas.put(info.id, id, schema.clone());
         Ok(schema)
     }
 

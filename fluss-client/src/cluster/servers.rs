@@ -9,10 +9,9 @@ use fluss_rpc::net::{ConnectError, ConnectOptions, Connection, RequestError, Ser
 use tokio::time::Instant;
 use tracing::info;
 
-use super::error::{Context, Result, tell};
-use super::options::ClientOptions;
-use super::retry;
-use crate::log_target;
+use crate::error::{Context, Result, tell};
+use crate::options::ClientOptions;
+use crate::{log_target, retry};
 
 /// For so long an outage is not told again.
 const QUIET: Duration = Duration::from_secs(60);

@@ -5,8 +5,8 @@ use fluss_rpc::header::{RequestHeader, ResponseHeader};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::super::options::ClientOptions;
 use super::*;
+use crate::options::ClientOptions;
 
 fn node(id: i32, port: i32) -> proto::PbServerNode {
     proto::PbServerNode {
@@ -40,20 +40,20 @@ fn response(table_id: i64, leader: Option<i32>) -> proto::MetadataResponse {
 #[test]
 fn a_leader_is_known_while_it_is_alive() {
     let bucket = TableBucket::new(TableId(7), BucketId(0));
-    let cluster = Cluster::default().merged(&response(7, Some(1)));
-    assert_eq!(cluster.leader(&bucket).unwrap().port, 11);
-    assert_eq!(cluster.generation(), 1);
-    assert_eq!(cluster.merged(&response(7, None)).leader(&bucket), None);
-    assert_eq!(cluster.merged(&response(7, Some(9))).leader(&bucket), None);
+    let topology = Topology::default().merged(&response(7, Some(1)));
+    assert_eq!(topology.leader(&bucket).unwrap().port, 11);
+    assert_eq!(topology.generation(), 1);
+    assert_eq!(topology.merged(&response(7, None)).leader(&bucket), None);
+    assert_eq!(topology.merged(&response(7, Some(9))).leader(&bucket), None);
 }
 
 #[test]
 fn a_table_created_again_forgets_the_buckets_of_the_former() {
-    let cluster = Cluster::default()
+    let topology = Topology::default()
         .merged(&response(7, Some(1)))
         .merged(&response(8, Some(0)));
-    assert_eq!(cluster.tables.get(&TablePath::new("d", "t")), Some(&TableId(8)));
-    assert_eq!(cluster.leader(&TableBucket::new(TableId(7), BucketId(0))), None);
+    assert_eq!(topology.tables.get(&TablePath::new("d", "t")), Some(&TableId(8)));
+    assert_eq!(topology.leader(&TableBucket::new(TableId(7), BucketId(0))), None);
 }
 
 #[test]
@@ -72,10 +72,10 @@ fn a_dropped_partition_is_forgotten_and_one_created_again_has_another_id() {
         ..response(7, None)
     };
     let bucket = |id| TableBucket::in_partition(table, PartitionId(id), BucketId(0));
-    let cluster = Cluster::default().merged(&partition(3));
-    assert_eq!(cluster.partition(table, &name), Some(PartitionId(3)));
-    assert!(cluster.leader(&bucket(3)).is_some() && !cluster.covers(&[PartitionId(4)]));
-    let dropped = cluster.without(&[PartitionId(3)]);
+    let topology = Topology::default().merged(&partition(3));
+    assert_eq!(topology.partition(table, &name), Some(PartitionId(3)));
+    assert!(topology.leader(&bucket(3)).is_some() && !topology.covers(&[PartitionId(4)]));
+    let dropped = topology.without(&[PartitionId(3)]);
     assert!(dropped.is_gone(&bucket(3)) && dropped.covers(&[PartitionId(3)]));
     assert_eq!(
         (dropped.partition(table, &name), dropped.leader(&bucket(3))),
@@ -88,8 +88,8 @@ fn a_dropped_partition_is_forgotten_and_one_created_again_has_another_id() {
 
 #[test]
 fn an_impossible_port_is_no_server() {
-    let cluster = Cluster::default().merged(&response(7, Some(2)));
-    assert_eq!(cluster.tablets().len(), 2);
+    let topology = Topology::default().merged(&response(7, Some(2)));
+    assert_eq!(topology.tablets().len(), 2);
 }
 
 async fn listen() -> (TcpListener, ServerAddress) {
