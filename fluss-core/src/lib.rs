@@ -14,4 +14,6 @@ pub mod types;
 
 mod error;
 mod numbered;
+mod quantity;
 pub use error::{DecodeError, ValueError};
+pub use quantity::{InvalidQuantity, parse_duration, parse_size};

@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use fluss_core::parse_duration;
 use fluss_core::row::AutoPartitionUnit;
 
 use super::auto::TimeZone;
-use super::rules::{is_true, parse_duration};
+use super::rules::is_true;
 
 /// Partitions that come and go with the clock (`descriptors.md` §6.1).
 #[derive(Clone, Debug)]
@@ -65,7 +66,7 @@ impl Properties<'_> {
     }
 
     fn duration(&self, key: &str) -> Option<Duration> {
-        self.text(key).and_then(parse_duration)
+        self.text(key).and_then(|text| parse_duration(text).ok())
     }
 }
 

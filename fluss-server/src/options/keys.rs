@@ -4,6 +4,9 @@ use std::collections::BTreeSet;
 use std::str::FromStr;
 use std::time::Duration;
 
+use fluss_core::types::did_you_mean;
+use fluss_core::{parse_duration, parse_size};
+
 use super::{BatchCheck, NodeOptions, Sync};
 use crate::security::{Access, Principal};
 
@@ -25,13 +28,13 @@ const ROWS: &[(&str, Apply)] = &[
         set(&mut options.tables.max_partitions, number(value))
     }),
     ("log.segment.file-size", |options, value| {
-        set(&mut options.segment_bytes, number(value))
+        set(&mut options.segment_bytes, size(value))
     }),
     ("max.open-files", |options, value| {
         set(&mut options.open_files, number(value).map(Some))
     }),
     ("netty.server.max-request-size", |options, value| {
-        set(&mut options.limits.request_bytes, number(value))
+        set(&mut options.limits.request_bytes, size(value))
     }),
     ("max.connections", |options, value| {
         set(&mut options.limits.connections, number(value))
@@ -46,10 +49,10 @@ const ROWS: &[(&str, Apply)] = &[
         set(&mut options.limits.frame, time(value))
     }),
     ("max.memory-in-flight", |options, value| {
-        set(&mut options.limits.memory_bytes, number(value))
+        set(&mut options.limits.memory_bytes, size(value))
     }),
     ("max.answer-size", |options, value| {
-        set(&mut options.limits.answer_bytes, number(value))
+        set(&mut options.limits.answer_bytes, size(value))
     }),
     ("max.request-entries", |options, value| {
         set(&mut options.limits.entries, number(value))
@@ -77,7 +80,7 @@ const ROWS: &[(&str, Apply)] = &[
 impl NodeOptions {
     /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `check.batches` (`shape`
     /// or `all`), `default.bucket.number`, `max.bucket.num`, `max.partition.num`, `log.segment.file-size`,
-    /// `max.open-files`, `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes in bytes),
+    /// `max.open-files`, `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes, such as `64 mb`),
     /// `max.request-entries`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
     /// (`host:port`).
     ///
@@ -90,7 +93,10 @@ impl NodeOptions {
             reason,
         };
         let row = ROWS.iter().find(|(known, _)| *known == key);
-        let (_, apply) = row.ok_or_else(|| invalid("there is no such option".to_owned()))?;
+        let (_, apply) = row.ok_or_else(|| {
+            let near = did_you_mean(key, ROWS.iter().map(|(known, _)| *known));
+            invalid(format!("there is no such option{near}"))
+        })?;
         apply(self, value.trim()).map_err(invalid)?;
         self.configs.insert(key.to_owned(), value.trim().to_owned());
         Ok(())
@@ -124,9 +130,9 @@ fn sync(text: &str) -> Result<Sync, String> {
     match text {
         "always" => Ok(Sync::Always),
         "never" => Ok(Sync::Never),
-        interval => duration(interval)
+        interval => time(interval)
             .map(Sync::Interval)
-            .ok_or_else(|| format!("'{text}' is none of always, never, and an interval such as '500 ms'")),
+            .map_err(|_| format!("'{text}' is none of always, never, and an interval such as '500 ms'")),
     }
 }
 
@@ -139,18 +145,17 @@ fn check(text: &str) -> Result<BatchCheck, String> {
 }
 
 fn time(text: &str) -> Result<Duration, String> {
-    duration(text).ok_or_else(|| format!("'{text}' is no time such as '500 ms', '30 s' or '10 min'"))
+    let time = parse_duration(text).map_err(|error| error.to_string())?;
+    if time.is_zero() {
+        return Err(format!("'{text}' is no time at all"));
+    }
+    Ok(time)
 }
 
-fn duration(text: &str) -> Option<Duration> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic() || c == ' ');
-    let amount: u64 = digits.parse().ok().filter(|amount| *amount > 0)?;
-    match text.get(digits.len()..)?.trim() {
-        "ms" => Some(Duration::from_millis(amount)),
-        "s" => Some(Duration::from_secs(amount)),
-        "min" => Some(Duration::from_secs(amount.checked_mul(60)?)),
-        _ => None,
-    }
+/// Bytes, such as `64 mb` or `1024`.
+fn size<T: TryFrom<u64>>(text: &str) -> Result<T, String> {
+    let bytes = parse_size(text).map_err(|error| error.to_string())?;
+    T::try_from(bytes).map_err(|_| format!("'{text}' is too large"))
 }
 
 fn principals(text: &str) -> Result<BTreeSet<Principal>, String> {
@@ -190,6 +195,11 @@ mod tests {
         let interval = Sync::Interval(Duration::from_millis(500));
         assert_eq!(with("sync", "500 ms").unwrap().sync, interval);
         assert_eq!(with("max.partition.num", " 2 ").unwrap().tables.max_partitions, 2);
+        assert_eq!(
+            with("max.answer-size", "64 mb").unwrap().limits.answer_bytes,
+            64 << 20
+        );
+        assert_eq!(with("log.segment.file-size", "4096").unwrap().segment_bytes, 4096);
         assert!(with("authorizer.enabled", "true").unwrap().access.is_controlled());
     }
 
@@ -198,7 +208,7 @@ mod tests {
         let refusal = |key, value| with(key, value).unwrap_err().to_string();
         assert_eq!(
             refusal("snyc", "always"),
-            "option 'snyc': there is no such option"
+            "option 'snyc': there is no such option; did you mean 'sync'?"
         );
         assert_eq!(
             refusal("sync", "0 s"),

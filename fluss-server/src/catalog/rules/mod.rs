@@ -16,7 +16,7 @@ pub(super) use definition::{check_size, define};
 pub use names::check_table;
 pub(super) use names::{check_database, check_producer};
 pub(super) use partitioning::{check_values, in_key_order, partition_name};
-pub(super) use properties::{is_true, parse_duration};
+pub(super) use properties::is_true;
 
 use fluss_core::types::InvalidDefinition;
 use fluss_rpc::code::ErrorCode;

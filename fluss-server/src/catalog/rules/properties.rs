@@ -1,7 +1,8 @@
 //! The `table.*` properties: which there are, what their values look like, which can be altered (`descriptors.md` §8).
 
 use std::collections::BTreeMap;
-use std::time::Duration;
+
+use fluss_core::parse_duration;
 
 use super::invalid_config;
 use crate::Failure;
@@ -109,7 +110,7 @@ fn check(key: &str, value: &str) -> Result<(), Failure> {
         Value::Int => value.parse::<i32>().is_err().then(|| "an integer".to_owned()),
         Value::Long => value.parse::<i64>().is_err().then(|| "an integer".to_owned()),
         Value::Duration => parse_duration(value)
-            .is_none()
+            .is_err()
             .then(|| "a duration such as '7 d'".to_owned()),
         Value::OneOf(words) => {
             let known = words.iter().any(|word| word.eq_ignore_ascii_case(value));
@@ -138,36 +139,4 @@ fn boolean(text: &str) -> Option<bool> {
 /// Whether the property is there and true.
 pub(in crate::catalog) fn is_true(properties: &BTreeMap<String, String>, key: &str) -> bool {
     properties.get(key).and_then(|text| boolean(text)) == Some(true)
-}
-
-/// Units of a duration, in nanoseconds.
-const UNITS: &[(&[&str], u64)] = &[
-    (&["d", "day", "days"], 86_400_000_000_000),
-    (&["h", "hour", "hours"], 3_600_000_000_000),
-    (&["m", "min", "minute", "minutes"], 60_000_000_000),
-    (&["s", "sec", "secs", "second", "seconds"], 1_000_000_000),
-    (
-        &["ms", "milli", "millis", "millisecond", "milliseconds"],
-        1_000_000,
-    ),
-    (
-        &["µs", "us", "micro", "micros", "microsecond", "microseconds"],
-        1_000,
-    ),
-    (&["ns", "nano", "nanos", "nanosecond", "nanoseconds"], 1),
-];
-
-/// Reads digits and a unit, with or without a space between: `7d`, `1 day`, `0ms`.
-pub(in crate::catalog) fn parse_duration(text: &str) -> Option<Duration> {
-    let text = text.trim();
-    let digits = text.find(|c: char| !c.is_ascii_digit())?;
-    let (number, label) = text.split_at_checked(digits)?;
-    let label = label.trim().to_ascii_lowercase();
-    let (_, nanos) = UNITS
-        .iter()
-        .find(|(labels, _)| labels.contains(&label.as_str()))?;
-    let number: u64 = number.parse().ok()?;
-    let nanos = u128::from(number) * u128::from(*nanos);
-    let seconds = u64::try_from(nanos / 1_000_000_000).ok()?;
-    Some(Duration::new(seconds, (nanos % 1_000_000_000) as u32))
 }
