@@ -9,7 +9,7 @@ use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
-use tokio::time::sleep;
+use tokio::time::{Instant, sleep};
 use tracing::{Level, debug};
 
 use super::servers::Servers;
@@ -23,11 +23,16 @@ use fluss_core::types::{PartitionName, PhysicalTablePath, TablePath};
 /// deadlines of those who wait.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// What servers have told for no longer than this is not asked again: they themselves take longer to notice a change.
+const FRESH: Duration = Duration::from_millis(100);
+
 /// What is known of where things are. A snapshot, never changed: the next one replaces it.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Topology {
     /// Counts the refreshes.
     generation: u64,
+    /// When a server told last.
+    told: Option<Instant>,
     coordinator: Option<ServerAddress>,
     tablets: HashMap<ServerId, ServerAddress>,
     tables: HashMap<TablePath, TableId>,
@@ -46,6 +51,11 @@ pub(crate) struct Topology {
 impl Topology {
     pub(crate) const fn generation(&self) -> u64 {
         self.generation
+    }
+
+    /// Whether a server has just told.
+    pub(crate) fn is_fresh(&self) -> bool {
+        self.told.is_some_and(|told| told.elapsed() < FRESH)
     }
 
     pub(crate) const fn coordinator(&self) -> Option<&ServerAddress> {
@@ -174,6 +184,7 @@ impl Topology {
     fn merged(&self, response: &proto::MetadataResponse) -> Self {
         let mut next = self.clone();
         next.generation += 1;
+        next.told = Some(Instant::now());
         next.coordinator = response.coordinator_server.as_ref().and_then(address);
         let tablet = |node: &proto::PbServerNode| Some((ServerId(node.node_id), address(node)?));
         next.tablets = response.tablet_servers.iter().filter_map(tablet).collect();

@@ -6,7 +6,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::*;
-use crate::options::ClientOptions;
+use crate::config::ClientOptions;
 
 fn node(id: i32, port: i32) -> proto::PbServerNode {
     proto::PbServerNode {
@@ -223,4 +223,13 @@ async fn when_no_server_can_be_asked_a_failure_is_told() {
         asked == Some(&first_address) || asked == Some(&last_address),
         "{error}"
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_told_is_fresh_for_a_moment() {
+    assert!(!Topology::default().is_fresh());
+    let topology = Topology::default().merged(&response(7, Some(1)));
+    assert!(topology.is_fresh());
+    tokio::time::advance(FRESH).await;
+    assert!(!topology.is_fresh());
 }
