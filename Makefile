@@ -52,6 +52,7 @@ lint: setup-base .venv/installed
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
 	scripts/check-cancellation
+	scripts/check-rooms
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --quiet

@@ -1,8 +1,10 @@
 use std::sync::Arc;
 
+use crate::admin::Admin;
 use crate::cluster::{Cluster, WeakCluster};
+use crate::config::ClientOptions;
 use crate::error::Result;
-use crate::{Admin, ClientOptions, Table};
+use crate::table::Table;
 use fluss_core::types::TablePath;
 
 /// A connection to a cluster: everything else is had from it. Clones share it.
@@ -56,7 +58,7 @@ impl Connection {
     /// Dropping the future leaves nothing behind.
     pub async fn table(&self, path: &TablePath) -> Result<Table> {
         let info = self.cluster.table_info(path).await?;
-        Ok(Table::new(self.clone(), Arc::new(info)))
+        Ok(Table::new(self.cluster.clone(), Arc::new(info)))
     }
 
     /// Waits until everything that was written is acknowledged or has failed, and closes the connection.
@@ -122,8 +124,12 @@ impl Connection {
     pub fn options(&self) -> &ClientOptions {
         self.cluster.options()
     }
+}
 
-    pub(crate) const fn cluster(&self) -> &Cluster {
-        &self.cluster
+impl Table {
+    /// The connection that the table was had from.
+    pub fn connection(&self) -> Connection {
+        let cluster = self.cluster().clone();
+        Connection { cluster }
     }
 }

@@ -1,3 +1,7 @@
+mod storage;
+
+pub use storage::StorageError;
+
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,7 +10,6 @@ use fluss_rpc::api::Unsupported;
 use fluss_rpc::code::{ErrorCode, Retry};
 use fluss_rpc::net::{ConnectError, Disconnect, RequestError, ServerAddress};
 
-use super::remote::StorageError;
 use fluss_core::id::{BucketId, Offset, SchemaId, TableBucket};
 use fluss_core::types::{InvalidDefinition, PhysicalTablePath, TablePath};
 use fluss_core::{DecodeError, ValueError};

@@ -28,18 +28,17 @@ mod error;
 mod log_target;
 mod lookup;
 mod meters;
-mod options;
 mod read;
 mod remote;
 mod retry;
 mod scan;
 mod shape;
 mod table;
-mod target;
 mod warnings;
 mod wire;
 mod write;
 
+pub mod config;
 #[cfg(feature = "embedded")]
 pub mod embedded;
 pub mod metrics;
@@ -52,28 +51,27 @@ pub use admin::{
     TableChange,
 };
 pub use connection::{Connection, WeakConnection};
-pub use error::{BatchPlace, Context, Error, ErrorKind, Result};
-pub use fluss_core::{DecodeError, ValueError, arrow, filter, id, record, rights, row, types};
+pub use error::{BatchPlace, Context, Error, ErrorKind, Result, StorageError};
+pub use fluss_core::{DecodeError, InvalidQuantity, ValueError, parse_duration, parse_size};
+pub use fluss_core::{arrow, filter, id, record, rights, row, types};
 pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
 pub use fluss_rpc::code::ErrorCode;
 pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};
 pub use fluss_rpc::sasl::Mechanism;
 
+pub use config::{
+    Acks, BucketAssigner, ClientOptions, InvalidTarget, RemoteOptions, S3AccessKey, S3Options,
+    ScannerOptions, Target, WriterOptions,
+};
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;
-pub use options::{
-    Acks, BucketAssigner, ClientOptions, RemoteOptions, S3AccessKey, S3Options, ScannerOptions, WriterOptions,
-};
 pub use read::{AsOf, BoundedReader, Bounds, Snapshot, StopOffset};
-pub use remote::StorageError;
 pub use scan::{
     Ahead, BucketRecords, Lease, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords,
     StartOffset, changelog_schema,
 };
 pub use table::Table;
 pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};
-
-pub use target::{InvalidTarget, Target};
 
 /// Connects to a target, see [`Target`]: `fluss://host:port` for a cluster, `embedded:./data` or `embedded::memory:` for a
 /// node in this process.

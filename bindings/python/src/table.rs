@@ -50,7 +50,7 @@ impl Table {
         let _guard = runtime()?.enter();
         let table = self.open()?;
         let writer = table.append_writer().map_err(Fault::from)?;
-        Ok(AppendWriter::new(table.connection(), writer))
+        Ok(AppendWriter::new(&table.connection(), writer))
     }
 
     /// A writer of these columns, by name or position; of all if none are named.
@@ -66,7 +66,7 @@ impl Table {
             upsert = upsert.overwrite();
         }
         let writer = upsert.writer().map_err(Fault::from)?;
-        Ok(UpsertWriter::new(table.connection(), writer))
+        Ok(UpsertWriter::new(&table.connection(), writer))
     }
 
     /// With `map_pairs`, MAPs of the rows found come as lists of pairs.

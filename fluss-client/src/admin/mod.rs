@@ -30,6 +30,7 @@ pub use snapshots::{
 };
 
 use crate::cluster::Cluster;
+use crate::table::Table;
 
 /// Administers a cluster. Had from [`Connection::admin`]; clones share the connection.
 ///
@@ -39,6 +40,12 @@ use crate::cluster::Cluster;
 #[derive(Clone, Debug)]
 pub struct Admin {
     cluster: Cluster,
+}
+
+impl Table {
+    pub(crate) fn admin(&self) -> Admin {
+        Admin::new(self.cluster().clone())
+    }
 }
 
 /// Something known of each bucket, by its number.

@@ -22,8 +22,8 @@ use schemas::Schemas;
 pub(crate) use servers::Servers;
 pub(crate) use unsent::{OpenWriters, Unsent};
 
+use crate::config::ClientOptions;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::options::ClientOptions;
 use crate::{meters, retry, wire};
 use fluss_core::id::{PartitionId, TableBucket, TableId};
 use fluss_core::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};

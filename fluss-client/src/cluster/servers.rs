@@ -9,8 +9,8 @@ use fluss_rpc::net::{ConnectError, ConnectOptions, Connection, RequestError, Ser
 use tokio::time::Instant;
 use tracing::info;
 
+use crate::config::ClientOptions;
 use crate::error::{Context, Result, tell};
-use crate::options::ClientOptions;
 use crate::{log_target, retry};
 
 /// For so long an outage is not told again.

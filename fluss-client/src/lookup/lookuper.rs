@@ -10,9 +10,9 @@ use super::engine::Engine;
 use super::keys::{Keys, Located};
 use super::query::{Get, GetByPrefix, Query};
 use super::values::Values;
-use crate::Table;
+use crate::config::Acks;
 use crate::error::{Context, Error, ErrorKind, Result};
-use crate::options::Acks;
+use crate::table::Table;
 use fluss_core::ValueError;
 use fluss_core::types::{InvalidDefinition, OwnedRow, Row, RowType, TableInfo};
 
@@ -21,6 +21,13 @@ use fluss_core::types::{InvalidDefinition, OwnedRow, Row, RowType, TableInfo};
 pub struct LookupBuilder {
     table: Table,
     insert: bool,
+}
+
+impl Table {
+    /// Begins to look rows up by key.
+    pub fn lookup(&self) -> LookupBuilder {
+        LookupBuilder::new(self.clone())
+    }
 }
 
 impl LookupBuilder {

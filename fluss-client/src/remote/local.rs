@@ -6,7 +6,8 @@ use std::ops::Range;
 
 use tokio::task::spawn_blocking;
 
-use super::{Part, StorageError};
+use super::Part;
+use crate::error::StorageError;
 
 /// The bytes of a file in a range, or as many as there are.
 pub(super) async fn read(file: &str, path: &str, range: Range<u64>) -> Result<Part, StorageError> {

@@ -3,7 +3,6 @@
 //! A cluster names them as paths of a file system that its clients see as well (`/data/…`, `file:/data/…`), or as URIs of
 //! S3 (`s3://bucket/…`).
 
-mod error;
 mod file;
 mod local;
 #[cfg(feature = "s3")]
@@ -15,7 +14,7 @@ use bytes::Bytes;
 use tokio::time::timeout;
 
 use crate::cluster::Cluster;
-pub use error::StorageError;
+use crate::error::StorageError;
 use file::Place;
 
 /// How much of a file that is read as a whole is asked for at a time.

@@ -10,8 +10,8 @@ use arrow::record_batch::RecordBatch;
 
 use super::arrivals::Fetched;
 use super::records::{Run, ScanBatch};
+use crate::config::ScannerOptions;
 use crate::log_target;
-use crate::options::ScannerOptions;
 use fluss_core::arrow::{ColumnsBuilder, arrow_schema, user_schema};
 use fluss_core::filter::{Filter, Predicate};
 use fluss_core::id::{Offset, SchemaId, TableBucket};

@@ -15,9 +15,10 @@ use super::decoded::{Decoded, Lease, Loan, Part, Rows};
 use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords, bytes_of};
 use super::session::Session;
+use crate::cluster::Cluster;
 use crate::error::{BatchPlace, Context, Error, ErrorKind, Result};
 use crate::meters::ScannerMeters;
-use crate::{Table, cluster::Cluster};
+use crate::table::Table;
 use fluss_core::DecodeError;
 use fluss_core::filter::Predicate;
 use fluss_core::id::{Offset, TableBucket};
@@ -30,6 +31,13 @@ pub struct ScanBuilder {
     columns: Option<Vec<String>>,
     predicate: Option<Predicate>,
     skipped: Vec<(TableBucket, Offset)>,
+}
+
+impl Table {
+    /// Begins a scan.
+    pub fn scan(&self) -> ScanBuilder {
+        ScanBuilder::new(self.clone())
+    }
 }
 
 impl ScanBuilder {

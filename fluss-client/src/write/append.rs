@@ -11,6 +11,7 @@ use super::writer::Writer;
 use crate::cluster::Cluster;
 use crate::error::{Context, ErrorKind, Result};
 use crate::shape::Shape;
+use crate::table::Table;
 use fluss_core::types::{Row, TableInfo};
 
 /// Appends to a log table. Clones share it.
@@ -29,6 +30,17 @@ use fluss_core::types::{Row, TableInfo};
 pub struct AppendWriter {
     writer: Writer,
     shape: Arc<Shape>,
+}
+
+impl Table {
+    /// A writer that appends to the table.
+    ///
+    /// # Errors
+    ///
+    /// A table with a primary key takes no appends.
+    pub fn append_writer(&self) -> Result<AppendWriter> {
+        AppendWriter::new(self.cluster(), &self.shared_info())
+    }
 }
 
 impl AppendWriter {

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use arrow::record_batch::RecordBatch;
 
 use super::partitions::{Slot, Target};
-use crate::options::BucketAssigner;
+use crate::config::BucketAssigner;
 use crate::shape::Shape;
 use fluss_core::ValueError;
 use fluss_core::arrow::ArrowRows;

@@ -8,9 +8,9 @@ use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
 use super::request::Api;
 use super::writer::Writer;
-use crate::Table;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::shape::Shape;
+use crate::table::Table;
 use fluss_core::types::{InvalidDefinition, Row, TableInfo};
 
 /// How the rows of a key are merged, if not the last one stays.
@@ -26,6 +26,22 @@ pub struct UpsertBuilder {
     table: Table,
     columns: Option<Vec<String>>,
     overwrite: bool,
+}
+
+impl Table {
+    /// Begins to upsert and delete rows by key.
+    pub fn upsert(&self) -> UpsertBuilder {
+        UpsertBuilder::new(self.clone())
+    }
+
+    /// A writer that upserts and deletes whole rows: short for `upsert().writer()`.
+    ///
+    /// # Errors
+    ///
+    /// As [`UpsertBuilder::writer`].
+    pub fn upsert_writer(&self) -> Result<UpsertWriter> {
+        self.upsert().writer()
+    }
 }
 
 impl UpsertBuilder {

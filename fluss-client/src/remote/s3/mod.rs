@@ -12,8 +12,9 @@ use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, RetryConfig};
 
-use super::{Part, StorageError};
+use super::Part;
 use crate::cluster::Cluster;
+use crate::error::StorageError;
 use http::Http;
 use token::{Access, Tokens};
 

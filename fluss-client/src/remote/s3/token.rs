@@ -9,8 +9,8 @@ use serde::Deserialize;
 use tokio::time::Instant;
 
 use crate::cluster::Cluster;
+use crate::config::{S3AccessKey, S3Options};
 use crate::error::{Context, Result};
-use crate::options::{S3AccessKey, S3Options};
 use fluss_core::DecodeError;
 
 /// Where the store is, and who signs.

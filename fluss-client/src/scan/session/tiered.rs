@@ -11,7 +11,7 @@ use super::super::tiered::{HeldBatch, Hold, Segment, Stretch, Tiered};
 use super::subscription::Subscription;
 use super::{AHEAD, Session, Wanted};
 use crate::error::Context;
-use crate::remote::StorageError;
+use crate::error::StorageError;
 use fluss_core::id::{Offset, TableBucket};
 
 #[cfg(test)]

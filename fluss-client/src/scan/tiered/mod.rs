@@ -19,7 +19,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use fluss_rpc::proto::PbRemoteLogFetchInfo;
 
-use crate::remote::StorageError;
+use crate::error::StorageError;
 use assembly::Assembly;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use fluss_rpc::proto::{PbRemoteLogFetchInfo, PbRemoteLogSegment};
 
-use crate::remote::StorageError;
+use crate::error::StorageError;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 

@@ -8,8 +8,8 @@ use proptest::prelude::*;
 use super::super::super::decode::tests::{decoder, schema};
 use super::super::super::tiered::tests::{info, segment};
 use super::*;
+use crate::config::{RemoteOptions, ScannerOptions};
 use crate::error::Error;
-use crate::options::{RemoteOptions, ScannerOptions};
 use fluss_core::id::{BucketId, Offset, SchemaId, TableId};
 use fluss_core::types::TablePath;
 
