@@ -106,9 +106,12 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// A column that takes no null, or whose name is not allowed. Code 7 if there is no such table, unless
-    /// `ignore_if_not_exists`; code 56 for properties and columns at once, a column that is there already, or a property
-    /// that cannot be altered; codes 15 and 39 for a value that makes no sense.
+    /// A column that takes no null, or whose name is not allowed.
+    /// [`TABLE_NOT_EXIST`](crate::ErrorCode::TABLE_NOT_EXIST) if there is no such table, unless
+    /// `ignore_if_not_exists`; [`INVALID_ALTER_TABLE`](crate::ErrorCode::INVALID_ALTER_TABLE) for properties and
+    /// columns at once, a column that is there already, or a property that cannot be altered;
+    /// [`INVALID_TABLE`](crate::ErrorCode::INVALID_TABLE) and [`INVALID_CONFIG`](crate::ErrorCode::INVALID_CONFIG) for a
+    /// value that makes no sense.
     ///
     /// # Cancellation
     ///

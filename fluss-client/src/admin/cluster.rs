@@ -94,8 +94,9 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 58 if there is no such server, 59 if one has another tag; [`Unsupported`](crate::ErrorKind::Unsupported)
-    /// on an embedded node.
+    /// [`SERVER_NOT_EXIST`](crate::ErrorCode::SERVER_NOT_EXIST) if there is no such server,
+    /// [`SERVER_TAG_ALREADY_EXIST`](crate::ErrorCode::SERVER_TAG_ALREADY_EXIST) if one has another tag;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node.
     ///
     /// # Cancellation
     ///
@@ -113,8 +114,9 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 58 if there is no such server, 60 if one has another tag; [`Unsupported`](crate::ErrorKind::Unsupported)
-    /// on an embedded node.
+    /// [`SERVER_NOT_EXIST`](crate::ErrorCode::SERVER_NOT_EXIST) if there is no such server,
+    /// [`SERVER_TAG_NOT_EXIST`](crate::ErrorCode::SERVER_TAG_NOT_EXIST) if one has another tag;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node.
     ///
     /// # Cancellation
     ///

@@ -36,7 +36,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// A name that is not allowed; code 6 if the database exists, unless `ignore_if_exists`.
+    /// A name that is not allowed; [`DATABASE_ALREADY_EXIST`](crate::ErrorCode::DATABASE_ALREADY_EXIST) if the
+    /// database exists, unless `ignore_if_exists`.
     ///
     /// # Cancellation
     ///
@@ -62,7 +63,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the server cannot; code 4 if there is no such database, unless
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the server cannot;
+    /// [`DATABASE_NOT_EXIST`](crate::ErrorCode::DATABASE_NOT_EXIST) if there is no such database, unless
     /// `ignore_if_not_exists`.
     ///
     /// # Cancellation
@@ -89,7 +91,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 4 if there is none, unless `ignore_if_not_exists`; code 5 if it has tables, unless `cascade`.
+    /// [`DATABASE_NOT_EXIST`](crate::ErrorCode::DATABASE_NOT_EXIST) if there is none, unless `ignore_if_not_exists`;
+    /// [`DATABASE_NOT_EMPTY`](crate::ErrorCode::DATABASE_NOT_EMPTY) if it has tables, unless `cascade`.
     ///
     /// # Cancellation
     ///
@@ -147,7 +150,8 @@ impl Admin {
         Ok(self.cluster.ask(&context, &request).await?.exists)
     }
 
-    /// A database's comment, properties and times. Code 4 if there is none.
+    /// A database's comment, properties and times. [`DATABASE_NOT_EXIST`](crate::ErrorCode::DATABASE_NOT_EXIST) if
+    /// there is none.
     ///
     /// # Cancellation
     ///

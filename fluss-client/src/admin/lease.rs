@@ -54,8 +54,8 @@ impl KvSnapshotLease {
     ///
     /// # Errors
     ///
-    /// Code 48 if the caller may not read one of the tables; [`Unsupported`](crate::ErrorKind::Unsupported) on an
-    /// embedded node, which keeps no snapshots.
+    /// [`AUTHORIZATION_EXCEPTION`](crate::ErrorCode::AUTHORIZATION_EXCEPTION) if the caller may not read one of the
+    /// tables; [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node, which keeps no snapshots.
     ///
     /// # Cancellation
     ///

@@ -36,7 +36,8 @@ impl OffsetSpec {
 }
 
 impl Admin {
-    /// Offsets of these buckets of a table that is not partitioned. Code 38 for a time in the future.
+    /// Offsets of these buckets of a table that is not partitioned.
+    /// [`INVALID_TIMESTAMP`](crate::ErrorCode::INVALID_TIMESTAMP) for a time in the future.
     ///
     /// # Cancellation
     ///
@@ -51,7 +52,9 @@ impl Admin {
         self.offsets(&info, None, buckets, spec).await
     }
 
-    /// Offsets of these buckets of a partition. Code 36 if there is none of this name, 38 for a time in the future.
+    /// Offsets of these buckets of a partition. [`PARTITION_NOT_EXISTS`](crate::ErrorCode::PARTITION_NOT_EXISTS) if
+    /// there is none of this name, [`INVALID_TIMESTAMP`](crate::ErrorCode::INVALID_TIMESTAMP) for a time in the
+    /// future.
     ///
     /// # Cancellation
     ///
@@ -76,7 +79,8 @@ impl Admin {
         self.offsets(&info, Some(id), buckets, spec).await
     }
 
-    /// Offsets of all buckets of a table, in all of its partitions. Code 38 for a time in the future.
+    /// Offsets of all buckets of a table, in all of its partitions.
+    /// [`INVALID_TIMESTAMP`](crate::ErrorCode::INVALID_TIMESTAMP) for a time in the future.
     ///
     /// # Cancellation
     ///

@@ -29,8 +29,11 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a value that is none of its key's type; code 37 if the table is
-    /// not partitioned, 43 if keys or values do not fit otherwise, 42 if the partition exists, unless `ignore_if_exists`.
+    /// [`InvalidArgument`](ErrorKind::InvalidArgument) for a value that is none of its key's type;
+    /// [`TABLE_NOT_PARTITIONED`](crate::ErrorCode::TABLE_NOT_PARTITIONED) if the table is not partitioned,
+    /// [`PARTITION_SPEC_INVALID`](crate::ErrorCode::PARTITION_SPEC_INVALID) if keys or values do not fit otherwise,
+    /// [`PARTITION_ALREADY_EXISTS`](crate::ErrorCode::PARTITION_ALREADY_EXISTS) if the partition exists, unless
+    /// `ignore_if_exists`.
     ///
     /// # Cancellation
     ///
@@ -67,7 +70,8 @@ impl Admin {
         self.cluster.ask(&context, &request).await.map(drop)
     }
 
-    /// Drops a partition. Code 36 if there is none, unless `ignore_if_not_exists`.
+    /// Drops a partition. [`PARTITION_NOT_EXISTS`](crate::ErrorCode::PARTITION_NOT_EXISTS) if there is none, unless
+    /// `ignore_if_not_exists`.
     ///
     /// # Cancellation
     ///
@@ -87,7 +91,8 @@ impl Admin {
         self.cluster.ask(&context, &request).await.map(drop)
     }
 
-    /// A table's partitions, or those whose values are the ones given. Code 37 if the table is not partitioned.
+    /// A table's partitions, or those whose values are the ones given.
+    /// [`TABLE_NOT_PARTITIONED`](crate::ErrorCode::TABLE_NOT_PARTITIONED) if the table is not partitioned.
     ///
     /// # Cancellation
     ///

@@ -37,7 +37,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// A name that is not allowed; code 48 if the caller may not write one of the tables.
+    /// A name that is not allowed; [`AUTHORIZATION_EXCEPTION`](crate::ErrorCode::AUTHORIZATION_EXCEPTION) if the
+    /// caller may not write one of the tables.
     ///
     /// # Cancellation
     ///
@@ -87,7 +88,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 48 if the caller may not write one of the tables.
+    /// [`AUTHORIZATION_EXCEPTION`](crate::ErrorCode::AUTHORIZATION_EXCEPTION) if the caller may not write one of the
+    /// tables.
     ///
     /// # Cancellation
     ///

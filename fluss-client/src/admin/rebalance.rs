@@ -109,8 +109,9 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 61 while another one is under way; [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded
-    /// node. After a timeout it may have begun: ask for the progress.
+    /// [`REBALANCE_FAILURE`](crate::ErrorCode::REBALANCE_FAILURE) while another one is under way;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node. After a timeout it may have begun: ask for
+    /// the progress.
     ///
     /// # Cancellation
     ///
@@ -128,8 +129,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 62 if it is not the current or last one; [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded
-    /// node.
+    /// [`NO_REBALANCE_IN_PROGRESS`](crate::ErrorCode::NO_REBALANCE_IN_PROGRESS) if it is not the current or last one;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node.
     ///
     /// # Cancellation
     ///
@@ -148,7 +149,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 62 if there is none of this name; [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node.
+    /// [`NO_REBALANCE_IN_PROGRESS`](crate::ErrorCode::NO_REBALANCE_IN_PROGRESS) if there is none of this name;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node.
     ///
     /// # Cancellation
     ///

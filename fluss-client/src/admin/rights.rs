@@ -12,8 +12,10 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 47 where nobody is asked for rights; code 48 if the caller may give no rights to one of the resources, and
-    /// nothing is given then. The first right that the server could not keep: others may have been given.
+    /// [`SECURITY_DISABLED`](crate::ErrorCode::SECURITY_DISABLED) where nobody is asked for rights;
+    /// [`AUTHORIZATION_EXCEPTION`](crate::ErrorCode::AUTHORIZATION_EXCEPTION) if the caller may give no rights to one
+    /// of the resources, and nothing is given then. The first right that the server could not keep: others may have
+    /// been given.
     ///
     /// # Cancellation
     ///
@@ -34,7 +36,7 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 47 where nobody is asked for rights.
+    /// [`SECURITY_DISABLED`](crate::ErrorCode::SECURITY_DISABLED) where nobody is asked for rights.
     ///
     /// # Cancellation
     ///
@@ -54,8 +56,9 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 47 where nobody is asked for rights; code 48 if the caller may give no rights to one of the resources that
-    /// are found. The first right that could not be taken away: others may be gone.
+    /// [`SECURITY_DISABLED`](crate::ErrorCode::SECURITY_DISABLED) where nobody is asked for rights;
+    /// [`AUTHORIZATION_EXCEPTION`](crate::ErrorCode::AUTHORIZATION_EXCEPTION) if the caller may give no rights to one
+    /// of the resources that are found. The first right that could not be taken away: others may be gone.
     ///
     /// # Cancellation
     ///

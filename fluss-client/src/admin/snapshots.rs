@@ -95,7 +95,9 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// Code 20 for a log table, 36 for a partition that is missing or not named, 37 for one of a table that has none.
+    /// [`NON_PRIMARY_KEY_TABLE`](crate::ErrorCode::NON_PRIMARY_KEY_TABLE) for a log table,
+    /// [`PARTITION_NOT_EXISTS`](crate::ErrorCode::PARTITION_NOT_EXISTS) for a partition that is missing or not named,
+    /// [`TABLE_NOT_PARTITIONED`](crate::ErrorCode::TABLE_NOT_PARTITIONED) for one of a table that has none.
     ///
     /// # Cancellation
     ///
@@ -125,7 +127,8 @@ impl Admin {
         })
     }
 
-    /// What a snapshot consists of. Code 41 if there is none of this number.
+    /// What a snapshot consists of. [`KV_SNAPSHOT_NOT_EXIST`](crate::ErrorCode::KV_SNAPSHOT_NOT_EXIST) if there is
+    /// none of this number.
     ///
     /// # Cancellation
     ///
@@ -209,7 +212,8 @@ impl Admin {
         Ok(response.manifests.into_iter().map(manifest).collect())
     }
 
-    /// A snapshot of a table in the lake that it is tiered to. Code 53 if there is none.
+    /// A snapshot of a table in the lake that it is tiered to.
+    /// [`LAKE_SNAPSHOT_NOT_EXIST`](crate::ErrorCode::LAKE_SNAPSHOT_NOT_EXIST) if there is none.
     ///
     /// # Cancellation
     ///

@@ -13,7 +13,8 @@ impl Admin {
     ///
     /// # Errors
     ///
-    /// A name that is not allowed; code 4 if the database is missing, 8 if the table exists, unless
+    /// A name that is not allowed; [`DATABASE_NOT_EXIST`](crate::ErrorCode::DATABASE_NOT_EXIST) if the database is
+    /// missing, [`TABLE_ALREADY_EXIST`](crate::ErrorCode::TABLE_ALREADY_EXIST) if the table exists, unless
     /// `ignore_if_exists`; codes 15, 17, 39 and 49 for a descriptor that the server refuses.
     ///
     /// # Cancellation
@@ -37,7 +38,8 @@ impl Admin {
         self.cluster.ask(&context, &request).await.map(drop)
     }
 
-    /// Drops a table. Code 7 if there is none, unless `ignore_if_not_exists`.
+    /// Drops a table. [`TABLE_NOT_EXIST`](crate::ErrorCode::TABLE_NOT_EXIST) if there is none, unless
+    /// `ignore_if_not_exists`.
     ///
     /// # Cancellation
     ///
@@ -51,7 +53,8 @@ impl Admin {
         self.cluster.ask(&context, &request).await.map(drop)
     }
 
-    /// The names of a database's tables, sorted. Code 4 if there is no such database.
+    /// The names of a database's tables, sorted. [`DATABASE_NOT_EXIST`](crate::ErrorCode::DATABASE_NOT_EXIST) if
+    /// there is no such database.
     ///
     /// # Cancellation
     ///
@@ -77,7 +80,8 @@ impl Admin {
         Ok(self.cluster.ask(&context, &request).await?.exists)
     }
 
-    /// A table's identity, schema and properties. Code 7 if there is none.
+    /// A table's identity, schema and properties. [`TABLE_NOT_EXIST`](crate::ErrorCode::TABLE_NOT_EXIST) if there is
+    /// none.
     ///
     /// # Cancellation
     ///
@@ -86,7 +90,8 @@ impl Admin {
         self.cluster.table_info(path).await
     }
 
-    /// A version of a table's schema, the latest if none is named. Code 9 if there is no such version.
+    /// A version of a table's schema, the latest if none is named.
+    /// [`SCHEMA_NOT_EXIST`](crate::ErrorCode::SCHEMA_NOT_EXIST) if there is no such version.
     ///
     /// # Cancellation
     ///

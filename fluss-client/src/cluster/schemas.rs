@@ -33,7 +33,8 @@ impl Cluster {
     ///
     /// # Errors
     ///
-    /// Code 9 if there is none; code 7 if the table is not the one of its path any more.
+    /// [`SCHEMA_NOT_EXIST`](crate::ErrorCode::SCHEMA_NOT_EXIST) if there is none;
+    /// [`TABLE_NOT_EXIST`](crate::ErrorCode::TABLE_NOT_EXIST) if the table is not the one of its path any more.
     pub(crate) async fn schema(&self, info: &TableInfo, id: SchemaId) -> Result<Arc<Schema>> {
         if let Some(known) = self.shared.schemas.get(info.id, id) {
             return Ok(known);
