@@ -95,7 +95,7 @@ impl Connection {
     }
 
     /// Closes the connection to every server at once. Whatever was had from it fails from now on with
-    /// [`ErrorKind::Closed`], and so do calls that are waiting, and what is still unsent: see
+    /// [`ErrorKind::Closed`](crate::ErrorKind::Closed), and so do calls that are waiting, and what is still unsent: see
     /// [`shut_down`](Self::shut_down).
     pub fn close(&self) {
         self.cluster.close();

@@ -32,7 +32,7 @@ pub use snapshots::{
 use crate::cluster::Cluster;
 use crate::table::Table;
 
-/// Administers a cluster. Had from [`Connection::admin`]; clones share the connection.
+/// Administers a cluster. Had from [`Connection::admin`](crate::Connection::admin); clones share the connection.
 ///
 /// Names that are new are checked before anything is sent. What only reads is tried again while that may help. What
 /// changes something is sent once: a [timeout](super::ErrorKind::Timeout) leaves open whether it took effect. What the

@@ -15,7 +15,10 @@ impl Admin {
     ///
     /// A name that is not allowed; [`DATABASE_NOT_EXIST`](crate::ErrorCode::DATABASE_NOT_EXIST) if the database is
     /// missing, [`TABLE_ALREADY_EXIST`](crate::ErrorCode::TABLE_ALREADY_EXIST) if the table exists, unless
-    /// `ignore_if_exists`; codes 15, 17, 39 and 49 for a descriptor that the server refuses.
+    /// `ignore_if_exists`; [`INVALID_TABLE`](crate::ErrorCode::INVALID_TABLE),
+    /// [`INVALID_CONFIG`](crate::ErrorCode::INVALID_CONFIG),
+    /// [`INVALID_REPLICATION_FACTOR`](crate::ErrorCode::INVALID_REPLICATION_FACTOR) or
+    /// [`BUCKET_MAX_NUM`](crate::ErrorCode::BUCKET_MAX_NUM) for a descriptor that the server refuses.
     ///
     /// # Cancellation
     ///
