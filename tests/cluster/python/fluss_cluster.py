@@ -20,8 +20,9 @@ import os
 import signal
 import subprocess
 import tempfile
+import time
 import weakref
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -228,8 +229,13 @@ class Node:
         return dict(USERS) if self._sasl else {}
 
     def stop(self) -> None:
-        """Stops the node with SIGSTOP: its connections stay open."""
+        """Stops the node with SIGSTOP: its connections stay open. It does nothing any more when this returns."""
         os.killpg(self._process.pid, signal.SIGSTOP)
+        deadline = time.monotonic() + 30
+        while any(state not in "TtZ" for state in _states(self._process.pid)):
+            if time.monotonic() > deadline:
+                raise ClusterError("the node does not stop")
+            time.sleep(0.005)
 
     def cont(self) -> None:
         """Lets a stopped node go on."""
@@ -277,6 +283,19 @@ class Node:
         if "fluss://" not in line:
             raise ClusterError(f"fluss serve: {(self.directory / 'serve.log').read_text()[-4000:]}")
         return line.strip().split("fluss://")[1]
+
+
+def _states(group: int) -> Iterator[str]:
+    """How the threads of a process group are, where there is a ``/proc``: one that runs goes on for a while when its
+    process is stopped."""
+    for thread in Path("/proc").glob("[0-9]*/task/*/stat"):
+        try:
+            # Behind the name, which may have spaces: the state, the parent, the group.
+            state, _, its_group = thread.read_text().rpartition(")")[2].split()[:3]
+        except OSError:
+            continue
+        if int(its_group) == group:
+            yield state
 
 
 def _name(server: int | str) -> str:
