@@ -7,7 +7,7 @@ use std::time::Duration;
 #[error("{0}")]
 pub struct InvalidQuantity(String);
 
-/// The units of durations, in nanoseconds.
+/// The units of durations, in nanoseconds (`descriptors.md` §8).
 const UNITS: &[(&[&str], u64)] = &[
     (&["ns", "nano", "nanos", "nanosecond", "nanoseconds"], 1),
     (
@@ -19,7 +19,7 @@ const UNITS: &[(&[&str], u64)] = &[
         1_000_000,
     ),
     (&["s", "sec", "secs", "second", "seconds"], 1_000_000_000),
-    (&["m", "min", "mins", "minute", "minutes"], 60_000_000_000),
+    (&["m", "min", "minute", "minutes"], 60_000_000_000),
     (&["h", "hour", "hours"], 3_600_000_000_000),
     (&["d", "day", "days"], 86_400_000_000_000),
 ];
@@ -73,7 +73,7 @@ fn split(text: &str) -> (&str, String) {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (digits, unit) = text.split_at(end);
-    (digits, unit.trim().to_lowercase())
+    (digits, unit.trim().to_ascii_lowercase())
 }
 
 fn find<T: Copy>(units: &[(&[&str], T)], unit: &str) -> Option<T> {
@@ -113,6 +113,10 @@ mod tests {
         assert_eq!(
             refusal("10 parsecs"),
             "'10 parsecs' is no duration; say '10 s' or '500 ms'"
+        );
+        assert_eq!(
+            refusal("2 mins"),
+            "'2 mins' is no duration; say '10 s' or '500 ms'"
         );
         assert_eq!(refusal("s"), "'' is no number in range");
         assert_eq!(refusal("-1 s"), "'-1 s' is no duration; say '10 s' or '500 ms'");
