@@ -14,7 +14,6 @@ use tracing::{Instrument, field, trace};
 
 use super::accumulator::Accumulator;
 use super::bucket::Outcome;
-use super::handle::Delivery;
 use super::layout::{Layout, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
@@ -57,20 +56,14 @@ impl Shared {
     pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
-
-    /// Has everything sent that was collected, and returns the fates of all that is not settled.
-    pub(super) fn hurry_all(&self) -> Vec<Arc<Delivery>> {
-        let deliveries = self.lock().deliveries();
-        for delivery in &deliveries {
-            delivery.hurry();
-        }
-        deliveries
-    }
 }
 
 impl Unsent for Shared {
     fn send_all(&self) -> BoxFuture<'static, Result<()>> {
-        let deliveries = self.hurry_all();
+        let deliveries = self.lock().deliveries();
+        for delivery in &deliveries {
+            delivery.hurry();
+        }
         Box::pin(async move {
             let mut flushed = Ok(());
             for delivery in deliveries {

@@ -16,7 +16,7 @@ use super::partitions::{Partitions, Slot};
 use super::request::{Api, Destination};
 use super::router::Router;
 use super::sender::{SMALL_BYTES, Sender, Shared};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, Unsent};
 use crate::config::WriterOptions;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::meters::WriterMeters;
@@ -325,10 +325,8 @@ impl Writer {
 
     /// Sends what is collected, and waits until everything written before is acknowledged or has failed.
     pub(super) async fn flush(&self) -> Result<()> {
-        for delivery in self.shared.hurry_all() {
-            // What failed is told below, whoever waited for it.
-            drop(delivery.wait().await);
-        }
+        // What failed is told below, whoever waited for it.
+        drop(self.shared.send_all().await);
         let mut accumulator = self.shared.lock();
         let failure = accumulator
             .take_failure()
