@@ -51,6 +51,16 @@ const PATIENT_ATTEMPTS: u32 = 4;
 /// After so many attempts in a row an answer that waiting does not change is told.
 pub(crate) const BRIEF_ATTEMPTS: u32 = 5;
 
+/// What can be done about an answer of the leader of a bucket to a request that does no harm when it comes twice. A server
+/// that does not say what is wrong may just be opening or closing the bucket (`behaviour.md` §4.6): it is asked again, and the
+/// leader looked for, which also tells whether the table is gone.
+pub(crate) fn retry_at_leader(code: ErrorCode) -> Retry {
+    match code {
+        ErrorCode::UNKNOWN_SERVER_ERROR => Retry::Briefly,
+        code => code.retry(),
+    }
+}
+
 /// The result of whatever talks to servers.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
@@ -278,14 +288,22 @@ impl Error {
     /// Whether another attempt can help after so many have failed.
     pub(crate) fn is_worth_another(&self, attempts: u32) -> bool {
         match self.code().map(ErrorCode::retry) {
-            Some(Retry::Briefly) => !self.is_lasting(attempts),
+            Some(Retry::Briefly) => attempts < BRIEF_ATTEMPTS,
             _ => self.is_retriable(),
         }
     }
 
-    /// Whether it is an answer that waiting does not change, after so many of its kind in a row.
-    pub(crate) fn is_lasting(&self, attempts: u32) -> bool {
-        self.code().map(ErrorCode::retry) == Some(Retry::Briefly) && attempts >= BRIEF_ATTEMPTS
+    /// The same of a request to the leader of a bucket that does no harm when it comes twice.
+    pub(crate) fn is_worth_another_at_leader(&self, attempts: u32) -> bool {
+        match self.code().map(retry_at_leader) {
+            Some(Retry::Briefly) => attempts < BRIEF_ATTEMPTS,
+            _ => self.is_retriable(),
+        }
+    }
+
+    /// Whether it is an answer of a leader that waiting does not change, after so many of its kind in a row.
+    pub(crate) fn is_lasting_at_leader(&self, attempts: u32) -> bool {
+        self.code().map(retry_at_leader) == Some(Retry::Briefly) && attempts >= BRIEF_ATTEMPTS
     }
 
     /// Whether the server cannot be reached, which is told by whoever connects to it: once, and not for each of those who

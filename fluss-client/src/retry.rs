@@ -66,6 +66,19 @@ impl Stall {
 pub(crate) async fn until<T, F>(
     context: &Context,
     timeout: Duration,
+    attempt: impl FnMut(Instant) -> F,
+) -> Result<T>
+where
+    F: Future<Output = Result<T>>,
+{
+    until_by(Error::is_worth_another, context, timeout, attempt).await
+}
+
+/// As [`until`], where `is_worth` says whether another attempt can help after so many that failed.
+pub(crate) async fn until_by<T, F>(
+    is_worth: impl Fn(&Error, u32) -> bool,
+    context: &Context,
+    timeout: Duration,
     mut attempt: impl FnMut(Instant) -> F,
 ) -> Result<T>
 where
@@ -85,7 +98,7 @@ where
         };
         attempts += 1;
         let next = Instant::now() + pauses.next().unwrap_or(timeout);
-        if !error.is_worth_another(attempts) || next >= deadline {
+        if !is_worth(&error, attempts) || next >= deadline {
             return Err(error);
         }
         tell_retry!(log_target::CLIENT, &error, attempts, "tried again");

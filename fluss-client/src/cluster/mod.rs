@@ -377,8 +377,8 @@ impl Cluster {
         self.until_closed(context.operation, Box::pin(found)).await
     }
 
-    /// Sends a request to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is led
-    /// elsewhere, or the leader cannot be reached, the leader is looked for again.
+    /// Sends a request that only reads to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is
+    /// led elsewhere, or the leader cannot be reached, the leader is looked for again.
     pub(crate) async fn ask_leader<R: Request>(
         &self,
         context: &Context,
@@ -387,8 +387,9 @@ impl Cluster {
         request: &R,
         refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
     ) -> Result<R::Response> {
-        let refusal = &refusal;
-        let asked = retry::until(context, self.options().request_timeout, |limit| async move {
+        let (refusal, timeout) = (&refusal, self.options().request_timeout);
+        let is_worth = Error::is_worth_another_at_leader;
+        let asked = retry::until_by(is_worth, context, timeout, |limit| async move {
             let generation = self.topology().generation();
             let server = self.leader(context, path, bucket).await?;
             let result = match self.ask_server(&server, context, request, limit).await {
@@ -398,7 +399,7 @@ impl Cluster {
                 },
                 Err(error) => Err(error),
             };
-            if matches!(&result, Err(error) if error.is_worth_another(0)) {
+            if matches!(&result, Err(error) if is_worth(error, 0)) {
                 let refreshed = self.refresh_buckets(path, [bucket], generation).await;
                 refreshed.map_err(|error| error.within(context.clone()))?;
             }

@@ -7,7 +7,7 @@ use fluss_rpc::net::{Disconnect, RequestError};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::query::Patience;
-use crate::error::{BRIEF_ATTEMPTS, Error, ErrorKind, Result, tell};
+use crate::error::{BRIEF_ATTEMPTS, Error, ErrorKind, Result, retry_at_leader, tell};
 use crate::log_target;
 use crate::meters::LookupMeters;
 use crate::{cluster::Cluster, retry};
@@ -75,7 +75,7 @@ impl<'c> Attempts<'c> {
             return Err(error);
         }
         tell!(log_target::LOOKUP, debug, &error, "a look-up is tried again");
-        if remedy == Retry::RefreshMetadata {
+        if matches!(remedy, Retry::RefreshMetadata | Retry::Briefly) {
             self.refresh(buckets).await;
             let table = buckets.first().map(|bucket| bucket.table);
             if let Some(kind) = table.and_then(|table| self.cluster.topology().dropped(table)) {
@@ -118,7 +118,7 @@ fn remedy(error: &Error) -> Retry {
     match error.code() {
         // There may be another of its name.
         Some(ErrorCode::PARTITION_NOT_EXISTS) => Retry::RefreshMetadata,
-        Some(code) => code.retry(),
+        Some(code) => retry_at_leader(code),
         None if error.is_retriable() || is_bystander(error) => Retry::RefreshMetadata,
         None => Retry::No,
     }

@@ -10,7 +10,7 @@ use super::handle::Delivery;
 use super::layout::{Change, Layout, Rows};
 use super::partitions::Target;
 use super::sequences::Stamp;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, retry_at_leader};
 use fluss_core::ValueError;
 use fluss_core::record::UnsealedBatch;
 use fluss_core::types::Row;
@@ -129,11 +129,11 @@ impl Batch {
             return false;
         };
         self.last_answer = Some(error.clone());
-        self.lasting = match code.retry() {
+        self.lasting = match retry_at_leader(code) {
             Retry::Briefly => self.lasting + 1,
             _ => 0,
         };
-        error.is_lasting(self.lasting)
+        error.is_lasting_at_leader(self.lasting)
     }
 
     /// What a server answered last to it, as errors say it.

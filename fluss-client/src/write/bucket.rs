@@ -188,6 +188,11 @@ impl BucketQueue {
         };
         let (verdict, error) = match outcome {
             Outcome::Stored(offset) => return self.acknowledge(&batch, offset),
+            // Without a number it would be stored twice, if it is stored.
+            Outcome::Refused(ErrorCode::UNKNOWN_SERVER_ERROR, error) if batch.stamp.is_none() => {
+                batch.doubtful = true;
+                (Verdict::Fail, error)
+            }
             Outcome::Refused(code, error) => (judge(code, self.standing(&batch, position)), error),
             Outcome::Unknown(error) => {
                 batch.doubtful = true;
@@ -440,6 +445,9 @@ mod tests {
         let (corrupt, elsewhere) = (ErrorCode::CORRUPT_RECORD, ErrorCode::NOT_LEADER_OR_FOLLOWER);
         let (answers, error) = answered(&[corrupt]);
         assert_eq!((answers, error.unwrap().code()), (5, Some(corrupt)));
+        let (answers, error) = answered(&[ErrorCode::UNKNOWN_SERVER_ERROR]);
+        assert_eq!(answers, 5, "it may just be opening or closing the bucket");
+        assert_eq!(error.unwrap().code(), Some(ErrorCode::UNKNOWN_SERVER_ERROR));
         let (answers, error) = answered(&[corrupt, corrupt, elsewhere]);
         assert_eq!(answers, 20);
         assert_eq!(error.unwrap().code(), None);
@@ -447,6 +455,16 @@ mod tests {
         assert_eq!(answers, 20, "a disk may have room again");
         let (answers, _) = answered(&[ErrorCode::SCHEMA_NOT_EXIST]);
         assert_eq!(answers, 20, "a server may learn late of a column that was added");
+    }
+
+    #[test]
+    fn a_batch_without_a_number_that_may_be_stored_is_not_sent_again() {
+        let now = Instant::now();
+        let mut queue = queue(1, now);
+        assert!(queue.send_next(false).is_some());
+        let followup = queue.on_outcome(1, refused(ErrorCode::UNKNOWN_SERVER_ERROR), now, u32::MAX);
+        let code = followup.failure.and_then(|error| error.code());
+        assert_eq!(code, Some(ErrorCode::UNKNOWN_SERVER_ERROR));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 
 use fluss_rpc::code::{ErrorCode, Retry};
 
+use crate::error::retry_at_leader;
 use fluss_core::id::{BatchSequence, WriterId};
 
 /// The writer and number under which a batch is stored at most once.
@@ -123,10 +124,10 @@ pub(crate) fn judge(code: ErrorCode, standing: Standing) -> Verdict {
             Standing::First => Verdict::Renumber,
             Standing::Behind => Verdict::Retry { refresh: false },
         },
-        _ => match code.retry() {
+        _ => match retry_at_leader(code) {
             Retry::No => Verdict::Fail,
-            Retry::RefreshMetadata => Verdict::Retry { refresh: true },
-            Retry::Briefly | Retry::Yes | Retry::Authenticate => Verdict::Retry { refresh: false },
+            Retry::RefreshMetadata | Retry::Briefly => Verdict::Retry { refresh: true },
+            Retry::Yes | Retry::Authenticate => Verdict::Retry { refresh: false },
         },
     }
 }

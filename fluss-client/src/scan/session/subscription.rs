@@ -8,7 +8,7 @@ use tokio::time::Instant;
 
 use super::super::tiered::Tiered;
 use super::fetch::{EARLIEST, Wanted};
-use crate::error::{BRIEF_ATTEMPTS, Context, Error, ErrorKind};
+use crate::error::{BRIEF_ATTEMPTS, Context, Error, ErrorKind, retry_at_leader};
 use crate::retry;
 use fluss_core::id::{Offset, TableBucket};
 use fluss_core::record::log::LogBatch;
@@ -205,13 +205,11 @@ impl Subscription {
         (is_wanted && batch.record_count() > 0).then_some((batch, from))
     }
 
-    /// Whether the leader is to be looked for. Reading does no harm, so a server that does not say what is wrong is asked
-    /// again: it may just be closing the bucket (`behaviour.md` §4.6).
+    /// Whether the leader is to be looked for.
     pub(super) fn on_refusal(&mut self, code: ErrorCode, error: Error, now: Instant) -> bool {
         let retry = match code {
-            ErrorCode::UNKNOWN_SERVER_ERROR => Retry::Briefly,
             ErrorCode::FENCED_LEADER_EPOCH => Retry::RefreshMetadata,
-            _ => code.retry(),
+            code => retry_at_leader(code),
         };
         match retry {
             Retry::No => {
