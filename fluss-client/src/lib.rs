@@ -65,7 +65,7 @@ pub use config::{
 };
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;
-pub use read::{AsOf, BoundedReader, Bounds, Snapshot, StopOffset};
+pub use read::{AsOf, BoundedReader, Bounds, BucketRead, RowStream, Snapshot, StopOffset, TableRead};
 pub use scan::{
     Ahead, BucketRecords, Lease, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords,
     StartOffset, changelog_schema,

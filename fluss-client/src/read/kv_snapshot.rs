@@ -1,6 +1,7 @@
 //! The snapshots that a cluster keeps of primary-key tables: where reading their changelogs can begin (`behaviour.md` §5.5).
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
@@ -8,7 +9,7 @@ use fluss_rpc::code::ErrorCode;
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::sync::Semaphore;
 
-use super::bounds::Ranges;
+use super::columns::Columns;
 use super::stored::StoredRows;
 use crate::admin::{Admin, KvSnapshot, OffsetSpec, SnapshotFile};
 use crate::cluster::Cluster;
@@ -30,10 +31,10 @@ const AT_ONCE: usize = 2;
 const ATTEMPTS: usize = 3;
 
 /// Reads snapshots of the buckets of a table.
-pub(super) struct KvSnapshots<'a> {
-    cluster: &'a Cluster,
-    info: &'a TableInfo,
-    rows: &'a StoredRows<'a>,
+pub(super) struct KvSnapshots {
+    cluster: Cluster,
+    info: Arc<TableInfo>,
+    rows: StoredRows,
     files: RemoteFiles,
     /// The latest of each bucket, or why they are not known.
     latest: BTreeMap<Option<PartitionId>, Result<BTreeMap<TableBucket, KvSnapshot>>>,
@@ -47,18 +48,15 @@ pub(super) struct Beginning {
     pub(super) rows: Vec<RecordBatch>,
 }
 
-impl<'a> KvSnapshots<'a> {
+impl KvSnapshots {
     /// Finds out which snapshots there are now. Where servers do not tell, there are none; what else keeps them from being
     /// known matters to the buckets that cannot be read without.
-    pub(super) async fn find(
-        cluster: &'a Cluster,
-        info: &'a TableInfo,
-        rows: &'a StoredRows<'a>,
-    ) -> Result<Self> {
+    pub(super) async fn find(cluster: &Cluster, columns: &Arc<Columns>) -> Result<Self> {
+        let info = &columns.info;
         let mut found = Self {
-            cluster,
-            info,
-            rows,
+            cluster: cluster.clone(),
+            info: info.clone(),
+            rows: StoredRows::new(cluster, columns),
             files: RemoteFiles::new(cluster.clone()),
             latest: BTreeMap::new(),
             turns: Semaphore::new(AT_ONCE),
@@ -97,28 +95,20 @@ impl<'a> KvSnapshots<'a> {
         }
     }
 
-    /// Where to begin to read each of the buckets: behind its latest snapshot, if what is wanted does not end before it, or
-    /// at the beginning of its changelog. If its snapshot cannot be read, but all of its changelog can, that is read.
+    /// Where to begin to read a bucket: behind its latest snapshot, if what is wanted does not end before it, or at the
+    /// beginning of its changelog. If its snapshot cannot be read, but all of its changelog can, that is read.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Expired`] if a changelog is cut and there is no snapshot; what is wrong with the snapshot, if there is
+    /// [`ErrorKind::Expired`] if the changelog is cut and there is no snapshot; what is wrong with the snapshot, if there is
     /// one.
-    pub(super) async fn begin(&self, ranges: &Ranges) -> Result<BTreeMap<TableBucket, Option<Beginning>>> {
-        each_bucket(ranges.keys().copied(), |bucket| {
-            let end = ranges.get(&bucket).map_or(0, |(_, end)| *end);
-            self.begin_bucket(bucket, end)
-        })
-        .await
-    }
-
-    async fn begin_bucket(&self, bucket: TableBucket, end: Offset) -> Result<Option<Beginning>> {
+    pub(super) async fn begin(&self, bucket: TableBucket, end: Offset) -> Result<Option<Beginning>> {
         let admin = Admin::new(self.cluster.clone());
         let begun = self.begin_at_snapshot(&admin, bucket, end).await;
         if let Ok(Some(beginning)) = begun {
             return Ok(Some(beginning));
         }
-        let start = admin.offset(self.info, bucket, OffsetSpec::Earliest).await?;
+        let start = admin.offset(&self.info, bucket, OffsetSpec::Earliest).await?;
         match begun {
             Ok(_) if start > 0 => Err(self.context(bucket).error(ErrorKind::Expired { start })),
             Err(error) if start > 0 => Err(error),

@@ -8,13 +8,18 @@
 //! `collapse` is pure: changes in, rows out.
 
 mod bounds;
+mod changelog;
 mod collapse;
+mod columns;
+mod end;
 mod kv_snapshot;
+mod plan;
 mod reader;
 mod scan_kv;
 mod snapshot;
 mod stored;
 
 pub use bounds::{AsOf, Bounds, StopOffset};
+pub use plan::{BucketRead, RowStream, TableRead};
 pub use reader::BoundedReader;
 pub use snapshot::Snapshot;

@@ -2,133 +2,307 @@
 
 use std::collections::HashSet;
 use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use fluss_rpc::api::ApiKey;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
+use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
 
+use super::columns::Columns;
+use super::end::End;
 use super::stored::StoredRows;
 use crate::cluster::Cluster;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::retry::{self, Stall};
 use fluss_core::DecodeError;
-use fluss_core::id::{Offset, PartitionId, TableBucket};
+use fluss_core::id::{PartitionId, TableBucket};
 use fluss_core::record::value::split_values;
-use fluss_core::types::TableInfo;
 
 /// How many bytes one answer is to have.
-const ANSWER_BYTES: i32 = 4 << 20;
+const ANSWER_BYTES: i32 = 1 << 20;
 
 /// What reads buckets of a table.
-pub(super) struct KvScan<'a> {
-    cluster: &'a Cluster,
-    info: &'a TableInfo,
-    rows: &'a StoredRows<'a>,
+pub(super) struct KvScans {
+    cluster: Cluster,
+    columns: Arc<Columns>,
+    rows: StoredRows,
 }
-
-/// The rows of a bucket, and the end of its log at the moment that they are of.
-pub(super) type Scanned = (Offset, Vec<RecordBatch>);
 
 /// Whether a server gives no buckets out.
 pub(super) const fn is_unsupported(error: &Error) -> bool {
     matches!(error.kind(), ErrorKind::Unsupported(_))
 }
 
-impl<'a> KvScan<'a> {
-    pub(super) const fn new(cluster: &'a Cluster, info: &'a TableInfo, rows: &'a StoredRows<'a>) -> Self {
-        Self { cluster, info, rows }
+impl KvScans {
+    pub(super) fn new(cluster: &Cluster, columns: Arc<Columns>) -> Arc<Self> {
+        Arc::new(Self {
+            cluster: cluster.clone(),
+            rows: StoredRows::new(cluster, &columns),
+            columns,
+        })
     }
 
-    /// The rows of a bucket at one moment. A scan that is cut short begins anew.
-    pub(super) async fn read(&self, bucket: TableBucket) -> Result<Scanned> {
-        let timeout = self.cluster.options().request_timeout;
-        let mut pauses = retry::pauses();
-        let (mut deadline, mut attempts) = (None, 0);
+    /// Whether the server that leads a bucket gives it out.
+    pub(super) async fn are_offered(&self, bucket: TableBucket) -> Result<bool> {
+        let context = self.context(bucket);
+        let server = self
+            .cluster
+            .leader(&context, &self.columns.info.path, &bucket)
+            .await?;
+        let open = self.cluster.servers().get(&server).await;
+        let open = open.map_err(|error| error.within(context.server(&server)))?;
+        Ok(open.negotiated().usable(ApiKey::ScanKv).is_ok())
+    }
+
+    /// The rows of a bucket at one moment, whose offset is told by `end` once it is known.
+    pub(super) fn scan(self: &Arc<Self>, bucket: TableBucket, end: End) -> KvScan {
+        KvScan {
+            scans: self.clone(),
+            bucket,
+            end,
+            state: State::New,
+            has_begun: false,
+        }
+    }
+
+    /// All rows of a bucket at one moment. A scan that is cut short begins anew.
+    pub(super) async fn collect(
+        self: &Arc<Self>,
+        bucket: TableBucket,
+        end: &End,
+    ) -> Result<Vec<RecordBatch>> {
+        let mut again = Again::new(self.cluster.options().request_timeout);
         loop {
-            let error = match self.attempt(bucket).await {
-                Ok(scanned) => return Ok(scanned),
-                Err(error) => error,
+            let mut scan = self.scan(bucket, end.clone());
+            let mut rows = Vec::new();
+            let error = loop {
+                match scan.next().await {
+                    Ok(Some(batch)) => rows.push(batch),
+                    Ok(None) => return Ok(rows),
+                    Err(error) => break error,
+                }
             };
-            let now = Instant::now();
-            let next = now + pauses.next().unwrap_or(timeout);
-            attempts += 1;
-            if !may_begin_anew(&error, attempts) || next >= *deadline.get_or_insert(now + timeout) {
+            if !scan.has_begun {
                 return Err(error);
             }
-            sleep_until(next).await;
+            again.after(error).await?;
         }
     }
 
-    async fn attempt(&self, bucket: TableBucket) -> Result<Scanned> {
-        let context = self
-            .cluster
-            .topology()
-            .bucket_context("read", &self.info.path, &bucket);
-        let generation = self.cluster.topology().generation();
-        let server = self.cluster.leader(&context, &self.info.path, &bucket).await?;
-        let scanned = self.scan(bucket, &server, context.server(&server)).await;
-        if matches!(&scanned, Err(error) if error.is_worth_another(0)) {
-            let path = &self.info.path;
-            self.cluster.refresh_buckets(path, [&bucket], generation).await?;
-        }
-        scanned
+    fn context(&self, bucket: TableBucket) -> Context {
+        let topology = self.cluster.topology();
+        topology.bucket_context("read", &self.columns.info.path, &bucket)
     }
+}
 
-    async fn scan(&self, bucket: TableBucket, server: &ServerAddress, context: Context) -> Result<Scanned> {
-        let mut answer = self.ask(server, &context, opening(bucket)).await?;
-        let malformed = |reason: String| context.clone().error(DecodeError::new("scan", reason));
-        let offset = answer
-            .log_offset
-            .ok_or_else(|| malformed("the first answer tells no offset of the log".to_owned()))?;
-        let mut batches = Vec::new();
-        let mut progress = Progress::new(self.cluster.options().request_timeout);
-        let mut call = 0;
+/// A bucket that is read.
+pub(super) struct KvScan {
+    scans: Arc<KvScans>,
+    bucket: TableBucket,
+    end: End,
+    state: State,
+    has_begun: bool,
+}
+
+enum State {
+    New,
+    Open(Open),
+    Ended,
+}
+
+impl KvScan {
+    /// The next rows, in the columns that are shown. A scan that is cut short before its first rows are out begins anew.
+    ///
+    /// A scan is not to be gone on with when the future was dropped.
+    pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
         loop {
-            let records = answer.records.take().unwrap_or_default();
-            let mut values = Vec::new();
-            if !records.is_empty() {
-                values = split_values(&records).map_err(|error| context.clone().error(error))?;
+            let (open, answer) = match std::mem::replace(&mut self.state, State::Ended) {
+                State::Ended => return Ok(None),
+                State::New => {
+                    let begun = self.begin().await?;
+                    self.has_begun = true;
+                    begun
+                }
+                State::Open(mut open) => {
+                    let answer = open.ask_on().await?;
+                    (open, answer)
+                }
+            };
+            if let Some(rows) = self.take(open, answer).await? {
+                return Ok(Some(rows));
             }
-            if answer.has_more_results() || !values.is_empty() {
-                progress.on_answer(&values).await.map_err(malformed)?;
-            }
-            if !values.is_empty() {
-                batches.push(self.rows.columns(&values, &context).await?);
-            }
-            if !answer.has_more_results() {
-                return Ok((offset, batches));
-            }
-            let scanner = answer.scanner_id.take();
-            let scanner =
-                scanner.ok_or_else(|| malformed("there is more, and no scan to ask for it".to_owned()))?;
-            call += 1;
-            answer = self.ask(server, &context, going_on(scanner, call)).await?;
         }
     }
 
-    async fn ask(
-        &self,
-        server: &ServerAddress,
-        context: &Context,
-        request: proto::ScanKvRequest,
-    ) -> Result<proto::ScanKvResponse> {
-        self.cluster.check_open("read")?;
-        let open = self.cluster.servers().get(server).await;
-        let open = open.map_err(|error| error.within(context.clone()))?;
-        let answer = open
-            .request(&request)
-            .await
-            .map_err(|error| context.clone().error(error))?;
-        match ErrorCode::of(answer.error_code) {
-            None => Ok(answer),
-            Some(code) => Err(context
-                .clone()
-                .error(ErrorKind::server(code, answer.error_message))),
+    /// Opens a scan, trying again what can be helped.
+    async fn begin(&self) -> Result<(Open, proto::ScanKvResponse)> {
+        let timeout = self.scans.cluster.options().request_timeout;
+        let mut again = Again::new(timeout);
+        loop {
+            match self.open().await {
+                Ok(open) => return Ok(open),
+                Err(error) => again.after(error).await?,
+            }
         }
+    }
+
+    async fn open(&self) -> Result<(Open, proto::ScanKvResponse)> {
+        let (cluster, path) = (&self.scans.cluster, &self.scans.columns.info.path);
+        let context = self.scans.context(self.bucket);
+        let generation = cluster.topology().generation();
+        let server = cluster.leader(&context, path, &self.bucket).await?;
+        let mut open = Open {
+            cluster: cluster.clone(),
+            context: context.server(&server),
+            server,
+            scanner: None,
+            call: 0,
+            progress: Progress::new(cluster.options().request_timeout),
+            runtime: Handle::current(),
+        };
+        let answer = open.ask(opening(self.bucket)).await;
+        if matches!(&answer, Err(error) if error.is_worth_another_at_leader(0)) {
+            cluster.refresh_buckets(path, [&self.bucket], generation).await?;
+        }
+        let answer = answer?;
+        let malformed = || {
+            let reason = "the first answer tells no offset of the log";
+            open.context.clone().error(DecodeError::new("scan", reason))
+        };
+        let offset = answer.log_offset.ok_or_else(malformed)?;
+        self.end.set(offset);
+        Ok((open, answer))
+    }
+
+    /// The rows of an answer, if there are any. What comes after it is asked for next.
+    async fn take(
+        &mut self,
+        mut open: Open,
+        mut answer: proto::ScanKvResponse,
+    ) -> Result<Option<RecordBatch>> {
+        let records = answer.records.take().unwrap_or_default();
+        let mut values = Vec::new();
+        if !records.is_empty() {
+            values = split_values(&records).map_err(|error| open.context.clone().error(error))?;
+        }
+        let malformed = |reason: String| open.context.clone().error(DecodeError::new("scan", reason));
+        if answer.has_more_results() || !values.is_empty() {
+            open.progress.on_answer(&values).await.map_err(malformed)?;
+        }
+        let context = open.context.clone();
+        if answer.has_more_results() {
+            if open.scanner.is_none() {
+                return Err(malformed("there is more, and no scan to ask for it".to_owned()));
+            }
+            self.state = State::Open(open);
+        } else {
+            // The server has closed it.
+            open.scanner = None;
+        }
+        if values.is_empty() {
+            return Ok(None);
+        }
+        let rows = self.scans.rows.columns(&values, &context).await?;
+        self.scans.columns.show(&rows).map(Some)
+    }
+}
+
+/// A scan at a server, which is closed there when it is dropped.
+struct Open {
+    cluster: Cluster,
+    context: Context,
+    server: ServerAddress,
+    /// By which the server knows it.
+    scanner: Option<Bytes>,
+    /// How often it was asked for more.
+    call: i32,
+    progress: Progress,
+    runtime: Handle,
+}
+
+impl Open {
+    async fn ask_on(&mut self) -> Result<proto::ScanKvResponse> {
+        self.call += 1;
+        let request = proto::ScanKvRequest {
+            scanner_id: self.scanner.clone(),
+            call_seq_id: Some(self.call),
+            batch_size_bytes: Some(ANSWER_BYTES),
+            ..Default::default()
+        };
+        self.ask(request).await
+    }
+
+    async fn ask(&mut self, request: proto::ScanKvRequest) -> Result<proto::ScanKvResponse> {
+        self.cluster.check_open("read")?;
+        let open = self.cluster.servers().get(&self.server).await;
+        let open = open.map_err(|error| error.within(self.context.clone()))?;
+        let answer = open.request(&request).await;
+        let mut answer = answer.map_err(|error| self.context.clone().error(error))?;
+        match ErrorCode::of(answer.error_code) {
+            None => {
+                self.scanner = answer.scanner_id.take();
+                Ok(answer)
+            }
+            Some(code) => {
+                let kind = ErrorKind::server(code, answer.error_message);
+                Err(self.context.clone().error(kind))
+            }
+        }
+    }
+}
+
+impl Drop for Open {
+    /// A server keeps a scan for minutes, and has room for a few.
+    fn drop(&mut self) {
+        if let Some(scanner) = self.scanner.take()
+            && let Some(open) = self.cluster.servers().open(&self.server)
+        {
+            let request = proto::ScanKvRequest {
+                scanner_id: Some(scanner),
+                close_scanner: Some(true),
+                ..Default::default()
+            };
+            // If it is lost, the scan expires.
+            self.runtime.spawn(async move { open.request(&request).await });
+        }
+    }
+}
+
+/// The attempts at a scan, within the request timeout after the first that failed.
+struct Again {
+    timeout: Duration,
+    deadline: Option<Instant>,
+    attempts: u32,
+    pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
+}
+
+impl Again {
+    fn new(timeout: Duration) -> Self {
+        Self {
+            timeout,
+            deadline: None,
+            attempts: 0,
+            pauses: Box::new(retry::pauses()),
+        }
+    }
+
+    /// Returns once it is time to begin anew; the error, if that cannot help or it is too late.
+    async fn after(&mut self, error: Error) -> Result<()> {
+        let now = Instant::now();
+        let next = now + self.pauses.next().unwrap_or(self.timeout);
+        self.attempts += 1;
+        let deadline = *self.deadline.get_or_insert(now + self.timeout);
+        if !may_begin_anew(&error, self.attempts) || next >= deadline {
+            return Err(error);
+        }
+        sleep_until(next).await;
+        Ok(())
     }
 }
 
@@ -174,7 +348,7 @@ fn may_begin_anew(error: &Error, attempts: u32) -> bool {
         ErrorCode::UNKNOWN_SCANNER_ID,
         ErrorCode::TOO_MANY_SCANNERS,
     ];
-    error.is_worth_another(attempts) || error.code().is_some_and(|code| PASSING.contains(&code))
+    error.is_worth_another_at_leader(attempts) || error.code().is_some_and(|code| PASSING.contains(&code))
 }
 
 fn opening(bucket: TableBucket) -> proto::ScanKvRequest {
@@ -186,15 +360,6 @@ fn opening(bucket: TableBucket) -> proto::ScanKvRequest {
             limit: None,
         }),
         call_seq_id: Some(0),
-        batch_size_bytes: Some(ANSWER_BYTES),
-        ..Default::default()
-    }
-}
-
-fn going_on(scanner: Bytes, call: i32) -> proto::ScanKvRequest {
-    proto::ScanKvRequest {
-        scanner_id: Some(scanner),
-        call_seq_id: Some(call),
         batch_size_bytes: Some(ANSWER_BYTES),
         ..Default::default()
     }

@@ -6,29 +6,26 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use tokio::time::Instant;
 
+use super::columns::Columns;
 use crate::cluster::Cluster;
 use crate::error::{Context, Result};
 use crate::lookup::Values;
 use fluss_core::DecodeError;
 use fluss_core::arrow::{user_schema, with_schema};
-use fluss_core::types::TableInfo;
 
 /// Reads stored values of a table, written under whatever schema, as some of its columns.
-pub(super) struct StoredRows<'a> {
-    cluster: &'a Cluster,
-    info: &'a TableInfo,
-    /// The positions of the columns that are wanted.
-    columns: &'a [usize],
+pub(super) struct StoredRows {
+    cluster: Cluster,
+    columns: Arc<Columns>,
     values: Values,
 }
 
-impl<'a> StoredRows<'a> {
-    pub(super) fn new(cluster: &'a Cluster, info: &'a Arc<TableInfo>, columns: &'a [usize]) -> Self {
+impl StoredRows {
+    pub(super) fn new(cluster: &Cluster, columns: &Arc<Columns>) -> Self {
         Self {
-            cluster,
-            info,
-            columns,
-            values: Values::new(cluster, info, "read"),
+            cluster: cluster.clone(),
+            columns: columns.clone(),
+            values: Values::new(cluster, &columns.info, "read"),
         }
     }
 
@@ -42,8 +39,9 @@ impl<'a> StoredRows<'a> {
         self.values.prepare(values.iter(), deadline).await?;
         let rows = self.values.columns(values.iter().map(Some));
         let rows = rows.map_err(|error| error.within(context.clone()))?;
-        let schema = user_schema(&self.info.row_type().project(self.columns));
-        let shown = rows.project(self.columns).map_err(fault)?;
+        let read = &self.columns.read;
+        let schema = user_schema(&self.columns.info.row_type().project(read));
+        let shown = rows.project(read).map_err(fault)?;
         with_schema(&shown, &schema).map_err(fault)
     }
 }
