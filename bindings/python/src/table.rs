@@ -7,6 +7,7 @@ use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
 use crate::arrow::{ArrowTable, RecordBatch};
+use crate::bounds::{BoundArgument, MomentArgument, bounds};
 use crate::convert::{Maps, RowShape, predicate_from_python};
 use crate::descriptor::TableInfo;
 use crate::error::{self, Fault};
@@ -14,7 +15,8 @@ use crate::lookup::{Lookuper, PrefixLookuper};
 use crate::own::Own;
 use crate::path::TableBucket;
 use crate::pending::Pending;
-use crate::reader::{BoundArgument, BoundedReader, MomentArgument, bounds};
+use crate::plan::TableRead;
+use crate::reader::BoundedReader;
 use crate::runtime::runtime;
 use crate::scanner::LogScanner;
 use crate::writer::{AppendWriter, UpsertWriter};
@@ -151,6 +153,23 @@ impl Table {
         let snapshot = async move { scan.snapshot(as_of).await };
         Ok(Pending::new(snapshot, |py, snapshot| {
             Ok(Bound::new(py, ArrowTable::of_snapshot(snapshot))?.into_any())
+        }))
+    }
+
+    /// Plans to read all rows, as of a moment, or now.
+    #[pyo3(signature = (columns, predicate, as_of, skipped=None))]
+    fn plan(
+        &self,
+        columns: Option<Vec<ColumnArgument>>,
+        predicate: Option<&Bound<'_, PyAny>>,
+        as_of: Option<MomentArgument>,
+        skipped: Option<Skipped>,
+    ) -> PyResult<Pending> {
+        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
+        let as_of = as_of.map(AsOf::from).unwrap_or_default();
+        let plan = async move { scan.plan(as_of).await };
+        Ok(Pending::new(plan, |py, read| {
+            Ok(Bound::new(py, TableRead::new(read))?.into_any())
         }))
     }
 

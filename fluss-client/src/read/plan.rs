@@ -153,7 +153,9 @@ impl Present {
 
 type Rows = BoxStream<'static, Result<RecordBatch>>;
 
-/// A read of a whole table that is planned: of which buckets, up to where, and how. Had from [`ScanBuilder::plan`].
+/// A read of a whole table that is planned: of which buckets, up to where, and how. Had from [`ScanBuilder::plan`]. Clones
+/// read the same again.
+#[derive(Clone)]
 pub struct TableRead {
     schema: SchemaRef,
     way: Way,

@@ -30,6 +30,7 @@ __all__ = [
     "ArrowStream",
     "ArrowTable",
     "BoundedReader",
+    "BucketRead",
     "Connection",
     "DataType",
     "KvSnapshotLease",
@@ -40,6 +41,7 @@ __all__ = [
     "Positions",
     "PrefixLookuper",
     "RecordBatch",
+    "RowReader",
     "ScanRecord",
     "ScanRecords",
     "Schema",
@@ -50,6 +52,7 @@ __all__ = [
     "TableDescriptor",
     "TableInfo",
     "TablePath",
+    "TableRead",
     "Timestamp",
     "UpsertWriter",
     "WriteHandle",
@@ -715,6 +718,13 @@ class Table:
         as_of: int | dict[TableBucket, int] | None,
         skipped: list[tuple[TableBucket | int, int]] | None = None,
     ) -> Pending[ArrowTable]: ...
+    def plan(
+        self,
+        columns: list[str | int] | None,
+        predicate: Predicate | None,
+        as_of: int | dict[TableBucket, int] | None,
+        skipped: list[tuple[TableBucket | int, int]] | None = None,
+    ) -> Pending[TableRead]: ...
     def limit(
         self, columns: list[str | int] | None, rows: int, skipped: list[tuple[TableBucket | int, int]] | None = None
     ) -> Pending[ArrowTable]: ...
@@ -753,6 +763,30 @@ class BoundedReader:
     def begin(self) -> None: ...
     def next_batch(self) -> Pending[RecordBatch | None]: ...
     def read_all(self) -> Pending[ArrowTable]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class TableRead:
+    def buckets(self) -> list[BucketRead]: ...
+    def reader(self) -> RowReader: ...
+
+@final
+class BucketRead:
+    @property
+    def bucket(self) -> TableBucket: ...
+    @property
+    def end_offset(self) -> int | None: ...
+    def reader(self) -> RowReader: ...
+
+@final
+class RowReader:
+    @property
+    def offsets(self) -> dict[TableBucket, int]: ...
+    def begin(self) -> None: ...
+    def next_batch(self) -> Pending[ArrowTable | None]: ...
+    def read_all(self) -> Pending[ArrowTable]: ...
+    def close(self) -> Pending[None]: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 

@@ -101,6 +101,92 @@ def test_a_log_is_read_to_where_it_ended(run: Callable[[Body], None], partitione
     run(body)
 
 
+async def entered(reader: Any) -> Any:
+    """What a ``with`` block, or an ``async with`` block, begins with."""
+    return await reader.__aenter__() if isinstance(reader, aio.RowReader) else reader.__enter__()
+
+
+async def left(reader: Any) -> None:
+    """Leaves such a block."""
+    if isinstance(reader, aio.RowReader):
+        await reader.__aexit__(None, None, None)
+    else:
+        reader.__exit__(None, None, None)
+
+
+async def some(reader: Any) -> Any:
+    """The first rows that a reader of either face gives from now on."""
+    if isinstance(reader, aio.RowReader):
+        return await anext(aiter(reader))
+    return next(iter(reader))
+
+
+async def rows_of(reader: Any) -> list[Any]:
+    """What is left of a reader of either face, as it comes."""
+    return [rows async for rows in reader] if isinstance(reader, aio.RowReader) else list(reader)
+
+
+@pytest.mark.parametrize("partitioned", [False, True])
+@pytest.mark.parametrize("key", [False, True])
+def test_a_table_is_read_as_its_rows_come(run: Callable[[Body], None], key: bool, partitioned: bool) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, key=key, partitioned=partitioned)
+        await (upsert(table, range(1, 100), 200) if key else append(table, range(100)))
+        time = await moment()
+        await (upsert(table, range(101, 150), 200) if key else append(table, range(100, 150)))
+        for as_of in (None, time):
+            whole = await settle(table.to_arrow(["n"], as_of=as_of))
+            expected = ids(whole)
+            reader = await entered(await settle(table.to_reader(["n"], as_of=as_of)))
+            found = await rows_of(reader)
+            assert sorted(n for rows in found for n in rows.to_pyarrow()["n"].to_pylist()) == expected
+            assert reader.offsets == whole.offsets and pa.schema(reader) == pa.table(whole).schema
+            with pytest.raises(fluss.ArgumentError, match="read to its end"):
+                await rows_of(reader)
+            await left(reader)
+
+            # By each bucket, and by whoever takes an Arrow stream.
+            read = await settle(table.new_scan().project(["n"]).plan(as_of=as_of))
+            of_buckets: list[int] = []
+            for bucket in read.buckets:
+                of_bucket = ids(await settle(bucket.to_reader().read_all()))
+                assert bucket.end_offset == whole.offsets[bucket.bucket]
+                if not isinstance(reader, aio.RowReader):
+                    assert ids(bucket.to_reader()) == of_bucket
+                of_buckets += of_bucket
+            assert sorted(of_buckets) == expected
+            assert ids(await settle(read.to_reader().read_all())) == expected
+
+    run(body)
+
+
+@pytest.mark.parametrize("key", [False, True])
+def test_a_reader_that_is_left_goes_on_and_one_that_is_closed_does_not(run: Callable[[Body], None], key: bool) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, key=key)
+        await (upsert(table, range(1, 4000, 2), 4000) if key else append(table, range(2000)))
+        expected = ids(await settle(table.to_arrow()))
+        reader = await settle(table.to_reader())
+        first = await some(reader)
+        if isinstance(reader, aio.RowReader):
+            # What was found for a task that is cancelled is found by the next.
+            awaiting = reader._core.next_batch().__await__()
+            await asyncio.wait([next(awaiting)])
+            with pytest.raises(asyncio.CancelledError):
+                awaiting.throw(asyncio.CancelledError())
+        rest = await settle(reader.read_all())
+        assert sorted(ids(first) + ids(rest)) == expected
+        closed = await settle(table.to_reader())
+        await some(closed)
+        await settle(closed.close())
+        with pytest.raises(fluss.ClosedError):
+            await some(closed)
+        with pytest.raises(fluss.ArgumentError, match="up to a limit"):
+            await settle(table.new_scan().limit(3).to_reader())
+
+    run(body)
+
+
 def test_what_cannot_be_read_is_refused(run: Callable[[Body], None]) -> None:
     async def body(connection: Any) -> None:
         table = await create(connection, key=False)

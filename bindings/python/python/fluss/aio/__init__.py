@@ -16,7 +16,7 @@ from fluss._read import Moment
 from fluss._target import configuration, options
 from fluss.aio.admin import Admin
 from fluss.aio.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
-from fluss.aio.scan import BoundedReader, LogScanner, TableScan
+from fluss.aio.scan import BoundedReader, BucketRead, LogScanner, RowReader, TableRead, TableScan
 from fluss.aio.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter
 from fluss.config import Configuration
 from fluss.errors import ClosedError
@@ -27,6 +27,7 @@ __all__ = [
     "AppendWriter",
     "ArrowTable",
     "BoundedReader",
+    "BucketRead",
     "Connection",
     "Distribution",
     "LogScanner",
@@ -36,12 +37,14 @@ __all__ = [
     "Positions",
     "PrefixLookuper",
     "RecordBatch",
+    "RowReader",
     "ScanRecord",
     "ScanRecords",
     "Table",
     "TableAppend",
     "TableLookup",
     "TablePrefixLookup",
+    "TableRead",
     "TableScan",
     "TableUpsert",
     "UpsertWriter",
@@ -156,6 +159,10 @@ class Table:
     async def to_arrow(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> ArrowTable:
         """The whole table, or these columns of it: short for `TableScan.to_arrow`."""
         return await self._scan(columns).to_arrow(as_of=as_of)
+
+    async def to_reader(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> RowReader:
+        """The rows as they come, for tables that are larger than memory: short for `TableScan.to_reader`."""
+        return await self._scan(columns).to_reader(as_of=as_of)
 
     async def to_pandas(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
         """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""

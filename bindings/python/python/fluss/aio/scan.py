@@ -11,7 +11,7 @@ from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
 
-__all__ = ["BoundedReader", "LogScanner", "TableScan"]
+__all__ = ["BoundedReader", "BucketRead", "LogScanner", "RowReader", "TableRead", "TableScan"]
 
 _EARLIEST = OffsetSpec.earliest()
 _LATEST = OffsetSpec.latest()
@@ -107,6 +107,25 @@ class TableScan:
             raise ArgumentError("rows up to a limit are those of now, whatever they hold")
         return await self._core.limit(self._columns, self._limit, [*self._skipped])
 
+    async def plan(self, *, as_of: Moment | None = None) -> "TableRead":
+        """Plans to read the whole table, as of a moment or now: bucket by bucket, or all as one. See `to_arrow`.
+
+        Nothing is read before a reader of it is. It takes no limit.
+        """
+        self._need_no_limit()
+        return TableRead(await self._core.plan(self._columns, self._predicate, moment(as_of), [*self._skipped]))
+
+    async def to_reader(self, *, as_of: Moment | None = None) -> "RowReader":
+        """The rows as they come, for tables that are larger than memory. See `to_arrow`, which holds them all.
+
+        ::
+
+            async with await table.new_scan().to_reader() as reader:
+                async for rows in reader:
+                    print(rows.num_rows)
+        """
+        return (await self.plan(as_of=as_of)).to_reader()
+
     async def to_pandas(
         self,
         *,
@@ -157,6 +176,98 @@ class BoundedReader:
         self._core.begin()
         while (batch := await self._core.next_batch()) is not None:
             yield batch
+
+    def __arrow_c_schema__(self) -> object:
+        return self._core.__arrow_c_schema__()
+
+
+@final
+class TableRead:
+    """A read of a whole table that is planned: of which buckets, up to where, and how."""
+
+    def __init__(self, core: _fluss.TableRead) -> None:
+        self._core = core
+
+    @property
+    def buckets(self) -> "list[BucketRead]":
+        """The buckets, to be read one by one, or side by side."""
+        return [BucketRead(core) for core in self._core.buckets()]
+
+    def to_reader(self) -> "RowReader":
+        """Reads all buckets, a few at a time."""
+        return RowReader(self._core.reader())
+
+
+@final
+class BucketRead:
+    """The read of one bucket of a table."""
+
+    def __init__(self, core: _fluss.BucketRead) -> None:
+        self._core = core
+
+    @property
+    def bucket(self) -> TableBucket:
+        """The bucket."""
+        return self._core.bucket
+
+    @property
+    def end_offset(self) -> int | None:
+        """Which moment of the bucket is read: the end of its log, from which a scanner goes on.
+
+        Where servers give out rows as they are, it is known once the first have come; of a bucket that was dropped
+        there is none.
+        """
+        return self._core.end_offset
+
+    def to_reader(self) -> "RowReader":
+        """Reads the bucket."""
+        return RowReader(self._core.reader())
+
+
+@final
+class RowReader:
+    """Reads the rows of a table, or of one bucket, as they come. Iterating over it gives Arrow tables of some rows.
+
+    It reads never far ahead of the program, and holds a bounded amount, whatever the size of the table; only where the
+    rows of a primary-key table are made of its changelog, as by clusters of Fluss 0.9, it holds two buckets whole.
+    Whatever is cancelled or interrupted loses nothing: the next call returns what it would have.
+    It is read once: a loop that was left goes on where it was, and one that was read to its end raises
+    `fluss.ArgumentError` when it is to be read again. At the end of an ``async with`` block it closes.
+    """
+
+    def __init__(self, core: _fluss.RowReader) -> None:
+        self._core = core
+
+    @property
+    def offsets(self) -> dict[TableBucket, int]:
+        """Which moment of each bucket is read, as far as it is known: of all buckets, once all rows have come."""
+        return self._core.offsets
+
+    async def read_all(self) -> ArrowTable:
+        """All that is left, as one table."""
+        return await self._core.read_all()
+
+    async def close(self) -> None:
+        """Stops reading. Every later call raises `fluss.ClosedError`."""
+        await self._core.close()
+
+    def __aiter__(self) -> AsyncIterator[ArrowTable]:
+        self._core.begin()
+        return self._batches()
+
+    async def _batches(self) -> AsyncIterator[ArrowTable]:
+        # It may begin long after it was made.
+        self._core.begin()
+        while (rows := await self._core.next_batch()) is not None:
+            yield rows
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
 
     def __arrow_c_schema__(self) -> object:
         return self._core.__arrow_c_schema__()

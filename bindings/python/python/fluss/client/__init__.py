@@ -16,7 +16,7 @@ from fluss._read import Moment
 from fluss._target import configuration, options
 from fluss.client.admin import Admin
 from fluss.client.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
-from fluss.client.scan import BoundedReader, LogScanner, TableScan
+from fluss.client.scan import BoundedReader, BucketRead, LogScanner, RowReader, TableRead, TableScan
 from fluss.client.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter
 from fluss.config import Configuration
 from fluss.metadata import TableInfo, TablePath
@@ -26,6 +26,7 @@ __all__ = [
     "AppendWriter",
     "ArrowTable",
     "BoundedReader",
+    "BucketRead",
     "Connection",
     "Distribution",
     "LogScanner",
@@ -35,12 +36,14 @@ __all__ = [
     "Positions",
     "PrefixLookuper",
     "RecordBatch",
+    "RowReader",
     "ScanRecord",
     "ScanRecords",
     "Table",
     "TableAppend",
     "TableLookup",
     "TablePrefixLookup",
+    "TableRead",
     "TableScan",
     "TableUpsert",
     "UpsertWriter",
@@ -137,6 +140,10 @@ class Table:
     def to_arrow(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> ArrowTable:
         """The whole table, or these columns of it: short for `TableScan.to_arrow`."""
         return self._scan(columns).to_arrow(as_of=as_of)
+
+    def to_reader(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> RowReader:
+        """The rows as they come, for tables that are larger than memory: short for `TableScan.to_reader`."""
+        return self._scan(columns).to_reader(as_of=as_of)
 
     def to_pandas(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
         """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""

@@ -1,0 +1,169 @@
+//! Readers of batches, which get back what was read and not taken: by calls that are waited for or awaited, and by Arrow streams.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow::array::RecordBatch as Columns;
+use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use pyo3_arrow::error::PyArrowResult;
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
+use crate::arrow::stream;
+use crate::error::Fault;
+use crate::pending::block_on;
+
+/// What is read once, batch by batch.
+pub(crate) trait Source: Send + 'static {
+    type Batch: Clone + Send + 'static;
+
+    /// The next batch; nothing at the end.
+    fn next(&mut self) -> impl Future<Output = Result<Option<Self::Batch>, Fault>> + Send;
+
+    /// All batches that are left.
+    fn rest(&mut self) -> impl Future<Output = Result<Vec<Self::Batch>, Fault>> + Send;
+
+    /// Takes batches back that were read last, in their order, or the end that was told.
+    fn put_back(&mut self, batches: Vec<Self::Batch>);
+
+    /// Whether somebody was told the end.
+    fn has_ended(&self) -> bool;
+
+    /// Fails if somebody was told the end: who reads it now would take it for empty.
+    fn check_unread(&self) -> Result<(), Fault>;
+
+    /// A batch as Python sees it.
+    fn show(&self, batch: Self::Batch) -> Result<Self::Batch, Fault>;
+
+    /// The columns of a batch.
+    fn columns(batch: Self::Batch) -> Columns;
+}
+
+/// Batches that were read, or the end. They go back to the source unless they are taken.
+pub(crate) struct Read<T, S: Source> {
+    shown: T,
+    loan: Loan<S>,
+}
+
+struct Loan<S: Source> {
+    source: OwnedMutexGuard<S>,
+    batches: Option<Vec<S::Batch>>,
+}
+
+impl<T, S: Source> Read<T, S> {
+    pub(crate) fn take(self) -> T {
+        let Self { shown, mut loan } = self;
+        loan.batches = None;
+        shown
+    }
+}
+
+impl<S: Source> Drop for Loan<S> {
+    fn drop(&mut self) {
+        if let Some(batches) = self.batches.take() {
+            self.source.put_back(batches);
+        }
+    }
+}
+
+pub(crate) async fn next<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Option<S::Batch>, S>, Fault> {
+    let mut source = source.lock_owned().await;
+    let had_ended = source.has_ended();
+    let batches = source.next().await?.into_iter().collect();
+    let Read { shown, mut loan } = lend(source, batches)?;
+    if had_ended {
+        // The end stays told, whoever gets it once more.
+        loan.batches = None;
+    }
+    let shown = shown.into_iter().next();
+    Ok(Read { shown, loan })
+}
+
+pub(crate) async fn rest<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Vec<S::Batch>, S>, Fault> {
+    let mut source = source.lock_owned().await;
+    let batches = source.rest().await?;
+    lend(source, batches)
+}
+
+/// Lends batches that were just read.
+fn lend<S: Source>(
+    source: OwnedMutexGuard<S>,
+    batches: Vec<S::Batch>,
+) -> Result<Read<Vec<S::Batch>, S>, Fault> {
+    let shown = batches.clone().into_iter();
+    let loan = Loan {
+        source,
+        batches: Some(batches),
+    };
+    let shown = shown.map(|batch| loan.source.show(batch)).collect::<Result<_, _>>()?;
+    Ok(Read { shown, loan })
+}
+
+pub(crate) fn check_unread<S: Source>(source: &Mutex<S>) -> Result<(), Fault> {
+    match source.try_lock() {
+        Ok(source) => source.check_unread(),
+        // While somebody reads it, nobody was told the end yet.
+        Err(_) => Ok(()),
+    }
+}
+
+/// An Arrow stream that reads as whoever takes it asks for batches.
+pub(crate) fn streamed<'py, S: Source>(
+    py: Python<'py>,
+    source: &Arc<Mutex<S>>,
+    schema: &SchemaRef,
+    requested_schema: Option<Bound<'py, PyCapsule>>,
+) -> PyArrowResult<Bound<'py, PyCapsule>> {
+    check_unread(source).map_err(PyErr::from)?;
+    let source = source.clone();
+    let mut has_begun = false;
+    let batches = std::iter::from_fn(move || {
+        let is_first = !std::mem::replace(&mut has_begun, true);
+        waited(&source, is_first).transpose()
+    });
+    stream(py, schema, batches.fuse(), requested_schema)
+}
+
+/// Waits for the next batch, whether the caller holds the interpreter or not.
+fn waited<S: Source>(source: &Arc<Mutex<S>>, is_first: bool) -> Result<Option<Columns>, ArrowError> {
+    let batch = Python::try_attach(|py| -> PyResult<_> {
+        if is_first {
+            check_unread(source)?;
+        }
+        let read = block_on(py, next(source.clone()), None)?;
+        Ok(read?.take())
+    });
+    let ended = || ArrowError::ExternalError("the interpreter is ending".into());
+    let batch = batch.ok_or_else(ended)?.map_err(|error| {
+        interrupt_later(&error);
+        ArrowError::ExternalError(Box::new(error))
+    })?;
+    Ok(batch.map(S::columns))
+}
+
+/// How long a library may take to come back to the program once its stream has failed.
+const WAY_BACK: Duration = Duration::from_millis(100);
+
+/// An Arrow stream can only fail, which an interrupt is not: it is raised a moment later, when the library that reads the
+/// stream has come back to the program. Within the library it would be lost.
+fn interrupt_later(error: &PyErr) {
+    if !Python::attach(|py| error.is_instance_of::<PyKeyboardInterrupt>(py)) {
+        return;
+    }
+    std::thread::spawn(|| {
+        std::thread::sleep(WAY_BACK);
+        // An interpreter that is ending has nothing to interrupt.
+        let _ = Python::try_attach(|py| {
+            let threads = py.import(intern!(py, "_thread"));
+            let interrupted = threads.and_then(|threads| threads.call_method0(intern!(py, "interrupt_main")));
+            if let Err(error) = interrupted {
+                error.write_unraisable(py, None);
+            }
+        });
+    });
+}

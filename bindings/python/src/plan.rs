@@ -1,0 +1,222 @@
+//! Whole tables, as they are read.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use arrow::array::RecordBatch as Columns;
+use arrow::datatypes::SchemaRef;
+use fluss_client::{self as client, RowStream};
+use futures::TryStreamExt;
+use pyo3::prelude::*;
+use pyo3::types::PyCapsule;
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::to_schema_pycapsule;
+use tokio::sync::Mutex;
+
+use crate::arrow::ArrowTable;
+use crate::error::Fault;
+use crate::lend::{Source, check_unread, next, rest, streamed};
+use crate::own::Own;
+use crate::path::TableBucket;
+use crate::pending::Pending;
+
+/// A read of a whole table that is planned.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct TableRead(Own<client::TableRead>);
+
+impl TableRead {
+    pub(crate) fn new(read: client::TableRead) -> Self {
+        Self(Own::new(read))
+    }
+}
+
+#[pymethods]
+impl TableRead {
+    fn buckets(&self) -> PyResult<Vec<BucketRead>> {
+        let buckets = self.0.get()?.buckets().iter();
+        Ok(buckets.map(|read| BucketRead(Own::new(read.clone()))).collect())
+    }
+
+    fn reader(&self) -> PyResult<RowReader> {
+        let read = self.0.get()?;
+        Ok(RowReader::new(read.buckets().to_vec(), read.clone().into_stream()))
+    }
+}
+
+/// The read of one bucket of a table.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct BucketRead(Own<client::BucketRead>);
+
+#[pymethods]
+impl BucketRead {
+    #[getter]
+    fn bucket(&self) -> PyResult<TableBucket> {
+        Ok(TableBucket(self.0.get()?.bucket()))
+    }
+
+    #[getter]
+    fn end_offset(&self) -> PyResult<Option<i64>> {
+        Ok(self.0.get()?.end_offset())
+    }
+
+    fn reader(&self) -> PyResult<RowReader> {
+        let read = self.0.get()?;
+        Ok(RowReader::new(vec![read.clone()], read.clone().into_stream()))
+    }
+}
+
+/// Reads the rows of a table, or of one of its buckets.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct RowReader {
+    rows: Own<Arc<Mutex<Rows>>>,
+    buckets: Vec<client::BucketRead>,
+    schema: SchemaRef,
+}
+
+impl RowReader {
+    fn new(buckets: Vec<client::BucketRead>, stream: RowStream) -> Self {
+        Self {
+            schema: stream.schema().clone(),
+            rows: Own::new(Arc::new(Mutex::new(Rows {
+                stream: Some(stream),
+                read: Vec::new(),
+                failure: None,
+                has_ended: false,
+            }))),
+            buckets,
+        }
+    }
+}
+
+#[pymethods]
+impl RowReader {
+    #[getter]
+    fn offsets(&self) -> HashMap<TableBucket, i64> {
+        let buckets = self.buckets.iter();
+        let ends = buckets.filter_map(|read| Some((TableBucket(read.bucket()), read.end_offset()?)));
+        ends.collect()
+    }
+
+    /// Raises if it was read to its end already, which whoever reads it now would take for an empty table.
+    fn begin(&self) -> PyResult<()> {
+        Ok(check_unread(self.rows.get()?)?)
+    }
+
+    /// The next rows, or None at the end.
+    fn next_batch(&self) -> PyResult<Pending> {
+        let (rows, schema) = (self.rows.get()?.clone(), self.schema.clone());
+        Ok(Pending::new(next(rows), |py, batch| match batch.take() {
+            Some(batch) => Ok(Bound::new(py, ArrowTable::new(schema, vec![batch]))?.into_any()),
+            None => Ok(py.None().into_bound(py)),
+        }))
+    }
+
+    /// All that is left, as one table.
+    fn read_all(&self) -> PyResult<Pending> {
+        let (rows, schema) = (self.rows.get()?.clone(), self.schema.clone());
+        Ok(Pending::new(rest(rows), |py, batches| {
+            Ok(Bound::new(py, ArrowTable::new(schema, batches.take()))?.into_any())
+        }))
+    }
+
+    /// Stops reading.
+    fn close(&self) -> PyResult<Pending> {
+        let rows = self.rows.get()?.clone();
+        Ok(Pending::nothing(async move {
+            rows.lock().await.stream = None;
+            Ok::<_, Fault>(())
+        }))
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.schema.as_ref())
+    }
+
+    /// Reads as whoever takes the stream asks for rows.
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        streamed(py, self.rows.get()?, &self.schema, requested_schema)
+    }
+}
+
+/// Rows that are read once.
+struct Rows {
+    /// Until it is closed.
+    stream: Option<RowStream>,
+    /// What a call for all rows has read so far.
+    read: Vec<Columns>,
+    /// Why it could not be read to its end.
+    failure: Option<client::Error>,
+    /// Whether somebody was told the end.
+    has_ended: bool,
+}
+
+impl Rows {
+    /// The next rows of the stream, which says once why it fails.
+    async fn pull(&mut self) -> Result<Option<Columns>, Fault> {
+        let stream = self.stream.as_mut();
+        let stream = stream.ok_or_else(|| Fault::new("ClosedError", "the reader is closed"))?;
+        if let Some(error) = self.failure.clone().filter(|_| stream.has_ended()) {
+            return Err(error.into());
+        }
+        stream.try_next().await.map_err(|error| {
+            self.failure = Some(error.clone());
+            error.into()
+        })
+    }
+}
+
+impl Source for Rows {
+    type Batch = Columns;
+
+    async fn next(&mut self) -> Result<Option<Columns>, Fault> {
+        // What a call for all rows had read when it was given up comes first.
+        let read = std::mem::take(&mut self.read);
+        if let Some(stream) = &mut self.stream {
+            stream.put_back(read);
+        }
+        let batch = self.pull().await?;
+        self.has_ended = batch.is_none();
+        Ok(batch)
+    }
+
+    async fn rest(&mut self) -> Result<Vec<Columns>, Fault> {
+        self.check_unread()?;
+        while let Some(batch) = self.pull().await? {
+            self.read.push(batch);
+        }
+        self.has_ended = true;
+        Ok(std::mem::take(&mut self.read))
+    }
+
+    fn put_back(&mut self, batches: Vec<Columns>) {
+        self.has_ended = false;
+        if let Some(stream) = &mut self.stream {
+            stream.put_back(batches);
+        }
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    fn check_unread(&self) -> Result<(), Fault> {
+        if !self.has_ended {
+            return Ok(());
+        }
+        let message = "the reader was read to its end, which it is once: make another";
+        Err(Fault::new("ArgumentError", message))
+    }
+
+    fn show(&self, batch: Columns) -> Result<Columns, Fault> {
+        Ok(batch)
+    }
+
+    fn columns(batch: Columns) -> Columns {
+        batch
+    }
+}
