@@ -8,7 +8,8 @@ use bench_peer::rows::{self, column};
 use bench_peer::{Clock, Job, Measured, Outcome};
 use fluss_client::arrow::ArrowRow;
 use fluss_client::types::{Datum, TablePath, Timestamp};
-use fluss_client::{Connection, LogScanner, StartOffset, Table};
+use fluss_client::{AsOf, Connection, LogScanner, StartOffset, Table};
+use futures::TryStreamExt;
 
 mod keyed;
 
@@ -32,6 +33,7 @@ async fn run(job: &Job) -> Outcome<Measured> {
         "scan_rows" | "changelog_rows" => scan_rows(job, &table).await,
         "scan_arrow" => scan_batches(job, table.scan().log_scanner()?).await,
         "scan_projected" => scan_batches(job, table.scan().project(["id", "value"]).log_scanner()?).await,
+        "read_whole" => read_whole(&table).await,
         "changelog_arrow" => keyed::changelog(job, table.scan().log_scanner()?).await,
         "upsert_rows" => keyed::upsert_rows(job, &table, |i| i).await,
         "upsert_random" => keyed::upsert_rows(job, &table, rows::scattered).await,
@@ -43,6 +45,26 @@ async fn run(job: &Job) -> Outcome<Measured> {
     }?;
     connection.close();
     Ok(measured)
+}
+
+/// Reads a whole table as its rows come, and lets each batch go before the next.
+async fn read_whole(table: &Table) -> Outcome<Measured> {
+    let (resting, clock) = (bench_peer::peak_rss_kib(), Clock::start());
+    let begun = Instant::now();
+    let mut stream = table.scan().plan(AsOf::Latest).await?.into_stream();
+    let (mut rows, mut sum, mut first) = (0, 0, None);
+    while let Some(batch) = stream.try_next().await? {
+        first.get_or_insert_with(|| begun.elapsed());
+        rows += batch.num_rows() as i64;
+        sum += batch
+            .column(column::ID)
+            .as_primitive::<Int64Type>()
+            .values()
+            .iter()
+            .sum::<i64>();
+    }
+    let measured = Measured::new(rows, &clock).sum_id(sum);
+    Ok(measured.first(first.unwrap_or_default(), resting))
 }
 
 async fn open(job: &Job) -> Outcome<Connection> {

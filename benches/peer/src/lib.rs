@@ -9,8 +9,9 @@ use serde_json::{Map, Value, json};
 mod measure;
 pub mod rows;
 
-pub use measure::Clock;
-use measure::{Times, peak_rss_kib};
+pub use measure::{Clock, peak_rss_kib};
+
+use measure::Times;
 
 /// What a job may fail with.
 pub type Outcome<T> = Result<T, Box<dyn Error>>;
@@ -62,6 +63,15 @@ impl Measured {
     #[must_use]
     pub fn sum_id(mut self, sum: i64) -> Self {
         self.more.insert("sum_id".to_owned(), sum.into());
+        self
+    }
+
+    /// With how long it took until the first rows were there, and how much memory the process had before.
+    #[must_use]
+    pub fn first(mut self, after: std::time::Duration, resting_kib: u64) -> Self {
+        self.more
+            .insert("first_seconds".to_owned(), after.as_secs_f64().into());
+        self.more.insert("resting_rss_kib".to_owned(), resting_kib.into());
         self
     }
 

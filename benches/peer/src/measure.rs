@@ -49,7 +49,7 @@ pub(crate) fn percentile_micros(durations: &[Duration], percent: usize) -> u64 {
 }
 
 /// `VmHWM` of the process.
-pub(crate) fn peak_rss_kib() -> u64 {
+pub fn peak_rss_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
     line.and_then(|line| line.split_whitespace().next()?.parse().ok())

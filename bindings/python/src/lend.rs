@@ -100,7 +100,9 @@ fn lend<S: Source>(
         source,
         batches: Some(batches),
     };
-    let shown = shown.map(|batch| loan.source.show(batch)).collect::<Result<_, _>>()?;
+    let shown = shown
+        .map(|batch| loan.source.show(batch))
+        .collect::<Result<_, _>>()?;
     Ok(Read { shown, loan })
 }
 

@@ -39,7 +39,10 @@ impl TableRead {
 
     fn reader(&self) -> PyResult<RowReader> {
         let read = self.0.get()?;
-        Ok(RowReader::new(read.buckets().to_vec(), read.clone().into_stream()))
+        Ok(RowReader::new(
+            read.buckets().to_vec(),
+            read.clone().into_stream(),
+        ))
     }
 }
 

@@ -51,7 +51,7 @@ impl ScanBuilder {
                 .resolve(&scanner, &self.table().admin())
                 .await?;
             let (schema, way) = (scanner.schema().clone(), Way::Log(Arc::new(self)));
-            return Ok(TableRead::new(schema, way, &ranges));
+            return Ok(TableRead::new(schema, &way, &ranges));
         }
         let columns = Arc::new(Columns::new(&info, self.columns()?, self.predicate())?);
         let schema = columns.schema.clone();
@@ -74,7 +74,7 @@ impl ScanBuilder {
         let bounds = Bounds::from(as_of);
         let ranges = bounds.resolve(&scanner, &self.table().admin()).await?;
         let way = Way::Changelogs(Arc::new(changelogs));
-        Ok(TableRead::new(schema, way, &ranges))
+        Ok(TableRead::new(schema, &way, &ranges))
     }
 }
 
@@ -164,14 +164,16 @@ pub struct TableRead {
 
 /// How many buckets a stream reads at a time where each has to be read whole before its first row is known.
 const REPLAYED_AT_ONCE: usize = 2;
+/// How many bytes of logs it fetches at a time, so that the first rows come soon and few wait.
+const IN_STEP_BYTES: usize = 4 << 20;
 /// How many it reads at a time where rows come as they are asked for.
 const SCANNED_AT_ONCE: usize = 8;
 
 impl TableRead {
-    fn new(schema: SchemaRef, way: Way, ranges: &Ranges) -> Self {
+    fn new(schema: SchemaRef, way: &Way, ranges: &Ranges) -> Self {
         let buckets = ranges.iter();
         let buckets = buckets.map(|(bucket, (start, end))| (*bucket, *start, End::at(*end)));
-        Self::of(schema, &way, buckets)
+        Self::of(schema, way, buckets)
     }
 
     fn of(
@@ -221,7 +223,7 @@ impl TableRead {
         let ends = ends.map(|read| (read.bucket, read.end.clone())).collect();
         let at_once = match self.way {
             Way::Log(scan) => {
-                let batches = log(scan, ranges(&self.buckets)).map_ok(|(_, batch)| batch);
+                let batches = log(scan, ranges(&self.buckets), IN_STEP_BYTES).map_ok(|(_, batch)| batch);
                 return RowStream::new(self.schema, ends, batches.boxed());
             }
             Way::Present(_) => SCANNED_AT_ONCE,
@@ -247,7 +249,7 @@ impl TableRead {
         let Self { schema, way, buckets } = self;
         let mut batches = Vec::new();
         if let Way::Log(scan) = way {
-            let mut rows = std::pin::pin!(log(scan, ranges(&buckets)));
+            let mut rows = std::pin::pin!(log(scan, ranges(&buckets), usize::MAX));
             while let Some(read) = rows.try_next().await? {
                 batches.push(read);
             }
@@ -326,7 +328,7 @@ impl BucketRead {
         let rows = match self.way {
             Way::Log(scan) => {
                 let range = Ranges::from([(bucket, (self.start, end.get().unwrap_or(0)))]);
-                log(scan, range).map_ok(|(_, batch)| batch).boxed()
+                log(scan, range, IN_STEP_BYTES).map_ok(|(_, batch)| batch).boxed()
             }
             Way::Present(present) => present.stream(bucket, end.clone()),
             Way::Changelogs(changelogs) => replayed(changelogs, bucket, end.clone()),
@@ -384,13 +386,16 @@ fn ranges(buckets: &[BucketRead]) -> Ranges {
     buckets.iter().filter_map(range).collect()
 }
 
-/// The rows of ranges of a log, by one scanner for all of them.
+/// The rows of ranges of a log, by one scanner for all of them, which fetches at most so many bytes at a time.
 fn log(
     scan: Arc<ScanBuilder>,
     ranges: Ranges,
+    most_bytes: usize,
 ) -> impl Stream<Item = Result<(TableBucket, RecordBatch)>> + Send + 'static {
     let open = async move {
-        let scanner = scan.scanner(scan.columns()?.as_deref(), scan.predicate())?;
+        let mut options = scan.table().cluster().options().scanner.clone();
+        options.fetch_max_bytes = options.fetch_max_bytes.min(most_bytes);
+        let scanner = scan.scanner_with(scan.columns()?.as_deref(), scan.predicate(), options)?;
         Ok(BoundedReader::begin(scanner, &ranges).into_stream())
     };
     let batches = stream::once(open).try_flatten();

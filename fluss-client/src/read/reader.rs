@@ -120,7 +120,8 @@ impl BoundedReader {
                 self.has_ended = true;
                 return Ok(None);
             }
-            self.ready.extend(self.scanner.poll_arrow(LONG).await?);
+            let next = self.scanner.lease_batch(LONG).await?;
+            self.ready.extend(next.take());
         }
     }
 

@@ -112,7 +112,7 @@ pub(super) struct KvScan {
 
 enum State {
     New,
-    Open(Open),
+    Open(Box<Open>),
     Ended,
 }
 
@@ -141,7 +141,7 @@ impl KvScan {
     }
 
     /// Opens a scan, trying again what can be helped.
-    async fn begin(&self) -> Result<(Open, proto::ScanKvResponse)> {
+    async fn begin(&self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
         let timeout = self.scans.cluster.options().request_timeout;
         let mut again = Again::new(timeout);
         loop {
@@ -152,12 +152,12 @@ impl KvScan {
         }
     }
 
-    async fn open(&self) -> Result<(Open, proto::ScanKvResponse)> {
+    async fn open(&self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
         let (cluster, path) = (&self.scans.cluster, &self.scans.columns.info.path);
         let context = self.scans.context(self.bucket);
         let generation = cluster.topology().generation();
         let server = cluster.leader(&context, path, &self.bucket).await?;
-        let mut open = Open {
+        let mut open = Box::new(Open {
             cluster: cluster.clone(),
             context: context.server(&server),
             server,
@@ -165,7 +165,7 @@ impl KvScan {
             call: 0,
             progress: Progress::new(cluster.options().request_timeout),
             runtime: Handle::current(),
-        };
+        });
         let answer = open.ask(opening(self.bucket)).await;
         if matches!(&answer, Err(error) if error.is_worth_another_at_leader(0)) {
             cluster.refresh_buckets(path, [&self.bucket], generation).await?;
@@ -183,7 +183,7 @@ impl KvScan {
     /// The rows of an answer, if there are any. What comes after it is asked for next.
     async fn take(
         &mut self,
-        mut open: Open,
+        mut open: Box<Open>,
         mut answer: proto::ScanKvResponse,
     ) -> Result<Option<RecordBatch>> {
         let records = answer.records.take().unwrap_or_default();

@@ -63,7 +63,7 @@ impl LogScanner {
         // Times are all that is wanted, but there is no batch without a column.
         let decoder = Decoder::new(info, Some(&[0]), None, options)
             .map_err(|error| Context::new("read").table(&info.path).error(error))?;
-        let scanner = Self::new(cluster.clone(), info.clone(), decoder);
+        let scanner = Self::new(cluster.clone(), info.clone(), decoder, options.clone());
         scanner.begin_bounded(&[(bucket, Some(from), end)]);
         while !scanner.has_stopped() {
             for batch in scanner.poll_arrow(LONG).await? {

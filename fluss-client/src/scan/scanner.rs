@@ -16,6 +16,7 @@ use super::fetcher::{Fetcher, Shared};
 use super::records::{Run, ScanBatch, ScanRecords, bytes_of};
 use super::session::Session;
 use crate::cluster::Cluster;
+use crate::config::ScannerOptions;
 use crate::error::{BatchPlace, Context, Error, ErrorKind, Result};
 use crate::meters::ScannerMeters;
 use crate::table::Table;
@@ -102,10 +103,25 @@ impl ScanBuilder {
         columns: Option<&[usize]>,
         predicate: Option<&Predicate>,
     ) -> Result<LogScanner> {
+        self.scanner_with(columns, predicate, self.table.cluster().options().scanner.clone())
+    }
+
+    /// The same, which fetches as these options say.
+    pub(crate) fn scanner_with(
+        &self,
+        columns: Option<&[usize]>,
+        predicate: Option<&Predicate>,
+        options: ScannerOptions,
+    ) -> Result<LogScanner> {
         let (info, cluster) = (self.table.shared_info(), self.table.cluster().clone());
-        let decoder = Decoder::new(&info, columns, predicate, &cluster.options().scanner);
+        let decoder = Decoder::new(&info, columns, predicate, &options);
         let decoder = decoder.map_err(|error| Context::new("scan").table(&info.path).error(error))?;
-        Ok(LogScanner::new(cluster, info, decoder.skipping(&self.skipped)))
+        Ok(LogScanner::new(
+            cluster,
+            info,
+            decoder.skipping(&self.skipped),
+            options,
+        ))
     }
 
     pub(crate) const fn predicate(&self) -> Option<&Predicate> {
@@ -191,10 +207,14 @@ impl Drop for Inner {
 }
 
 impl LogScanner {
-    pub(super) fn new(cluster: Cluster, info: Arc<TableInfo>, decoder: Decoder) -> Self {
-        let options = cluster.options();
-        let (scanner, remote) = (options.scanner.clone(), options.remote.clone());
-        let session = Session::new(scanner, remote, decoder.own_forms());
+    pub(super) fn new(
+        cluster: Cluster,
+        info: Arc<TableInfo>,
+        decoder: Decoder,
+        options: ScannerOptions,
+    ) -> Self {
+        let remote = cluster.options().remote.clone();
+        let session = Session::new(options, remote, decoder.own_forms());
         let shared = Arc::new(Shared {
             session: Mutex::new(session),
             meters: ScannerMeters::of(&info.path),
