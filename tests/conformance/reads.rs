@@ -34,6 +34,7 @@ tests! {
         the_partitions_of_a_table_are_read_as_one,
         a_plan_is_read_bucket_by_bucket_and_as_one,
         streams_that_are_dropped_stop,
+        writes_tell_where_they_landed,
         a_filter_is_for_the_rows_that_are_read,
     ],
     ONCE => [what_a_changelog_has_lost_is_told],
@@ -561,6 +562,66 @@ fn a_plan_is_read_bucket_by_bucket_and_as_one(backend: Backend) {
                 assert_same(&found, &model);
             }
         }
+    });
+}
+
+/// How many rows a table has, and the numbers in them, as of these ends.
+async fn as_of_ends(table: &Table, ends: &BTreeMap<TableBucket, Option<Offset>>) -> Vec<i64> {
+    let ends = ends.iter().map(|(bucket, end)| (*bucket, end.unwrap()));
+    let then = snapshot(table, AsOf::Offsets(ends.collect())).await;
+    sorted(column(then.batches().map(|(_, batch)| batch), "n"))
+}
+
+fn writes_tell_where_they_landed(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        let [logged, keyed] = alike(&connection, 20).await;
+        let (writer, upserts) = (logged.append_writer().unwrap(), keyed.upsert_writer().unwrap());
+        for number in 100..110_i64 {
+            let row = [
+                Datum::Int(number as i32),
+                Datum::from("p1"),
+                Datum::BigInt(number),
+            ];
+            for (table, handle) in [
+                (&logged, writer.append(&row).await.unwrap()),
+                (&keyed, upserts.upsert(&row).await.unwrap()),
+            ] {
+                assert!(handle.ends().is_empty() || handle.is_settled());
+                let offset = handle.wait().await.unwrap();
+                let ends = handle.ends();
+                assert_eq!(ends.len(), 1);
+                if !table.info().has_primary_key() {
+                    assert_eq!(
+                        ends.values().copied().next().unwrap(),
+                        offset.map(|offset| offset + 1)
+                    );
+                }
+                // Who has read to there has seen it, and who has not, has not.
+                let found = as_of_ends(table, &ends).await;
+                assert!(found.contains(&number), "{number} is not in {found:?}");
+                let before = ends.iter().map(|(bucket, end)| (*bucket, end.map(|end| end - 1)));
+                let found = as_of_ends(table, &before.collect()).await;
+                assert!(!found.contains(&number), "{number} is in {found:?}");
+            }
+        }
+        // Arrow data lands in more buckets than one.
+        let batches = logged.append_writer().unwrap();
+        let whole = snapshot(&logged, AsOf::Latest).await;
+        let batch = whole
+            .batches()
+            .map(|(_, batch)| batch.clone())
+            .collect::<Vec<_>>();
+        let batch = arrow::compute::concat_batches(whole.schema(), &batch).unwrap();
+        let handle = batches.append_arrow(&batch).await.unwrap();
+        assert_eq!(handle.wait().await.unwrap(), None);
+        let ends = handle.ends();
+        assert_eq!(
+            ends.keys().collect::<Vec<_>>(),
+            whole.offsets().keys().collect::<Vec<_>>()
+        );
+        assert_eq!(as_of_ends(&logged, &ends).await.len(), 2 * batch.num_rows());
     });
 }
 

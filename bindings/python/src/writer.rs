@@ -1,5 +1,6 @@
 //! Writers.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use fluss_client::types::{OwnedRow, RowType, TableInfo};
@@ -10,6 +11,7 @@ use crate::arrow::Incoming;
 use crate::convert::{key_from_python, row_from_python};
 use crate::error::Fault;
 use crate::own::Own;
+use crate::path::TableBucket;
 use crate::pending::{Pending, block_on, seconds};
 use crate::writing::{Change, Collected, Collects, Writing};
 
@@ -226,6 +228,17 @@ impl WriteHandle {
             Ok(offset.into_pyobject(py)?.into_any())
         })
         .__await__(py)
+    }
+
+    #[getter]
+    fn ends(&self) -> PyResult<HashMap<TableBucket, Option<i64>>> {
+        let handles = self.0.get()?.iter().filter_map(Collected::handle);
+        let mut ends = HashMap::new();
+        for (bucket, end) in handles.flat_map(client::WriteHandle::ends) {
+            let known = ends.entry(TableBucket(bucket)).or_insert(end);
+            *known = end.max(*known);
+        }
+        Ok(ends)
     }
 
     fn done(&self) -> PyResult<bool> {

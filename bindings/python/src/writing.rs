@@ -190,6 +190,14 @@ impl Collected {
         }
     }
 
+    /// The write, once the writer has taken the row.
+    pub(crate) fn handle(&self) -> Option<&client::WriteHandle> {
+        match self {
+            Self::Now(handle) => Some(handle),
+            Self::Soon(promise) => promise.outcome.get()?.as_ref().ok(),
+        }
+    }
+
     pub(crate) fn is_settled(&self) -> bool {
         match self {
             Self::Now(handle) => handle.is_settled(),

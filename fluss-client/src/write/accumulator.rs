@@ -234,6 +234,7 @@ impl Accumulator {
                     continue;
                 }
             };
+            queue.sent_to = Some(bucket);
             let Some(batch) = queue.send_next(self.options.idempotence) else {
                 continue;
             };

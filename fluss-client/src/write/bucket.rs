@@ -8,12 +8,12 @@ use fluss_rpc::code::ErrorCode;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Load, OpenBatch, Stage};
-use super::handle::Delivery;
+use super::handle::{Delivery, Stored};
 use super::sequences::{Sequences, Standing, Verdict, judge};
 use crate::error::{Error, tell, tell_retry};
 use crate::log_target;
 use crate::retry;
-use fluss_core::id::Offset;
+use fluss_core::id::TableBucket;
 
 /// The batches of one bucket: one that rows join, those that wait, and those on their way.
 ///
@@ -36,6 +36,8 @@ pub(super) struct BucketQueue {
     in_flight: VecDeque<Batch>,
     pub(super) sequences: Sequences,
     pause: Option<Pause>,
+    /// Where the last batch was sent: the bucket on the server.
+    pub(super) sent_to: Option<TableBucket>,
 }
 
 /// A bucket that was refused rests before it tries again.
@@ -46,8 +48,8 @@ struct Pause {
 
 /// What came of a batch on its way.
 pub(super) enum Outcome {
-    /// It is stored, from this offset on.
-    Stored(Option<Offset>),
+    /// It is stored.
+    Stored(Stored),
     /// The server refused it.
     Refused(ErrorCode, Error),
     /// Nobody knows; it is to be sent again under the same number.
@@ -187,7 +189,7 @@ impl BucketQueue {
             return Followup::default();
         };
         let (verdict, error) = match outcome {
-            Outcome::Stored(offset) => return self.acknowledge(&batch, offset),
+            Outcome::Stored(stored) => return self.acknowledge(&batch, stored),
             // Without a number it would be stored twice, if it is stored.
             Outcome::Refused(ErrorCode::UNKNOWN_SERVER_ERROR, error) if batch.stamp.is_none() => {
                 batch.doubtful = true;
@@ -202,7 +204,13 @@ impl BucketQueue {
         };
         let is_hopeless = batch.note(&error);
         match verdict {
-            Verdict::Stored => self.acknowledge(&batch, None),
+            Verdict::Stored => {
+                let stored = Stored {
+                    bucket: self.sent_to,
+                    ..Stored::default()
+                };
+                self.acknowledge(&batch, stored)
+            }
             Verdict::Fail => fail(&batch, error),
             _ if is_hopeless => fail(&batch, error),
             _ if batch.attempts > retries => fail(&batch, batch.in_doubt(error)),
@@ -216,12 +224,15 @@ impl BucketQueue {
         }
     }
 
-    fn acknowledge(&mut self, batch: &Batch, offset: Option<Offset>) -> Followup {
+    fn acknowledge(&mut self, batch: &Batch, mut stored: Stored) -> Followup {
         self.pause = None;
         if let Some(stamp) = batch.stamp {
             self.sequences.acknowledge(stamp);
         }
-        settle(batch, Ok(offset))
+        if let Some(base) = stored.base_offset {
+            stored.end_offset = Some(base.saturating_add(batch.load.rows.into()));
+        }
+        settle(batch, Ok(stored))
     }
 
     /// What is known of the batches around one that was the one at `position` of those on their way.
@@ -351,7 +362,7 @@ fn fail(batch: &Batch, error: Error) -> Followup {
     }
 }
 
-fn settle(batch: &Batch, outcome: Result<Option<Offset>, Error>) -> Followup {
+fn settle(batch: &Batch, outcome: Result<Stored, Error>) -> Followup {
     let stored = outcome.is_ok();
     batch.delivery.settle(outcome);
     Followup {
@@ -481,7 +492,7 @@ mod tests {
         let mut queue = queue(7, now);
         let sent: Vec<_> = std::iter::from_fn(|| send(&mut queue, now)).collect();
         assert_eq!(sent, [(1, 7, 0), (2, 7, 1), (3, 7, 2), (4, 7, 3), (5, 7, 4)]);
-        queue.on_outcome(1, Outcome::Stored(Some(0)), now, u32::MAX);
+        queue.on_outcome(1, Outcome::Stored(Stored::default()), now, u32::MAX);
         assert_eq!(send(&mut queue, now), Some((6, 7, 5)));
     }
 
@@ -502,7 +513,7 @@ mod tests {
         for (id, sequence) in [(1, 0), (2, 1), (3, 2)] {
             assert_eq!(send(&mut queue, much_later), Some((id, 7, sequence)));
             assert_eq!(send(&mut queue, much_later), None);
-            queue.on_outcome(id, Outcome::Stored(None), much_later, u32::MAX);
+            queue.on_outcome(id, Outcome::Stored(Stored::default()), much_later, u32::MAX);
         }
     }
 
@@ -514,13 +525,13 @@ mod tests {
             assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
         }
         for id in 2..=5 {
-            queue.on_outcome(id, Outcome::Stored(None), now, u32::MAX);
+            queue.on_outcome(id, Outcome::Stored(Stored::default()), now, u32::MAX);
             assert_eq!(send(&mut queue, now), None, "the server would forget batch 1");
         }
         queue.on_outcome(1, lost(), now, u32::MAX);
         let later = now + Duration::from_secs(10);
         assert_eq!(send(&mut queue, later), Some((1, 7, 0)));
-        queue.on_outcome(1, Outcome::Stored(Some(0)), later, u32::MAX);
+        queue.on_outcome(1, Outcome::Stored(Stored::default()), later, u32::MAX);
         assert_eq!(send(&mut queue, later), Some((6, 7, 5)));
     }
 
@@ -530,9 +541,9 @@ mod tests {
         let mut queue = queue(3, now);
         let delivery = queue.unsettled().next().unwrap().delivery.clone();
         while send(&mut queue, now).is_some() {}
-        queue.on_outcome(2, Outcome::Stored(None), now, u32::MAX);
+        queue.on_outcome(2, Outcome::Stored(Stored::default()), now, u32::MAX);
         queue.on_outcome(1, lost(), now, u32::MAX);
-        queue.on_outcome(3, Outcome::Stored(None), now, u32::MAX);
+        queue.on_outcome(3, Outcome::Stored(Stored::default()), now, u32::MAX);
         let later = now + Duration::from_secs(10);
         assert_eq!(send(&mut queue, later), Some((1, 7, 0)));
         queue.on_outcome(1, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), later, u32::MAX);
@@ -556,7 +567,7 @@ mod tests {
         let later = now + Duration::from_secs(10);
         for (id, sequence) in [(2, 0), (3, 1), (4, 2)] {
             assert_eq!(send(&mut queue, later), Some((id, 8, sequence)));
-            queue.on_outcome(id, Outcome::Stored(None), later, u32::MAX);
+            queue.on_outcome(id, Outcome::Stored(Stored::default()), later, u32::MAX);
         }
     }
 
@@ -582,7 +593,7 @@ mod tests {
             Some((2, 7, 1)),
             "it may be stored as well"
         );
-        queue.on_outcome(2, Outcome::Stored(None), later, u32::MAX);
+        queue.on_outcome(2, Outcome::Stored(Stored::default()), later, u32::MAX);
     }
 
     #[test]
@@ -599,7 +610,7 @@ mod tests {
             queue.next_wake(later, linger, timeout, IN_FLIGHT),
             Some(now + timeout)
         );
-        queue.on_outcome(1, Outcome::Stored(None), later, u32::MAX);
+        queue.on_outcome(1, Outcome::Stored(Stored::default()), later, u32::MAX);
         assert!(queue.is_ripe(later, linger, IN_FLIGHT));
         assert!(!queue.is_ripe(now, linger, IN_FLIGHT), "nobody waits for it yet");
         queue.open.as_ref().unwrap().delivery.hurry();

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::future::{Future, IntoFuture};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,12 +7,22 @@ use std::sync::{Arc, OnceLock};
 use tokio::sync::Notify;
 
 use crate::error::Result;
-use fluss_core::id::Offset;
+use fluss_core::id::{Offset, TableBucket};
+
+/// Where a batch is stored, as far as it is known.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub(crate) struct Stored {
+    pub(crate) bucket: Option<TableBucket>,
+    /// The offset of its first row, in a log table.
+    pub(crate) base_offset: Option<Offset>,
+    /// Behind what it added to the log: to the changelog, in a primary-key table.
+    pub(crate) end_offset: Option<Offset>,
+}
 
 /// The fate of one batch, shared by the handles of all its rows.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
-    outcome: OnceLock<Result<Option<Offset>>>,
+    outcome: OnceLock<Result<Stored>>,
     settled: Notify,
     /// Whether somebody waits for it.
     urgent: AtomicBool,
@@ -42,19 +53,19 @@ impl Delivery {
         self.urgent.load(Ordering::Relaxed)
     }
 
-    /// States the fate: the offset of the first row, where the server told it. Only the first statement counts.
-    pub(crate) fn settle(&self, outcome: Result<Option<Offset>>) {
+    /// States the fate. Only the first statement counts.
+    pub(crate) fn settle(&self, outcome: Result<Stored>) {
         if self.outcome.set(outcome).is_ok() {
             self.settled.notify_waiters();
         }
     }
 
-    pub(crate) fn outcome(&self) -> Option<&Result<Option<Offset>>> {
+    pub(crate) fn outcome(&self) -> Option<&Result<Stored>> {
         self.outcome.get()
     }
 
     /// Has the batch sent and waits for its fate.
-    pub(crate) async fn wait(&self) -> Result<Option<Offset>> {
+    pub(crate) async fn wait(&self) -> Result<Stored> {
         if self.outcome.get().is_none() {
             self.hurry();
         }
@@ -102,6 +113,29 @@ impl WriteHandle {
         }
     }
 
+    /// Where what is acknowledged of the write has landed: of each bucket, the offset behind it in the log, which in a
+    /// primary-key table is the changelog. Who has read to there has seen it. There is none where the server does not
+    /// tell it, as of a batch that it had stored before and was sent again.
+    ///
+    /// Once the write is [settled](Self::is_settled), this is all of it.
+    pub fn ends(&self) -> BTreeMap<TableBucket, Option<Offset>> {
+        let mut ends = BTreeMap::new();
+        for delivery in self.deliveries() {
+            let Some(Ok(stored)) = delivery.outcome() else {
+                continue;
+            };
+            let end = match (&self.parts, stored.base_offset) {
+                (Parts::Row(_, index), Some(base)) => Some(base.saturating_add(i64::from(*index) + 1)),
+                _ => stored.end_offset,
+            };
+            if let Some(bucket) = stored.bucket {
+                let known = ends.entry(bucket).or_insert(end);
+                *known = end.max(*known);
+            }
+        }
+        ends
+    }
+
     /// Whether the write is acknowledged or has failed.
     pub fn is_settled(&self) -> bool {
         self.deliveries()
@@ -122,10 +156,10 @@ impl WriteHandle {
     /// Dropping the future only stops waiting.
     pub async fn wait(&self) -> Result<Option<Offset>> {
         match &self.parts {
-            Parts::Row(delivery, index) => Ok(delivery
-                .wait()
-                .await?
-                .map(|base| base.saturating_add(i64::from(*index)))),
+            Parts::Row(delivery, index) => {
+                let base = delivery.wait().await?.base_offset;
+                Ok(base.map(|base| base.saturating_add(i64::from(*index))))
+            }
             Parts::Batches(deliveries) => {
                 for delivery in deliveries.iter() {
                     delivery.wait().await?;
@@ -147,6 +181,8 @@ impl IntoFuture for WriteHandle {
 
 #[cfg(test)]
 mod tests {
+    use fluss_core::id::{BucketId, TableId};
+
     use super::*;
 
     #[tokio::test]
@@ -157,16 +193,27 @@ mod tests {
             .collect();
         assert!(!handles[0].is_settled());
         let waiting = tokio::spawn(handles[2].clone().into_future());
-        delivery.settle(Ok(Some(40)));
+        let bucket = TableBucket::new(TableId(7), BucketId(3));
+        delivery.settle(Ok(Stored {
+            bucket: Some(bucket),
+            base_offset: Some(40),
+            end_offset: Some(43),
+        }));
         assert_eq!(waiting.await.unwrap().unwrap(), Some(42));
         assert_eq!(handles[1].wait().await.unwrap(), Some(41));
+        assert_eq!(handles[0].ends(), BTreeMap::from([(bucket, Some(41))]));
+        let all = WriteHandle::batches(vec![delivery, Arc::default()]);
+        assert_eq!(all.ends(), BTreeMap::from([(bucket, Some(43))]));
     }
 
     #[tokio::test]
     async fn the_first_fate_stays() {
         let delivery = Delivery::default();
-        delivery.settle(Ok(None));
-        delivery.settle(Ok(Some(1)));
-        assert_eq!(delivery.wait().await.unwrap(), None);
+        delivery.settle(Ok(Stored::default()));
+        delivery.settle(Ok(Stored {
+            base_offset: Some(1),
+            ..Stored::default()
+        }));
+        assert_eq!(delivery.wait().await.unwrap(), Stored::default());
     }
 }

@@ -39,6 +39,8 @@ pub(super) struct Answer {
     pub(super) error_message: Option<String>,
     /// The offset of the first row of a batch that was appended.
     pub(super) base_offset: Option<Offset>,
+    /// Where the changelog ends with the changes of a batch that was put.
+    pub(super) end_offset: Option<Offset>,
 }
 
 impl Destination {
@@ -111,6 +113,7 @@ fn produced(response: proto::ProduceLogResponse) -> Vec<Answer> {
         error_code: bucket.error_code,
         error_message: bucket.error_message,
         base_offset: bucket.base_offset.filter(|offset| *offset >= 0),
+        end_offset: None,
     };
     response.buckets_resp.into_iter().map(answer).collect()
 }
@@ -123,6 +126,7 @@ fn put(response: proto::PutKvResponse) -> Vec<Answer> {
         error_message: bucket.error_message,
         // The changes of a row depend on what was there.
         base_offset: None,
+        end_offset: bucket.log_end_offset.filter(|offset| *offset >= 0),
     };
     response.buckets_resp.into_iter().map(answer).collect()
 }

@@ -14,6 +14,7 @@ use tracing::{Instrument, field, trace};
 
 use super::accumulator::Accumulator;
 use super::bucket::Outcome;
+use super::handle::Stored;
 use super::layout::{Layout, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
@@ -378,7 +379,11 @@ impl Sender {
         }
         let (table, bucket) = (field::display(&self.shared.info.path), bucket.bucket.get());
         trace!(target: log_target::WRITER, table, bucket, %server, offset = answer.base_offset, "acknowledged");
-        Outcome::Stored(answer.base_offset)
+        Outcome::Stored(Stored {
+            bucket: Some(sent.bucket),
+            base_offset: answer.base_offset,
+            end_offset: answer.end_offset,
+        })
     }
 
     fn failure(&self, sent: Sent, server: &ServerAddress, error: RequestError) -> Outcome {

@@ -670,6 +670,15 @@ class WriteHandle:
         write failed of; a `fluss.TimeoutError` says with ``outcome_unknown`` whether it may be stored all the same.
         """
 
+    @property
+    def ends(self) -> dict[TableBucket, int | None]:
+        """Where what is acknowledged of the write has landed: of each bucket, the offset behind it in the log.
+
+        In a primary-key table that is the changelog. Who has read to there has seen the write: it is what a reader
+        takes for ``stop``. None where the server does not tell it, as of a batch that it had stored before and was sent
+        again. Complete once the write is `done`.
+        """
+
     def done(self) -> bool:
         """Whether the write is acknowledged or has failed."""
 
