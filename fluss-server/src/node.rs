@@ -1,10 +1,9 @@
-//! The node: what listeners, sessions and housekeeping share.
+//! The node: opens the tables, starts what serves them and keeps house, and stops it.
 
 use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread;
@@ -13,17 +12,15 @@ use std::time::{Duration, Instant};
 use fluss_rpc::net::{Receive, ServerAddress, Transport};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
-use tokio_util::sync::CancellationToken;
-use tracing::warn;
 
 use crate::bucket::Buckets;
 use crate::catalog::Catalog;
 use crate::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
 use crate::error::OpenError;
-use crate::options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
-use crate::security::{Caller, Logins, Users};
-use crate::serve::admin::{self, Address, Remove};
-use crate::serve::{Memory, Peer, Places, Scans, Session, listen};
+use crate::options::{NodeOptions, Storage, Sync};
+use crate::security::Caller;
+use crate::serve::admin::Address;
+use crate::serve::{Peer, Session, Shared, listen};
 
 /// The name by which a node in the same process is called in messages.
 const IN_PROCESS: &str = "embedded";
@@ -45,33 +42,6 @@ impl Drop for Handle {
     fn drop(&mut self) {
         self.shared.closing.cancel();
     }
-}
-
-/// What everything that serves shares.
-pub(crate) struct Shared {
-    pub(crate) admin: admin::Node,
-    pub(crate) buckets: Arc<Buckets>,
-    pub(crate) scans: Scans,
-    pub(crate) users: Option<Arc<Users>>,
-    pub(crate) logins: Logins,
-    pub(crate) limits: Limits,
-    pub(crate) advertised: Option<ServerAddress>,
-    pub(crate) closing: CancellationToken,
-    pub(crate) places: Arc<Places>,
-    /// How many connections there were, of any kind.
-    pub(crate) sessions: AtomicU64,
-    pub(crate) memory: Memory,
-    sync: Sync,
-    /// How far batches are looked at before they are stored.
-    pub(crate) check: BatchCheck,
-    /// Whether reading waits for a disk.
-    pub(crate) reads_wait: bool,
-    /// The files that are kept open.
-    pub(crate) open_files: Option<Arc<OpenFiles>>,
-    /// Dropped with the rest, which ends housekeeping.
-    _alive: mpsc::Sender<()>,
-    /// The last to be dropped: by then the directory is free.
-    _end: watch::Sender<()>,
 }
 
 impl Node {
@@ -97,38 +67,14 @@ impl Node {
         let catalog = catalog.map_err(|error| error.under(&root))?;
         let catalog = Arc::new(catalog);
         let kept = (options.segment_bytes, options.sync == Sync::Always);
-        let reads_wait = !disk.is_memory();
         let buckets = Buckets::open(disk.clone(), catalog.clone(), options.clock.clone(), kept);
         let buckets = buckets.map_err(|error| error.under(&root))?;
-        let buckets = Arc::new(buckets);
         let (alive, housekeeping) = mpsc::channel();
         let (end, ended) = watch::channel(());
-        let shared = Arc::new(Shared {
-            admin: admin::Node {
-                catalog,
-                clock: options.clock,
-                access: options.access,
-                remove: buckets.clone(),
-                configs: options.configs,
-            },
-            buckets,
-            scans: Scans::new(disk.clone(), options.limits.scan),
-            users: options.users.map(Arc::new),
-            logins: Logins::default(),
-            limits: options.limits,
-            advertised: options.advertised,
-            closing: CancellationToken::new(),
-            places: Places::new(options.limits.connections, options.limits.connections_of_host),
-            sessions: AtomicU64::new(0),
-            memory: Memory::new(&options.limits),
-            sync: options.sync,
-            check: options.check,
-            reads_wait,
-            open_files: disk.open_files(),
-            _alive: alive,
-            _end: end,
-        });
-        keep_house(&shared, housekeeping, options.housekeeping)?;
+        let (sync, every) = (options.sync, options.housekeeping);
+        let shared = Shared::new(options, &disk, (catalog, Arc::new(buckets)), (alive, end));
+        let shared = Arc::new(shared);
+        keep_house(&shared, housekeeping, sync, every)?;
         let handle = Handle { shared, ended };
         Ok(Self {
             handle: Arc::new(handle),
@@ -216,35 +162,27 @@ impl Transport for Node {
     }
 }
 
-impl Shared {
-    /// Whether a write waits for the disk.
-    pub(crate) fn writes_wait(&self) -> bool {
-        self.sync == Sync::Always
-    }
-}
-
-impl Drop for Shared {
-    fn drop(&mut self) {
-        self.buckets.close();
-    }
-}
-
 /// Starts the thread that does what the time brings: it makes writes durable, drops old data, and creates and drops
 /// partitions by the calendar. It ends with the node.
-fn keep_house(shared: &Arc<Shared>, ended: mpsc::Receiver<()>, every: Duration) -> Result<(), OpenError> {
+fn keep_house(
+    shared: &Arc<Shared>,
+    ended: mpsc::Receiver<()>,
+    sync: Sync,
+    every: Duration,
+) -> Result<(), OpenError> {
     let node = Arc::downgrade(shared);
-    let pause = match shared.sync {
+    let pause = match sync {
         Sync::Interval(interval) => interval.min(every),
         Sync::Always | Sync::Never => every,
     };
-    let syncs = matches!(shared.sync, Sync::Interval(_));
+    let syncs = matches!(sync, Sync::Interval(_));
     let thread = thread::Builder::new().name("fluss-node".to_owned());
     let keep = move || {
         let mut next = Instant::now() + every;
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let Some(node) = node.upgrade() else { return };
             if syncs {
-                node.buckets.sync();
+                node.sync();
             }
             if Instant::now() >= next {
                 next = Instant::now() + every;
@@ -257,16 +195,4 @@ fn keep_house(shared: &Arc<Shared>, ended: mpsc::Receiver<()>, every: Duration) 
         path: "a thread".into(),
         source,
     })
-}
-
-impl Shared {
-    fn tidy(&self) {
-        match self.admin.catalog.auto_partition(self.admin.clock.now_ms()) {
-            Ok(gone) => self.buckets.remove(&gone),
-            Err(failure) => warn!(target: crate::TARGET, %failure, "partitions were not created or dropped"),
-        }
-        self.buckets.expire();
-        self.scans.expire(self.admin.clock.now_ms());
-        self.buckets.sync_where_due();
-    }
 }

@@ -12,13 +12,12 @@ use tracing::warn;
 
 use super::Bucket;
 use super::keyed::Keyed;
-use crate::catalog::{Catalog, Gone, TableEntry, View};
+use crate::catalog::{Catalog, Gone, Remove, TableEntry, View};
 use crate::clock::Clock;
 use crate::disk::{Disk, Trust};
 use crate::error::{Failure, OpenError};
 use crate::kv::{self, Tablet};
 use crate::log::{BucketLog, LogOptions, Sync};
-use crate::serve::admin::Remove;
 
 /// The directory of all buckets.
 const DIRECTORY: &str = "buckets";

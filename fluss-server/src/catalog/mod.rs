@@ -20,6 +20,7 @@ mod tables;
 mod tests;
 mod view;
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
 use fluss_core::id::{PartitionId, TableId};
@@ -56,6 +57,13 @@ pub enum Gone {
     Table(TableId),
     /// One partition of a table.
     Partition(TableId, PartitionId),
+}
+
+/// Removes the data of what the catalog has dropped.
+pub trait Remove: fmt::Debug + Send + Sync {
+    /// Called when the catalog has dropped these, durably. Files may be removed at any time later, also by the next process:
+    /// what is on the disk and not in the catalog is never served.
+    fn remove(&self, gone: &[Gone]);
 }
 
 /// What a change has come to.

@@ -271,7 +271,7 @@ impl Call {
         let (bytes, room) = (self.body.len(), self.room());
         let mut call = Some(self);
         let write = Write {
-            bytes: if session.node.writes_wait() {
+            bytes: if session.node.writes_wait {
                 usize::MAX
             } else {
                 bytes

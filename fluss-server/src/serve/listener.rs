@@ -20,9 +20,9 @@ use tracing::{debug, warn};
 use super::admin::Address;
 use super::places::Full;
 use super::session::{Peer, Session};
+use super::shared::Shared;
 use crate::disk::is_exhausted;
 use crate::error::Failure;
-use crate::node::Shared;
 use crate::security::{Caller, Principal};
 use crate::told::Told;
 

@@ -24,7 +24,7 @@ const STEP_BYTES: usize = 64 << 10;
 
 /// What there is, and what is held of it.
 #[derive(Debug)]
-pub(crate) struct Memory {
+pub(super) struct Memory {
     requests: Pool,
     /// What a single request may take beyond that.
     last: Arc<Semaphore>,
@@ -40,13 +40,13 @@ struct Pool {
 
 /// The memory of a request; given back when it is dropped.
 #[derive(Debug, Default)]
-pub(crate) struct Held {
+pub(super) struct Held {
     pool: Option<OwnedSemaphorePermit>,
     last: Option<OwnedSemaphorePermit>,
 }
 
 impl Memory {
-    pub(crate) fn new(limits: &Limits) -> Self {
+    pub(super) fn new(limits: &Limits) -> Self {
         let last = limits.request_bytes.min(limits.memory_bytes / 2);
         Self {
             requests: Pool::new(limits.memory_bytes - last),

@@ -22,14 +22,13 @@ mod projection;
 mod reads;
 mod scans;
 mod session;
+mod shared;
 mod spool;
 mod writes;
 
 pub(crate) use listener::listen;
-pub(crate) use memory::Memory;
-pub(crate) use places::Places;
-pub(crate) use scans::Scans;
 pub(crate) use session::{Peer, Session};
+pub(crate) use shared::Shared;
 
 #[cfg(test)]
 mod tests;

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// The places that there are for connections.
 #[derive(Debug)]
-pub(crate) struct Places {
+pub(super) struct Places {
     most: usize,
     most_of_host: usize,
     taken: Mutex<Taken>,
@@ -37,7 +37,7 @@ pub(super) enum Full {
 }
 
 impl Places {
-    pub(crate) fn new(most: usize, most_of_host: usize) -> Arc<Self> {
+    pub(super) fn new(most: usize, most_of_host: usize) -> Arc<Self> {
         Arc::new(Self {
             most,
             most_of_host,

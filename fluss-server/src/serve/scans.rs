@@ -32,7 +32,7 @@ const MOST_BYTES: usize = 10 << 20;
 ///
 /// Each has the values that are left to be told, copied: LMDB uses no page again as long as anybody reads from it, so that
 /// the file would grow with every write while a scan waits for its client.
-pub(crate) struct Scans {
+pub(super) struct Scans {
     spools: Spools,
     /// After so many milliseconds without a request a scan is given up.
     ttl_ms: i64,
@@ -171,7 +171,7 @@ fn invalid(reason: impl Into<String>) -> Failure {
 }
 
 impl Scans {
-    pub(crate) fn new(disk: Arc<dyn Disk>, ttl: Duration) -> Self {
+    pub(super) fn new(disk: Arc<dyn Disk>, ttl: Duration) -> Self {
         Self {
             spools: Spools::new(disk),
             ttl_ms: i64::try_from(ttl.as_millis()).unwrap_or(i64::MAX),
@@ -337,7 +337,7 @@ impl Scans {
     }
 
     /// Gives up what nobody has asked for in a while.
-    pub(crate) fn expire(&self, now_ms: i64) {
+    pub(super) fn expire(&self, now_ms: i64) {
         self.lock()
             .retain(|_, scan| !scan.is_expired(now_ms, self.ttl_ms));
     }

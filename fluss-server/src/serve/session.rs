@@ -22,8 +22,8 @@ use super::call::{Call, Write, do_in_turn};
 use super::desk::Desk;
 use super::dispatch;
 use super::memory::{Held, Room};
+use super::shared::Shared;
 use crate::error::Failure;
-use crate::node::Shared;
 use crate::security::{Caller, Principal};
 
 /// A client that does not read its answers gets no more of them than this, in bytes.

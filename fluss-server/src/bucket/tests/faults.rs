@@ -4,10 +4,10 @@ use fluss_core::types::TablePath;
 use fluss_rpc::code::ErrorCode;
 
 use super::world::{Events, Opened, Rows, create_tables};
+use crate::catalog::Remove;
 use crate::clock::ManualClock;
 use crate::disk::faulty::FaultyDisk;
 use crate::kv::free;
-use crate::serve::admin::Remove;
 
 fn new(seed: u64, waits: bool) -> (FaultyDisk, Arc<ManualClock>, Opened) {
     let disk = FaultyDisk::new(seed);

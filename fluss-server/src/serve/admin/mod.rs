@@ -22,7 +22,6 @@ mod tests;
 mod writers;
 
 use std::collections::BTreeMap;
-use std::fmt;
 use std::sync::Arc;
 
 use fluss_core::types::TablePath;
@@ -46,19 +45,12 @@ pub use self::tables::{
 pub use self::writers::init_writer;
 
 use crate::Failure;
-use crate::catalog::{Catalog, Gone, TableEntry, View};
+use crate::catalog::{Catalog, Remove, TableEntry, View};
 use crate::clock::Clock;
 use crate::security::{Access, Caller, Operation, Resource};
 
 /// The number of the one node, as a server and as the leader of every bucket.
 pub const NODE_ID: i32 = 0;
-
-/// What is told that data can go.
-pub trait Remove: fmt::Debug + Send + Sync {
-    /// The catalog has forgotten these, durably. Files may be removed at any time later, also by the next process: what
-    /// is on the disk and not in the catalog is never served.
-    fn remove(&self, gone: &[Gone]);
-}
 
 /// Where clients reach the node.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -78,7 +70,7 @@ pub struct Node {
     pub clock: Arc<dyn Clock>,
     /// Whether rights are asked for.
     pub access: Access,
-    /// What is told that data can go.
+    /// What removes the data of dropped tables and partitions.
     pub remove: Arc<dyn Remove>,
     /// The settings that the node was started with, as `DESCRIBE_CLUSTER_CONFIGS` shows them; no secrets.
     pub configs: BTreeMap<String, String>,

@@ -10,7 +10,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto::*;
 
 use super::*;
-use crate::catalog::Limits;
+use crate::catalog::{Gone, Limits};
 use crate::clock::ManualClock;
 use crate::disk::MemoryDisk;
 use crate::security::{Acl, Principal};
