@@ -25,8 +25,7 @@ mod bucket;
 mod error;
 mod kv;
 mod node;
-mod told;
-mod trouble;
+mod throttle;
 
 pub use error::{Failure, OpenError};
 pub use node::{Node, WeakNode};

@@ -158,7 +158,7 @@ impl Transport for Node {
             caller: Some(Caller::internal()),
             host: String::new(),
         };
-        Session::attend(self.handle.shared.clone(), client, peer)
+        Session::serve_in_process(self.handle.shared.clone(), client, peer)
     }
 }
 

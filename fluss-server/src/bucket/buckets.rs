@@ -30,7 +30,7 @@ pub(crate) struct Buckets {
     log_options: LogOptions,
     /// Whether a write waits for the disk.
     waits: bool,
-    places: RwLock<HashMap<TableBucket, Arc<Place>>>,
+    slots: RwLock<HashMap<TableBucket, Arc<Slot>>>,
     trust: Trust,
     /// Whether everything was durable when this was opened.
     was_clean: bool,
@@ -40,9 +40,9 @@ pub(crate) struct Buckets {
     closed: Arc<AtomicBool>,
 }
 
-/// Where a bucket is, once it is open.
+/// Holds a bucket once it is open.
 #[derive(Default)]
-struct Place {
+struct Slot {
     bucket: OnceLock<Arc<Bucket>>,
     opening: Mutex<()>,
 }
@@ -73,16 +73,16 @@ impl Buckets {
             clock,
             log_options,
             waits,
-            places: RwLock::default(),
+            slots: RwLock::default(),
             was_clean: trust.is_clean(),
             trust,
             is_in_order: false,
             closed: Arc::default(),
         };
-        buckets.remove_strangers().map_err(failed)?;
+        buckets.remove_unknown().map_err(failed)?;
         buckets.is_in_order = buckets.trust.holds() || buckets.put_in_order().map_err(failed)?;
         if buckets.is_in_order {
-            buckets.trust.soil().map_err(failed)?;
+            buckets.trust.mark_dirty().map_err(failed)?;
         }
         Ok(buckets)
     }
@@ -93,13 +93,13 @@ impl Buckets {
     ///
     /// Its files cannot be read, or are damaged.
     pub(crate) fn get(&self, id: TableBucket, table: &TableEntry) -> Result<Arc<Bucket>, Failure> {
-        let place = self.place(id);
-        if let Some(bucket) = place.bucket.get() {
+        let slot = self.slot(id);
+        if let Some(bucket) = slot.bucket.get() {
             bucket.follow(table)?;
             return Ok(bucket.clone());
         }
-        let _alone = place.opening.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(bucket) = place.bucket.get() {
+        let _alone = slot.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(bucket) = slot.bucket.get() {
             bucket.follow(table)?;
             return Ok(bucket.clone());
         }
@@ -111,7 +111,7 @@ impl Buckets {
             }
             Failure::new(ErrorCode::STORAGE_EXCEPTION, message)
         })?;
-        Ok(place.bucket.get_or_init(|| Arc::new(bucket)).clone())
+        Ok(slot.bucket.get_or_init(|| Arc::new(bucket)).clone())
     }
 
     /// A bucket is not opened again once its table was dropped.
@@ -120,7 +120,7 @@ impl Buckets {
         if table.is_some_and(|table| table.has_bucket(id.partition, id.bucket.get())) {
             return Ok(());
         }
-        self.places
+        self.slots
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
@@ -151,14 +151,14 @@ impl Buckets {
         Ok(is_in_order)
     }
 
-    fn place(&self, id: TableBucket) -> Arc<Place> {
-        let places = self.places();
-        if let Some(place) = places.get(&id) {
-            return place.clone();
+    fn slot(&self, id: TableBucket) -> Arc<Slot> {
+        let slots = self.slots();
+        if let Some(slot) = slots.get(&id) {
+            return slot.clone();
         }
-        drop(places);
-        let mut places = self.places.write().unwrap_or_else(PoisonError::into_inner);
-        places.entry(id).or_default().clone()
+        drop(slots);
+        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        slots.entry(id).or_default().clone()
     }
 
     fn open_bucket(&self, id: TableBucket, table: &TableEntry) -> Result<Bucket, OpenError> {
@@ -197,14 +197,14 @@ impl Buckets {
         })
     }
 
-    fn places(&self) -> RwLockReadGuard<'_, HashMap<TableBucket, Arc<Place>>> {
-        self.places.read().unwrap_or_else(PoisonError::into_inner)
+    fn slots(&self) -> RwLockReadGuard<'_, HashMap<TableBucket, Arc<Slot>>> {
+        self.slots.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn all(&self) -> Vec<Arc<Bucket>> {
-        self.places()
+        self.slots()
             .values()
-            .filter_map(|place| place.bucket.get().cloned())
+            .filter_map(|slot| slot.bucket.get().cloned())
             .collect()
     }
 
@@ -222,7 +222,7 @@ impl Buckets {
         for bucket in self.all() {
             // The files of one that is dropped meanwhile are gone.
             if let Err(failure) = sync(&bucket)
-                && self.places().contains_key(&bucket.id)
+                && self.slots().contains_key(&bucket.id)
             {
                 warn!(target: crate::TARGET, bucket = %bucket.id, %failure, "a log was not synced");
             }
@@ -253,16 +253,16 @@ impl Buckets {
         for bucket in self.all() {
             is_clean &= bucket.close();
         }
-        if is_clean && let Err(error) = self.trust.clean() {
+        if is_clean && let Err(error) = self.trust.mark_clean() {
             warn!(target: crate::TARGET, %error, "a clean end was not noted");
         }
     }
 
     /// Removes what is on the disk and not in the catalog: a crash came between the two.
-    fn remove_strangers(&self) -> std::io::Result<()> {
+    fn remove_unknown(&self) -> std::io::Result<()> {
         let view = self.catalog.view();
         for name in self.disk.list(Path::new(DIRECTORY))? {
-            if is_stranger(&view, &name) {
+            if is_unknown(&view, &name) {
                 self.disk.remove_dir(&Path::new(DIRECTORY).join(name))?;
             }
         }
@@ -284,7 +284,7 @@ impl Remove for Buckets {
                 Gone::Partition(table, partition) => (id.table, id.partition) == (*table, Some(*partition)),
             })
         };
-        self.places
+        self.slots
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .retain(|id, _| !is_gone(id));
@@ -329,7 +329,7 @@ fn parse(name: &str) -> Option<TableBucket> {
 }
 
 /// Whether a directory of the node's is of a table or partition that is not there any more.
-fn is_stranger(view: &View, name: &str) -> bool {
+fn is_unknown(view: &View, name: &str) -> bool {
     parse(name).is_some_and(|id| {
         let table = view.table(id.table);
         table.is_none_or(|table| !table.has_bucket(id.partition, 0))

@@ -120,19 +120,19 @@ impl Bucket {
         self.log().start_offset()
     }
 
-    /// Behind the last record that may be read.
+    /// Returns the offset after the last readable record.
     pub(crate) fn high_watermark(&self) -> Offset {
         self.high_watermark.load(Ordering::Acquire)
     }
 
-    /// Of the first batch that is not older than a time; the high watermark if all are.
+    /// Returns the offset of the first batch with a timestamp at or after `time_ms`, or the high watermark if there is none.
     pub(crate) fn offset_at(&self, time_ms: i64) -> Result<Offset, Failure> {
         let high_watermark = self.high_watermark();
         let offset = self.log().offset_for_time(time_ms)?;
         Ok(offset.map_or(high_watermark, |offset| offset.min(high_watermark)))
     }
 
-    /// Has a reader told, once, when there is news.
+    /// Notifies `reader` once, at the next append.
     pub(crate) fn watch(&self, reader: &Arc<Notify>) {
         let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
         // Those that are gone make way when there would be no room, so that each costs the same however many wait.

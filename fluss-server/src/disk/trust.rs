@@ -60,13 +60,13 @@ impl Trust {
         *self.mark.lock().unwrap_or_else(PoisonError::into_inner) == CLEAN
     }
 
-    /// Says that files are about to be written. Must precede the first write; costs something only then.
-    pub(crate) fn soil(&self) -> io::Result<()> {
+    /// Marks the files as being written in this boot. Call it before the first write; further calls cost nothing.
+    pub(crate) fn mark_dirty(&self) -> io::Result<()> {
         self.put(self.boot.as_deref().unwrap_or(NO_BOOT))
     }
 
-    /// Says that all files are synced.
-    pub(crate) fn clean(&self) -> io::Result<()> {
+    /// Marks all files as synced.
+    pub(crate) fn mark_clean(&self) -> io::Result<()> {
         self.put(CLEAN)
     }
 
@@ -98,16 +98,16 @@ mod tests {
         let open =
             |boot: Option<&str>| Trust::in_boot(&disk, Path::new(""), boot.map(str::to_owned)).unwrap();
         assert!(!open(Some("a")).holds(), "nothing says so");
-        open(Some("a")).soil().unwrap();
+        open(Some("a")).mark_dirty().unwrap();
         assert!(open(Some("a")).holds(), "the process was killed");
         assert!(!open(Some("b")).holds(), "the machine went down");
         let trust = open(Some("b"));
-        trust.soil().unwrap();
-        trust.clean().unwrap();
+        trust.mark_dirty().unwrap();
+        trust.mark_clean().unwrap();
         assert!(open(Some("c")).holds(), "everything was synced");
-        open(None).soil().unwrap();
+        open(None).mark_dirty().unwrap();
         assert!(!open(None).holds(), "boots cannot be told apart");
-        open(None).clean().unwrap();
+        open(None).mark_clean().unwrap();
         assert!(open(None).holds());
     }
 }

@@ -1,4 +1,4 @@
-//! Attempts to log in: how many at a time, how soon after others that failed, and what is told of them.
+//! Attempts to log in: how many at a time, how soon after others that failed, and what is logged of them.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +11,7 @@ use tracing::warn;
 
 use super::{Principal, Users};
 use crate::error::Failure;
-use crate::told::Told;
+use crate::throttle::Throttle;
 
 /// How many passwords are checked at a time: each takes a core and some 20 MiB.
 const AT_ONCE: usize = 2;
@@ -59,7 +59,7 @@ struct Counter {
 struct Failures {
     count: u32,
     last: Option<Instant>,
-    told: Told,
+    throttle: Throttle,
 }
 
 impl Default for Logins {
@@ -128,7 +128,7 @@ impl Past {
         of_user.failures().add(now);
         let mut failures = of_host.failures();
         failures.add(now);
-        if let Some(failed) = failures.told.again(now) {
+        if let Some(failed) = failures.throttle.count(now) {
             let user: String = user.chars().take(NAME_CHARS).collect();
             warn!(target: crate::TARGET, ?user, host, failed, "a login was refused");
         }

@@ -2,8 +2,8 @@
 
 use fluss_rpc::proto;
 
+use super::storage_warning::warn_of_storage;
 use crate::error::Failure;
-use crate::trouble::warn_of;
 
 /// The part of an answer that concerns one bucket.
 pub(super) trait Answer: Sized {
@@ -24,7 +24,7 @@ macro_rules! answers {
     ($($message:ident)*) => {$(
         impl Answer for proto::$message {
             fn refuse(&mut self, failure: Failure) {
-                warn_of(&failure);
+                warn_of_storage(&failure);
                 self.error_code = Some(failure.code.number());
                 self.error_message = Some(failure.message);
             }

@@ -15,9 +15,9 @@ use tracing::debug;
 use super::memory::{Held, Memory, Room};
 use super::scans;
 use super::session::Session;
+use super::storage_warning::warn_of_storage;
 use super::writes::Put;
 use crate::error::Failure;
-use crate::trouble::warn_of;
 
 /// A write of more than this many bytes takes long enough to be done on a thread of its own.
 const LARGE_WRITE_BYTES: usize = 32 << 10;
@@ -387,7 +387,7 @@ impl Call {
             }
             Err(failure) => {
                 debug!(target: crate::TARGET, api = self.header.api_key, %failure, "request refused");
-                warn_of(&failure);
+                warn_of_storage(&failure);
                 let header = ResponseHeader::Error { request_id };
                 let message = proto::ErrorResponse::from(failure);
                 self.session.send(header, &message, self.alone, room);

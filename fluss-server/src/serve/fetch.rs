@@ -12,8 +12,8 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer::Answer;
 use super::memory::Room;
-use super::place::{self, the_last_of_each};
 use super::projection::Columns;
+use super::resolve::{self, last_of_each};
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -112,7 +112,7 @@ impl Fetch {
         session.caller()?;
         let millis = |ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
         let min_bytes = request.min_bytes();
-        let tables = the_last_of_each(request.tables_req, |table| table.table_id).into_iter();
+        let tables = last_of_each(request.tables_req, |table| table.table_id).into_iter();
         Ok(Self {
             tables: tables.map(|table| TableFetch::new(session, table)).collect(),
             room: room.size(),
@@ -207,18 +207,18 @@ fn may_pass(failure: &Failure) -> bool {
 impl TableFetch {
     fn new(session: &Session, request: proto::PbFetchLogReqForTable) -> Self {
         let id = request.table_id;
-        let table = place::table(session, id, Operation::Read);
+        let table = resolve::table(session, id, Operation::Read);
         let columns = match &table {
             Ok(table) => Columns::new(
                 table,
                 request.projection_pushdown_enabled,
                 &request.projected_fields,
             ),
-            // That is told for each bucket.
+            // It is reported for each bucket.
             Err(_) => Ok(Columns::All),
         };
-        let place = |bucket: &proto::PbFetchLogReqForBucket| (bucket.partition_id, bucket.bucket_id);
-        let buckets = the_last_of_each(request.buckets_req, place).into_iter();
+        let key = |bucket: &proto::PbFetchLogReqForBucket| (bucket.partition_id, bucket.bucket_id);
+        let buckets = last_of_each(request.buckets_req, key).into_iter();
         let buckets = buckets.map(|bucket| BucketFetch {
             partition_id: bucket.partition_id,
             bucket_id: bucket.bucket_id,
@@ -227,7 +227,7 @@ impl TableFetch {
             bucket: table
                 .as_ref()
                 .map_err(Clone::clone)
-                .and_then(|table| place::bucket(session, table, bucket.partition_id, bucket.bucket_id)),
+                .and_then(|table| resolve::bucket(session, table, bucket.partition_id, bucket.bucket_id)),
         });
         Self {
             id,

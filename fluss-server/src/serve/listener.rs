@@ -18,33 +18,33 @@ use tokio::time::timeout;
 use tracing::{debug, warn};
 
 use super::admin::Address;
-use super::places::Full;
+use super::connections::Full;
 use super::session::{Peer, Session};
 use super::shared::Shared;
 use crate::disk::is_exhausted;
 use crate::error::Failure;
 use crate::security::{Caller, Principal};
-use crate::told::Told;
+use crate::throttle::Throttle;
 
 /// How long nobody is accepted after that has failed, and at most after it has failed again and again.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many clients are told at a time why they are turned away; others just are.
-const FAREWELLS: usize = 64;
+/// How many refused clients are told the reason at a time; others are just closed.
+const REFUSALS: usize = 64;
 
-/// How long a client may take to hear that.
-const FAREWELL: Duration = Duration::from_secs(1);
+/// How long a client may take to read the reason.
+const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Accepts connections until the node closes, and serves each.
 pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: SocketAddr) {
     let mut sessions = JoinSet::new();
-    let mut door = Door {
+    let mut acceptor = Acceptor {
         address,
-        farewells: Arc::new(Semaphore::new(FAREWELLS)),
-        full: Told::default(),
+        refusals: Arc::new(Semaphore::new(REFUSALS)),
+        full: Throttle::new(),
     };
-    let (mut obstacle, mut pause) = (Obstacle::default(), FIRST_PAUSE);
+    let (mut failure, mut pause) = (AcceptFailure::default(), FIRST_PAUSE);
     let closing = node.closing.clone();
     loop {
         let accepted = tokio::select! {
@@ -56,12 +56,12 @@ pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: So
             Ok((stream, client)) => {
                 debug!(target: crate::TARGET, %client, "connection opened");
                 pause = FIRST_PAUSE;
-                door.admit(&node, stream, client, &mut sessions);
+                acceptor.accept(&node, stream, client, &mut sessions);
             }
             // A file that nobody uses makes way for somebody who comes.
-            Err(error) if is_exhausted(&error) && close_one(&node) => {}
+            Err(error) if is_exhausted(&error) && close_idle_file(&node) => {}
             Err(error) => {
-                obstacle.tell(&error);
+                failure.log(&error);
                 // Too many open files, for instance: room comes back when a connection ends.
                 tokio::select! {
                     () = tokio::time::sleep(pause) => {}
@@ -74,48 +74,48 @@ pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: So
     while sessions.join_next().await.is_some() {}
 }
 
-fn close_one(node: &Shared) -> bool {
+fn close_idle_file(node: &Shared) -> bool {
     node.open_files.as_ref().is_some_and(|files| files.close_one())
 }
 
 /// Why connections are not accepted.
 #[derive(Default)]
-struct Obstacle {
+struct AcceptFailure {
     cause: Option<i32>,
-    told: Told,
+    throttle: Throttle,
 }
 
-impl Obstacle {
-    fn tell(&mut self, error: &io::Error) {
+impl AcceptFailure {
+    fn log(&mut self, error: &io::Error) {
         if self.cause != error.raw_os_error() {
             *self = Self {
                 cause: error.raw_os_error(),
-                told: Told::default(),
+                throttle: Throttle::new(),
             };
         }
-        if let Some(times) = self.told.again(Instant::now()) {
+        if let Some(times) = self.throttle.count(Instant::now()) {
             warn!(target: crate::TARGET, %error, times, "connections are not accepted");
         }
     }
 }
 
-/// Where clients come in.
-struct Door {
+/// Begins to serve those who connect, as far as there is room.
+struct Acceptor {
     address: SocketAddr,
-    farewells: Arc<Semaphore>,
-    full: Told,
+    refusals: Arc<Semaphore>,
+    full: Throttle,
 }
 
-impl Door {
-    fn admit(
+impl Acceptor {
+    fn accept(
         &mut self,
         node: &Arc<Shared>,
         stream: TcpStream,
         client: SocketAddr,
         sessions: &mut JoinSet<()>,
     ) {
-        let place = match node.places.take(client.ip()) {
-            Ok(place) => place,
+        let permit = match node.connections.admit(client.ip()) {
+            Ok(permit) => permit,
             Err(full) => return self.turn_away(stream, client, full, sessions),
         };
         if let Err(error) = stream.set_nodelay(true) {
@@ -126,7 +126,7 @@ impl Door {
         let node = node.clone();
         sessions.spawn(async move {
             Session::serve(node, stream, peer).await;
-            drop(place);
+            drop(permit);
         });
     }
 
@@ -153,22 +153,22 @@ impl Door {
     }
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full, sessions: &mut JoinSet<()>) {
-        if let Some(times) = self.full.again(Instant::now()) {
+        if let Some(times) = self.full.count(Instant::now()) {
             warn!(target: crate::TARGET, client = %client.ip(), reason = %full, times, "a connection was turned away");
         }
-        if let Ok(turn) = self.farewells.clone().try_acquire_owned() {
+        if let Ok(turn) = self.refusals.clone().try_acquire_owned() {
             sessions.spawn(async move {
-                // Whoever does not listen is not waited for.
-                let _ = timeout(FAREWELL, say_farewell(stream, full)).await;
+                // A client that does not read is not waited for.
+                let _ = timeout(REFUSAL_TIMEOUT, refuse(stream, full)).await;
                 drop(turn);
             });
         }
     }
 }
 
-/// Tells a client why it is turned away, and reads what it has to say until it is gone: closed before, the connection would
-/// lose what it was told.
-async fn say_farewell(mut stream: TcpStream, full: Full) -> io::Result<()> {
+/// Sends a client the reason why it is refused, and reads until it has closed: a connection that is closed with unread bytes
+/// would lose the reason.
+async fn refuse(mut stream: TcpStream, full: Full) -> io::Result<()> {
     let failure = Failure::new(ErrorCode::NETWORK_EXCEPTION, full.to_string());
     let message = proto::ErrorResponse::from(failure);
     let frame = frame::encode(&ResponseHeader::ServerFailure, &message, usize::MAX);

@@ -7,23 +7,24 @@
 
 pub mod admin;
 mod answer;
-mod arrivals;
 mod call;
-mod desk;
+mod connections;
 mod dispatch;
 mod fetch;
+mod in_process;
 mod listener;
 mod login;
 mod memory;
 mod offsets;
-mod place;
-mod places;
 mod projection;
 mod reads;
+mod resolve;
 mod scans;
 mod session;
 mod shared;
 mod spool;
+mod storage_warning;
+mod validate;
 mod writes;
 
 pub(crate) use listener::listen;

@@ -7,7 +7,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::answer::Answer;
-use super::place;
+use super::resolve;
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -28,14 +28,14 @@ pub(super) fn list_offsets(
 ) -> Result<proto::ListOffsetsResponse, Failure> {
     session.caller()?;
     let wanted = wanted(session, &request)?;
-    let table = place::find_table(session, request.table_id);
+    let table = resolve::find_table(session, request.table_id);
     if let Ok(table) = &table {
         session.context()?.check_table_by_id(Operation::Describe, table)?;
     }
     let offset_of = |bucket_id: i32| {
         let table = table.as_ref().map_err(Failure::clone);
         let offset = table
-            .and_then(|table| place::bucket(session, table, request.partition_id, bucket_id))
+            .and_then(|table| resolve::bucket(session, table, request.partition_id, bucket_id))
             .and_then(|bucket| wanted.offset_in(&bucket));
         let answer = proto::PbListOffsetsRespForBucket {
             bucket_id,

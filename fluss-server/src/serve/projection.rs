@@ -19,7 +19,7 @@ use crate::error::Failure;
 pub(super) enum Columns {
     /// All, as they are stored.
     All,
-    /// Some, by their places in the schema of each batch.
+    /// Some, by their positions in the schema of each batch.
     Chosen(Chosen),
 }
 
@@ -27,7 +27,7 @@ pub(super) enum Columns {
 #[derive(Clone)]
 pub(super) struct Chosen {
     table: Arc<TableEntry>,
-    places: Vec<usize>,
+    positions: Vec<usize>,
     /// One for each schema that was met.
     projections: HashMap<SchemaId, Projection>,
 }
@@ -35,23 +35,30 @@ pub(super) struct Chosen {
 impl Columns {
     /// # Errors
     ///
-    /// Columns of a table whose log is not columnar, or columns that are not places in ascending order. A place that
+    /// Columns of a table whose log is not columnar, or columns that are not positions in ascending order. A position that
     /// only some schemas have is found out later.
-    pub(super) fn new(table: &Arc<TableEntry>, is_projected: bool, places: &[i32]) -> Result<Self, Failure> {
+    pub(super) fn new(
+        table: &Arc<TableEntry>,
+        is_projected: bool,
+        positions: &[i32],
+    ) -> Result<Self, Failure> {
         if !is_projected {
             return Ok(Self::All);
         }
         if table.info().properties.log_format != LogFormat::Arrow {
             return Err(refused("columns can be chosen in logs of format ARROW only"));
         }
-        if places.is_empty() {
+        if positions.is_empty() {
             let message = "a projection names no column";
             return Err(Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, message));
         }
-        let places: Result<Vec<_>, _> = places.iter().map(|place| usize::try_from(*place)).collect();
+        let positions: Result<Vec<_>, _> = positions
+            .iter()
+            .map(|position| usize::try_from(*position))
+            .collect();
         let mut chosen = Chosen {
             table: table.clone(),
-            places: places.map_err(|_| refused("a projected column is negative"))?,
+            positions: positions.map_err(|_| refused("a projected column is negative"))?,
             projections: HashMap::new(),
         };
         chosen.projection(table.info().schema_id)?;
@@ -92,7 +99,7 @@ impl Chosen {
     fn projection(&mut self, schema: SchemaId) -> Result<&Projection, Failure> {
         match self.projections.entry(schema) {
             Entry::Occupied(known) => Ok(known.into_mut()),
-            Entry::Vacant(place) => {
+            Entry::Vacant(entry) => {
                 let unknown = || {
                     Failure::new(
                         ErrorCode::SCHEMA_NOT_EXIST,
@@ -100,8 +107,8 @@ impl Chosen {
                     )
                 };
                 let columns = arrow_schema(self.table.schema(schema).ok_or_else(unknown)?.row_type());
-                let projection = Projection::new(&columns, &self.places);
-                Ok(place.insert(projection.map_err(|error| refused(error.to_string()))?))
+                let projection = Projection::new(&columns, &self.positions);
+                Ok(entry.insert(projection.map_err(|error| refused(error.to_string()))?))
             }
         }
     }

@@ -8,7 +8,7 @@ use fluss_rpc::proto;
 
 use super::answer::Answer;
 use super::memory::Room;
-use super::place::{self, the_last_of_each};
+use super::resolve::{self, last_of_each};
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::catalog::TableEntry;
@@ -87,9 +87,9 @@ pub(super) fn limit_scan(
     request: proto::LimitScanRequest,
     room: &mut Room,
 ) -> Result<proto::LimitScanResponse, Failure> {
-    let table = place::table(session, request.table_id, Operation::Read)?;
+    let table = resolve::table(session, request.table_id, Operation::Read)?;
     let limit = usize::try_from(request.limit).unwrap_or_default();
-    let scanned = place::bucket(session, &table, request.partition_id, request.bucket_id)
+    let scanned = resolve::bucket(session, &table, request.partition_id, request.bucket_id)
         .and_then(|bucket| bucket.scan(limit, &mut |bytes| room.take(bytes)));
     let answer = proto::LimitScanResponse {
         is_log_table: Some(!table.info().has_primary_key()),
@@ -102,9 +102,9 @@ pub(super) fn get_table_stats(
     session: &Session,
     request: proto::GetTableStatsRequest,
 ) -> Result<proto::GetTableStatsResponse, Failure> {
-    let table = place::table(session, request.table_id, Operation::Read)?;
+    let table = resolve::table(session, request.table_id, Operation::Read)?;
     let count = |asked: proto::PbTableStatsReqForBucket| {
-        let counted = place::bucket(session, &table, asked.partition_id, asked.bucket_id)
+        let counted = resolve::bucket(session, &table, asked.partition_id, asked.bucket_id)
             .and_then(|bucket| bucket.row_count(&table));
         let answer = proto::PbTableStatsRespForBucket {
             partition_id: asked.partition_id,
@@ -113,8 +113,8 @@ pub(super) fn get_table_stats(
         };
         answer.with(counted, |answer, count| answer.row_count = Some(count))
     };
-    let place = |asked: &proto::PbTableStatsReqForBucket| (asked.partition_id, asked.bucket_id);
-    let buckets = the_last_of_each(request.buckets_req, place).into_iter();
+    let key = |asked: &proto::PbTableStatsReqForBucket| (asked.partition_id, asked.bucket_id);
+    let buckets = last_of_each(request.buckets_req, key).into_iter();
     Ok(proto::GetTableStatsResponse {
         buckets_resp: buckets.map(count).collect(),
     })
@@ -124,7 +124,7 @@ pub(super) fn get_table_stats(
 type Readable = Result<Arc<TableEntry>, Failure>;
 
 fn readable(session: &Session, table: i64, operation: Operation) -> Result<Readable, Failure> {
-    match place::table(session, table, operation) {
+    match resolve::table(session, table, operation) {
         Err(failure)
             if operation == Operation::Write || failure.code != ErrorCode::AUTHORIZATION_EXCEPTION =>
         {
@@ -142,7 +142,7 @@ fn with_keys(
     bucket: i32,
 ) -> Result<Arc<Bucket>, Failure> {
     if table.info().has_primary_key() {
-        return place::bucket(session, table, partition, bucket);
+        return resolve::bucket(session, table, partition, bucket);
     }
-    Err(place::no_keys(table))
+    Err(resolve::no_keys(table))
 }

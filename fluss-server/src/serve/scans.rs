@@ -15,7 +15,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::answer::Answer;
-use super::place;
+use super::resolve;
 use super::session::{Owner, Session};
 use super::spool::{Spool, Spooled, Spools};
 use crate::bucket::Bucket;
@@ -30,7 +30,7 @@ const MOST_BYTES: usize = 10 << 20;
 
 /// The scans that are under way. Each ends with the connection that has opened it.
 ///
-/// Each has the values that are left to be told, copied: LMDB uses no page again as long as anybody reads from it, so that
+/// Each has the values that are left to be sent, copied: LMDB uses no page again as long as anybody reads from it, so that
 /// the file would grow with every write while a scan waits for its client.
 pub(super) struct Scans {
     spools: Spools,
@@ -93,13 +93,13 @@ pub(super) fn scan_kv(
     };
     match call {
         Call::Open { bucket, most_bytes } => {
-            let table = place::table(session, bucket.table_id, Operation::Read)?;
+            let table = resolve::table(session, bucket.table_id, Operation::Read)?;
             let opened =
-                place::bucket(session, &table, bucket.partition_id, bucket.bucket_id).and_then(|home| {
+                resolve::bucket(session, &table, bucket.partition_id, bucket.bucket_id).and_then(|found| {
                     let limit = bucket
                         .limit
                         .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or_default());
-                    scans.open(&home, limit, most_bytes, (&session.owner, now_ms))
+                    scans.open(&found, limit, most_bytes, (&session.owner, now_ms))
                 });
             Ok(answer.with(opened, |answer, (offset, part)| {
                 answer.log_offset = Some(offset);
@@ -113,7 +113,7 @@ pub(super) fn scan_kv(
         } => {
             let owner = session.owner.id();
             if let Some(bucket) = scans.bucket(scan, owner) {
-                place::table(session, bucket.table.get(), Operation::Read)?;
+                resolve::table(session, bucket.table.get(), Operation::Read)?;
             }
             let part = scans.go_on((scan, owner), number, most_bytes, now_ms);
             Ok(answer.with(part, fill_in))

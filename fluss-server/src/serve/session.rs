@@ -19,8 +19,8 @@ use tracing::debug;
 
 use super::admin::{Address, Context};
 use super::call::{Call, Write, do_in_turn};
-use super::desk::Desk;
 use super::dispatch;
+use super::in_process::InProcess;
 use super::memory::{Held, Room};
 use super::shared::Shared;
 use crate::error::Failure;
@@ -54,7 +54,7 @@ pub(crate) struct Peer {
 /// A connection as its handlers see it.
 pub(crate) struct Session {
     pub(super) node: Arc<Shared>,
-    /// Where clients are told that the node is.
+    /// The address of the node that is sent to clients.
     address: Address,
     /// Who is asking, once that is known.
     caller: OnceLock<Caller>,
@@ -125,12 +125,16 @@ impl Session {
     }
 
     /// Serves a client in the same process, and returns what takes its requests. Called on a tokio runtime.
-    pub(crate) fn attend(node: Arc<Shared>, client: Arc<dyn Receive>, peer: Peer) -> Arc<dyn Receive> {
+    pub(crate) fn serve_in_process(
+        node: Arc<Shared>,
+        client: Arc<dyn Receive>,
+        peer: Peer,
+    ) -> Arc<dyn Receive> {
         let (session, writes) = Self::new(node, (Outbox::to(client), false), peer);
-        let (desk, queue) = Desk::new(&session);
+        let (in_process, queue) = InProcess::new(&session);
         let end = EndOnDrop(session.clone());
-        tokio::spawn(async move { Self::run(end, queue.work_off(&session), writes).await });
-        Arc::new(desk)
+        tokio::spawn(async move { Self::run(end, queue.run(&session), writes).await });
+        Arc::new(in_process)
     }
 
     fn new(
@@ -184,13 +188,13 @@ impl Session {
             // Who proves who it is does so in one attempt at a time.
             drop(self.login.acquire().await);
             let deadline = self.login_deadline(began);
-            // Nobody holds a place without saying who it is.
+            // A client that does not log in does not hold a connection for long.
             let frame = timeout_at(deadline, self.next_frame(&mut inbox)).await;
             let (frame, memory) = match frame.unwrap_or(Ok(None)) {
                 Ok(Some(frame)) => frame,
                 Ok(None) => return Ok(()),
                 Err(reason) => {
-                    if self.blame(&reason) {
+                    if self.send_reason(&reason) {
                         self.outbox.has_room(1).await;
                     }
                     return Err(reason);
@@ -288,8 +292,9 @@ impl Session {
         }
     }
 
-    /// Tells why nothing more is read from this connection, if the client is to blame.
-    pub(super) fn blame(&self, reason: &Disconnect) -> bool {
+    /// Sends the client the reason why nothing more is read from this connection, if its frame is the reason. Returns whether
+    /// it is.
+    pub(super) fn send_reason(&self, reason: &Disconnect) -> bool {
         let Disconnect::Frame(error @ FrameError::TooLarge { .. }) = reason else {
             return false;
         };
@@ -297,7 +302,7 @@ impl Session {
         true
     }
 
-    /// Tells why the connection ends.
+    /// Sends the client the reason why the connection ends.
     fn give_up(&self, failure: Failure) {
         let message = proto::ErrorResponse::from(failure);
         self.send(ResponseHeader::ServerFailure, &message, true, None);

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use super::admin;
+use super::connections::Connections;
 use super::memory::Memory;
-use super::places::Places;
 use super::scans::Scans;
 use crate::bucket::Buckets;
 use crate::catalog::{Catalog, Remove};
@@ -29,7 +29,7 @@ pub(crate) struct Shared {
     pub(super) advertised: Option<ServerAddress>,
     /// Cancelled when the node closes: then no more requests are taken.
     pub(crate) closing: CancellationToken,
-    pub(super) places: Arc<Places>,
+    pub(super) connections: Arc<Connections>,
     /// The number of connections so far, of any kind.
     pub(super) sessions: AtomicU64,
     pub(super) memory: Memory,
@@ -71,7 +71,7 @@ impl Shared {
             limits,
             advertised: options.advertised,
             closing: CancellationToken::new(),
-            places: Places::new(limits.connections, limits.connections_of_host),
+            connections: Connections::new(limits.connections, limits.connections_of_host),
             sessions: AtomicU64::new(0),
             memory: Memory::new(&limits),
             writes_wait: options.sync == Sync::Always,

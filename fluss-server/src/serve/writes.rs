@@ -12,7 +12,7 @@ use fluss_rpc::proto;
 use super::answer::Answer;
 use super::memory::Room;
 use super::session::Session;
-use super::{arrivals, place};
+use super::{resolve, validate};
 use crate::catalog::TableEntry;
 use crate::error::Failure;
 use crate::kv::WriteMode;
@@ -24,8 +24,8 @@ pub(super) fn produce_log(
 ) -> Result<proto::ProduceLogResponse, Failure> {
     let table = writable(session, request.table_id, request.acks)?;
     let append = |bucket: proto::PbProduceLogReqForBucket| {
-        let place = (bucket.partition_id, bucket.bucket_id);
-        let appended = append(session, &table, place, bucket.records);
+        let id = (bucket.partition_id, bucket.bucket_id);
+        let appended = append(session, &table, id, bucket.records);
         let answer = proto::PbProduceLogRespForBucket {
             partition_id: bucket.partition_id,
             bucket_id: bucket.bucket_id,
@@ -48,8 +48,8 @@ fn append(
         let message = format!("the log of {} is written by upserts", table.info().path);
         return Err(Failure::new(ErrorCode::INVALID_TABLE, message));
     }
-    let bucket = place::bucket(session, table, partition, bucket)?;
-    arrivals::check_log(table, &records, session.node.check)?;
+    let bucket = resolve::bucket(session, table, partition, bucket)?;
+    validate::check_log(table, &records, session.node.check)?;
     bucket.append(records)
 }
 
@@ -134,18 +134,18 @@ fn put_batch(
     room: &mut Room,
 ) -> Result<Offset, Failure> {
     if !table.info().has_primary_key() {
-        return Err(place::no_keys(table));
+        return Err(resolve::no_keys(table));
     }
     let batch = KvBatch::new(bucket.records.clone())
         .map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
-    let home = place::bucket(session, table, bucket.partition_id, bucket.bucket_id)?;
-    arrivals::check_keys(table, &batch, session.node.check)?;
-    home.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))
+    let bucket = resolve::bucket(session, table, bucket.partition_id, bucket.bucket_id)?;
+    validate::check_keys(table, &batch, session.node.check)?;
+    bucket.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))
 }
 
 /// A table that the client may write to, and acknowledgements that there are.
 fn writable(session: &Session, table: i64, acks: i32) -> Result<Arc<TableEntry>, Failure> {
-    let table = place::table(session, table, Operation::Write)?;
+    let table = resolve::table(session, table, Operation::Write)?;
     if (-1..=1).contains(&acks) {
         return Ok(table);
     }

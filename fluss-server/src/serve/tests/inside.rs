@@ -67,15 +67,15 @@ async fn a_request_that_is_too_large_ends_the_connection_with_a_reason() {
 async fn a_frame_without_a_header_ends_the_connection() {
     let node = Node::open(options()).unwrap();
     let client = Arc::new(Client::default());
-    let desk = fluss_rpc::net::Transport::dial(&node, &ServerAddress::new("embedded", 0), client.clone());
-    desk.receive(Bytes::from_static(b"short"));
-    client.told.notified().await;
+    let requests = fluss_rpc::net::Transport::dial(&node, &ServerAddress::new("embedded", 0), client.clone());
+    requests.receive(Bytes::from_static(b"short"));
+    client.ended.notified().await;
 }
 
 /// A client that waits for the end.
 #[derive(Default)]
 struct Client {
-    told: tokio::sync::Notify,
+    ended: tokio::sync::Notify,
 }
 
 impl fluss_rpc::net::Receive for Client {
@@ -84,7 +84,7 @@ impl fluss_rpc::net::Receive for Client {
     }
 
     fn end(&self) {
-        self.told.notify_one();
+        self.ended.notify_one();
     }
 }
 

@@ -134,7 +134,7 @@ impl Lmdb {
         mut new_pages: u64,
         body: impl Fn(&mut Writes<'_, '_>) -> heed::Result<()>,
     ) -> io::Result<()> {
-        self.trust.soil()?;
+        self.trust.mark_dirty()?;
         loop {
             self.make_room(environment, new_pages)?;
             let _map = self.map();
@@ -199,7 +199,7 @@ impl State for Lmdb {
             let path = Self::file(&self.directory);
             with_room(self.environment.files(), || File::open(&path))?.sync_all()?;
         }
-        self.trust.clean()
+        self.trust.mark_clean()
     }
 }
 

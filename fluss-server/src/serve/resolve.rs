@@ -1,4 +1,4 @@
-//! From the numbers in a request to a table and a bucket of it, for whoever may use them.
+//! Finds the table and the bucket that a request names by their ids, if the caller may use them.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -14,14 +14,14 @@ use crate::catalog::TableEntry;
 use crate::error::Failure;
 use crate::security::Operation;
 
-/// A table that the client may do this with.
+/// Returns a table that the caller may apply this operation to.
 pub(super) fn table(session: &Session, id: i64, operation: Operation) -> Result<Arc<TableEntry>, Failure> {
     let table = find_table(session, id)?;
     session.context()?.check_table_by_id(operation, &table)?;
     Ok(table)
 }
 
-/// A table, whoever asks.
+/// Returns a table, whatever the rights of the caller.
 pub(super) fn find_table(session: &Session, id: i64) -> Result<Arc<TableEntry>, Failure> {
     let table = session.node.admin.catalog.table(TableId(id));
     table.ok_or_else(|| {
@@ -30,7 +30,7 @@ pub(super) fn find_table(session: &Session, id: i64) -> Result<Arc<TableEntry>, 
     })
 }
 
-/// A bucket of a table.
+/// Returns a bucket of a table, opened if need be.
 pub(super) fn bucket(
     session: &Session,
     table: &TableEntry,
@@ -49,25 +49,25 @@ pub(super) fn bucket(
     Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))
 }
 
-/// A table whose rows have no keys.
+/// Refuses a request that needs a primary key.
 pub(super) fn no_keys(table: &TableEntry) -> Failure {
     let message = format!("table {} has no primary key", table.info().path);
     Failure::new(ErrorCode::NON_PRIMARY_KEY_TABLE, message)
 }
 
-/// What is there, but of several that are of the same the last alone: a bucket that is named twice is answered once.
-pub(super) fn the_last_of_each<T, K: Hash + Eq>(all: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
-    let mut places = HashMap::with_capacity(all.len());
+/// Keeps the last entry of each key, in the order of the first: a bucket that is named twice is answered once.
+pub(super) fn last_of_each<T, K: Hash + Eq>(all: Vec<T>, key: impl Fn(&T) -> K) -> Vec<T> {
+    let mut positions = HashMap::with_capacity(all.len());
     let mut kept: Vec<T> = Vec::with_capacity(all.len());
     for one in all {
-        match places.entry(key(&one)) {
-            Entry::Occupied(place) => {
-                if let Some(before) = kept.get_mut(*place.get()) {
+        match positions.entry(key(&one)) {
+            Entry::Occupied(position) => {
+                if let Some(before) = kept.get_mut(*position.get()) {
                     *before = one;
                 }
             }
-            Entry::Vacant(place) => {
-                place.insert(kept.len());
+            Entry::Vacant(position) => {
+                position.insert(kept.len());
                 kept.push(one);
             }
         }

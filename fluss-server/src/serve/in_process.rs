@@ -16,9 +16,9 @@ use tracing::debug;
 
 use super::session::Session;
 
-/// Where a client in the same process leaves its requests.
-pub(super) struct Desk {
-    /// Gone once it has ended, which the client has been told.
+/// Takes the requests of a client in the same process.
+pub(super) struct InProcess {
+    /// Gone once it has ended, which the client has been notified of.
     session: Weak<Session>,
     /// Where what is begun goes on.
     runtime: Handle,
@@ -33,18 +33,18 @@ pub(super) struct Queue {
     queued: Arc<AtomicUsize>,
 }
 
-impl Desk {
-    /// The desk of a session whose task does what is queued. It is made on the runtime of that task.
+impl InProcess {
+    /// The requests of a session, and those that its task is to take from the queue. Called on the runtime of that task.
     pub(super) fn new(session: &Arc<Session>) -> (Self, Queue) {
         let (queue, requests) = mpsc::unbounded_channel();
         let queued = Arc::<AtomicUsize>::default();
-        let desk = Self {
+        let in_process = Self {
             session: Arc::downgrade(session),
             runtime: Handle::current(),
             queue,
             queued: queued.clone(),
         };
-        (desk, Queue { requests, queued })
+        (in_process, Queue { requests, queued })
     }
 
     /// Begins a request, if nothing waits before it and there is memory.
@@ -63,14 +63,14 @@ impl Desk {
     }
 }
 
-impl Receive for Desk {
+impl Receive for InProcess {
     fn receive(&self, request: Bytes) {
         let Some(session) = self.session.upgrade() else {
             return;
         };
         if let Err(reason) = self.take(&session, request) {
             debug!(target: crate::TARGET, %reason, "connection closed");
-            session.blame(&reason);
+            session.send_reason(&reason);
             session.end();
         }
     }
@@ -84,7 +84,7 @@ impl Receive for Desk {
 
 impl Queue {
     /// Begins one request after the other, each once there is memory for it.
-    pub(super) async fn work_off(mut self, session: &Arc<Session>) -> Result<(), Disconnect> {
+    pub(super) async fn run(mut self, session: &Arc<Session>) -> Result<(), Disconnect> {
         while let Some(request) = self.requests.recv().await {
             let memory = session.node.memory.wait(request.len()).await;
             session.begin(request, memory, true)?;

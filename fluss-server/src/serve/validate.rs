@@ -1,4 +1,4 @@
-//! What is looked at of a batch before it is stored: once it is, every reader has to get past it.
+//! Validates a batch before it is stored: afterwards every reader has to get past it.
 
 use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
@@ -77,7 +77,7 @@ pub(super) fn check_keys(table: &TableEntry, batch: &KvBatch, how: BatchCheck) -
         BatchCheck::Shape => None,
         BatchCheck::All => table.schema(batch.schema_id),
     };
-    // A wrong checksum, or schema, is told by who merges it.
+    // A wrong checksum, or schema, is reported by whoever merges it.
     match schema {
         Some(schema) if batch.verify_checksum().is_ok() => check_each_key(table, batch, schema),
         _ => Ok(()),
