@@ -49,6 +49,7 @@ lint: setup-base .venv/installed
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	! cargo tree --edges normal --package fluss-core | grep --word-regexp tokio
+	! cargo tree --edges normal --package fluss-store | grep --word-regexp tokio
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
 	scripts/check-cancellation

@@ -1,7 +1,5 @@
 use std::io;
-use std::path::{Path, PathBuf};
 
-use fluss_core::DecodeError;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
@@ -41,66 +39,5 @@ impl From<Failure> for proto::ErrorResponse {
             error_code: failure.code.number(),
             error_message: Some(failure.message),
         }
-    }
-}
-
-/// Why a node does not start.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum OpenError {
-    /// Another process, or another node of this one, has the directory.
-    #[error("{} is in use by another process", directory.display())]
-    InUse {
-        /// The directory.
-        directory: PathBuf,
-    },
-    /// A directory without a catalog has files in it that no node has written.
-    #[error("{} is no node's directory: there is '{found}' in it", directory.display())]
-    Foreign {
-        /// The directory.
-        directory: PathBuf,
-        /// One of the files.
-        found: String,
-    },
-    /// The catalog was written in a format that this version does not know.
-    #[error("{} has format {found}, not {known}", path.display())]
-    Format {
-        /// The catalog.
-        path: PathBuf,
-        /// What it says.
-        found: String,
-        /// What this version writes.
-        known: u32,
-    },
-    /// A file cannot be read or written.
-    #[error("{}", path.display())]
-    Io {
-        /// The file or directory.
-        path: PathBuf,
-        /// What the system says.
-        source: io::Error,
-    },
-    /// A file is damaged in a place that no crash explains. Nothing behind that place is served.
-    #[error("{} is damaged at byte {at}", path.display())]
-    Damaged {
-        /// The file.
-        path: PathBuf,
-        /// Where the damage begins.
-        at: u64,
-        /// What is wrong there.
-        source: DecodeError,
-    },
-}
-
-impl OpenError {
-    /// The same, with the names of files as they are found from outside of a disk with this root.
-    pub(crate) fn under(mut self, root: &Path) -> Self {
-        let (Self::InUse { directory: path }
-        | Self::Foreign { directory: path, .. }
-        | Self::Format { path, .. }
-        | Self::Io { path, .. }
-        | Self::Damaged { path, .. }) = &mut self;
-        *path = root.join(&*path);
-        self
     }
 }

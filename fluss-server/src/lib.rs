@@ -2,7 +2,6 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`disk`] | all access to files |
 //! | [`log`] | the log of a bucket: segments, indexes, recovery, idempotent writers |
 //! | `kv` | the state of a bucket of a primary-key table: an index over its changelog |
 //! | [`catalog`] | databases, tables, schemas, partitions, rights; and what may be created |
@@ -15,7 +14,6 @@ const TARGET: &str = "fluss::server";
 
 pub mod catalog;
 pub mod clock;
-pub mod disk;
 pub mod log;
 pub mod options;
 pub mod security;
@@ -27,7 +25,8 @@ mod kv;
 mod node;
 mod throttle;
 
-pub use error::{Failure, OpenError};
+pub use error::Failure;
+pub use fluss_store::{OpenError, disk};
 pub use node::{Node, WeakNode};
 pub use options::{BatchCheck, Limits, NodeOptions, Storage, Sync};
 pub use security::Users;

@@ -10,13 +10,13 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use fluss_rpc::net::{Receive, ServerAddress, Transport};
+use fluss_store::OpenError;
+use fluss_store::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
 use crate::bucket::Buckets;
 use crate::catalog::Catalog;
-use crate::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
-use crate::error::OpenError;
 use crate::options::{NodeOptions, Storage, Sync};
 use crate::security::Caller;
 use crate::serve::admin::Address;

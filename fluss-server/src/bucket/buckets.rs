@@ -8,14 +8,15 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_rpc::code::ErrorCode;
+use fluss_store::OpenError;
+use fluss_store::disk::{Disk, Trust};
 use tracing::warn;
 
 use super::Bucket;
 use super::keyed::Keyed;
 use crate::catalog::{Catalog, Gone, Remove, TableEntry, View};
 use crate::clock::Clock;
-use crate::disk::{Disk, Trust};
-use crate::error::{Failure, OpenError};
+use crate::error::Failure;
 use crate::kv::{self, Tablet};
 use crate::log::{BucketLog, LogOptions, Sync};
 

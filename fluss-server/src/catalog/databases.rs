@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use fluss_core::types::DatabaseDescriptor;
 use fluss_rpc::code::ErrorCode;
+use fluss_store::OpenError;
 
 use super::entry::Database;
 use super::rules::{PropertyChange, check_database};
 use super::{Catalog, Gone, Outcome, View};
-use crate::{Failure, OpenError};
+use crate::Failure;
 
 /// The database that every node begins with.
 pub(crate) const FIRST_DATABASE: &str = "fluss";

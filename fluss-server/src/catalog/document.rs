@@ -8,13 +8,13 @@ use fluss_core::id::{BucketId, Offset, PartitionId, SchemaId, TableBucket, Table
 use fluss_core::types::{
     DatabaseDescriptor, InvalidDefinition, PartitionName, Schema, TableDescriptor, TablePath,
 };
+use fluss_store::OpenError;
 use serde::{Deserialize, Serialize};
 
 use super::entry::{Database, Partition, TableEntry, TableParts};
 use super::producers::ProducerOffsets;
 use super::store::damaged;
 use super::view::{Counters, View};
-use crate::OpenError;
 use crate::security::Acl;
 
 #[derive(Serialize, Deserialize)]

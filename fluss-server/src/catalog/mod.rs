@@ -26,6 +26,8 @@ use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use fluss_core::id::{PartitionId, TableId};
 use fluss_core::types::{PartitionName, TablePath};
 use fluss_rpc::code::ErrorCode;
+use fluss_store::OpenError;
+use fluss_store::disk::Disk;
 
 pub use self::auto::{Plan, TimeZone, plan};
 use self::counters::Given;
@@ -37,8 +39,7 @@ pub use self::settings::{AutoPartition, Settings};
 use self::store::Store;
 pub use self::tables::Alteration;
 pub use self::view::View;
-use crate::disk::Disk;
-use crate::{Failure, OpenError};
+use crate::Failure;
 
 /// All that the node knows apart from the data.
 #[derive(Debug)]

@@ -12,9 +12,8 @@ use std::sync::Arc;
 
 use bytes::{BufMut, Bytes, BytesMut};
 use fluss_core::DecodeError;
-
-use crate::OpenError;
-use crate::disk::Disk;
+use fluss_store::OpenError;
+use fluss_store::disk::Disk;
 
 const MAGIC: &[u8; 8] = b"FLUSSCAT";
 const FORMAT: u32 = 1;

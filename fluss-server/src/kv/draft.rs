@@ -8,11 +8,11 @@ use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::kv::{KvBatch, KvRecord};
 use fluss_rpc::code::ErrorCode;
+use fluss_store::state::{About, Change, Snapshot, State};
 
 use super::Take;
 use super::mode::{Mode, WriteMode};
 use super::slots::Slots;
-use super::state::{About, Change, Snapshot, State};
 use super::table::Table;
 use super::work::{Done, Work, unreadable};
 use crate::Failure;

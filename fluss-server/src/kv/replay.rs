@@ -10,8 +10,8 @@ use fluss_core::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
 use fluss_core::row::{RowFormat, pad};
 use fluss_core::types::{Datum, LogFormat, Row};
 use fluss_core::{DecodeError, ValueError};
+use fluss_store::state::{About, Change};
 
-use super::state::{About, Change};
 use super::table::{Shape, Table};
 
 /// Why a changelog cannot be applied to a state.

@@ -5,8 +5,7 @@ use std::ops::Range;
 
 use bytes::Bytes;
 use fluss_core::record::kv::KvRecord;
-
-use super::state::{Change, Snapshot};
+use fluss_store::state::{Change, Snapshot};
 
 /// The value of a key while a batch is prepared.
 #[derive(Clone, Debug)]

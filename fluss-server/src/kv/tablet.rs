@@ -11,17 +11,17 @@ use fluss_core::record::kv::KvBatch;
 use fluss_core::record::log::LogBatch;
 use fluss_core::types::PartitionName;
 use fluss_rpc::code::ErrorCode;
+use fluss_store::OpenError;
+use fluss_store::disk::Disk;
+use fluss_store::state::{self, About, Checkpoints, Snapshot, State};
 
 use super::draft::{Draft, Reserve};
 use super::insertion::insertion;
 use super::mode::WriteMode;
-use super::open::open;
 use super::replay::{Replay, ReplayError};
-use super::state::{About, Checkpoints, Snapshot, State};
 use super::table::Table;
 use super::{Take, VisitValue};
-use crate::disk::Disk;
-use crate::{Failure, OpenError};
+use crate::Failure;
 
 /// The rows of a bucket of a primary-key table: an index over its changelog.
 ///
@@ -53,7 +53,7 @@ impl Tablet {
     ) -> Result<Self, OpenError> {
         let checkpoints = Checkpoints::new(disk, directory);
         Ok(Self {
-            state: open(disk, directory, &checkpoints, &log)?,
+            state: state::open(disk, directory, &checkpoints, &log)?,
             table: RwLock::new(table),
             checkpoints,
             writing_checkpoint: Mutex::default(),
@@ -191,7 +191,7 @@ impl Tablet {
     /// The number of rows. A table whose changelog is `wal` does not tell (`behaviour.md` §3.2): that is for the caller
     /// to refuse.
     pub(crate) fn count(&self) -> Result<u64, Failure> {
-        let count = || -> io::Result<_> { self.state.snapshot()?.len() };
+        let count = || -> io::Result<_> { self.state.snapshot()?.count() };
         count().map_err(Failure::kv_storage)
     }
 

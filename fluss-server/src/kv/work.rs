@@ -10,6 +10,7 @@ use fluss_core::record::value::StoredValue;
 use fluss_core::types::Datum;
 use fluss_core::{DecodeError, ValueError};
 use fluss_rpc::code::ErrorCode;
+use fluss_store::state::Change;
 
 use super::Take;
 use super::changelog::Changelog;
@@ -18,7 +19,6 @@ use super::merge::Values;
 use super::mode::Mode;
 use super::rules::{Counter, Deletes};
 use super::slots::Slots;
-use super::state::Change;
 use super::table::Table;
 use crate::Failure;
 

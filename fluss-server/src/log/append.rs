@@ -6,12 +6,12 @@ use bytes::Bytes;
 
 use fluss_core::record::log::{Append, Generation, LogError, Received};
 use fluss_rpc::code::ErrorCode;
+use fluss_store::disk::File;
 
 use super::manifest::Manifest;
 use super::segment::Segment;
 use super::sync::has_failed;
 use super::{BucketLog, Span, storage};
-use crate::disk::File;
 use crate::error::Failure;
 
 /// Where the magic number of a batch is.

@@ -4,8 +4,7 @@ use std::io;
 use std::path::Path;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-
-use crate::disk::{Disk, read_if_there};
+use fluss_store::disk::{Disk, read_if_there};
 
 const HEADER_BYTES: usize = 8;
 

@@ -43,6 +43,8 @@ use std::time::Duration;
 use fluss_core::DecodeError;
 use fluss_core::id::{BatchSequence, Offset, WriterId};
 use fluss_rpc::code::ErrorCode;
+use fluss_store::OpenError;
+use fluss_store::disk::{Disk, File, Kept};
 
 use self::index::Entry;
 use self::manifest::Manifest;
@@ -52,8 +54,7 @@ use self::segment::Segment;
 use self::sync::Durable;
 use self::walk::Walk;
 use self::writers::{Stamp, Writers};
-use crate::disk::{Disk, File, Kept};
-use crate::error::{Failure, OpenError};
+use crate::error::Failure;
 
 pub use append::Appended;
 pub use read::{ReadLimits, Slice};

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fluss_rpc::frame::DEFAULT_MAX_REQUEST_BYTES;
 use fluss_rpc::net::ServerAddress;
+use fluss_store::disk::Disk;
 
 mod keys;
 
@@ -15,7 +16,6 @@ pub use keys::InvalidOption;
 
 use crate::catalog::Limits as TableLimits;
 use crate::clock::{Clock, SystemClock};
-use crate::disk::Disk;
 use crate::security::{Access, Users};
 
 /// Where a node keeps its tables.

@@ -13,13 +13,13 @@ use fluss_core::id::{Offset, TableBucket};
 use fluss_core::record::value::ValuesBuilder;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
+use fluss_store::disk::Disk;
 
 use super::answer::Answer;
 use super::resolve;
 use super::session::{Owner, Session};
 use super::spool::{Spool, Spooled, Spools};
 use crate::bucket::Bucket;
-use crate::disk::Disk;
 use crate::error::Failure;
 use crate::security::Operation;
 
@@ -382,7 +382,7 @@ mod tests {
 
     fn scans() -> Scans {
         let ttl = Duration::from_millis(TTL_MS as u64);
-        Scans::new(Arc::new(crate::disk::MemoryDisk::new()), ttl)
+        Scans::new(Arc::new(fluss_store::disk::MemoryDisk::new()), ttl)
     }
 
     /// Opens a scan of so many values of 3 bytes.

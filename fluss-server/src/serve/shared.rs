@@ -4,6 +4,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, mpsc};
 
 use fluss_rpc::net::ServerAddress;
+use fluss_store::disk::{Disk, OpenFiles};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
@@ -14,7 +15,6 @@ use super::memory::Memory;
 use super::scans::Scans;
 use crate::bucket::Buckets;
 use crate::catalog::{Catalog, Remove};
-use crate::disk::{Disk, OpenFiles};
 use crate::options::{BatchCheck, Limits, NodeOptions, Sync};
 use crate::security::{Logins, Users};
 

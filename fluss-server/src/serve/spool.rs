@@ -7,9 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Once};
 
 use bytes::{Buf, Bytes};
+use fluss_store::disk::{Disk, File, remove_if_there};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-
-use crate::disk::{Disk, File, remove_if_there};
 
 /// What all that wait may take of memory together.
 const MEMORY_BYTES: usize = 64 << 20;
@@ -208,7 +207,7 @@ fn length_of(bytes: &Bytes) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::disk::DirectoryDisk;
+    use fluss_store::disk::DirectoryDisk;
 
     #[test]
     fn values_come_back_in_their_order_out_of_memory_and_file() {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fluss_server::Sync;
-use fluss_server::disk::faulty::FaultyDisk;
+use fluss_store::disk::faulty::FaultyDisk;
 
 use crate::known::{Ends, Known};
 use crate::life::live;

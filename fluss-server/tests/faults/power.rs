@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fluss_server::disk::faulty::FaultyDisk;
 use fluss_server::{Node, NodeOptions, Storage, Sync};
+use fluss_store::disk::faulty::FaultyDisk;
 
 use crate::known::Known;
 use crate::life::live;

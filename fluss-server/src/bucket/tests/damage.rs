@@ -1,10 +1,12 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fluss_store::OpenError;
+use fluss_store::disk::faulty::FaultyDisk;
+
 use super::world::{Events, HOUR_MS, Opened, Rows, create_tables, described};
+use crate::Failure;
 use crate::clock::ManualClock;
-use crate::disk::faulty::FaultyDisk;
-use crate::{Failure, OpenError};
 
 /// A node that has written, dropped old changes, and stopped.
 fn node(seed: u64, closed: bool) -> (FaultyDisk, Arc<ManualClock>, Rows, Events) {

@@ -2,11 +2,11 @@ use std::sync::Arc;
 
 use fluss_core::types::TablePath;
 use fluss_rpc::code::ErrorCode;
+use fluss_store::disk::faulty::FaultyDisk;
 
 use super::world::{Events, Opened, Rows, create_tables};
 use crate::catalog::Remove;
 use crate::clock::ManualClock;
-use crate::disk::faulty::FaultyDisk;
 use crate::kv::free;
 
 fn new(seed: u64, waits: bool) -> (FaultyDisk, Arc<ManualClock>, Opened) {

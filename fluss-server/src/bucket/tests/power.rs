@@ -1,10 +1,11 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fluss_store::disk::faulty::FaultyDisk;
+
 use super::world::{Events, HOUR_MS, Opened, Rows, create_tables, large_batch};
 use crate::Failure;
 use crate::clock::ManualClock;
-use crate::disk::faulty::FaultyDisk;
 
 /// A machine that goes down now and then.
 struct Machine {

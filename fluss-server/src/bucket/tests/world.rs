@@ -12,14 +12,15 @@ use fluss_core::record::log::{ChangeType, LogBatch, RowsBuilder, decode_arrow};
 use fluss_core::record::value::{StoredValue, encode_values};
 use fluss_core::row::{KeyEncoder, RowFormat};
 use fluss_core::types::{DataType, Datum, Field, Row, RowType, Schema, TableDescriptor, TablePath};
+use fluss_store::OpenError;
+use fluss_store::disk::Disk;
+use fluss_store::disk::faulty::FaultyDisk;
 
 use super::super::{Bucket, Buckets};
+use crate::Failure;
 use crate::catalog::{Catalog, Limits, TableEntry};
 use crate::clock::ManualClock;
-use crate::disk::Disk;
-use crate::disk::faulty::FaultyDisk;
 use crate::kv::{WriteMode, free};
-use crate::{Failure, OpenError};
 
 pub(super) const HOUR_MS: i64 = 60 * 60 * 1000;
 const SEGMENT_BYTES: u64 = 600;

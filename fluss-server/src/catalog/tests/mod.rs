@@ -5,10 +5,10 @@ mod partitions;
 use std::sync::Arc;
 
 use fluss_core::types::{DataType, Schema, TableDescriptor, TableDescriptorBuilder, TablePath};
+use fluss_store::disk::MemoryDisk;
+use fluss_store::disk::faulty::FaultyDisk;
 
 use super::*;
-use crate::disk::MemoryDisk;
-use crate::disk::faulty::FaultyDisk;
 
 /// 2026-11-20T09:00 in UTC.
 const NOW: i64 = 1_795_165_200_000;

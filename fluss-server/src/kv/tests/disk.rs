@@ -2,10 +2,9 @@
 
 use std::sync::Arc;
 
+use fluss_store::disk::faulty::FaultyDisk;
+use fluss_store::disk::{DirectoryDisk, Disk, OpenFiles};
 use tempfile::TempDir;
-
-use crate::disk::faulty::FaultyDisk;
-use crate::disk::{DirectoryDisk, Disk, OpenFiles};
 
 /// A disk in a directory that goes when it is dropped.
 pub(in crate::kv) fn real() -> (Arc<dyn Disk>, TempDir) {

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use fluss_core::id::Offset;
 use fluss_core::types::{DataType, Datum, OwnedRow, Schema};
+use fluss_store::OpenError;
 
 use super::world::{BUCKET, World, Write, table};
-use crate::OpenError;
 use crate::kv::replay::ReplayError;
 use crate::kv::{Tablet, WriteMode};
 

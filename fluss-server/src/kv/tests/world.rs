@@ -16,11 +16,11 @@ use fluss_core::row::{KeyEncoder, RowFormat, pad};
 use fluss_core::types::{
     Datum, LogFormat, OwnedRow, Row, Schema, TableDescriptor, TableInfo, TablePath, TableProperties,
 };
+use fluss_store::disk::Disk;
 use tempfile::TempDir;
 
 use super::disk;
 use crate::Failure;
-use crate::disk::Disk;
 use crate::kv::draft::{Draft, Reserve};
 use crate::kv::replay::ReplayError;
 use crate::kv::{Table, Tablet, WriteMode, free};

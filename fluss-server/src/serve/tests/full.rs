@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use fluss_core::record::kv::KvBatchBuilder;
 use fluss_core::row::{KeyEncoder, KeyFormat};
+use fluss_store::disk::faulty::FaultyDisk;
 
 use super::*;
 use crate::Sync;
-use crate::disk::faulty::FaultyDisk;
 
 /// Far less than the client would wait.
 const AT_ONCE: Duration = Duration::from_secs(20);

@@ -8,11 +8,11 @@ use std::sync::Mutex;
 use fluss_core::types::{DataType, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto::*;
+use fluss_store::disk::MemoryDisk;
 
 use super::*;
 use crate::catalog::{Gone, Limits};
 use crate::clock::ManualClock;
-use crate::disk::MemoryDisk;
 use crate::security::{Acl, Principal};
 
 #[derive(Debug, Default)]

@@ -9,12 +9,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
+use tempfile::TempDir;
 
 use super::{About, Change, Checkpoints, Lmdb, Memory, Snapshot, State, Unusable};
-use crate::disk::{Disk, OpenFiles, Trust};
-use crate::kv::tests::disk;
+use crate::disk::faulty::FaultyDisk;
+use crate::disk::{DirectoryDisk, Disk, OpenFiles, Trust};
 
 const PLACE: &str = "state";
+
+/// A disk in a directory that goes when it is dropped.
+fn real() -> (Arc<dyn Disk>, TempDir) {
+    let root = tempfile::tempdir().unwrap();
+    let disk = DirectoryDisk::open_with(root.path(), OpenFiles::within(usize::MAX));
+    (Arc::new(disk.unwrap()), root)
+}
+
+/// A disk without a place in the file system.
+fn placeless() -> Arc<dyn Disk> {
+    Arc::new(FaultyDisk::new(0))
+}
 
 fn lmdb(disk: &Arc<dyn Disk>) -> Lmdb {
     let trust = Trust::open(disk, Path::new("")).unwrap();
@@ -77,7 +90,7 @@ proptest! {
 
     #[test]
     fn every_state_is_an_ordered_map(commits in commits(), prefixes in vec(key(), 4)) {
-        let (disk, _root) = disk::real();
+        let (disk, _root) = real();
         let mut model = BTreeMap::new();
         let (memory, mut tree) = (Memory::default(), lmdb(&disk));
         for (index, commit) in commits.iter().enumerate() {
@@ -100,7 +113,7 @@ proptest! {
             for state in [&memory as &dyn State, &tree] {
                 let snapshot = state.snapshot().unwrap();
                 prop_assert_eq!(snapshot.about().unwrap(), about.clone());
-                prop_assert_eq!(snapshot.len().unwrap(), model.len() as u64);
+                prop_assert_eq!(snapshot.count().unwrap(), model.len() as u64);
                 for prefix in prefixes.iter().chain(commit.keys()).chain([&Vec::new()]) {
                     let expected = model.iter().filter(|(key, _)| key.starts_with(prefix));
                     let expected: Vec<_> = expected.map(|(key, value)| (key.clone(), value.clone())).collect();
@@ -115,7 +128,7 @@ proptest! {
 
 #[test]
 fn a_snapshot_stays_as_it_is_while_others_commit() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let state = lmdb(&disk);
     state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
     let before = state.snapshot().unwrap();
@@ -123,14 +136,14 @@ fn a_snapshot_stays_as_it_is_while_others_commit() {
         .commit(&[change(b"a", Some(b"2")), change(b"b", Some(b""))], &about(2))
         .unwrap();
     assert_eq!(before.get(b"a").unwrap(), Some(&b"1"[..]));
-    assert_eq!((before.len().unwrap(), before.about().unwrap()), (1, about(1)));
+    assert_eq!((before.count().unwrap(), before.about().unwrap()), (1, about(1)));
     let after = state.snapshot().unwrap();
     assert_eq!(after.get(b"b").unwrap(), Some(&b""[..]));
 }
 
 #[test]
 fn branches_of_long_keys_go_with_the_last_of_them() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let state = lmdb(&disk);
     let keys = [vec![1; 2_000], vec![1; 2_001], vec![1; 510]];
     let puts: Vec<_> = keys.iter().map(|key| change(key, Some(b"v"))).collect();
@@ -142,7 +155,7 @@ fn branches_of_long_keys_go_with_the_last_of_them() {
 
 #[test]
 fn room_is_taken_for_every_page_before_it_is_written() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let state = lmdb(&disk);
     let mut key = 1_u64;
     for round in 0..120_usize {
@@ -167,7 +180,7 @@ fn room_is_taken_for_every_page_before_it_is_written() {
 
 #[test]
 fn a_state_outgrows_its_map() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let state = lmdb(&disk);
     let value = vec![5; 40 << 20];
     for key in 0_u8..8 {
@@ -176,7 +189,7 @@ fn a_state_outgrows_its_map() {
             .unwrap();
     }
     let snapshot = state.snapshot().unwrap();
-    assert_eq!(snapshot.len().unwrap(), 8);
+    assert_eq!(snapshot.count().unwrap(), 8);
     assert!(snapshot.get(&[7]).unwrap() == Some(&value));
 }
 
@@ -193,7 +206,7 @@ fn take_some(_file: &StdFile, _from: u64, to: u64) -> io::Result<()> {
 
 #[test]
 fn a_full_disk_refuses_a_commit_and_harms_nothing() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let path = disk.real_path(Path::new("")).unwrap();
     let trust = || Trust::open(&disk, Path::new("")).unwrap();
     let state = Lmdb::on(&path, trust(), None, take_some).unwrap();
@@ -215,12 +228,12 @@ fn a_full_disk_refuses_a_commit_and_harms_nothing() {
         state.snapshot().unwrap().about().unwrap(),
         about(i64::from(key) - 1)
     );
-    assert_eq!(state.snapshot().unwrap().len().unwrap(), u64::from(key));
+    assert_eq!(state.snapshot().unwrap().count().unwrap(), u64::from(key));
     ROOM.store(u64::MAX, Ordering::SeqCst);
     put(&state, key).unwrap();
     drop(state);
     let state = Lmdb::on(&path, trust(), None, take_some).unwrap();
-    assert_eq!(state.snapshot().unwrap().len().unwrap(), u64::from(key) + 1);
+    assert_eq!(state.snapshot().unwrap().count().unwrap(), u64::from(key) + 1);
 }
 
 /// A state with blocks of several records.
@@ -242,7 +255,7 @@ fn checkpoint(disk: &Arc<dyn Disk>) -> (Checkpoints, PathBuf) {
 
 #[test]
 fn a_checkpoint_restores_what_there_was() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let (checkpoints, _) = checkpoint(&disk);
     let (restored, before) = (lmdb(&disk), filled());
     checkpoints.restore(41, &restored).unwrap();
@@ -253,7 +266,7 @@ fn a_checkpoint_restores_what_there_was() {
 
 #[test]
 fn the_last_two_checkpoints_are_kept() {
-    let disk = disk::placeless();
+    let disk = placeless();
     let checkpoints = Checkpoints::new(&disk, Path::new(""));
     let state = filled();
     for offset in [41, 50, 60, 60, 1_000] {
@@ -265,7 +278,7 @@ fn the_last_two_checkpoints_are_kept() {
 
 #[test]
 fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
-    let disk = disk::placeless();
+    let disk = placeless();
     let (checkpoints, path) = checkpoint(&disk);
     let file = disk.open(&path).unwrap();
     let whole = file.read_at(0, file.len().unwrap() as usize).unwrap();
@@ -294,7 +307,7 @@ fn every_flipped_byte_and_every_cut_of_a_checkpoint_is_found() {
 
 #[test]
 fn a_state_is_closed_for_others_and_opened_again() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let files = OpenFiles::within(usize::MAX);
     disk.create_dir(Path::new(PLACE)).unwrap();
     let path = disk.real_path(Path::new(PLACE)).unwrap();
@@ -314,7 +327,7 @@ fn a_state_is_closed_for_others_and_opened_again() {
         assert_eq!(open(), 0);
         let after = state.snapshot().unwrap();
         assert_eq!(
-            (after.get(b"a").unwrap(), after.len().unwrap()),
+            (after.get(b"a").unwrap(), after.count().unwrap()),
             (Some(&[round][..]), 1)
         );
     }
@@ -335,7 +348,7 @@ fn a_state_is_closed_for_others_and_opened_again() {
 
 #[test]
 fn rows_that_are_gone_while_they_are_closed_are_not_taken_for_none() {
-    let (disk, _root) = disk::real();
+    let (disk, _root) = real();
     let state = lmdb(&disk);
     state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
     let file = Lmdb::file(&disk.real_path(Path::new(PLACE)).unwrap());

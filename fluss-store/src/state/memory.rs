@@ -11,7 +11,7 @@ use super::{About, Change, Snapshot, State, Visit};
 
 /// An ordered map behind a lock that a snapshot holds: who looks on for long keeps writers waiting.
 #[derive(Debug, Default)]
-pub(in crate::kv) struct Memory(RwLock<Contents>);
+pub(super) struct Memory(RwLock<Contents>);
 
 #[derive(Debug, Default)]
 struct Contents {
@@ -57,7 +57,7 @@ impl Snapshot for RwLockReadGuard<'_, Contents> {
         Ok(self.about.clone())
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn count(&self) -> io::Result<u64> {
         Ok(self.rows.len() as u64)
     }
 

@@ -32,7 +32,7 @@ const KEPT: usize = 2;
 
 /// A checkpoint that cannot be used.
 #[derive(Debug)]
-pub(in crate::kv) enum Unusable {
+pub(super) enum Unusable {
     /// It cannot be read.
     Io(io::Error),
     /// Its bytes are not what was written.
@@ -52,21 +52,22 @@ impl From<io::Error> for Unusable {
 
 /// The checkpoints in a directory.
 #[derive(Debug)]
-pub(in crate::kv) struct Checkpoints {
+pub struct Checkpoints {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
 }
 
 impl Checkpoints {
-    pub(in crate::kv) fn new(disk: &Arc<dyn Disk>, directory: &Path) -> Self {
+    /// Those in a directory, which need not be there.
+    pub fn new(disk: &Arc<dyn Disk>, directory: &Path) -> Self {
         Self {
             disk: disk.clone(),
             directory: directory.to_owned(),
         }
     }
 
-    /// The offsets of those that there are, in order.
-    pub(in crate::kv) fn offsets(&self) -> io::Result<Vec<Offset>> {
+    /// Returns the offsets of those that are there, in order.
+    pub fn offsets(&self) -> io::Result<Vec<Offset>> {
         let names = self.disk.list(&self.directory)?;
         let offset = |name: &String| name.strip_prefix(PREFIX)?.parse().ok();
         let mut offsets: Vec<Offset> = names.iter().filter_map(offset).collect();
@@ -75,12 +76,12 @@ impl Checkpoints {
     }
 
     /// Where the checkpoint of an offset is.
-    pub(in crate::kv) fn path(&self, offset: Offset) -> PathBuf {
+    pub(super) fn path(&self, offset: Offset) -> PathBuf {
         self.directory.join(format!("{PREFIX}{offset:020}"))
     }
 
-    /// Writes a state, and returns the offset that it stands at. The oldest checkpoints go.
-    pub(in crate::kv) fn write(&self, state: &dyn Snapshot) -> io::Result<Offset> {
+    /// Writes a state, and returns the offset that it stands at. Removes all checkpoints but the last two.
+    pub fn write(&self, state: &dyn Snapshot) -> io::Result<Offset> {
         let about = state.about()?;
         let unfinished = self.directory.join(UNFINISHED);
         let file = self.disk.open(&unfinished)?;
@@ -101,7 +102,7 @@ impl Checkpoints {
     }
 
     /// Puts the checkpoint of an offset into an empty state.
-    pub(in crate::kv) fn restore(&self, offset: Offset, state: &dyn State) -> Result<(), Unusable> {
+    pub(super) fn restore(&self, offset: Offset, state: &dyn State) -> Result<(), Unusable> {
         let file = self.disk.open(&self.path(offset))?;
         let mut reader = Reader::begin(file)?;
         while let Some(changes) = reader.block()? {

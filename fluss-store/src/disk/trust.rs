@@ -18,7 +18,7 @@ const NO_BOOT: &str = "unknown";
 
 /// The mark in one directory.
 #[derive(Debug)]
-pub(crate) struct Trust {
+pub struct Trust {
     disk: Arc<dyn Disk>,
     directory: PathBuf,
     boot: Option<String>,
@@ -28,7 +28,7 @@ pub(crate) struct Trust {
 
 impl Trust {
     /// Reads the mark, if there is one.
-    pub(crate) fn open(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
+    pub fn open(disk: &Arc<dyn Disk>, directory: &Path) -> io::Result<Self> {
         Self::in_boot(disk, directory, disk.boot())
     }
 
@@ -50,23 +50,23 @@ impl Trust {
     }
 
     /// Whether the files beside the mark are what was last written.
-    pub(crate) fn holds(&self) -> bool {
+    pub fn holds(&self) -> bool {
         let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         *mark == CLEAN || self.boot.as_ref() == Some(&*mark)
     }
 
     /// Whether the files were synced when they were last written, whoever wrote them.
-    pub(crate) fn is_clean(&self) -> bool {
+    pub fn is_clean(&self) -> bool {
         *self.mark.lock().unwrap_or_else(PoisonError::into_inner) == CLEAN
     }
 
     /// Marks the files as being written in this boot. Call it before the first write; further calls cost nothing.
-    pub(crate) fn mark_dirty(&self) -> io::Result<()> {
+    pub fn mark_dirty(&self) -> io::Result<()> {
         self.put(self.boot.as_deref().unwrap_or(NO_BOOT))
     }
 
     /// Marks all files as synced.
-    pub(crate) fn mark_clean(&self) -> io::Result<()> {
+    pub fn mark_clean(&self) -> io::Result<()> {
         self.put(CLEAN)
     }
 

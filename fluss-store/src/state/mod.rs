@@ -1,9 +1,10 @@
-//! What a bucket holds: stored values by key, in the order of the keys' bytes, and the place in the changelog at which it
-//! holds them. Nothing here knows what a row is.
+//! The state of a bucket: stored values by key, in the order of the keys' bytes, and the offset of the changelog up to
+//! which it holds them. Nothing here knows what a row is.
 
 mod checkpoint;
 mod lmdb;
 mod memory;
+mod open;
 
 use std::fmt;
 use std::io;
@@ -12,28 +13,33 @@ use std::ops::{ControlFlow, Range};
 use bytes::Bytes;
 use fluss_core::id::Offset;
 
-pub(super) use checkpoint::{Checkpoints, Unusable};
-pub(super) use lmdb::Lmdb;
-pub(super) use memory::Memory;
+pub use checkpoint::Checkpoints;
+pub use open::open;
+
+use checkpoint::Unusable;
+use lmdb::Lmdb;
+use memory::Memory;
 
 /// What stands beside the rows, and changes with them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
-pub(super) struct About {
+pub struct About {
     /// The end of the changelog that has been applied.
-    pub(super) applied: Offset,
+    pub applied: Offset,
     /// The numbers of the auto-increment column that the bucket has set aside and not given out.
-    pub(super) numbers: Range<i64>,
+    pub numbers: Range<i64>,
 }
 
 /// A key with its new value, or without one to remove it.
 #[derive(Clone, PartialEq, Eq, Debug)]
-pub(super) struct Change {
-    pub(super) key: Bytes,
-    pub(super) value: Option<Bytes>,
+pub struct Change {
+    /// The key.
+    pub key: Bytes,
+    /// Its new value; nothing to remove the key.
+    pub value: Option<Bytes>,
 }
 
 /// The rows of a bucket.
-pub(super) trait State: fmt::Debug + Send + Sync {
+pub trait State: fmt::Debug + Send + Sync {
     /// What has been committed. It stays as it is while others commit.
     fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>>;
 
@@ -48,15 +54,15 @@ pub(super) trait State: fmt::Debug + Send + Sync {
 }
 
 /// What is called with a key and its value, and says whether to go on.
-pub(super) type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>;
+pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>;
 
 /// A state at one moment.
-pub(super) trait Snapshot {
+pub trait Snapshot {
     /// What stands beside the rows.
     fn about(&self) -> io::Result<About>;
 
-    /// The number of keys.
-    fn len(&self) -> io::Result<u64>;
+    /// Returns the number of keys.
+    fn count(&self) -> io::Result<u64>;
 
     /// The value of a key.
     fn get(&self, key: &[u8]) -> io::Result<Option<&[u8]>>;

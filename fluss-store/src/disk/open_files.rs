@@ -94,8 +94,8 @@ impl OpenFiles {
         }
     }
 
-    /// Closes what was used longest ago and is not in use; says whether there was something.
-    pub(crate) fn close_one(&self) -> bool {
+    /// Closes what was used longest ago and is not in use. Returns whether there was something.
+    pub fn close_one(&self) -> bool {
         let mut ring = self.ring();
         // Twice round: they may all have been used since the last time.
         for _ in 0..2 * ring.len() {
@@ -159,7 +159,7 @@ pub(crate) fn with_room<T>(
 }
 
 /// Whether the process, or the system, has no descriptor left. Nothing is wrong with any file then.
-pub(crate) fn is_exhausted(error: &io::Error) -> bool {
+pub fn is_exhausted(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE]
         .map(Errno::raw_os_error)
         .map(Some)
@@ -197,7 +197,7 @@ enum Found {
 
 /// A file, or what has several of them, that is open once it was used, until others need its descriptors. Where files cost
 /// none it stays open.
-pub(crate) struct Kept<T: ?Sized>(Arc<Place<T>>);
+pub struct Kept<T: ?Sized>(Arc<Place<T>>);
 
 struct Place<T: ?Sized> {
     files: Option<Arc<OpenFiles>>,
@@ -217,7 +217,7 @@ struct Open<T: ?Sized> {
 
 impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
     /// Something that is not open yet, and has so many descriptors when it is.
-    pub(crate) fn new(files: Option<Arc<OpenFiles>>, count: usize) -> Self {
+    pub fn new(files: Option<Arc<OpenFiles>>, count: usize) -> Self {
         Self(Arc::new(Place {
             files,
             count,
@@ -228,7 +228,7 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
     }
 
     /// What is kept, if it is open. It stays open for as long as somebody has it.
-    pub(crate) fn get(&self) -> Option<Arc<T>> {
+    pub fn get(&self) -> Option<Arc<T>> {
         let open = self.0.open();
         self.0.use_it();
         open.as_ref().map(|open| open.value.clone())
@@ -239,7 +239,7 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
     /// # Errors
     ///
     /// Those of `open`, which is tried again as long as descriptors are missing, and others can give some.
-    pub(crate) fn get_or_open(&self, open: impl FnMut() -> io::Result<Arc<T>>) -> io::Result<Arc<T>> {
+    pub fn get_or_open(&self, open: impl FnMut() -> io::Result<Arc<T>>) -> io::Result<Arc<T>> {
         let mut place = self.0.open();
         if let Some(open) = &*place {
             self.0.use_it();
@@ -261,12 +261,12 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
     }
 
     /// The files that it is one of.
-    pub(crate) fn files(&self) -> Option<&OpenFiles> {
+    pub fn files(&self) -> Option<&OpenFiles> {
         self.0.files.as_deref()
     }
 
     /// Lets go of what is open: those who have it keep it.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         *self.0.open() = None;
     }
 }

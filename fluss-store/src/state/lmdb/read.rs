@@ -84,7 +84,7 @@ impl Snapshot for View<'_> {
         Ok(self.ledger()?.map_or_else(About::default, |ledger| ledger.about))
     }
 
-    fn len(&self) -> io::Result<u64> {
+    fn count(&self) -> io::Result<u64> {
         let entries = self.tree.len(&self.txn).map_err(fault)?;
         let others = self.ledger()?.map_or(0, |ledger| ledger.links + 1);
         Ok(entries.saturating_sub(others))

@@ -5,6 +5,7 @@
 
 mod chunks;
 mod directory;
+#[cfg(any(test, feature = "faulty"))]
 pub mod faulty;
 mod memory;
 mod open_files;
@@ -20,9 +21,9 @@ use bytes::Bytes;
 pub(crate) use directory::read_write;
 pub use directory::{DirectoryDisk, create_private};
 pub use memory::MemoryDisk;
-pub use open_files::OpenFiles;
-pub(crate) use open_files::{Kept, is_exhausted, with_room};
-pub(crate) use trust::Trust;
+pub(crate) use open_files::with_room;
+pub use open_files::{Kept, OpenFiles, is_exhausted};
+pub use trust::Trust;
 
 /// A place for files.
 pub trait Disk: fmt::Debug + Send + Sync {
@@ -97,7 +98,7 @@ pub trait File: fmt::Debug + Send + Sync {
 
 /// All of a small file; nothing if it cannot be read, unless that is for want of descriptors: then it may be there, and is not
 /// to be done without.
-pub(crate) fn read_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<Bytes>> {
+pub fn read_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<Bytes>> {
     let read = || {
         let file = disk.open_existing(path)?;
         file.read_at(0, usize::try_from(file.len()?).unwrap_or(usize::MAX))
@@ -109,7 +110,7 @@ pub(crate) fn read_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<B
 }
 
 /// Removes a file; one that is not there is fine.
-pub(crate) fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
+pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
         removed => removed,

@@ -7,15 +7,21 @@ use std::sync::Arc;
 
 use fluss_core::id::Offset;
 
-use super::state::{Checkpoints, Lmdb, Memory, State, Unusable};
+use super::{Checkpoints, Lmdb, Memory, State, Unusable};
 use crate::OpenError;
 use crate::disk::{Disk, Trust};
 
 /// The directory of what is not synced.
 const LIVE: &str = "live";
 
-/// Opens the state in a directory.
-pub(super) fn open(
+/// Opens the state in a directory, which is made if it is not there. What cannot be trusted is made again from the last
+/// checkpoint. `log` is what there is of the changelog; from where the state stands on, it is for the caller to apply.
+///
+/// # Errors
+///
+/// Files that cannot be read or written; checkpoints that are all damaged, where the changelog does not reach back to its
+/// beginning.
+pub fn open(
     disk: &Arc<dyn Disk>,
     directory: &Path,
     checkpoints: &Checkpoints,

@@ -9,7 +9,7 @@ use rustix::buffer::spare_capacity;
 use rustix::fs::{FlockOperation, flock};
 
 use super::{Disk, File, OpenFiles};
-use crate::error::OpenError;
+use crate::OpenError;
 
 /// The file whose lock says that a directory is in use.
 const LOCK: &str = "lock";

@@ -28,7 +28,7 @@ const DATA: &str = "data.mdb";
 
 /// An LMDB environment of one bucket, open while it is used, and as long as others do not need its descriptors.
 #[derive(Debug)]
-pub(in crate::kv) struct Lmdb {
+pub(in crate::state) struct Lmdb {
     directory: PathBuf,
     environment: Kept<Environment>,
     /// Read for as long as a transaction lives; written to give the environment another map.
@@ -39,13 +39,13 @@ pub(in crate::kv) struct Lmdb {
 
 impl Lmdb {
     /// The file of the environment in a directory.
-    pub(in crate::kv) fn file(directory: &Path) -> PathBuf {
+    pub(in crate::state) fn file(directory: &Path) -> PathBuf {
         directory.join(DATA)
     }
 
     /// Whether the file in a directory, if there is one, can be what was left there, as far as its size and its first
     /// pages tell.
-    pub(in crate::kv) fn check(directory: &Path, files: Option<&OpenFiles>) -> Result<(), Unusable> {
+    pub(in crate::state) fn check(directory: &Path, files: Option<&OpenFiles>) -> Result<(), Unusable> {
         let path = Self::file(directory);
         match with_room(files, || File::open(&path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -54,7 +54,7 @@ impl Lmdb {
     }
 
     /// Opens the environment in a directory that exists. What is in it must be trusted and checked, or nothing.
-    pub(in crate::kv) fn open(
+    pub(in crate::state) fn open(
         directory: &Path,
         trust: Trust,
         files: Option<Arc<OpenFiles>>,

@@ -1,0 +1,18 @@
+//! What keeps tables on one machine, for a node that serves them or a copy that follows them.
+//!
+//! | Module | Holds |
+//! |---|---|
+//! | [`disk`] | all access to files, and the mark that says whether they can be trusted |
+//! | [`state`] | the state of a bucket of a primary-key table: values by key, and their checkpoints |
+//!
+//! It knows no sockets, no tasks and no messages.
+
+/// The target of the events, which logs are filtered by: that of the node that the files belong to.
+const TARGET: &str = "fluss::server";
+
+pub mod disk;
+pub mod state;
+
+mod error;
+
+pub use error::OpenError;
