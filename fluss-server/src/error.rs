@@ -1,5 +1,3 @@
-use std::io;
-
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
@@ -20,16 +18,6 @@ impl Failure {
             code,
             message: message.into(),
         }
-    }
-
-    /// The log of a bucket could not be read or written.
-    pub fn log_storage(error: &io::Error) -> Self {
-        Self::new(ErrorCode::LOG_STORAGE_EXCEPTION, format!("the log: {error}"))
-    }
-
-    /// The state of a bucket could not be read or written.
-    pub fn kv_storage(error: impl std::fmt::Display) -> Self {
-        Self::new(ErrorCode::KV_STORAGE_EXCEPTION, format!("the state: {error}"))
     }
 }
 

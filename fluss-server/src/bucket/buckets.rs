@@ -7,16 +7,14 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
-use fluss_rpc::code::ErrorCode;
 use fluss_store::OpenError;
 use fluss_store::disk::{Disk, Trust};
 use tracing::warn;
 
-use super::Bucket;
 use super::keyed::Keyed;
+use super::{Bucket, Error};
 use crate::catalog::{Catalog, Gone, Remove, TableEntry, View};
 use crate::clock::Clock;
-use crate::error::Failure;
 use crate::kv::{self, Tablet};
 use crate::log::{BucketLog, LogOptions, Sync};
 
@@ -93,7 +91,7 @@ impl Buckets {
     /// # Errors
     ///
     /// Its files cannot be read, or are damaged.
-    pub(crate) fn get(&self, id: TableBucket, table: &TableEntry) -> Result<Arc<Bucket>, Failure> {
+    pub(crate) fn get(&self, id: TableBucket, table: &TableEntry) -> Result<Arc<Bucket>, Error> {
         let slot = self.slot(id);
         if let Some(bucket) = slot.bucket.get() {
             bucket.follow(table)?;
@@ -105,18 +103,16 @@ impl Buckets {
             return Ok(bucket.clone());
         }
         self.check_is_there(id)?;
-        let bucket = self.open_bucket(id, table).map_err(|error| {
-            let mut message = format!("{id} cannot be opened: {error}");
-            if let Some(source) = std::error::Error::source(&error) {
-                message = format!("{message}: {source}");
-            }
-            Failure::new(ErrorCode::STORAGE_EXCEPTION, message)
+        let bucket = self.open_bucket(id, table);
+        let bucket = bucket.map_err(|error| {
+            let error = Box::new(error);
+            Error::CannotOpen { id, error }
         })?;
         Ok(slot.bucket.get_or_init(|| Arc::new(bucket)).clone())
     }
 
     /// A bucket is not opened again once its table was dropped.
-    fn check_is_there(&self, id: TableBucket) -> Result<(), Failure> {
+    fn check_is_there(&self, id: TableBucket) -> Result<(), Error> {
         let table = self.catalog.table(id.table);
         if table.is_some_and(|table| table.has_bucket(id.partition, id.bucket.get())) {
             return Ok(());
@@ -125,8 +121,7 @@ impl Buckets {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(&id);
-        let message = format!("there is no {id}");
-        Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))
+        Err(Error::Unknown(id))
     }
 
     /// Opens all buckets that are on the disk. After a power cut, because once the mark is renewed nobody can tell any more
@@ -219,7 +214,7 @@ impl Buckets {
         self.each(Bucket::sync_if_due);
     }
 
-    fn each(&self, sync: fn(&Bucket) -> Result<(), Failure>) {
+    fn each(&self, sync: fn(&Bucket) -> Result<(), Error>) {
         for bucket in self.all() {
             // The files of one that is dropped meanwhile are gone.
             if let Err(failure) = sync(&bucket)
@@ -301,7 +296,7 @@ impl Remove for Buckets {
 }
 
 /// The rules and schemas of a primary-key table.
-pub(super) fn kv_table(table: &TableEntry) -> Result<Arc<kv::Table>, Failure> {
+pub(super) fn kv_table(table: &TableEntry) -> Result<Arc<kv::Table>, kv::Error> {
     let schemas = table.schemas().iter();
     let schemas = schemas.map(|(id, schema)| (*id, (**schema).clone()));
     kv::Table::new(table.info().clone(), schemas).map(Arc::new)
@@ -337,7 +332,7 @@ fn is_unknown(view: &View, name: &str) -> bool {
     })
 }
 
-fn unusable(directory: &Path, failure: &Failure) -> OpenError {
+fn unusable(directory: &Path, failure: &dyn std::error::Error) -> OpenError {
     OpenError::Io {
         path: directory.to_owned(),
         source: std::io::Error::other(failure.to_string()),

@@ -7,12 +7,11 @@ use bytes::Bytes;
 use fluss_core::id::{BatchSequence, Offset, WriterId};
 use fluss_core::record::kv::KvBatch;
 use fluss_core::record::value::ValuesBuilder;
-use fluss_rpc::code::ErrorCode;
 
-use super::Bucket;
+use super::{Bucket, Error};
 use crate::catalog::{Catalog, TableEntry};
 use crate::error::Failure;
-use crate::kv::{Tablet, Take, VisitValue, WriteMode};
+use crate::kv::{self, Tablet, Take, VisitValue, WriteMode};
 use crate::log::{Appended, BucketLog, Sync};
 
 /// The rows of a bucket.
@@ -26,7 +25,7 @@ pub(super) struct Keyed {
 impl Bucket {
     /// Applies a batch of writes, and returns the offset behind the changes in the log. `take` is asked for memory for each
     /// of them; if it refuses, nothing has changed.
-    pub(crate) fn put(&self, batch: &KvBatch, mode: &WriteMode, take: Take<'_>) -> Result<Offset, Failure> {
+    pub(crate) fn put(&self, batch: &KvBatch, mode: &WriteMode, take: Take<'_>) -> Result<Offset, Error> {
         let rows = self.rows()?;
         let now_ms = self.clock.now_ms();
         let mut log = self.log_to_write()?;
@@ -57,9 +56,10 @@ impl Bucket {
     }
 
     /// Makes all of the log durable, if writes wait for that.
-    fn make_durable(&self, log: &mut BucketLog) -> Result<(), Failure> {
+    fn make_durable(&self, log: &mut BucketLog) -> Result<(), Error> {
         let sync = if self.waits { log.begin_sync() } else { None };
-        sync.map_or(Ok(()), Sync::run)
+        sync.map(Sync::run).transpose()?;
+        Ok(())
     }
 
     /// Inserts a row for each key that has none: of its key, and otherwise of nothing (`behaviour.md` §5.2).
@@ -68,7 +68,7 @@ impl Bucket {
         table: &TableEntry,
         keys: &[Bytes],
         take: Take<'_>,
-    ) -> Result<(), Failure> {
+    ) -> Result<(), Error> {
         let tablet = &self.rows()?.tablet;
         let found = tablet.lookup(keys, take)?;
         let missing = keys.iter().zip(found).filter(|(_, found)| found.is_none());
@@ -85,23 +85,23 @@ impl Bucket {
     }
 
     /// The values of keys, nothing where there is none. `take` is asked for memory for each.
-    pub(crate) fn look_up(&self, keys: &[Bytes], take: Take<'_>) -> Result<Vec<Option<Bytes>>, Failure> {
-        self.rows()?.tablet.lookup(keys, take)
+    pub(crate) fn look_up(&self, keys: &[Bytes], take: Take<'_>) -> Result<Vec<Option<Bytes>>, Error> {
+        Ok(self.rows()?.tablet.lookup(keys, take)?)
     }
 
     /// The values of all keys that begin with these bytes, in the order of the keys. `take` is asked for memory for each.
-    pub(crate) fn look_up_prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Failure> {
-        self.rows()?.tablet.prefix(prefix, take)
+    pub(crate) fn look_up_prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Error> {
+        Ok(self.rows()?.tablet.prefix(prefix, take)?)
     }
 
     /// The values of the first so many keys, or the batches that hold the last so many records. `take` is asked for memory
     /// for all of them.
-    pub(crate) fn scan(&self, limit: usize, take: Take<'_>) -> Result<Bytes, Failure> {
+    pub(crate) fn scan(&self, limit: usize, take: Take<'_>) -> Result<Bytes, Error> {
         let Some(rows) = &self.rows else {
             return self.last_records(limit, take);
         };
         let mut values = ValuesBuilder::default();
-        rows.tablet.visit(limit, &mut |value| {
+        rows.tablet.visit::<Error>(limit, &mut |value| {
             // The batch may have grown a moment ago, to twice of what is in it.
             take(2 * (size_of::<i32>() + value.len()))?;
             values.push(value);
@@ -112,47 +112,47 @@ impl Bucket {
 
     /// Visits the values of the first so many keys, as of one moment, and returns the end of the log that they have the
     /// changes of.
-    pub(crate) fn visit_values(&self, limit: usize, visit: VisitValue<'_>) -> Result<Offset, Failure> {
+    pub(crate) fn visit_values<E: From<Error> + From<kv::Error>>(
+        &self,
+        limit: usize,
+        visit: VisitValue<'_, E>,
+    ) -> Result<Offset, E> {
         self.rows()?.tablet.visit(limit, visit)
     }
 
     /// The number of rows: those that are there by their keys, or those that are in the log.
-    pub(crate) fn row_count(&self, table: &TableEntry) -> Result<i64, Failure> {
+    pub(crate) fn row_count(&self, table: &TableEntry) -> Result<i64, Error> {
         let Some(rows) = &self.rows else {
             return Ok(self.high_watermark() - self.start_offset());
         };
         if !rows.tablet.table().counts_rows() {
-            let message = format!("the rows of {} are not counted", table.info().path);
-            return Err(Failure::new(ErrorCode::INVALID_TABLE, message));
+            return Err(Error::NotCounted(table.info().path.clone()));
         }
         Ok(i64::try_from(rows.tablet.count()?).unwrap_or(i64::MAX))
     }
 
-    pub(super) fn rows(&self) -> Result<&Keyed, Failure> {
-        self.rows.as_ref().ok_or_else(|| {
-            let message = format!("{} has no keys", self.id);
-            Failure::new(ErrorCode::NON_PRIMARY_KEY_TABLE, message)
-        })
+    pub(super) fn rows(&self) -> Result<&Keyed, Error> {
+        self.rows.as_ref().ok_or(Error::NoKeys(self.id))
     }
 }
 
 impl Keyed {
     /// Applies what is in the log and not yet in the rows: a crash, or a full disk, came between the two.
-    pub(super) fn catch_up(&self, log: &BucketLog) -> Result<(), Failure> {
+    pub(super) fn catch_up(&self, log: &BucketLog) -> Result<(), Error> {
         let applied = self.tablet.applied()?;
         if applied >= log.end_offset() {
             return Ok(());
         }
         for batch in log.batches(applied) {
             let batch = batch?;
-            self.tablet.replay([&batch]).map_err(Failure::kv_storage)?;
+            self.tablet.replay([&batch]).map_err(kv::Error::from)?;
         }
         Ok(())
     }
 
     /// The offset from which the changelog is needed to make the rows again.
-    pub(super) fn kept_from(&self) -> Result<Offset, Failure> {
-        let checkpoints = self.tablet.checkpoints().map_err(Failure::kv_storage)?;
+    pub(super) fn kept_from(&self) -> Result<Offset, Error> {
+        let checkpoints = self.tablet.checkpoints()?;
         // With one alone, all is kept: it may turn out to be damaged.
         Ok(match checkpoints[..] {
             [first, _, ..] => first,
@@ -161,12 +161,13 @@ impl Keyed {
     }
 
     /// Writes a checkpoint, unless the last one has all rows as they are.
-    pub(super) fn checkpoint(&self) -> Result<(), Failure> {
-        let checkpoints = self.tablet.checkpoints().map_err(Failure::kv_storage)?;
+    pub(super) fn checkpoint(&self) -> Result<(), Error> {
+        let checkpoints = self.tablet.checkpoints()?;
         if checkpoints.last() == Some(&self.tablet.applied()?) {
             return Ok(());
         }
-        self.tablet.checkpoint().map(drop).map_err(Failure::kv_storage)
+        self.tablet.checkpoint()?;
+        Ok(())
     }
 
     fn reserve(&self, bucket: &Bucket) -> Result<std::ops::Range<i64>, Failure> {

@@ -1,6 +1,7 @@
 //! A bucket: its log, the state that the log leads to if its rows have keys, and who waits for news of it.
 
 mod buckets;
+mod error;
 mod keyed;
 #[cfg(test)]
 mod tests;
@@ -10,15 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use fluss_core::id::{Offset, TableBucket};
-use fluss_rpc::code::ErrorCode;
 use tokio::sync::Notify;
 use tracing::warn;
 
 pub(crate) use self::buckets::Buckets;
+pub(crate) use self::error::Error;
 use self::keyed::Keyed;
 use crate::catalog::TableEntry;
 use crate::clock::Clock;
-use crate::error::Failure;
 use crate::kv::Take;
 use crate::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
 
@@ -48,7 +48,7 @@ pub(crate) struct Bucket {
 
 impl Bucket {
     /// Appends batches of a writer, and returns the offset of their first record; -1 if there was none.
-    pub(crate) fn append(&self, records: Bytes) -> Result<Offset, Failure> {
+    pub(crate) fn append(&self, records: Bytes) -> Result<Offset, Error> {
         let mut log = self.log_to_write()?;
         let base = match log.append(records, self.clock.now_ms())? {
             Appended::Stored(span) | Appended::Duplicate(span) => span.base_offset,
@@ -59,7 +59,7 @@ impl Bucket {
     }
 
     /// Makes what was written durable, if that is to be waited for, and lets it be read. Others append meanwhile.
-    fn settle(&self, mut log: MutexGuard<'_, BucketLog>) -> Result<(), Failure> {
+    fn settle(&self, mut log: MutexGuard<'_, BucketLog>) -> Result<(), Error> {
         let end = log.end_offset();
         let sync = if self.waits { log.begin_sync() } else { None };
         drop(log);
@@ -76,7 +76,7 @@ impl Bucket {
         from: Offset,
         max_bytes: usize,
         at_least_one: bool,
-    ) -> Result<(Offset, Offset, Slice), Failure> {
+    ) -> Result<(Offset, Offset, Slice), Error> {
         // Before the log is looked at: what is added since is for the next.
         let up_to = self.high_watermark();
         let log = self.log();
@@ -91,7 +91,7 @@ impl Bucket {
     }
 
     /// The batches that hold the last so many records. `take` is asked for memory for them.
-    fn last_records(&self, count: usize, take: Take<'_>) -> Result<Bytes, Failure> {
+    fn last_records(&self, count: usize, take: Take<'_>) -> Result<Bytes, Error> {
         let count = Offset::try_from(count).unwrap_or(Offset::MAX);
         let mut next = self
             .high_watermark()
@@ -126,7 +126,7 @@ impl Bucket {
     }
 
     /// Returns the offset of the first batch with a timestamp at or after `time_ms`, or the high watermark if there is none.
-    pub(crate) fn offset_at(&self, time_ms: i64) -> Result<Offset, Failure> {
+    pub(crate) fn offset_at(&self, time_ms: i64) -> Result<Offset, Error> {
         let high_watermark = self.high_watermark();
         let offset = self.log().offset_for_time(time_ms)?;
         Ok(offset.map_or(high_watermark, |offset| offset.min(high_watermark)))
@@ -153,7 +153,7 @@ impl Bucket {
     }
 
     /// Takes over what has become of the table: a new column, for instance.
-    fn follow(&self, table: &TableEntry) -> Result<(), Failure> {
+    fn follow(&self, table: &TableEntry) -> Result<(), Error> {
         match &self.rows {
             Some(rows) if rows.tablet.table().latest() < table.info().schema_id => {
                 rows.tablet.set_table(buckets::kv_table(table)?);
@@ -164,13 +164,14 @@ impl Bucket {
     }
 
     /// Makes durable what was written, as far as it is not.
-    fn sync(&self) -> Result<(), Failure> {
+    fn sync(&self) -> Result<(), Error> {
         let sync = self.log().begin_sync();
-        sync.map_or(Ok(()), Sync::run)
+        sync.map(Sync::run).transpose()?;
+        Ok(())
     }
 
     /// As [`Self::sync`], where so much was written that the next start would read for long.
-    fn sync_if_due(&self) -> Result<(), Failure> {
+    fn sync_if_due(&self) -> Result<(), Error> {
         if self.log().is_checkpoint_due() {
             self.sync()?;
         }
@@ -179,10 +180,11 @@ impl Bucket {
 
     /// Drops records from before a time, in milliseconds since the epoch. The changes of rows stay until a checkpoint has
     /// the rows, and one before it is there to fall back on.
-    fn expire(&self, older_than_ms: i64) -> Result<(), Failure> {
+    fn expire(&self, older_than_ms: i64) -> Result<(), Error> {
         let mut log = self.log();
         let Some(rows) = &self.rows else {
-            return log.expire(older_than_ms, Offset::MAX).map(drop);
+            log.expire(older_than_ms, Offset::MAX)?;
+            return Ok(());
         };
         let expired = log.expired_up_to(older_than_ms);
         if expired <= log.start_offset() {
@@ -195,14 +197,16 @@ impl Bucket {
             rows.checkpoint()?;
         }
         let kept_from = rows.kept_from()?;
-        self.log().expire(older_than_ms, kept_from).map(drop)
+        self.log().expire(older_than_ms, kept_from)?;
+        Ok(())
     }
 
     /// Makes everything durable, and says whether it is.
     fn close(&self) -> bool {
         // The log first: rows that are ahead of their log could not be told from others.
-        let closed = self.log().close().and_then(|()| match &self.rows {
-            Some(rows) => rows.tablet.close().map_err(Failure::kv_storage),
+        let closed = self.log().close().map_err(Error::from);
+        let closed = closed.and_then(|()| match &self.rows {
+            Some(rows) => Ok(rows.tablet.close()?),
             None => Ok(()),
         });
         if let Err(failure) = &closed {
@@ -212,13 +216,10 @@ impl Bucket {
     }
 
     /// The log, while writes are taken.
-    fn log_to_write(&self) -> Result<MutexGuard<'_, BucketLog>, Failure> {
+    fn log_to_write(&self) -> Result<MutexGuard<'_, BucketLog>, Error> {
         let log = self.log();
         if self.closed.load(Ordering::Acquire) {
-            return Err(Failure::new(
-                ErrorCode::LOG_STORAGE_EXCEPTION,
-                "the node has closed",
-            ));
+            return Err(Error::Closed);
         }
         Ok(log)
     }

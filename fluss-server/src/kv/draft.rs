@@ -7,10 +7,10 @@ use bytes::Bytes;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::kv::{KvBatch, KvRecord};
-use fluss_rpc::code::ErrorCode;
 use fluss_store::state::{About, Change, Snapshot, State};
 
 use super::Take;
+use super::error::Error;
 use super::mode::{Mode, WriteMode};
 use super::slots::Slots;
 use super::table::Table;
@@ -49,24 +49,21 @@ impl Draft {
     /// # Errors
     ///
     /// The batch is refused as a whole, and the draft stays as it was: what the second helper says, which is asked for memory
-    /// for each row of the changelog; `CORRUPT_RECORD` for a wrong checksum,
-    /// `SCHEMA_NOT_EXIST`, `INVALID_TARGET_COLUMN`, `DELETION_DISABLED`, `RECORD_TOO_LARGE` for a key of more than
-    /// 64 KiB, `KV_STORAGE_EXCEPTION`, what the first helper says, `UNKNOWN_SERVER_ERROR` for records that cannot be read or
-    /// merged.
+    /// for each row of the changelog; what the first helper says; any other [`Error`] but those of a table.
     pub(super) fn add(
         &mut self,
         state: &dyn State,
         batch: &KvBatch,
         asked: &WriteMode,
         (reserve, take): (Reserve<'_>, Take<'_>),
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Bytes, Error> {
         let table = self.table.clone();
         let records = records(&table, batch)?;
         let mode = Mode::new(&table, batch.schema_id, asked)?;
-        let snapshot = state.snapshot().map_err(Failure::kv_storage)?;
+        let snapshot = state.snapshot()?;
         let looks = !mode.is_blind() || records.iter().any(|record| record.row.is_none());
         let rows = looks.then_some::<&dyn Snapshot>(&*snapshot);
-        let slots = Slots::new(&records, &self.changes, rows).map_err(Failure::kv_storage)?;
+        let slots = Slots::new(&records, &self.changes, rows)?;
         let mut work = Work::new(
             &table,
             mode,
@@ -91,12 +88,10 @@ impl Draft {
 }
 
 /// The records of a batch that is in order.
-fn records<'b>(table: &Table, batch: &'b KvBatch) -> Result<Vec<KvRecord<'b>>, Failure> {
-    let corrupt = |error: DecodeError| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string());
-    batch.verify_checksum().map_err(corrupt)?;
+fn records<'b>(table: &Table, batch: &'b KvBatch) -> Result<Vec<KvRecord<'b>>, Error> {
+    batch.verify_checksum().map_err(Error::Corrupt)?;
     if table.shape(batch.schema_id).is_none() {
-        let reason = format!("the table has no schema {}", batch.schema_id);
-        return Err(Failure::new(ErrorCode::SCHEMA_NOT_EXIST, reason));
+        return Err(Error::UnknownSchema(batch.schema_id));
     }
     let records: Result<Vec<_>, _> = batch.records().collect();
     let records = records.map_err(|error| unreadable(&error))?;
@@ -109,13 +104,10 @@ fn records<'b>(table: &Table, batch: &'b KvBatch) -> Result<Vec<KvRecord<'b>>, F
     }
     match records.iter().find(|record| record.key.len() > KEY_BYTES) {
         None => Ok(records),
-        Some(record) => {
-            let reason = format!(
-                "a key of {} bytes; at most {KEY_BYTES} are stored",
-                record.key.len()
-            );
-            Err(Failure::new(ErrorCode::RECORD_TOO_LARGE, reason))
-        }
+        Some(record) => Err(Error::KeyTooLong {
+            bytes: record.key.len(),
+            most: KEY_BYTES,
+        }),
     }
 }
 

@@ -2,12 +2,11 @@
 
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
 use fluss_core::types::{Datum, OwnedRow, PartitionName};
-use fluss_rpc::code::ErrorCode;
 
+use super::error::Error;
 use super::mode::WriteMode;
 use super::partition;
 use super::table::Table;
-use crate::Failure;
 
 /// A batch that inserts rows with nothing but these keys, and the mode to write it in: it leaves alone the rows of keys
 /// that others have inserted meanwhile.
@@ -16,12 +15,12 @@ use crate::Failure;
 ///
 /// # Errors
 ///
-/// `UNKNOWN_SERVER_ERROR` for keys that cannot be read, as those of Iceberg and Hudi tables cannot.
+/// [`Error::BadRecord`] for keys that cannot be read, as those of Iceberg and Hudi tables cannot.
 pub(super) fn insertion<K: AsRef<[u8]>>(
     table: &Table,
     keys: &[K],
     partition: Option<&PartitionName>,
-) -> Result<(KvBatch, WriteMode), Failure> {
+) -> Result<(KvBatch, WriteMode), Error> {
     let mut empty = vec![Datum::Null; table.row_type().len()];
     for (column, value) in partition_values(table, partition)? {
         if let Some(place) = empty.get_mut(column) {
@@ -45,7 +44,7 @@ pub(super) fn insertion<K: AsRef<[u8]>>(
 }
 
 /// The row of a key. `row` has the values of the partition keys.
-fn row(table: &Table, key: &[u8], mut row: OwnedRow) -> Result<OwnedRow, Failure> {
+fn row(table: &Table, key: &[u8], mut row: OwnedRow) -> Result<OwnedRow, Error> {
     let unknown = || refused("the table has no latest schema");
     let encoder = &table.shape(table.latest()).ok_or_else(unknown)?.key;
     let values = encoder.decode(key).map_err(refused)?;
@@ -65,7 +64,7 @@ fn row(table: &Table, key: &[u8], mut row: OwnedRow) -> Result<OwnedRow, Failure
 fn partition_values(
     table: &Table,
     partition: Option<&PartitionName>,
-) -> Result<Vec<(usize, Datum<'static>)>, Failure> {
+) -> Result<Vec<(usize, Datum<'static>)>, Error> {
     let mut texts = partition.into_iter().flat_map(PartitionName::values);
     let keys = table.info.descriptor.partition_keys().iter();
     let value = |key: &String| {
@@ -78,6 +77,6 @@ fn partition_values(
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "called by map_err")]
-fn refused(reason: impl ToString) -> Failure {
-    Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason.to_string())
+fn refused(reason: impl ToString) -> Error {
+    Error::BadRecord(reason.to_string())
 }

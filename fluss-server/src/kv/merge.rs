@@ -3,9 +3,9 @@
 use fluss_core::types::Datum;
 
 use super::aggregate::order;
+use super::error::Error;
 use super::mode::Mode;
 use super::rules::Engine;
-use crate::Failure;
 
 /// A row, in the columns of the latest schema.
 pub(super) type Values<'v> = Vec<Datum<'v>>;
@@ -42,7 +42,7 @@ impl Mode<'_> {
     }
 
     /// The row that takes the place of another.
-    pub(super) fn merge<'v>(&self, old: Values<'v>, new: Values<'v>) -> Result<Values<'v>, Failure> {
+    pub(super) fn merge<'v>(&self, old: Values<'v>, new: Values<'v>) -> Result<Values<'v>, Error> {
         let functions = match &self.rules.engine {
             Engine::Aggregation(functions) if !self.overwrite => functions.as_slice(),
             _ => &[],

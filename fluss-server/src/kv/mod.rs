@@ -15,6 +15,7 @@
 mod aggregate;
 mod changelog;
 mod draft;
+mod error;
 mod fit;
 mod insertion;
 mod merge;
@@ -29,22 +30,21 @@ mod work;
 
 use std::ops::ControlFlow;
 
-use crate::Failure;
-
+pub(crate) use error::{Error, NoRoom};
 pub(crate) use mode::WriteMode;
 pub(crate) use table::Table;
 pub(crate) use tablet::Tablet;
 
 /// Is asked for so many bytes of memory before a part of an answer is put there, and may refuse.
-pub(crate) type Take<'t> = &'t mut dyn FnMut(usize) -> Result<(), Failure>;
+pub(crate) type Take<'t> = &'t mut dyn FnMut(usize) -> Result<(), NoRoom>;
 
 /// Is called with a stored value, and says whether to go on.
-pub(crate) type VisitValue<'v> = &'v mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, Failure>;
+pub(crate) type VisitValue<'v, E> = &'v mut dyn FnMut(&[u8]) -> Result<ControlFlow<()>, E>;
 
 /// Memory for what is small, and is not counted.
 #[cfg(test)]
 #[expect(clippy::unnecessary_wraps, reason = "it stands for what may refuse")]
-pub(crate) const fn free(_: usize) -> Result<(), Failure> {
+pub(crate) const fn free(_: usize) -> Result<(), NoRoom> {
     Ok(())
 }
 

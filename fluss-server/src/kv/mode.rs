@@ -1,11 +1,10 @@
 //! How a batch is written: which of its columns, and whether by the table's merge engine (`behaviour.md` §3.1, §3.3).
 
 use fluss_core::id::SchemaId;
-use fluss_rpc::code::ErrorCode;
 
+use super::error::Error;
 use super::rules::{Deletes, Engine, Rules};
 use super::table::Table;
-use crate::Failure;
 
 /// What a request says about the batches in it.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -30,8 +29,8 @@ impl<'t> Mode<'t> {
     ///
     /// # Errors
     ///
-    /// `INVALID_TARGET_COLUMN`; `UNKNOWN_SERVER_ERROR` for a merge engine that knows no partial updates.
-    pub(super) fn new(table: &'t Table, schema: SchemaId, asked: &WriteMode) -> Result<Self, Failure> {
+    /// [`Error::TargetColumns`]; [`Error::BadRecord`] for a merge engine that knows no partial updates.
+    pub(super) fn new(table: &'t Table, schema: SchemaId, asked: &WriteMode) -> Result<Self, Error> {
         let rules = &table.rules;
         let mode = Self {
             rules,
@@ -52,12 +51,12 @@ impl<'t> Mode<'t> {
             _ => None,
         };
         if let Some(reason) = refused {
-            return Err(Failure::new(ErrorCode::INVALID_TARGET_COLUMN, reason));
+            return Err(Error::TargetColumns(reason.to_owned()));
         }
         let merges_whole_rows = matches!(rules.engine, Engine::FirstRow | Engine::Versioned(_));
         if mode.written.is_some() && merges_whole_rows && !asked.overwrite {
             let reason = "the table's merge engine takes whole rows only";
-            return Err(Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason));
+            return Err(Error::BadRecord(reason.to_owned()));
         }
         Ok(mode)
     }
@@ -97,10 +96,9 @@ impl<'t> Mode<'t> {
 }
 
 /// Which columns of the latest schema these positions are.
-fn written(table: &Table, schema: SchemaId, columns: &[usize]) -> Result<Vec<bool>, Failure> {
-    let refused = |reason: String| Failure::new(ErrorCode::INVALID_TARGET_COLUMN, reason);
+fn written(table: &Table, schema: SchemaId, columns: &[usize]) -> Result<Vec<bool>, Error> {
     if let Some(required) = &table.rules.required {
-        return Err(refused(format!(
+        return Err(Error::TargetColumns(format!(
             "column '{required}' is NOT NULL, so rows are written whole"
         )));
     }
@@ -108,11 +106,13 @@ fn written(table: &Table, schema: SchemaId, columns: &[usize]) -> Result<Vec<boo
     for &column in columns {
         let place = table.shape(schema).and_then(|shape| shape.latest_place(column));
         let place = place.and_then(|place| written.get_mut(place));
-        *place.ok_or_else(|| refused(format!("there is no column {column}")))? = true;
+        *place.ok_or_else(|| Error::TargetColumns(format!("there is no column {column}")))? = true;
     }
     let lacks = |column: &&usize| written.get(**column) != Some(&true);
     match table.rules.key.iter().find(lacks) {
         None => Ok(written),
-        Some(_) => Err(refused("a column of the primary key is missing".to_owned())),
+        Some(_) => Err(Error::TargetColumns(
+            "a column of the primary key is missing".to_owned(),
+        )),
     }
 }

@@ -3,10 +3,9 @@
 use std::collections::BTreeMap;
 
 use fluss_core::types::{Kind, Schema, TableInfo};
-use fluss_rpc::code::ErrorCode;
 
 use super::aggregate::Function;
-use crate::Failure;
+use super::error::Error;
 
 /// How the rows of a key are merged.
 #[derive(Clone, PartialEq, Debug)]
@@ -55,7 +54,7 @@ pub(super) struct Counter {
 
 impl Rules {
     /// Reads the rules of a table that was created.
-    pub(super) fn of(info: &TableInfo) -> Result<Self, Failure> {
+    pub(super) fn of(info: &TableInfo) -> Result<Self, Error> {
         let (schema, properties) = (info.schema(), info.descriptor.properties());
         let engine = engine(schema, properties)?;
         let key = schema
@@ -77,7 +76,7 @@ impl Rules {
     }
 }
 
-fn engine(schema: &Schema, properties: &BTreeMap<String, String>) -> Result<Engine, Failure> {
+fn engine(schema: &Schema, properties: &BTreeMap<String, String>) -> Result<Engine, Error> {
     const ENGINE: &str = "table.merge-engine";
     const VERSION: &str = "table.merge-engine.versioned.ver-column";
     let Some(name) = properties.get(ENGINE) else {
@@ -106,7 +105,7 @@ fn engine(schema: &Schema, properties: &BTreeMap<String, String>) -> Result<Engi
     }
 }
 
-fn deletes(engine: &Engine, properties: &BTreeMap<String, String>) -> Result<Deletes, Failure> {
+fn deletes(engine: &Engine, properties: &BTreeMap<String, String>) -> Result<Deletes, Error> {
     const BEHAVIOR: &str = "table.delete.behavior";
     let Some(name) = properties.get(BEHAVIOR) else {
         let merges = *engine != Engine::LastRow;
@@ -135,6 +134,6 @@ fn is(properties: &BTreeMap<String, String>, key: &str, value: &str) -> bool {
         .is_some_and(|given| given.eq_ignore_ascii_case(value))
 }
 
-fn invalid(reason: impl Into<String>) -> Failure {
-    Failure::new(ErrorCode::INVALID_CONFIG, reason)
+fn invalid(reason: impl Into<String>) -> Error {
+    Error::InvalidProperty(reason.into())
 }

@@ -6,13 +6,12 @@ use std::sync::Arc;
 use fluss_core::id::SchemaId;
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::{KeyEncoder, RowFormat, pad};
-use fluss_core::types::{DataType, Datum, InvalidDefinition, Kind, RowType, Schema, TableInfo};
+use fluss_core::types::{DataType, Datum, Kind, RowType, Schema, TableInfo};
 use fluss_core::{DecodeError, ValueError};
-use fluss_rpc::code::ErrorCode;
 
+use super::error::Error;
 use super::fit;
 use super::rules::Rules;
-use crate::Failure;
 
 /// A primary-key table with all of its schemas. Its buckets share it, and get another when a column is added.
 #[derive(Debug)]
@@ -42,11 +41,11 @@ impl Table {
     ///
     /// # Errors
     ///
-    /// `INVALID_CONFIG` or `INVALID_TABLE` for what no table can be that was created.
+    /// [`Error::InvalidProperty`] or [`Error::InvalidTable`] for what no table can be that was created.
     pub(crate) fn new(
         info: Arc<TableInfo>,
         schemas: impl IntoIterator<Item = (SchemaId, Schema)>,
-    ) -> Result<Self, Failure> {
+    ) -> Result<Self, Error> {
         let rules = Rules::of(&info)?;
         let mut shapes = BTreeMap::new();
         for (id, schema) in schemas {
@@ -116,14 +115,13 @@ impl Table {
 }
 
 impl Shape {
-    fn new(info: &TableInfo, schema: &Schema) -> Result<Self, Failure> {
-        let invalid = |error: InvalidDefinition| Failure::new(ErrorCode::INVALID_TABLE, error.to_string());
+    fn new(info: &TableInfo, schema: &Schema) -> Result<Self, Error> {
         let places = info.schema().places_in(schema);
         let here = (0..schema.columns().len()).map(Some);
         Ok(Self {
             row_type: schema.row_type().clone(),
             places: (!here.eq(places.iter().copied())).then_some(places),
-            key: KeyEncoder::primary_key(info, schema.row_type()).map_err(invalid)?,
+            key: KeyEncoder::primary_key(info, schema.row_type()).map_err(Error::InvalidTable)?,
         })
     }
 

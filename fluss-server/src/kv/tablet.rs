@@ -10,18 +10,17 @@ use fluss_core::id::Offset;
 use fluss_core::record::kv::KvBatch;
 use fluss_core::record::log::LogBatch;
 use fluss_core::types::PartitionName;
-use fluss_rpc::code::ErrorCode;
 use fluss_store::OpenError;
 use fluss_store::disk::Disk;
 use fluss_store::state::{self, About, Checkpoints, Snapshot, State};
 
 use super::draft::{Draft, Reserve};
+use super::error::Error;
 use super::insertion::insertion;
 use super::mode::WriteMode;
 use super::replay::{Replay, ReplayError};
 use super::table::Table;
 use super::{Take, VisitValue};
-use crate::Failure;
 
 /// The rows of a bucket of a primary-key table: an index over its changelog.
 ///
@@ -61,7 +60,7 @@ impl Tablet {
     }
 
     /// The end of the changelog that has been applied.
-    pub(crate) fn applied(&self) -> Result<Offset, Failure> {
+    pub(crate) fn applied(&self) -> Result<Offset, Error> {
         self.about().map(|about| about.applied)
     }
 
@@ -98,7 +97,7 @@ impl Tablet {
     }
 
     /// Begins to write. The draft may take several batches.
-    pub(crate) fn draft(&self) -> Result<Draft, Failure> {
+    pub(crate) fn draft(&self) -> Result<Draft, Error> {
         Ok(Draft::new(self.table(), self.about()?))
     }
 
@@ -109,7 +108,7 @@ impl Tablet {
         batch: &KvBatch,
         mode: &WriteMode,
         helpers: (Reserve<'_>, Take<'_>),
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<Bytes, Error> {
         draft.add(&*self.state, batch, mode, helpers)
     }
 
@@ -118,12 +117,12 @@ impl Tablet {
     ///
     /// # Errors
     ///
-    /// `UNKNOWN_SERVER_ERROR` for keys that cannot be read, as those of Iceberg and Hudi tables cannot.
+    /// [`Error::BadRecord`] for keys that cannot be read, as those of Iceberg and Hudi tables cannot.
     pub(crate) fn insertion<K: AsRef<[u8]>>(
         &self,
         keys: &[K],
         partition: Option<&PartitionName>,
-    ) -> Result<(KvBatch, WriteMode), Failure> {
+    ) -> Result<(KvBatch, WriteMode), Error> {
         insertion(&self.table(), keys, partition)
     }
 
@@ -131,24 +130,19 @@ impl Tablet {
     ///
     /// # Errors
     ///
-    /// `KV_STORAGE_EXCEPTION`: nothing is stored, and the state is behind its changelog, which is to be replayed before
-    /// anything else is written. The state has moved on since the draft was begun: so too.
-    pub(crate) fn commit(&self, draft: Draft, end: Offset) -> Result<(), Failure> {
+    /// [`Error::State`]: nothing is stored, and the state is behind its changelog, which is to be replayed before
+    /// anything else is written. [`Error::Moved`]: so too.
+    pub(crate) fn commit(&self, draft: Draft, end: Offset) -> Result<(), Error> {
         let applied = self.applied()?;
         if applied != draft.base {
-            let reason = format!(
-                "the state stands at offset {applied}, the draft at {}",
-                draft.base
-            );
-            return Err(Failure::new(ErrorCode::KV_STORAGE_EXCEPTION, reason));
+            let base = draft.base;
+            return Err(Error::Moved { applied, base });
         }
         let about = About {
             applied: end,
             numbers: draft.numbers,
         };
-        self.state
-            .commit(&draft.changes, &about)
-            .map_err(Failure::kv_storage)
+        self.state.commit(&draft.changes, &about).map_err(Error::from)
     }
 
     /// The values of keys, in their order. `take` is asked for memory for each.
@@ -156,11 +150,11 @@ impl Tablet {
         &self,
         keys: &[K],
         take: Take<'_>,
-    ) -> Result<Vec<Option<Bytes>>, Failure> {
-        let snapshot = self.state.snapshot().map_err(Failure::kv_storage)?;
+    ) -> Result<Vec<Option<Bytes>>, Error> {
+        let snapshot = self.state.snapshot()?;
         let mut found = Pile::default();
         for key in keys {
-            let value = snapshot.get(key.as_ref()).map_err(Failure::kv_storage)?;
+            let value = snapshot.get(key.as_ref())?;
             take(Pile::cost(value))?;
             found.push(value);
         }
@@ -168,10 +162,10 @@ impl Tablet {
     }
 
     /// The values of all keys that begin with these bytes, in the order of the keys. `take` is asked for memory for each.
-    pub(crate) fn prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Failure> {
+    pub(crate) fn prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Error> {
         let mut found = Pile::default();
-        let snapshot = self.state.snapshot().map_err(Failure::kv_storage)?;
-        visit(&*snapshot, prefix, usize::MAX, &mut |value| {
+        let snapshot = self.state.snapshot()?;
+        visit::<Error>(&*snapshot, prefix, usize::MAX, &mut |value| {
             take(Pile::cost(Some(value)))?;
             found.push(Some(value));
             Ok(ControlFlow::Continue(()))
@@ -181,53 +175,57 @@ impl Tablet {
 
     /// Visits the values of the first keys, as they are at one moment, and returns the end of the changelog that they are
     /// of. Nothing is visited if `count` is 0.
-    pub(crate) fn visit(&self, count: usize, visit_value: VisitValue<'_>) -> Result<Offset, Failure> {
-        let snapshot = self.state.snapshot().map_err(Failure::kv_storage)?;
-        let applied = snapshot.about().map_err(Failure::kv_storage)?.applied;
+    pub(crate) fn visit<E: From<Error>>(
+        &self,
+        count: usize,
+        visit_value: VisitValue<'_, E>,
+    ) -> Result<Offset, E> {
+        let snapshot = self.state.snapshot().map_err(Error::from)?;
+        let applied = snapshot.about().map_err(Error::from)?.applied;
         visit(&*snapshot, &[], count, visit_value)?;
         Ok(applied)
     }
 
     /// The number of rows. A table whose changelog is `wal` does not tell (`behaviour.md` §3.2): that is for the caller
     /// to refuse.
-    pub(crate) fn count(&self) -> Result<u64, Failure> {
+    pub(crate) fn count(&self) -> Result<u64, Error> {
         let count = || -> io::Result<_> { self.state.snapshot()?.count() };
-        count().map_err(Failure::kv_storage)
+        count().map_err(Error::from)
     }
 
     /// Writes a checkpoint, and returns the offset that it stands at: below it the changelog is not needed any more, as
     /// long as the checkpoint before this one is not. Others read and write meanwhile.
-    pub(crate) fn checkpoint(&self) -> io::Result<Offset> {
+    pub(crate) fn checkpoint(&self) -> Result<Offset, Error> {
         let _alone = self
             .writing_checkpoint
             .lock()
             .unwrap_or_else(PoisonError::into_inner);
-        self.checkpoints.write(&*self.state.snapshot()?)
+        Ok(self.checkpoints.write(&*self.state.snapshot()?)?)
     }
 
     /// The offsets of the checkpoints that there are, in order. The changelog is kept from the first on.
-    pub(crate) fn checkpoints(&self) -> io::Result<Vec<Offset>> {
-        self.checkpoints.offsets()
+    pub(crate) fn checkpoints(&self) -> Result<Vec<Offset>, Error> {
+        Ok(self.checkpoints.offsets()?)
     }
 
     /// Makes the rows durable, so that they are trusted when the machine has been restarted. The log is synced before.
-    pub(crate) fn close(&self) -> io::Result<()> {
-        self.state.sync()
+    pub(crate) fn close(&self) -> Result<(), Error> {
+        Ok(self.state.sync()?)
     }
 
-    fn about(&self) -> Result<About, Failure> {
+    fn about(&self) -> Result<About, Error> {
         let about = || -> io::Result<_> { self.state.snapshot()?.about() };
-        about().map_err(Failure::kv_storage)
+        about().map_err(Error::from)
     }
 }
 
 /// Visits the values of at most so many keys that begin with these bytes.
-fn visit(
+fn visit<E: From<Error>>(
     snapshot: &dyn Snapshot,
     prefix: &[u8],
     most: usize,
-    visit_value: VisitValue<'_>,
-) -> Result<(), Failure> {
+    visit_value: VisitValue<'_, E>,
+) -> Result<(), E> {
     let (mut left, mut failed) = (most, None);
     if most == 0 {
         return Ok(());
@@ -240,7 +238,7 @@ fn visit(
         });
         Ok(if left == 0 { ControlFlow::Break(()) } else { next })
     });
-    scanned.map_err(Failure::kv_storage)?;
+    scanned.map_err(Error::from)?;
     failed.map_or(Ok(()), Err)
 }
 

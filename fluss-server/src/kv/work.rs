@@ -9,18 +9,17 @@ use fluss_core::record::log::ChangeType;
 use fluss_core::record::value::StoredValue;
 use fluss_core::types::Datum;
 use fluss_core::{DecodeError, ValueError};
-use fluss_rpc::code::ErrorCode;
 use fluss_store::state::Change;
 
 use super::Take;
 use super::changelog::Changelog;
 use super::draft::Reserve;
+use super::error::Error;
 use super::merge::Values;
 use super::mode::Mode;
 use super::rules::{Counter, Deletes};
 use super::slots::Slots;
 use super::table::Table;
-use crate::Failure;
 
 /// A batch, with the rows that it changes.
 pub(super) struct Work<'w, 's> {
@@ -75,7 +74,7 @@ impl<'w, 's> Work<'w, 's> {
     }
 
     /// Merges the next record of the batch; `index` is its place there.
-    pub(super) fn write(&mut self, index: usize, record: &KvRecord<'_>) -> Result<(), Failure> {
+    pub(super) fn write(&mut self, index: usize, record: &KvRecord<'_>) -> Result<(), Error> {
         let [mut new, mut old] = std::mem::take(&mut self.spare).map(recycled);
         let kept = match record.row {
             Some(row) => {
@@ -98,7 +97,7 @@ impl<'w, 's> Work<'w, 's> {
     }
 
     /// What the batch comes to.
-    pub(super) fn finish(self, batch: &KvBatch) -> Result<Done, Failure> {
+    pub(super) fn finish(self, batch: &KvBatch) -> Result<Done, Error> {
         let log = self.merger.changelog.finish(batch.stamp);
         Ok(Done {
             log: log.map_err(|error| bad_row(&error))?,
@@ -123,11 +122,12 @@ struct Merger<'w> {
 
 impl Merger<'_> {
     /// Sees to it that there is room for another row in the changelog, which takes so many bytes encoded.
-    fn make_room(&mut self, bytes: usize) -> Result<(), Failure> {
+    fn make_room(&mut self, bytes: usize) -> Result<(), Error> {
         /// What a column takes at least, whatever its value is.
         const COLUMN_BYTES: usize = 16;
         let columns = self.table.row_type().len();
-        (self.take)(bytes + columns * COLUMN_BYTES)
+        (self.take)(bytes + columns * COLUMN_BYTES)?;
+        Ok(())
     }
 
     /// What is kept of a row that is written over the value of its key. The rows are read into `old` and `new`.
@@ -136,7 +136,7 @@ impl Merger<'_> {
         stored: Option<&'v [u8]>,
         written: StoredValue<'v>,
         [old, new]: [&mut Values<'v>; 2],
-    ) -> Result<Option<Kept>, Failure> {
+    ) -> Result<Option<Kept>, Error> {
         let read = self.table.read_into(written, new);
         read.map_err(|error| unreadable(&error))?;
         self.table.check(new).map_err(|error| bad_row(&error))?;
@@ -153,7 +153,7 @@ impl Merger<'_> {
         old: &mut Values<'v>,
         new: &mut Values<'v>,
         (old_bytes, new_bytes): (usize, usize),
-    ) -> Result<Kept, Failure> {
+    ) -> Result<Kept, Error> {
         if self.mode.keeps(old, new) {
             return Ok(Kept::Nothing);
         }
@@ -175,7 +175,7 @@ impl Merger<'_> {
         self.keep_merged(ChangeType::UpdateAfter, merged)
     }
 
-    fn insert(&mut self, new: &mut Values<'_>, bytes: usize) -> Result<Kept, Failure> {
+    fn insert(&mut self, new: &mut Values<'_>, bytes: usize) -> Result<Kept, Error> {
         if self.mode.written.is_none() {
             self.make_room(bytes)?;
             // Where nobody looks for old rows, none is known to be new.
@@ -193,7 +193,7 @@ impl Merger<'_> {
         self.keep_merged(ChangeType::Insert, first)
     }
 
-    fn keep_merged(&mut self, change: ChangeType, mut row: Values<'_>) -> Result<Kept, Failure> {
+    fn keep_merged(&mut self, change: ChangeType, mut row: Values<'_>) -> Result<Kept, Error> {
         encode(self.table, &row, &mut self.scratch)?;
         self.make_room(self.scratch.len())?;
         tell_values(&mut self.changelog, change, &mut row)?;
@@ -201,22 +201,15 @@ impl Merger<'_> {
     }
 
     /// What is kept of the value of a key that is deleted; nothing at all if its row goes.
-    fn delete<'v>(
-        &mut self,
-        stored: Option<&'v [u8]>,
-        old: &mut Values<'v>,
-    ) -> Result<Option<Kept>, Failure> {
+    fn delete<'v>(&mut self, stored: Option<&'v [u8]>, old: &mut Values<'v>) -> Result<Option<Kept>, Error> {
         match (self.mode.deletes(), stored) {
-            (Deletes::Disable, _) => {
-                let reason = "the table does not allow deletes";
-                Err(Failure::new(ErrorCode::DELETION_DISABLED, reason))
-            }
+            (Deletes::Disable, _) => Err(Error::DeletesDisabled),
             (Deletes::Ignore, _) | (Deletes::Allow, None) => Ok(Some(Kept::Nothing)),
             (Deletes::Allow, Some(stored)) => self.remove(stored, old),
         }
     }
 
-    fn remove<'v>(&mut self, stored: &'v [u8], old: &mut Values<'v>) -> Result<Option<Kept>, Failure> {
+    fn remove<'v>(&mut self, stored: &'v [u8], old: &mut Values<'v>) -> Result<Option<Kept>, Error> {
         read_stored(self.table, stored, old)?;
         self.make_room(stored.len())?;
         let Some(left) = self.mode.remains(old) else {
@@ -230,14 +223,14 @@ impl Merger<'_> {
     }
 
     /// The next number of the auto-increment column.
-    fn number(&mut self, counter: Counter) -> Result<Datum<'static>, Failure> {
+    fn number(&mut self, counter: Counter) -> Result<Datum<'static>, Error> {
         if self.numbers.is_empty() {
-            self.numbers = (self.reserve)()?;
+            self.numbers = (self.reserve)().map_err(Error::Numbers)?;
         }
         let number = self.numbers.next().filter(|number| *number <= counter.most);
         let number = number.ok_or_else(|| {
             let reason = "the auto-increment column has no more numbers";
-            Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason)
+            Error::BadRecord(reason.to_owned())
         })?;
         // An INT column has numbers of 32 bits.
         let narrow = i32::try_from(counter.most).is_ok();
@@ -250,9 +243,9 @@ impl Merger<'_> {
 }
 
 /// Reads a stored value as a row of the latest schema.
-fn read_stored<'v>(table: &Table, value: &'v [u8], row: &mut Values<'v>) -> Result<(), Failure> {
+fn read_stored<'v>(table: &Table, value: &'v [u8], row: &mut Values<'v>) -> Result<(), Error> {
     let read = StoredValue::decode(value).and_then(|value| table.read_into(value, row));
-    read.map_err(Failure::kv_storage)
+    read.map_err(Error::BadValue)
 }
 
 /// The memory of a row, for another.
@@ -261,32 +254,28 @@ fn recycled<'v>(mut row: Values<'_>) -> Values<'v> {
     row.into_iter().map_while(|_| None).collect()
 }
 
-fn encode(table: &Table, row: &[Datum<'_>], out: &mut Vec<u8>) -> Result<(), Failure> {
+fn encode(table: &Table, row: &[Datum<'_>], out: &mut Vec<u8>) -> Result<(), Error> {
     out.clear();
     let written = table.format.encode(table.row_type(), row, out);
     written.map_err(|error| bad_row(&error))
 }
 
-fn tell(changelog: &mut Changelog<'_>, change: ChangeType, row: &[Datum<'_>]) -> Result<(), Failure> {
+fn tell(changelog: &mut Changelog<'_>, change: ChangeType, row: &[Datum<'_>]) -> Result<(), Error> {
     changelog.append(change, row).map_err(|error| bad_row(&error))
 }
 
 /// As [`tell`], taking the values out of the row.
-fn tell_values(
-    changelog: &mut Changelog<'_>,
-    change: ChangeType,
-    row: &mut Values<'_>,
-) -> Result<(), Failure> {
+fn tell_values(changelog: &mut Changelog<'_>, change: ChangeType, row: &mut Values<'_>) -> Result<(), Error> {
     changelog
         .append_values(change, row)
         .map_err(|error| bad_row(&error))
 }
 
 /// Trying again does not help: the checksum says that the writer meant it so.
-pub(super) fn unreadable(error: &DecodeError) -> Failure {
-    Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string())
+pub(super) fn unreadable(error: &DecodeError) -> Error {
+    Error::BadRecord(error.to_string())
 }
 
-fn bad_row(error: &ValueError) -> Failure {
-    Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string())
+fn bad_row(error: &ValueError) -> Error {
+    Error::BadRecord(error.to_string())
 }

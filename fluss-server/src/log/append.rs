@@ -5,14 +5,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use fluss_core::record::log::{Append, Generation, LogError, Received};
-use fluss_rpc::code::ErrorCode;
 use fluss_store::disk::File;
 
 use super::manifest::Manifest;
 use super::segment::Segment;
 use super::sync::has_failed;
-use super::{BucketLog, Span, storage};
-use crate::error::Failure;
+use super::{BucketLog, Error, Span, storage};
 
 /// Where the magic number of a batch is.
 const MAGIC_AT: usize = 12;
@@ -40,13 +38,10 @@ impl BucketLog {
     ///
     /// # Errors
     ///
-    /// - `UNKNOWN_SERVER_ERROR`: a magic number that is not known
-    /// - `CORRUPT_RECORD`: a batch does not match its checksum or is malformed, or the last is cut short
-    /// - `OUT_OF_ORDER_SEQUENCE`: a batch is not its writer's next
-    /// - `LOG_STORAGE_EXCEPTION`: they cannot be written
+    /// [`Error::UnknownMagic`], [`Error::BadBatch`], [`Error::OutOfOrder`]; [`Error::Storage`] if they cannot be written.
     ///
     /// The log is as it was then, and goes on, unless a sync has failed ([`Sync::run`](super::Sync::run)).
-    pub fn append(&mut self, batches: Bytes, now_ms: i64) -> Result<Appended, Failure> {
+    pub fn append(&mut self, batches: Bytes, now_ms: i64) -> Result<Appended, Error> {
         self.check_usable()?;
         let Some(received) = receive(batches)? else {
             return Ok(Appended::Nothing);
@@ -73,19 +68,19 @@ impl BucketLog {
         }))
     }
 
-    fn check_usable(&self) -> Result<(), Failure> {
+    fn check_usable(&self) -> Result<(), Error> {
         if self.durable.has_failed() {
-            return Err(storage(&self.directory, &has_failed()));
+            return Err(storage(&self.directory, has_failed()));
         }
         Ok(())
     }
 
     /// Writes behind the last batch.
-    fn write(&mut self, bytes: Bytes) -> Result<(), Failure> {
+    fn write(&mut self, bytes: Bytes) -> Result<(), Error> {
         let len = bytes.len() as u64;
         let full = self.active.size.saturating_add(len) > self.options.segment_bytes;
         if full && !self.active.is_empty() {
-            self.roll().map_err(|error| storage(&self.directory, &error))?;
+            self.roll().map_err(|error| storage(&self.directory, error))?;
         }
         let written = self.open_active().and_then(|file| {
             self.has_remains = true;
@@ -97,7 +92,7 @@ impl BucketLog {
             if let Err(error) = self.remove_remains() {
                 tracing::warn!(target: crate::TARGET, path = %path.display(), %error, "a failed write was not cut off");
             }
-            return Err(storage(&path, &error));
+            return Err(storage(&path, error));
         }
         self.has_remains = false;
         self.since_checkpoint += len;
@@ -192,25 +187,21 @@ impl BucketLog {
     clippy::needless_pass_by_value,
     reason = "only bytes that nobody else has are changed in place"
 )]
-fn receive(batches: Bytes) -> Result<Option<Received>, Failure> {
+fn receive(batches: Bytes) -> Result<Option<Received>, Error> {
     match Received::check(batches.clone(), Generation::V0_9) {
         Ok(received) if received.headers().is_empty() => Ok(None),
         Ok(received) => Ok(Some(received)),
         Err(LogError::Torn { at: 0, .. }) => Ok(None),
-        Err(error) => Err(refusal(&batches, &error)),
+        Err(error) => Err(refusal(&batches, error)),
     }
 }
 
-fn refusal(batches: &Bytes, error: &LogError) -> Failure {
+fn refusal(batches: &Bytes, error: LogError) -> Error {
     let magic = batches.get(error.good_bytes() + MAGIC_AT).copied();
-    match (error, magic) {
-        (LogError::Malformed { .. }, Some(magic)) if !Generation::V0_9.knows(magic) => Failure::new(
-            ErrorCode::UNKNOWN_SERVER_ERROR,
-            format!("a batch with magic {magic}"),
-        ),
-        (LogError::Malformed { source, .. }, _) => {
-            Failure::new(ErrorCode::CORRUPT_RECORD, format!("{error}: {source}"))
+    match (&error, magic) {
+        (LogError::Malformed { .. }, Some(magic)) if !Generation::V0_9.knows(magic) => {
+            Error::UnknownMagic(magic)
         }
-        _ => Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()),
+        _ => Error::BadBatch(error),
     }
 }

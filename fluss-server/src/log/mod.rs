@@ -20,6 +20,7 @@
 mod append;
 mod checkpoint;
 mod envelope;
+mod error;
 mod index;
 mod manifest;
 mod read;
@@ -42,7 +43,6 @@ use std::time::Duration;
 
 use fluss_core::DecodeError;
 use fluss_core::id::{BatchSequence, Offset, WriterId};
-use fluss_rpc::code::ErrorCode;
 use fluss_store::OpenError;
 use fluss_store::disk::{Disk, File, Kept};
 
@@ -54,9 +54,9 @@ use self::segment::Segment;
 use self::sync::Durable;
 use self::walk::Walk;
 use self::writers::{Stamp, Writers};
-use crate::error::Failure;
 
 pub use append::Appended;
+pub use error::Error;
 pub use read::{ReadLimits, Slice};
 pub use replay::Batches;
 pub use sync::Sync;
@@ -214,13 +214,13 @@ impl BucketLog {
     ///
     /// # Errors
     ///
-    /// `OUT_OF_ORDER_SEQUENCE`.
+    /// [`Error::OutOfOrder`].
     pub fn check_writer(
         &self,
         writer: Option<WriterId>,
         sequence: Option<BatchSequence>,
         now_ms: i64,
-    ) -> Result<Option<Span>, Failure> {
+    ) -> Result<Option<Span>, Error> {
         match writer {
             Some(writer) => self.writers.check(Stamp { writer, sequence }, now_ms),
             None => Ok(None),
@@ -231,12 +231,12 @@ impl BucketLog {
     ///
     /// # Errors
     ///
-    /// `LOG_OFFSET_OUT_OF_RANGE` before the start and behind the end; `LOG_STORAGE_EXCEPTION`.
-    pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<Slice, Failure> {
+    /// [`Error::OutOfRange`], [`Error::Storage`], [`Error::Damaged`].
+    pub fn read(&self, from: Offset, limits: ReadLimits) -> Result<Slice, Error> {
         let (start, end) = (self.start_offset(), self.end_offset());
         if !(start..=end).contains(&from) {
-            let message = format!("offset {from}, the log has {start} to {end}");
-            return Err(Failure::new(ErrorCode::LOG_OFFSET_OUT_OF_RANGE, message));
+            let offset = from;
+            return Err(Error::OutOfRange { offset, start, end });
         }
         if from >= limits.up_to.min(end) {
             return Ok(Slice::EMPTY);
@@ -246,7 +246,7 @@ impl BucketLog {
         };
         let path = segment.path(&self.directory);
         Ok(Slice::new(Place {
-            file: self.file_of(segment).map_err(|error| gone(&path, &error))?,
+            file: self.file_of(segment).map_err(|error| gone(&path, error))?,
             path,
             verify: !self.disk.is_memory(),
             entry,
@@ -276,8 +276,8 @@ impl BucketLog {
     ///
     /// # Errors
     ///
-    /// `LOG_STORAGE_EXCEPTION`, `CORRUPT_RECORD`.
-    pub fn offset_for_time(&self, timestamp: i64) -> Result<Option<Offset>, Failure> {
+    /// [`Error::Storage`], [`Error::Damaged`].
+    pub fn offset_for_time(&self, timestamp: i64) -> Result<Option<Offset>, Error> {
         let mut segments = self.segments().peekable();
         let segment = loop {
             let Some(segment) = segments.next() else {
@@ -297,7 +297,7 @@ impl BucketLog {
             return Ok(None);
         };
         let path = segment.path(&self.directory);
-        let file = self.file_of(segment).map_err(|error| gone(&path, &error))?;
+        let file = self.file_of(segment).map_err(|error| gone(&path, error))?;
         let mut walk = Walk::new(file, entry, segment.size, !self.disk.is_memory());
         loop {
             match walk
@@ -330,30 +330,27 @@ impl BucketLog {
 }
 
 /// A file cannot be read or written.
-fn storage(path: &Path, error: &io::Error) -> Failure {
-    let message = format!("{}: {error}", path.display());
-    Failure::new(ErrorCode::LOG_STORAGE_EXCEPTION, message)
+fn storage(path: &Path, error: io::Error) -> Error {
+    let path = path.to_owned();
+    Error::Storage { path, error }
 }
 
 /// A segment that there has to be cannot be opened.
-fn gone(path: &Path, error: &io::Error) -> Failure {
+fn gone(path: &Path, error: io::Error) -> Error {
     match error.kind() {
-        io::ErrorKind::NotFound => damaged(path, 0, &DecodeError::new("log", "the file is missing")),
+        io::ErrorKind::NotFound => damaged(path, 0, DecodeError::new("log", "the file is missing")),
         _ => storage(path, error),
     }
 }
 
 /// A file is not as it was written.
-fn damaged(path: &Path, at: u64, source: &DecodeError) -> Failure {
-    let message = format!("{} is damaged at byte {at}: {source}", path.display());
-    Failure::new(ErrorCode::CORRUPT_RECORD, message)
+fn damaged(path: &Path, at: u64, reason: DecodeError) -> Error {
+    let path = path.to_owned();
+    Error::Damaged { path, at, reason }
 }
 
 /// A file has no batch with an offset that it should have.
-fn missing(path: &Path, at: u64, offset: Offset) -> Failure {
-    damaged(
-        path,
-        at,
-        &DecodeError::new("log", format!("offset {offset} is missing")),
-    )
+fn missing(path: &Path, at: u64, offset: Offset) -> Error {
+    let reason = DecodeError::new("log", format!("offset {offset} is missing"));
+    damaged(path, at, reason)
 }

@@ -10,8 +10,7 @@ use fluss_store::disk::File;
 
 use super::index::{Entry, Mark};
 use super::walk::{Obstacle, Walk};
-use super::{missing, storage};
-use crate::error::Failure;
+use super::{Error, missing, storage};
 
 /// A place in a log from which batches can be loaded, without a look at the log itself. It stays good when the log
 /// goes on, and when the segment expires.
@@ -66,9 +65,9 @@ impl Slice {
     ///
     /// # Errors
     ///
-    /// `LOG_STORAGE_EXCEPTION` if the file cannot be read, `CORRUPT_RECORD` if the first batch is damaged; the message
+    /// [`Error::Storage`] if the file cannot be read, [`Error::Damaged`] if the first batch is damaged; the message
     /// has the file and the byte. Batches before one that is damaged are returned: it is found when it comes first.
-    pub fn load(&self) -> Result<Bytes, Failure> {
+    pub fn load(&self) -> Result<Bytes, Error> {
         self.0.as_ref().map_or(Ok(Bytes::new()), Place::load)
     }
 }
@@ -80,17 +79,17 @@ impl Place {
         usize::try_from(end.saturating_sub(start)).unwrap_or(usize::MAX)
     }
 
-    fn load(&self) -> Result<Bytes, Failure> {
+    fn load(&self) -> Result<Bytes, Error> {
         let bytes = self
             .file
             .read_at(self.entry.position, self.bytes())
-            .map_err(|error| storage(&self.path, &error))?;
+            .map_err(|error| storage(&self.path, error))?;
         let found = self.find(&bytes)?;
         Ok(bytes.slice(found))
     }
 
     /// Where in what was read the batches are that are asked for.
-    fn find(&self, bytes: &Bytes) -> Result<Range<usize>, Failure> {
+    fn find(&self, bytes: &Bytes) -> Result<Range<usize>, Error> {
         let mut found = Found::default();
         let marks = if self.verify {
             self.marks.clone()

@@ -9,8 +9,7 @@ use fluss_store::disk::Disk;
 
 use super::index::Entry;
 use super::walk::{Obstacle, Walk};
-use super::{damaged, gone, missing, storage};
-use crate::error::Failure;
+use super::{Error, damaged, gone, missing, storage};
 
 /// The batches of a log in order, up to the end that it had when this was begun. About 1 MiB of them is held at a time,
 /// or the biggest batch.
@@ -44,7 +43,7 @@ impl Batches {
         }
     }
 
-    fn advance(&mut self) -> Result<Option<LogBatch>, Failure> {
+    fn advance(&mut self) -> Result<Option<LogBatch>, Error> {
         loop {
             if let Some((stretch, walk)) = &mut self.current {
                 match walk
@@ -61,7 +60,7 @@ impl Batches {
                 return Ok(None);
             };
             let file = self.disk.open_existing(&stretch.path);
-            let file = file.map_err(|error| gone(&stretch.path, &error))?;
+            let file = file.map_err(|error| gone(&stretch.path, error))?;
             let walk = Walk::new(file, stretch.entry, stretch.end, !self.disk.is_memory());
             self.current = Some((stretch, walk));
         }
@@ -69,7 +68,7 @@ impl Batches {
 }
 
 impl Iterator for Batches {
-    type Item = Result<LogBatch, Failure>;
+    type Item = Result<LogBatch, Error>;
 
     fn next(&mut self) -> Option<Self::Item> {
         let next = self.advance().transpose();
@@ -83,13 +82,11 @@ impl Iterator for Batches {
 
 impl Obstacle {
     /// What a reader is told.
-    pub(super) fn in_file(self, path: &Path, at: u64) -> Failure {
+    pub(super) fn in_file(self, path: &Path, at: u64) -> Error {
         match self {
-            Self::Io(error) => storage(path, &error),
-            Self::Bad(source) => damaged(path, at, &source),
-            Self::Times { since } => {
-                damaged(path, since, &DecodeError::new("log", "a timestamp has changed"))
-            }
+            Self::Io(error) => storage(path, error),
+            Self::Bad(source) => damaged(path, at, source),
+            Self::Times { since } => damaged(path, since, DecodeError::new("log", "a timestamp has changed")),
         }
     }
 }

@@ -10,8 +10,7 @@ use super::checkpoint::Checkpoint;
 use super::manifest::Manifest;
 use super::segment::index_path;
 use super::sync::Sync;
-use super::{BucketLog, storage};
-use crate::error::Failure;
+use super::{BucketLog, Error, storage};
 
 /// So many bytes are read at the next start without a checkpoint, at most.
 const CHECKPOINT_EVERY: u64 = 16 * 1024 * 1024;
@@ -33,8 +32,8 @@ impl BucketLog {
     ///
     /// # Errors
     ///
-    /// `LOG_STORAGE_EXCEPTION`.
-    pub fn close(&mut self) -> Result<(), Failure> {
+    /// [`Error::Storage`].
+    pub fn close(&mut self) -> Result<(), Error> {
         if self.disk.is_memory() || self.durable.checkpoint() == self.end_offset() {
             return Ok(());
         }
@@ -72,8 +71,8 @@ impl BucketLog {
     ///
     /// # Errors
     ///
-    /// `LOG_STORAGE_EXCEPTION`. Some may have been removed then.
-    pub fn expire(&mut self, older_than_ms: i64, keep_from: Offset) -> Result<usize, Failure> {
+    /// [`Error::Storage`]. Some may have been removed then.
+    pub fn expire(&mut self, older_than_ms: i64, keep_from: Offset) -> Result<usize, Error> {
         let count = self.count_expired(older_than_ms, keep_from);
         if count == 0 {
             return Ok(0);
@@ -83,23 +82,23 @@ impl BucketLog {
             // The end of the log is known by the name of an empty segment.
             let rolled = self.roll().and_then(|()| self.open_active());
             let named = rolled.and_then(|_| self.disk.sync_dir(&self.directory));
-            named.map_err(|error| storage(&self.directory, &error))?;
+            named.map_err(|error| storage(&self.directory, error))?;
         }
         self.ensure_checkpoint(end)?;
         self.drop_oldest(count)
-            .map_err(|error| storage(&self.directory, &error))?;
+            .map_err(|error| storage(&self.directory, error))?;
         Ok(count)
     }
 
     /// Sees to it that the next start needs nothing before `end`: neither batches nor, out of them, writers.
-    fn ensure_checkpoint(&mut self, end: Offset) -> Result<(), Failure> {
+    fn ensure_checkpoint(&mut self, end: Offset) -> Result<(), Error> {
         if self.disk.is_memory() || self.durable.checkpoint() >= end {
             return Ok(());
         }
         self.sync(true).run()?;
         if self.durable.checkpoint() < end {
             let error = io::Error::other("a checkpoint could not be written");
-            return Err(storage(&self.directory, &error));
+            return Err(storage(&self.directory, error));
         }
         Ok(())
     }

@@ -8,8 +8,7 @@ use bytes::Bytes;
 use fluss_core::id::Offset;
 use fluss_store::disk::{Disk, File, is_exhausted};
 
-use super::{checkpoint, storage};
-use crate::error::Failure;
+use super::{Error, checkpoint, storage};
 
 /// How much of a log is durable, known to the log and to the syncs under way.
 #[derive(Debug)]
@@ -78,12 +77,12 @@ impl Sync {
     ///
     /// # Errors
     ///
-    /// `LOG_STORAGE_EXCEPTION`. What the system could not write it may have dropped, and another sync would not tell:
+    /// [`Error::Storage`]. What the system could not write it may have dropped, and another sync would not tell:
     /// all of them fail and the log takes no appends from then on, until it is opened again. Not so if files could not be
     /// opened for want of descriptors.
-    pub fn run(self) -> Result<(), Failure> {
+    pub fn run(self) -> Result<(), Error> {
         self.take_turn()
-            .map_err(|error| storage(&self.directory, &error))?;
+            .map_err(|error| storage(&self.directory, error))?;
         if let Some(contents) = self.checkpoint {
             let written = checkpoint::write(&*self.disk, &self.directory, self.end_offset, contents);
             match written {

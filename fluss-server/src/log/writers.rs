@@ -7,10 +7,8 @@ use bytes::{Buf, BufMut, Bytes};
 
 use fluss_core::id::{BatchSequence, WriterId};
 use fluss_core::record::log::LogBatchHeader;
-use fluss_rpc::code::ErrorCode;
 
-use super::Span;
-use crate::error::Failure;
+use super::{Error, Span};
 
 /// How many batches of a writer are known again when they come twice.
 const WINDOW: usize = 5;
@@ -67,8 +65,8 @@ impl Writers {
     ///
     /// # Errors
     ///
-    /// `OUT_OF_ORDER_SEQUENCE` if it is neither.
-    pub(super) fn check(&self, stamp: Stamp, now_ms: i64) -> Result<Option<Span>, Failure> {
+    /// [`Error::OutOfOrder`] if it is neither.
+    pub(super) fn check(&self, stamp: Stamp, now_ms: i64) -> Result<Option<Span>, Error> {
         let writer = self
             .writers
             .get(&stamp.writer)
@@ -81,7 +79,7 @@ impl Writers {
     }
 
     /// Where one of the batches of an append is stored already; nothing if all of them come next, one after the other.
-    pub(super) fn check_all(&self, headers: &[LogBatchHeader], now_ms: i64) -> Result<Option<Span>, Failure> {
+    pub(super) fn check_all(&self, headers: &[LogBatchHeader], now_ms: i64) -> Result<Option<Span>, Error> {
         let stamps: Vec<_> = headers.iter().filter_map(Stamp::of).collect();
         let is_stored = |stamp: &Stamp| self.check(*stamp, now_ms).ok().flatten();
         if let Some(stored) = stamps.iter().find_map(is_stored) {
@@ -161,14 +159,16 @@ impl Writers {
 }
 
 /// Whether a batch comes behind the one with the number `last`, or begins.
-fn expect(stamp: Stamp, last: Option<BatchSequence>) -> Result<(), Failure> {
+fn expect(stamp: Stamp, last: Option<BatchSequence>) -> Result<(), Error> {
     let expected = last.map_or(BatchSequence::FIRST, BatchSequence::next);
     if stamp.sequence == Some(expected) {
         return Ok(());
     }
-    let found = stamp.sequence.map_or(-1, BatchSequence::get);
-    let message = format!("batch {found} of writer {}, expected {expected}", stamp.writer);
-    Err(Failure::new(ErrorCode::OUT_OF_ORDER_SEQUENCE, message))
+    Err(Error::OutOfOrder {
+        writer: stamp.writer,
+        found: stamp.sequence,
+        expected,
+    })
 }
 
 impl Writer {

@@ -11,6 +11,7 @@ use fluss_rpc::code::ErrorCode;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use crate::error::Failure;
+use crate::kv::NoRoom;
 use crate::options::Limits;
 
 /// What a request takes beside its bytes while it is under way.
@@ -192,13 +193,13 @@ impl Room {
     /// # Errors
     ///
     /// There is no more now, or the answer is larger than any may be. Whoever made the room finds out which, and does not
-    /// send what was made: the code is of no account.
-    pub(super) fn take(&mut self, bytes: usize) -> Result<(), Failure> {
+    /// send what was made.
+    pub(super) fn take(&mut self, bytes: usize) -> Result<(), NoRoom> {
         self.used = self.used.saturating_add(bytes);
         if self.covers(self.used) {
             return Ok(());
         }
-        Err(self.refusal())
+        Err(NoRoom)
     }
 
     /// Whether there is memory for an answer of so many bytes, or more was had for it. If not, it is [short](Self::short).
@@ -334,7 +335,8 @@ mod tests {
         let memory = memory(100 << 10);
         let mut room = memory.room(80 << 10).await;
         room.take(80 << 10).unwrap();
-        let refusal = room.take(1).unwrap_err();
+        room.take(1).unwrap_err();
+        let refusal = room.refusal();
         assert!(room.is_too_large(0));
         assert_eq!(refusal.code, ErrorCode::RECORD_TOO_LARGE);
         assert!(refusal.message.contains("81920 bytes"), "{refusal}");

@@ -8,6 +8,7 @@
 pub mod admin;
 mod answer;
 mod call;
+mod codes;
 mod connections;
 mod dispatch;
 mod fetch;

@@ -76,7 +76,7 @@ impl Wanted {
         match self {
             Self::Earliest => Ok(bucket.start_offset()),
             Self::Latest => Ok(bucket.high_watermark()),
-            Self::At(time) => bucket.offset_at(time),
+            Self::At(time) => Ok(bucket.offset_at(time)?),
         }
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn lookup(
             if inserts {
                 bucket.insert_missing(table, &asked.keys, &mut |bytes| room.take(bytes))?;
             }
-            bucket.look_up(&asked.keys, &mut |bytes| room.take(bytes))
+            Ok(bucket.look_up(&asked.keys, &mut |bytes| room.take(bytes))?)
         });
         let answer = proto::PbLookupRespForBucket {
             partition_id: asked.partition_id,
@@ -65,7 +65,7 @@ pub(super) fn prefix_lookup(
                 .keys
                 .iter()
                 .map(|prefix| bucket.look_up_prefix(prefix, &mut |bytes| room.take(bytes)));
-            lists.collect::<Result<Vec<Vec<Bytes>>, _>>()
+            Ok(lists.collect::<Result<Vec<Vec<Bytes>>, _>>()?)
         });
         let answer = proto::PbPrefixLookupRespForBucket {
             partition_id: asked.partition_id,
@@ -90,7 +90,7 @@ pub(super) fn limit_scan(
     let table = resolve::table(session, request.table_id, Operation::Read)?;
     let limit = usize::try_from(request.limit).unwrap_or_default();
     let scanned = resolve::bucket(session, &table, request.partition_id, request.bucket_id)
-        .and_then(|bucket| bucket.scan(limit, &mut |bytes| room.take(bytes)));
+        .and_then(|bucket| Ok(bucket.scan(limit, &mut |bytes| room.take(bytes))?));
     let answer = proto::LimitScanResponse {
         is_log_table: Some(!table.info().has_primary_key()),
         ..Default::default()
@@ -105,7 +105,7 @@ pub(super) fn get_table_stats(
     let table = resolve::table(session, request.table_id, Operation::Read)?;
     let count = |asked: proto::PbTableStatsReqForBucket| {
         let counted = resolve::bucket(session, &table, asked.partition_id, asked.bucket_id)
-            .and_then(|bucket| bucket.row_count(&table));
+            .and_then(|bucket| Ok(bucket.row_count(&table)?));
         let answer = proto::PbTableStatsRespForBucket {
             partition_id: asked.partition_id,
             bucket_id: asked.bucket_id,

@@ -43,7 +43,7 @@ pub(super) fn bucket(
         bucket: BucketId(bucket),
     };
     if table.has_bucket(id.partition, bucket) {
-        return session.node.buckets.get(id, table);
+        return Ok(session.node.buckets.get(id, table)?);
     }
     let message = format!("there is no {id}");
     Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))

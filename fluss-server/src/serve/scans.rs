@@ -21,6 +21,7 @@ use super::session::{Owner, Session};
 use super::spool::{Spool, Spooled, Spools};
 use crate::bucket::Bucket;
 use crate::error::Failure;
+use crate::kv;
 use crate::security::Operation;
 
 /// The most scans of one bucket, and of the node.
@@ -211,14 +212,14 @@ impl Scans {
             }
             match &mut more {
                 None => values.push(value),
-                Some((.., spool)) => spool.push(value).map_err(Failure::kv_storage)?,
+                Some((.., spool)) => spool.push(value).map_err(kv::Error::State)?,
             }
             Ok(ControlFlow::Continue(()))
         });
         let Some((number, scan, spool)) = more else {
             return Ok((visited?, Part { scan: None, values }));
         };
-        let kept = visited.and_then(|offset| Ok((offset, spool.finish().map_err(Failure::kv_storage)?)));
+        let kept = visited.and_then(|offset| Ok((offset, spool.finish().map_err(kv::Error::State)?)));
         match kept {
             Ok((offset, rest)) => {
                 *scan.rest() = Rest {
@@ -295,7 +296,7 @@ impl Scans {
         scan.used_ms.store(now_ms, Ordering::Relaxed);
         let mut values = ValuesBuilder::default();
         let mut is_done = false;
-        while let Some(value) = rest.values.peek().map_err(Failure::kv_storage)? {
+        while let Some(value) = rest.values.peek().map_err(kv::Error::State)? {
             if !fits(&values, &value, most_bytes) {
                 break;
             }

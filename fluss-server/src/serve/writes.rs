@@ -50,7 +50,7 @@ fn append(
     }
     let bucket = resolve::bucket(session, table, partition, bucket)?;
     validate::check_log(table, &records, session.node.check)?;
-    bucket.append(records)
+    Ok(bucket.append(records)?)
 }
 
 /// A `PUT_KV` on its way through its buckets. It goes on with the bucket whose changes there was no memory for.
@@ -140,7 +140,7 @@ fn put_batch(
         .map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
     let bucket = resolve::bucket(session, table, bucket.partition_id, bucket.bucket_id)?;
     validate::check_keys(table, &batch, session.node.check)?;
-    bucket.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))
+    Ok(bucket.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))?)
 }
 
 /// A table that the client may write to, and acknowledgements that there are.

@@ -1,6 +1,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fluss_rpc::code::ErrorCode;
 use fluss_store::disk::faulty::FaultyDisk;
 
 use super::world::{Events, HOUR_MS, Opened, Rows, create_tables, large_batch};
@@ -33,7 +34,7 @@ impl Machine {
 
     /// Opens the node, works, and goes down or just stops.
     fn live(&mut self) -> Result<(), Failure> {
-        let failed = |error| Failure::kv_storage(super::world::described(&error));
+        let failed = |error| Failure::new(ErrorCode::STORAGE_EXCEPTION, super::world::described(&error));
         let node = Opened::new(&self.disk, &self.clock, self.waits).map_err(failed)?;
         if self.dice.u8(..4) > 0 {
             // Otherwise nobody asks for them in this life.

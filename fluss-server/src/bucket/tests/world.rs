@@ -59,7 +59,7 @@ impl Opened {
             partition: None,
             bucket: BucketId(0),
         };
-        self.buckets.get(id, &table)
+        Ok(self.buckets.get(id, &table)?)
     }
 }
 

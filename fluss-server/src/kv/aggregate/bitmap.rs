@@ -3,10 +3,9 @@
 use std::collections::BTreeSet;
 
 use fluss_core::types::Datum;
-use fluss_rpc::code::ErrorCode;
 use roaring::RoaringBitmap;
 
-use crate::Failure;
+use crate::kv::error::Error;
 
 /// The width of the numbers in a bitmap.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -16,7 +15,7 @@ pub(super) enum Bits {
 }
 
 /// The bitmap of all that is in either. One that cannot be read is refused rather than taken for empty.
-pub(super) fn union(bits: Bits, old: &Datum<'_>, new: &Datum<'_>) -> Result<Datum<'static>, Failure> {
+pub(super) fn union(bits: Bits, old: &Datum<'_>, new: &Datum<'_>) -> Result<Datum<'static>, Error> {
     let (old, new) = (bytes(old)?, bytes(new)?);
     match bits {
         Bits::B32 => union32(old, new),
@@ -25,7 +24,7 @@ pub(super) fn union(bits: Bits, old: &Datum<'_>, new: &Datum<'_>) -> Result<Datu
     .map(Datum::from)
 }
 
-fn bytes<'v>(value: &'v Datum<'_>) -> Result<&'v [u8], Failure> {
+fn bytes<'v>(value: &'v Datum<'_>) -> Result<&'v [u8], Error> {
     match value {
         Datum::Bytes(bytes) => Ok(bytes),
         other => Err(refused(format!("{} is no bitmap", other.kind_name()))),
@@ -33,7 +32,7 @@ fn bytes<'v>(value: &'v Datum<'_>) -> Result<&'v [u8], Failure> {
 }
 
 /// The portable format, which all libraries share.
-fn union32(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Failure> {
+fn union32(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
     let read = |mut bytes: &[u8]| {
         let bitmap = RoaringBitmap::deserialize_from(&mut bytes);
         let bitmap = bitmap.map_err(|error| refused(format!("a bitmap that cannot be read: {error}")))?;
@@ -62,7 +61,7 @@ const EMPTY: [u8; 1] = [0];
 const ARRAY: u8 = 2;
 const ARRAY_NUMBERS: usize = 4_096;
 
-fn union64(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Failure> {
+fn union64(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Error> {
     if new == EMPTY {
         return numbers64(old).map(|_| old.to_vec());
     }
@@ -78,7 +77,7 @@ fn union64(old: &[u8], new: &[u8]) -> Result<Vec<u8>, Failure> {
     Ok(out)
 }
 
-fn numbers64(bytes: &[u8]) -> Result<BTreeSet<u16>, Failure> {
+fn numbers64(bytes: &[u8]) -> Result<BTreeSet<u16>, Error> {
     if bytes == EMPTY {
         return Ok(BTreeSet::new());
     }
@@ -95,10 +94,10 @@ fn numbers64(bytes: &[u8]) -> Result<BTreeSet<u16>, Failure> {
     Ok(pairs.iter().map(|pair| u16::from_le_bytes(*pair)).collect())
 }
 
-fn unsupported() -> Failure {
+fn unsupported() -> Error {
     refused("64-bit bitmaps are merged only while they have at most 4096 numbers, all of them below 65536")
 }
 
-fn refused(reason: impl Into<String>) -> Failure {
-    Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason)
+fn refused(reason: impl Into<String>) -> Error {
+    Error::BadRecord(reason.into())
 }

@@ -9,7 +9,7 @@ use fluss_core::types::{AggregateFunction, Datum};
 
 use self::bitmap::Bits;
 use self::number::Operation;
-use crate::Failure;
+use crate::kv::error::Error;
 
 /// How the values of a column are merged.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -62,7 +62,7 @@ impl Function {
     /// # Errors
     ///
     /// A result that the column cannot hold; a bitmap that cannot be read.
-    pub(super) fn merge<'v>(&self, old: Datum<'v>, new: Datum<'v>) -> Result<Datum<'v>, Failure> {
+    pub(super) fn merge<'v>(&self, old: Datum<'v>, new: Datum<'v>) -> Result<Datum<'v>, Error> {
         match (self, &old, &new) {
             (Self::LastValue, ..) | (_, Datum::Null, _) => return Ok(new),
             (_, _, Datum::Null) => return Ok(old),

@@ -2,9 +2,8 @@
 
 use arrow::datatypes::i256;
 use fluss_core::types::{Datum, Decimal};
-use fluss_rpc::code::ErrorCode;
 
-use crate::Failure;
+use crate::kv::error::Error;
 
 /// What two numbers are put together by.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -18,11 +17,7 @@ pub(super) enum Operation {
 /// # Errors
 ///
 /// A decimal of more than 38 digits; values that are no numbers.
-pub(super) fn merge(
-    operation: Operation,
-    old: &Datum<'_>,
-    new: &Datum<'_>,
-) -> Result<Datum<'static>, Failure> {
+pub(super) fn merge(operation: Operation, old: &Datum<'_>, new: &Datum<'_>) -> Result<Datum<'static>, Error> {
     macro_rules! integer {
         ($a:expr, $b:expr) => {
             match operation {
@@ -55,13 +50,13 @@ pub(super) fn merge(
                 old.kind_name(),
                 new.kind_name()
             );
-            return Err(Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason));
+            return Err(Error::BadRecord(reason));
         }
     })
 }
 
 /// Both have the scale of their column.
-fn decimal(operation: Operation, old: Decimal, new: Decimal) -> Result<Decimal, Failure> {
+fn decimal(operation: Operation, old: Decimal, new: Decimal) -> Result<Decimal, Error> {
     let (a, b) = (i256::from_i128(old.unscaled()), i256::from_i128(new.unscaled()));
     let exact = match operation {
         Operation::Sum => a.checked_add(b),
@@ -73,7 +68,7 @@ fn decimal(operation: Operation, old: Decimal, new: Decimal) -> Result<Decimal, 
     let result = unscaled.map(|unscaled| Decimal::new(unscaled, old.scale()));
     result.filter(|decimal| decimal.fits(38)).ok_or_else(|| {
         let reason = format!("{old} and {new} make more than 38 digits");
-        Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, reason)
+        Error::BadRecord(reason)
     })
 }
 

@@ -23,7 +23,7 @@ use super::disk;
 use crate::Failure;
 use crate::kv::draft::{Draft, Reserve};
 use crate::kv::replay::ReplayError;
-use crate::kv::{Table, Tablet, WriteMode, free};
+use crate::kv::{Error, Table, Tablet, WriteMode, free};
 
 pub(super) const BUCKET: &str = "bucket/state";
 
@@ -264,6 +264,6 @@ pub(super) fn values(tablet: &Tablet) -> Vec<Vec<u8>> {
         values.push(value.to_vec());
         Ok(ControlFlow::Continue(()))
     };
-    tablet.visit(usize::MAX, &mut keep).unwrap();
+    tablet.visit::<Error>(usize::MAX, &mut keep).unwrap();
     values
 }

@@ -82,7 +82,7 @@ fn whole(bytes: Bytes) -> Vec<LogBatch> {
 }
 
 /// Everything from an offset on, read bit by bit.
-fn read_all(log: &BucketLog, mut from: Offset) -> Result<Vec<LogBatch>, Failure> {
+fn read_all(log: &BucketLog, mut from: Offset) -> Result<Vec<LogBatch>, Error> {
     let mut batches = Vec::new();
     while from < log.end_offset() {
         let read = whole(log.read(from, limits(log, 3000))?.load()?);
@@ -92,6 +92,6 @@ fn read_all(log: &BucketLog, mut from: Offset) -> Result<Vec<LogBatch>, Failure>
     Ok(batches)
 }
 
-fn sync(log: &mut BucketLog) -> Result<(), Failure> {
+fn sync(log: &mut BucketLog) -> Result<(), Error> {
     log.begin_sync().map_or(Ok(()), Sync::run)
 }
