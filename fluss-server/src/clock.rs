@@ -21,7 +21,7 @@ impl Clock for SystemClock {
     }
 }
 
-/// A time that stands still until it is told to go on.
+/// A time that stands still until [`advance`](Self::advance) is called.
 #[derive(Debug, Default)]
 pub struct ManualClock(AtomicI64);
 

@@ -1,4 +1,4 @@
-//! The node: opens the tables, starts what serves them and keeps house, and stops it.
+//! The node: opens the tables, starts what serves them, and stops it.
 
 use std::fmt;
 use std::io;
@@ -74,7 +74,7 @@ impl Node {
         let (sync, every) = (options.sync, options.housekeeping);
         let shared = Shared::new(options, &disk, (catalog, Arc::new(buckets)), (alive, end));
         let shared = Arc::new(shared);
-        keep_house(&shared, housekeeping, sync, every)?;
+        start_housekeeping(&shared, housekeeping, sync, every)?;
         let handle = Handle { shared, ended };
         Ok(Self {
             handle: Arc::new(handle),
@@ -162,9 +162,9 @@ impl Transport for Node {
     }
 }
 
-/// Starts the thread that does what the time brings: it makes writes durable, drops old data, and creates and drops
-/// partitions by the calendar. It ends with the node.
-fn keep_house(
+/// Starts the thread that makes writes durable, drops old data, and creates and drops partitions by the calendar. It ends
+/// with the node.
+fn start_housekeeping(
     shared: &Arc<Shared>,
     ended: mpsc::Receiver<()>,
     sync: Sync,
@@ -177,7 +177,7 @@ fn keep_house(
     };
     let syncs = matches!(sync, Sync::Interval(_));
     let thread = thread::Builder::new().name("fluss-node".to_owned());
-    let keep = move || {
+    let run = move || {
         let mut next = Instant::now() + every;
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let Some(node) = node.upgrade() else { return };
@@ -190,7 +190,7 @@ fn keep_house(
             }
         }
     };
-    let spawned = thread.spawn(keep);
+    let spawned = thread.spawn(run);
     spawned.map(drop).map_err(|source| OpenError::Io {
         path: "a thread".into(),
         source,

@@ -1,4 +1,4 @@
-//! Writes on their way: merged with the rows that are there, told in a changelog, not yet stored.
+//! Writes on their way: merged with the rows that are there, written to a changelog, not yet stored.
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -6,22 +6,22 @@
 use fluss_core::ValueError;
 use fluss_core::types::{DataType, Datum, Kind, RowType, Timestamp};
 
-/// The columns that can be given values which do not fit.
-pub(super) fn choosy(row_type: &RowType) -> Vec<usize> {
+/// Returns the columns that can be given values which do not fit.
+pub(super) fn restricted(row_type: &RowType) -> Vec<usize> {
     let fields = row_type.fields().iter().enumerate();
     fields
-        .filter(|(_, field)| is_choosy(&field.data_type))
+        .filter(|(_, field)| is_restricted(&field.data_type))
         .map(|(position, _)| position)
         .collect()
 }
 
-fn is_choosy(data_type: &DataType) -> bool {
+fn is_restricted(data_type: &DataType) -> bool {
     !data_type.is_nullable()
         || match data_type.kind() {
             // The keys of a map are never null.
             Kind::Binary(_) | Kind::Timestamp(4..) | Kind::TimestampLtz(4..) | Kind::Map(..) => true,
-            Kind::Array(element) => is_choosy(element),
-            Kind::Row(row) => !choosy(row).is_empty(),
+            Kind::Array(element) => is_restricted(element),
+            Kind::Row(row) => !restricted(row).is_empty(),
             _ => false,
         }
 }

@@ -22,8 +22,8 @@ pub(crate) struct Table {
     shapes: BTreeMap<SchemaId, Shape>,
     /// Whether decoded rows may lack zero bytes that the format takes for padding.
     pads: bool,
-    /// The columns whose values are to be looked at before the changelog takes them.
-    choosy: Vec<usize>,
+    /// The columns whose values are checked before they are written to the changelog.
+    restricted: Vec<usize>,
 }
 
 /// A schema in its relation to the latest.
@@ -60,7 +60,7 @@ impl Table {
                 .fields()
                 .iter()
                 .any(|field| has_binary(&field.data_type)),
-            choosy: fit::choosy(info.row_type()),
+            restricted: fit::restricted(info.row_type()),
             shapes,
             info,
         })
@@ -92,7 +92,7 @@ impl Table {
     ///
     /// Null in a NOT NULL column, or a value that columns cannot hold.
     pub(super) fn check(&self, row: &[Datum<'_>]) -> Result<(), ValueError> {
-        fit::check(self.row_type(), &self.choosy, row)
+        fit::check(self.row_type(), &self.restricted, row)
     }
 
     /// Reads a row as one of the latest schema, into memory that is used again.

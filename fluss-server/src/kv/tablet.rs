@@ -152,10 +152,10 @@ impl Tablet {
         take: Take<'_>,
     ) -> Result<Vec<Option<Bytes>>, Error> {
         let snapshot = self.state.snapshot()?;
-        let mut found = Pile::default();
+        let mut found = ValueBlocks::default();
         for key in keys {
             let value = snapshot.get(key.as_ref())?;
-            take(Pile::cost(value))?;
+            take(ValueBlocks::cost(value))?;
             found.push(value);
         }
         Ok(found.finish())
@@ -163,10 +163,10 @@ impl Tablet {
 
     /// The values of all keys that begin with these bytes, in the order of the keys. `take` is asked for memory for each.
     pub(crate) fn prefix(&self, prefix: &[u8], take: Take<'_>) -> Result<Vec<Bytes>, Error> {
-        let mut found = Pile::default();
+        let mut found = ValueBlocks::default();
         let snapshot = self.state.snapshot()?;
         visit::<Error>(&*snapshot, prefix, usize::MAX, &mut |value| {
-            take(Pile::cost(Some(value)))?;
+            take(ValueBlocks::cost(Some(value)))?;
             found.push(Some(value));
             Ok(ControlFlow::Continue(()))
         })?;
@@ -242,16 +242,16 @@ fn visit<E: From<Error>>(
     failed.map_or(Ok(()), Err)
 }
 
-/// Values that share blocks of memory. What was put there is not copied again.
+/// Collects values in blocks of memory that they share: none is copied twice.
 #[derive(Default)]
-struct Pile {
+struct ValueBlocks {
     full: Vec<Bytes>,
     block: Vec<u8>,
     /// In which block each value is, and where there.
     places: Vec<Option<(usize, Range<usize>)>>,
 }
 
-impl Pile {
+impl ValueBlocks {
     const FIRST_BLOCK_BYTES: usize = 256;
     const BLOCK_BYTES: usize = 64 << 10;
 

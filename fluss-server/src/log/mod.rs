@@ -138,8 +138,8 @@ pub struct BucketLog {
 impl BucketLog {
     /// Opens the log in a directory, which need not be there: it is created by the first append.
     ///
-    /// Reads what was written since the last checkpoint. A torn end is cut off; other damage is told by
-    /// [`Self::damage`].
+    /// Reads what was written since the last checkpoint. A torn end is cut off; [`Self::damage`] reports
+    /// other damage.
     ///
     /// # Errors
     ///
@@ -300,10 +300,7 @@ impl BucketLog {
         let file = self.file_of(segment).map_err(|error| gone(&path, error))?;
         let mut walk = Walk::new(file, entry, segment.size, !self.disk.is_memory());
         loop {
-            match walk
-                .next()
-                .map_err(|obstacle| obstacle.in_file(&path, walk.at()))?
-            {
+            match walk.next().map_err(|error| error.in_file(&path, walk.at()))? {
                 Some(batch) if batch.commit_timestamp() < timestamp => {}
                 batch => return Ok(batch.map(|batch| batch.base_offset())),
             }

@@ -9,7 +9,7 @@ use fluss_core::record::log::LogBatch;
 use fluss_store::disk::File;
 
 use super::index::{Entry, Mark};
-use super::walk::{Obstacle, Walk};
+use super::walk::{Walk, WalkError};
 use super::{Error, missing, storage};
 
 /// A place in a log from which batches can be loaded, without a look at the log itself. It stays good when the log
@@ -97,28 +97,28 @@ impl Place {
             Vec::from_iter(self.marks.last().copied())
         };
         let mut walk = Walk::over(bytes.clone(), Arc::clone(&self.file), self.entry, marks);
-        let obstacle = loop {
+        let error = loop {
             let next = walk
                 .next()
                 .and_then(|batch| batch.map(|batch| self.take(&mut found, &batch)).transpose());
             match next {
                 Ok(Some(())) => {}
                 Ok(None) => break None,
-                Err(obstacle) => break Some(obstacle),
+                Err(error) => break Some(error),
             }
         };
-        if let Some(Obstacle::Times { since }) = obstacle {
+        if let Some(WalkError::Times { since }) = error {
             found.end_at((since - self.entry.position) as usize);
         }
-        match obstacle {
+        match error {
             _ if found.taken > 0 || found.is_full => Ok(found.range(bytes)),
-            Some(obstacle) => Err(obstacle.in_file(&self.path, walk.at())),
+            Some(error) => Err(error.in_file(&self.path, walk.at())),
             None => Err(missing(&self.path, walk.at(), self.from)),
         }
     }
 
     /// Takes the next batch, or passes it over.
-    fn take(&self, found: &mut Found, batch: &LogBatch) -> Result<(), Obstacle> {
+    fn take(&self, found: &mut Found, batch: &LogBatch) -> Result<(), WalkError> {
         if batch.next_offset() <= self.from {
             found.skipped += batch.len();
             return Ok(());
@@ -126,7 +126,7 @@ impl Place {
         let admitted = !found.is_full && self.admits(found, batch);
         // One that has changed may look as if it were not asked for.
         if self.verify && (admitted || found.taken == 0) {
-            batch.verify_checksum().map_err(Obstacle::Bad)?;
+            batch.verify_checksum().map_err(WalkError::Bad)?;
         }
         if admitted {
             found.taken += batch.len();

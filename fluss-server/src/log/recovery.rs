@@ -18,14 +18,14 @@ use super::checkpoint::{self, Checkpoint};
 use super::index::Entry;
 use super::manifest::{self, Manifest};
 use super::segment::{self, Segment, index_path, log_path};
-use super::walk::{Obstacle, Walk};
+use super::walk::{Walk, WalkError};
 use super::writers::Writers;
 use super::{Damage, LogOptions};
 
 /// Where the magic number of a batch is, and the least that a batch has.
 const MAGIC_AT: usize = 12;
 const SMALLEST_BATCH: usize = 48;
-/// A batch further on than this is none: so wrong candidates are told without their checksum.
+/// A batch further on than this is none: so wrong candidates are found out without their checksum.
 const FARTHEST: Offset = 1 << 40;
 /// A segment has fewer records. So far behind a last segment that is gone the log goes on: an offset that was given to a
 /// record must not be given to another.
@@ -274,7 +274,7 @@ impl Recovery<'_> {
         self.tail(behind)
     }
 
-    /// Lets a segment that is not there reach to an offset. Who reads it is told.
+    /// Lets a segment that is not there reach to an offset. Reading it fails.
     fn lose(&mut self, segment: &mut Segment, end: Offset) {
         self.damage(segment, 0, no_file());
         if segment.index.at_or_before(segment.base).is_none() {
@@ -335,9 +335,9 @@ impl Recovery<'_> {
                     self.found.writers.note(batch.header());
                 }
                 // Of timestamps that have changed only indexes tell, and there is none yet.
-                Ok(None) | Err(Obstacle::Times { .. }) => return Ok(None),
-                Err(Obstacle::Bad(source)) => return Ok(Some(source)),
-                Err(Obstacle::Io(error)) => return Err(error),
+                Ok(None) | Err(WalkError::Times { .. }) => return Ok(None),
+                Err(WalkError::Bad(source)) => return Ok(Some(source)),
+                Err(WalkError::Io(error)) => return Err(error),
             }
         }
     }

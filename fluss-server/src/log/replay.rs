@@ -8,7 +8,7 @@ use fluss_core::record::log::LogBatch;
 use fluss_store::disk::Disk;
 
 use super::index::Entry;
-use super::walk::{Obstacle, Walk};
+use super::walk::{Walk, WalkError};
 use super::{Error, damaged, gone, missing, storage};
 
 /// The batches of a log in order, up to the end that it had when this was begun. About 1 MiB of them is held at a time,
@@ -48,7 +48,7 @@ impl Batches {
             if let Some((stretch, walk)) = &mut self.current {
                 match walk
                     .next()
-                    .map_err(|obstacle| obstacle.in_file(&stretch.path, walk.at()))?
+                    .map_err(|error| error.in_file(&stretch.path, walk.at()))?
                 {
                     Some(batch) if batch.next_offset() <= self.from => continue,
                     Some(batch) => return Ok(Some(batch)),
@@ -80,8 +80,8 @@ impl Iterator for Batches {
     }
 }
 
-impl Obstacle {
-    /// What a reader is told.
+impl WalkError {
+    /// The error that a reader gets.
     pub(super) fn in_file(self, path: &Path, at: u64) -> Error {
         match self {
             Self::Io(error) => storage(path, error),

@@ -43,7 +43,7 @@ pub(super) struct Walk {
 
 /// Why a walk does not go on.
 #[derive(Debug)]
-pub(super) enum Obstacle {
+pub(super) enum WalkError {
     /// The file cannot be read.
     Io(io::Error),
     /// The next batch is not whole, or not right, or not the next.
@@ -93,45 +93,45 @@ impl Walk {
     }
 
     /// The next batch; none at the end of the stretch.
-    pub(super) fn next(&mut self) -> Result<Option<LogBatch>, Obstacle> {
+    pub(super) fn next(&mut self) -> Result<Option<LogBatch>, WalkError> {
         self.pass_mark()?;
         if self.at >= self.end {
             return Ok(None);
         }
         let batch = self.take()?;
-        self.check(&batch).map_err(Obstacle::Bad)?;
+        self.check(&batch).map_err(WalkError::Bad)?;
         self.at += batch.len() as u64;
         self.next_offset = batch.next_offset();
         self.times = self.times.and(batch.commit_timestamp());
         Ok(Some(batch))
     }
 
-    fn pass_mark(&mut self) -> Result<(), Obstacle> {
+    fn pass_mark(&mut self) -> Result<(), WalkError> {
         if let Some(mark) = self.marks.next_if(|mark| mark.position <= self.at) {
             if mark.times != self.times {
                 let since = self.confirmed;
-                return Err(Obstacle::Times { since });
+                return Err(WalkError::Times { since });
             }
             self.confirmed = mark.position;
         }
         Ok(())
     }
 
-    fn take(&mut self) -> Result<LogBatch, Obstacle> {
+    fn take(&mut self) -> Result<LogBatch, WalkError> {
         loop {
             let there = self.window.rest().len();
             if let Some(batch) = self.window.next() {
-                return batch.map_err(Obstacle::Bad);
+                return batch.map_err(WalkError::Bad);
             }
             let left = usize::try_from(self.end - self.at).unwrap_or(usize::MAX);
             let needed = needed(self.window.rest());
             if needed <= left {
                 let len = left.min(needed.max(WINDOW));
-                let bytes = self.file.read_at(self.at, len).map_err(Obstacle::Io)?;
+                let bytes = self.file.read_at(self.at, len).map_err(WalkError::Io)?;
                 self.window = LogBatches::new(bytes, Generation::V0_9);
             }
             if needed > left || self.window.rest().len() <= there {
-                return Err(Obstacle::Bad(DecodeError::truncated("log batch", needed, there)));
+                return Err(WalkError::Bad(DecodeError::truncated("log batch", needed, there)));
             }
         }
     }

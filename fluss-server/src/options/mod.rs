@@ -71,7 +71,7 @@ pub enum BatchCheck {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Limits {
-    /// Connections at a time; further ones are told so, and closed. 1,000.
+    /// Connections at a time; further ones are refused with the reason, and closed. 1,000.
     pub connections: usize,
     /// The largest request, in bytes. 100 MiB.
     pub request_bytes: usize,
@@ -134,7 +134,7 @@ pub struct NodeOptions {
     pub access: Access,
     /// What tells it the time.
     pub clock: Arc<dyn Clock>,
-    /// Where clients are told to connect; the address it listens at unless this says otherwise.
+    /// The address that clients are given to connect to; the one it listens at unless this says otherwise.
     pub advertised: Option<ServerAddress>,
     /// What was set by key, as `DESCRIBE_CLUSTER_CONFIGS` shows it.
     pub configs: BTreeMap<String, String>,

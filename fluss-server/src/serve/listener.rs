@@ -30,7 +30,7 @@ use crate::throttle::Throttle;
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How many refused clients are told the reason at a time; others are just closed.
+/// How many refused clients are sent the reason at a time; the connections of others are just closed.
 const REFUSALS: usize = 64;
 
 /// How long a client may take to read the reason.

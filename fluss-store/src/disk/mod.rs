@@ -1,4 +1,4 @@
-//! All access to files. A disk can be a directory, memory, or one of a test's that fails, runs full and forgets.
+//! All access to files. A disk is a directory, memory, or (feature `faulty`) one for tests that fails, runs full and forgets.
 //!
 //! Paths are relative to the root of the disk. Nothing is durable before it was synced: the contents of a file by
 //! [`File::sync`], the names in a directory by [`Disk::sync_dir`].
@@ -33,19 +33,19 @@ pub trait Disk: fmt::Debug + Send + Sync {
     /// Opens a file that has to be there.
     fn open_existing(&self, path: &Path) -> io::Result<Arc<dyn File>>;
 
-    /// The names in a directory, in no order; none if it does not exist.
+    /// Returns the names in a directory, in no order; none if it does not exist.
     fn list(&self, directory: &Path) -> io::Result<Vec<String>>;
 
     /// Creates a directory and those above it.
     fn create_dir(&self, directory: &Path) -> io::Result<()>;
 
-    /// Gives a file another name, in place of the file that had it before.
+    /// Renames a file. It replaces the file that had the name before.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
-    /// Removes a file. It can be read on by those who have it open.
+    /// Removes a file. Those who have it open can still read it.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
-    /// Removes a directory and all that is in it; one that does not exist is fine.
+    /// Removes a directory and all that is in it. Does nothing if it does not exist.
     fn remove_dir(&self, directory: &Path) -> io::Result<()>;
 
     /// Makes the names in a directory durable. Its own name is one of the directory above it.
@@ -57,33 +57,33 @@ pub trait Disk: fmt::Debug + Send + Sync {
         false
     }
 
-    /// A name for the time since the machine was last down, at which what was not synced was forgotten; nothing where that is
+    /// Returns an id of the current boot of the machine: what was not synced in an earlier boot may be lost. Nothing if it is
     /// not known.
     fn boot(&self) -> Option<String> {
         let id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
         Some(id.trim().to_owned())
     }
 
-    /// The files of this disk that are kept open; nothing where an open file costs no descriptor.
+    /// Returns the files of this disk that are kept open; nothing if an open file costs no descriptor.
     fn open_files(&self) -> Option<Arc<OpenFiles>> {
         None
     }
 
-    /// Where a path is in the file system, for libraries that access files on their own; nothing if it is not there.
+    /// Returns where a path is in the file system, for libraries that access files on their own; nothing if it is not there.
     fn real_path(&self, path: &Path) -> Option<PathBuf>;
 }
 
 /// An open file. Offsets and lengths are in bytes.
 pub trait File: fmt::Debug + Send + Sync {
-    /// The length.
+    /// Returns the length.
     fn len(&self) -> io::Result<u64>;
 
-    /// Whether there is nothing in it.
+    /// Returns whether the file has no bytes.
     fn is_empty(&self) -> io::Result<bool> {
         self.len().map(|len| len == 0)
     }
 
-    /// Up to `len` bytes from `at` on: fewer if the file ends before. Memory gives what it has without a copy.
+    /// Reads up to `len` bytes from `at` on: fewer if the file ends before. A file in memory does not copy them.
     fn read_at(&self, at: u64, len: usize) -> io::Result<Bytes>;
 
     /// Writes all of `bytes` at `at`, at most at the end of the file. What a failed write has left behind is not defined.
@@ -96,8 +96,11 @@ pub trait File: fmt::Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// All of a small file; nothing if it cannot be read, unless that is for want of descriptors: then it may be there, and is not
-/// to be done without.
+/// Reads all of a small file. Returns nothing if it cannot be read.
+///
+/// # Errors
+///
+/// No descriptor is left: the file may be there then.
 pub fn read_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<Bytes>> {
     let read = || {
         let file = disk.open_existing(path)?;
@@ -109,7 +112,7 @@ pub fn read_if_there(disk: &dyn Disk, path: &Path) -> io::Result<Option<Bytes>> 
     }
 }
 
-/// Removes a file; one that is not there is fine.
+/// Removes a file. Does nothing if it is not there.
 pub fn remove_if_there(disk: &dyn Disk, path: &Path) -> io::Result<()> {
     match disk.remove(path) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),

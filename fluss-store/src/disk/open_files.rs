@@ -1,4 +1,4 @@
-//! Who keeps files open, where descriptors are few and buckets are many.
+//! Files that are kept open, within the descriptors that there are.
 //!
 //! A bucket opens its files when it needs them, and keeps them ([`Kept`]). All that are kept have a budget: whoever opens
 //! one more closes others first, those that were not used lately. What somebody is using stays open, over the budget if need
@@ -31,7 +31,7 @@ pub struct OpenFiles {
 }
 
 impl OpenFiles {
-    /// Those of this process: half of the descriptors that it may have are for them, 65,536 at most.
+    /// The files of this process. Their budget is half of the descriptors that it may have, 65,536 at most.
     pub fn of_process() -> Arc<Self> {
         /// With the process that it is of: what a forked child has inherited it must not touch.
         static SHARED: Mutex<Option<(u32, Arc<OpenFiles>)>> = Mutex::new(None);
@@ -48,7 +48,7 @@ impl OpenFiles {
         }
     }
 
-    /// With a budget of their own.
+    /// Files with a budget of their own.
     pub fn within(budget: usize) -> Arc<Self> {
         Arc::new(Self::new(Some(budget)))
     }
@@ -158,7 +158,7 @@ pub(crate) fn with_room<T>(
     }
 }
 
-/// Whether the process, or the system, has no descriptor left. Nothing is wrong with any file then.
+/// Returns whether an error says that the process, or the system, has no descriptor left.
 pub fn is_exhausted(error: &io::Error) -> bool {
     [Errno::MFILE, Errno::NFILE]
         .map(Errno::raw_os_error)
@@ -195,8 +195,7 @@ enum Found {
     NotOpen,
 }
 
-/// A file, or what has several of them, that is open once it was used, until others need its descriptors. Where files cost
-/// none it stays open.
+/// A file, or something with several files, that stays open after it was used until others need its descriptors.
 pub struct Kept<T: ?Sized>(Arc<Place<T>>);
 
 struct Place<T: ?Sized> {
@@ -216,7 +215,8 @@ struct Open<T: ?Sized> {
 }
 
 impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
-    /// Something that is not open yet, and has so many descriptors when it is.
+    /// Nothing open yet. When it is open it has `count` descriptors out of the budget of `files`; without a budget it is never
+    /// closed for others.
     pub fn new(files: Option<Arc<OpenFiles>>, count: usize) -> Self {
         Self(Arc::new(Place {
             files,
@@ -227,14 +227,14 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
         }))
     }
 
-    /// What is kept, if it is open. It stays open for as long as somebody has it.
+    /// Returns what is kept, if it is open. It stays open for as long as the caller holds it.
     pub fn get(&self) -> Option<Arc<T>> {
         let open = self.0.open();
         self.0.use_it();
         open.as_ref().map(|open| open.value.clone())
     }
 
-    /// What is kept, opened if it is not. It stays open for as long as somebody has it.
+    /// Returns what is kept, and opens it if it is not open. It stays open for as long as the caller holds it.
     ///
     /// # Errors
     ///
@@ -260,12 +260,12 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
         Ok(value)
     }
 
-    /// The files that it is one of.
+    /// Returns the files whose budget it takes part in.
     pub fn files(&self) -> Option<&OpenFiles> {
         self.0.files.as_deref()
     }
 
-    /// Lets go of what is open: those who have it keep it.
+    /// Closes what is open. Those who hold it keep it open.
     pub fn close(&self) {
         *self.0.open() = None;
     }

@@ -1,4 +1,4 @@
-//! Whether files that are never synced can be trusted.
+//! The mark that says whether files which are never synced can be trusted.
 //!
 //! What a process has written is there after it was killed, for the system has it; after the system went down, it may be
 //! there in part. So a mark beside the files names the boot in which they are being written. Where boots have no names,
@@ -49,13 +49,13 @@ impl Trust {
         })
     }
 
-    /// Whether the files beside the mark are what was last written.
+    /// Returns whether the files beside the mark are what was last written.
     pub fn holds(&self) -> bool {
         let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
         *mark == CLEAN || self.boot.as_ref() == Some(&*mark)
     }
 
-    /// Whether the files were synced when they were last written, whoever wrote them.
+    /// Returns whether the files were synced after they were last written.
     pub fn is_clean(&self) -> bool {
         *self.mark.lock().unwrap_or_else(PoisonError::into_inner) == CLEAN
     }

@@ -20,7 +20,7 @@ use checkpoint::Unusable;
 use lmdb::Lmdb;
 use memory::Memory;
 
-/// What stands beside the rows, and changes with them.
+/// What is stored beside the rows, and changes with them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct About {
     /// The end of the changelog that has been applied.
@@ -40,10 +40,10 @@ pub struct Change {
 
 /// The rows of a bucket.
 pub trait State: fmt::Debug + Send + Sync {
-    /// What has been committed. It stays as it is while others commit.
+    /// Returns what has been committed. It does not change while others commit.
     fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>>;
 
-    /// Makes all changes, or none. They are sorted by key, and no key is there twice.
+    /// Makes all changes, or none. They have to be sorted by key, each key once.
     fn commit(&self, changes: &[Change], about: &About) -> io::Result<()>;
 
     /// Removes everything.
@@ -53,18 +53,18 @@ pub trait State: fmt::Debug + Send + Sync {
     fn sync(&self) -> io::Result<()>;
 }
 
-/// What is called with a key and its value, and says whether to go on.
+/// Is called with a key and its value, and returns whether to go on.
 pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>;
 
 /// A state at one moment.
 pub trait Snapshot {
-    /// What stands beside the rows.
+    /// Returns what is stored beside the rows.
     fn about(&self) -> io::Result<About>;
 
     /// Returns the number of keys.
     fn count(&self) -> io::Result<u64>;
 
-    /// The value of a key.
+    /// Returns the value of a key.
     fn get(&self, key: &[u8]) -> io::Result<Option<&[u8]>>;
 
     /// Visits the keys that begin with `prefix`, in the order of their bytes.

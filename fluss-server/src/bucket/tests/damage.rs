@@ -48,24 +48,24 @@ fn damage(disk: &FaultyDisk, dice: &mut fastrand::Rng) -> PathBuf {
 
 /// What came of a damage.
 #[derive(Debug)]
-enum Told {
+enum Refused {
     AtOpening(OpenError),
     OfBucket(Failure),
 }
 
-fn read(disk: &FaultyDisk, clock: &Arc<ManualClock>, rows: &Rows, events: &Events) -> Result<(), Told> {
-    let node = Opened::new(disk, clock, false).map_err(Told::AtOpening)?;
+fn read(disk: &FaultyDisk, clock: &Arc<ManualClock>, rows: &Rows, events: &Events) -> Result<(), Refused> {
+    let node = Opened::new(disk, clock, false).map_err(Refused::AtOpening)?;
     let of_rows = node.bucket("rows").and_then(|bucket| rows.check_read(&bucket));
     let of_events = node
         .bucket("events")
         .and_then(|bucket| events.check_read(&bucket));
-    of_rows.and(of_events).map_err(Told::OfBucket)
+    of_rows.and(of_events).map_err(Refused::OfBucket)
 }
 
 #[test]
 #[expect(clippy::print_stdout, reason = "what it has come to")]
 fn a_damaged_file_is_told_by_its_name_or_does_no_harm() {
-    let (mut told, mut harmless) = (0, 0);
+    let (mut refused, mut harmless) = (0, 0);
     for seed in 0..20 {
         let (disk, clock, rows, events) = node(seed, seed % 2 == 0);
         read(&disk.copy(), &clock, &rows, &events).unwrap();
@@ -82,14 +82,14 @@ fn a_damaged_file_is_told_by_its_name_or_does_no_harm() {
                     harmless += 1;
                     continue;
                 }
-                Err(Told::AtOpening(error)) => described(&error),
-                Err(Told::OfBucket(failure)) => failure.message,
+                Err(Refused::AtOpening(error)) => described(&error),
+                Err(Refused::OfBucket(failure)) => failure.message,
             };
-            told += 1;
+            refused += 1;
             let is_named = message.contains(name) || message.contains(&directory.display().to_string());
             assert!(is_named, "{}: {message}", path.display());
         }
     }
-    println!("{told} times told, {harmless} times without harm");
-    assert!(told > 100 && harmless > 100);
+    println!("{refused} times refused, {harmless} times without harm");
+    assert!(refused > 100 && harmless > 100);
 }

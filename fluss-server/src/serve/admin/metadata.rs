@@ -32,7 +32,7 @@ pub fn get_metadata(
         tablet_servers: vec![server(context)],
         ..proto::MetadataResponse::default()
     };
-    // What is named twice is told once: the answer is never larger than the catalog.
+    // What is named twice is answered once: the answer is never larger than the catalog.
     let tables: BTreeSet<_> = request.table_path.iter().map(path).collect();
     for path in tables.into_iter().filter(sees) {
         response
@@ -47,7 +47,7 @@ pub fn get_metadata(
     }
     let partitions: BTreeSet<_> = request.partitions_id.into_iter().map(PartitionId).collect();
     for id in partitions {
-        // That there is one which the caller may not see is not told.
+        // The answer does not reveal one that the caller may not see.
         let found = view.partition(id).filter(|(table, _)| sees(&table.info().path));
         let (table, name) = found.ok_or_else(|| missing(format!("partition {id} does not exist")))?;
         response

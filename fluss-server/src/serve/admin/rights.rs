@@ -61,7 +61,7 @@ pub fn drop_acls(
         .iter()
         .filter(|acl| filters.iter().any(|filter| filter.matches(acl)))
     {
-        // What they are about is told only to those who may see it.
+        // Only those who may see a resource get to know what the rights are about.
         let sees = context.allows(Operation::Describe, &acl.resource);
         check_may_give(context, &acl.resource)
             .map_err(|refusal| if sees { refusal } else { hidden(context) })?;
