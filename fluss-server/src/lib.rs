@@ -2,19 +2,18 @@
 //!
 //! | Module | Holds |
 //! |---|---|
-//! | [`log`] | the log of a bucket: segments, indexes, recovery, idempotent writers |
-//! | `kv` | the state of a bucket of a primary-key table: an index over its changelog |
+//! | `kv` | the rows of a bucket of a primary-key table: an index over its changelog |
 //! | [`catalog`] | databases, tables, schemas, partitions, rights; and what may be created |
 //! | [`clock`] | the time |
 //!
-//! Everything but the part that serves connections is free of tasks and sockets.
+//! Files, logs and states are those of `fluss-store`. Everything but the part that serves connections is free of tasks and
+//! sockets.
 
 /// The target of the node's events, which logs are filtered by.
 const TARGET: &str = "fluss::server";
 
 pub mod catalog;
 pub mod clock;
-pub mod log;
 pub mod options;
 pub mod security;
 pub mod serve;

@@ -3,6 +3,7 @@
 //! | Module | Holds |
 //! |---|---|
 //! | [`disk`] | all access to files, and the mark that says whether they can be trusted |
+//! | [`log`] | the log of a bucket: segments, indexes, recovery, idempotent writers |
 //! | [`state`] | the state of a bucket of a primary-key table: values by key, and their checkpoints |
 //!
 //! It knows no sockets, no tasks and no messages.
@@ -11,6 +12,7 @@
 const TARGET: &str = "fluss::server";
 
 pub mod disk;
+pub mod log;
 pub mod state;
 
 mod error;

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_store::OpenError;
 use fluss_store::disk::{Disk, Trust};
+use fluss_store::log::{BucketLog, LogOptions, Sync};
 use tracing::warn;
 
 use super::keyed::Keyed;
@@ -16,7 +17,6 @@ use super::{Bucket, Error};
 use crate::catalog::{Catalog, Gone, Remove, TableEntry, View};
 use crate::clock::Clock;
 use crate::kv::{self, Tablet};
-use crate::log::{BucketLog, LogOptions, Sync};
 
 /// The directory of all buckets.
 const DIRECTORY: &str = "buckets";

@@ -1,8 +1,8 @@
 use fluss_core::id::TableBucket;
 use fluss_core::types::TablePath;
-use fluss_store::OpenError;
+use fluss_store::{OpenError, log};
 
-use crate::{kv, log};
+use crate::kv;
 
 /// Why a bucket refuses a request, or fails.
 #[derive(Debug, thiserror::Error)]

@@ -7,12 +7,12 @@ use bytes::Bytes;
 use fluss_core::id::{BatchSequence, Offset, WriterId};
 use fluss_core::record::kv::KvBatch;
 use fluss_core::record::value::ValuesBuilder;
+use fluss_store::log::{Appended, BucketLog, Sync};
 
 use super::{Bucket, Error};
 use crate::catalog::{Catalog, TableEntry};
 use crate::error::Failure;
 use crate::kv::{self, Tablet, Take, VisitValue, WriteMode};
-use crate::log::{Appended, BucketLog, Sync};
 
 /// The rows of a bucket.
 #[derive(Debug)]

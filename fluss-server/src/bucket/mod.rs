@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use bytes::Bytes;
 use fluss_core::id::{Offset, TableBucket};
+use fluss_store::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -20,7 +21,6 @@ use self::keyed::Keyed;
 use crate::catalog::TableEntry;
 use crate::clock::Clock;
 use crate::kv::Take;
-use crate::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
 
 /// A fetch offset that stands for the start of the log.
 const EARLIEST: Offset = -2;

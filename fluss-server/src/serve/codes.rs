@@ -1,9 +1,10 @@
 //! The wire's error codes for what the rooms below refuse: chosen here, and nowhere below.
 
 use fluss_rpc::code::ErrorCode;
+use fluss_store::log;
 
 use crate::error::Failure;
-use crate::{bucket, kv, log};
+use crate::{bucket, kv};
 
 impl From<bucket::Error> for Failure {
     fn from(error: bucket::Error) -> Self {

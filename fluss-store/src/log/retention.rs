@@ -4,13 +4,13 @@ use std::io;
 use std::sync::Arc;
 
 use fluss_core::id::Offset;
-use fluss_store::disk::remove_if_there;
 
 use super::checkpoint::Checkpoint;
 use super::manifest::Manifest;
 use super::segment::index_path;
 use super::sync::Sync;
 use super::{BucketLog, Error, storage};
+use crate::disk::remove_if_there;
 
 /// So many bytes are read at the next start without a checkpoint, at most.
 const CHECKPOINT_EVERY: u64 = 16 * 1024 * 1024;

@@ -6,11 +6,11 @@ use bytes::Bytes;
 
 use fluss_core::id::Offset;
 use fluss_core::record::log::LogBatch;
-use fluss_store::disk::File;
 
 use super::index::{Entry, Mark};
 use super::walk::{Walk, WalkError};
 use super::{Error, missing, storage};
+use crate::disk::File;
 
 /// A place in a log from which batches can be loaded, without a look at the log itself. It stays good when the log
 /// goes on, and when the segment expires.

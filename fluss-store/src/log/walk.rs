@@ -8,9 +8,9 @@ use bytes::Bytes;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::log::{Generation, LogBatch, LogBatches};
-use fluss_store::disk::File;
 
 use super::index::{Entry, Mark, Times};
+use crate::disk::File;
 
 /// How much is read at once, in bytes.
 const WINDOW: usize = 1024 * 1024;

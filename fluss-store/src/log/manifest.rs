@@ -7,9 +7,9 @@ use std::path::{Path, PathBuf};
 use bytes::{Buf, BufMut};
 
 use fluss_core::id::Offset;
-use fluss_store::disk::{Disk, remove_if_there};
 
 use super::envelope::{self, Kind};
+use crate::disk::{Disk, remove_if_there};
 
 const NAME: &str = "segments.list";
 /// The name until it is whole.

@@ -5,10 +5,10 @@ use bytes::{Buf, BufMut, Bytes};
 
 use fluss_core::id::Offset;
 use fluss_core::record::log::LogBatchHeader;
-use fluss_store::disk::Disk;
 
 use super::envelope::{self, Kind};
 use super::index::{Entry, Index, Mark, Times};
+use crate::disk::Disk;
 
 const LOG: &str = "log";
 const INDEX: &str = "index";

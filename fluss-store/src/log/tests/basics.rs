@@ -155,8 +155,7 @@ fn a_writer_is_forgotten_after_a_week_without_writes() {
 #[test]
 fn a_slice_can_be_loaded_after_its_segment_has_expired() {
     let root = tempfile::tempdir().unwrap();
-    let directory_disk: Arc<dyn Disk> =
-        Arc::new(fluss_store::disk::DirectoryDisk::open(root.path()).unwrap());
+    let directory_disk: Arc<dyn Disk> = Arc::new(crate::disk::DirectoryDisk::open(root.path()).unwrap());
     for disk in [directory_disk, Arc::new(MemoryDisk::new())] {
         let mut log = BucketLog::open(disk, directory(), options()).unwrap();
         for _ in 0..20 {

@@ -7,7 +7,6 @@ use fluss_core::record::log::LogError;
 
 /// Why a log refuses a request, or fails. The log is as it was before, and goes on, unless a sync has failed.
 #[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
 pub enum Error {
     /// A batch to append has a magic number that is not known.
     #[error("a batch with magic {0}")]

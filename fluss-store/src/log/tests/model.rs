@@ -311,6 +311,6 @@ proptest! {
     #[test]
     fn a_log_in_a_directory_does_what_the_model_does(steps in proptest::collection::vec(step(), 1..60)) {
         let root = tempfile::tempdir().unwrap();
-        run(Arc::new(fluss_store::disk::DirectoryDisk::open(root.path()).unwrap()), steps);
+        run(Arc::new(crate::disk::DirectoryDisk::open(root.path()).unwrap()), steps);
     }
 }

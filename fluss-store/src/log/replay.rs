@@ -5,11 +5,11 @@ use std::vec;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::log::LogBatch;
-use fluss_store::disk::Disk;
 
 use super::index::Entry;
 use super::walk::{Walk, WalkError};
 use super::{Error, damaged, gone, missing, storage};
+use crate::disk::Disk;
 
 /// The batches of a log in order, up to the end that it had when this was begun. About 1 MiB of them is held at a time,
 /// or the biggest batch.

@@ -12,10 +12,10 @@ use fluss_core::id::{BatchSequence, Offset, SchemaId, WriterId};
 use fluss_core::record::log::{ChangeType, Generation, LogBatch, RowsBuilder, WholeBatches, empty_batch};
 use fluss_core::row::RowFormat;
 use fluss_core::types::{DataType, Datum, Field, RowType};
-use fluss_store::disk::MemoryDisk;
-use fluss_store::disk::faulty::FaultyDisk;
 
 use super::*;
+use crate::disk::MemoryDisk;
+use crate::disk::faulty::FaultyDisk;
 
 type Stamped = Option<(WriterId, BatchSequence)>;
 

@@ -12,7 +12,6 @@ use bytes::Bytes;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 use fluss_core::record::log::{Generation, LogBatch, LogBatches};
-use fluss_store::disk::{Disk, remove_if_there};
 
 use super::checkpoint::{self, Checkpoint};
 use super::index::Entry;
@@ -21,6 +20,7 @@ use super::segment::{self, Segment, index_path, log_path};
 use super::walk::{Walk, WalkError};
 use super::writers::Writers;
 use super::{Damage, LogOptions};
+use crate::disk::{Disk, remove_if_there};
 
 /// Where the magic number of a batch is, and the least that a batch has.
 const MAGIC_AT: usize = 12;

@@ -5,12 +5,12 @@ use std::sync::atomic::Ordering;
 use bytes::Bytes;
 
 use fluss_core::record::log::{Append, Generation, LogError, Received};
-use fluss_store::disk::File;
 
 use super::manifest::Manifest;
 use super::segment::Segment;
 use super::sync::has_failed;
 use super::{BucketLog, Error, Span, storage};
+use crate::disk::File;
 
 /// Where the magic number of a batch is.
 const MAGIC_AT: usize = 12;

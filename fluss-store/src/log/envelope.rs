@@ -4,7 +4,8 @@ use std::io;
 use std::path::Path;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
-use fluss_store::disk::{Disk, read_if_there};
+
+use crate::disk::{Disk, read_if_there};
 
 const HEADER_BYTES: usize = 8;
 

@@ -6,11 +6,11 @@ use std::path::Path;
 use bytes::Bytes;
 
 use fluss_core::id::Offset;
-use fluss_store::disk::{Disk, remove_if_there};
 
 use super::envelope::{self, Kind};
 use super::segment::{Segment, named, offsets_named};
 use super::writers::Writers;
+use crate::disk::{Disk, remove_if_there};
 
 const CHECKPOINT: &str = "checkpoint";
 /// The name of a checkpoint until it is whole.

@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 use bytes::Bytes;
 
 use fluss_core::id::Offset;
-use fluss_store::disk::{Disk, File, is_exhausted};
 
 use super::{Error, checkpoint, storage};
+use crate::disk::{Disk, File, is_exhausted};
 
 /// How much of a log is durable, known to the log and to the syncs under way.
 #[derive(Debug)]

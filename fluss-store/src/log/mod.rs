@@ -43,8 +43,6 @@ use std::time::Duration;
 
 use fluss_core::DecodeError;
 use fluss_core::id::{BatchSequence, Offset, WriterId};
-use fluss_store::OpenError;
-use fluss_store::disk::{Disk, File, Kept};
 
 use self::index::Entry;
 use self::manifest::Manifest;
@@ -54,6 +52,8 @@ use self::segment::Segment;
 use self::sync::Durable;
 use self::walk::Walk;
 use self::writers::{Stamp, Writers};
+use crate::OpenError;
+use crate::disk::{Disk, File, Kept};
 
 pub use append::Appended;
 pub use error::Error;
