@@ -54,6 +54,7 @@ lint: setup-base .venv/installed
 	cargo check --package fluss-client --no-default-features
 	scripts/check-cancellation
 	scripts/check-rooms
+	$(PYTHON) scripts/make-blocking-face --check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	RUSTDOCFLAGS='--deny warnings' cargo doc --workspace --no-deps --document-private-items --quiet

@@ -1,4 +1,4 @@
-"""Administration of a cluster, awaited."""
+"""Administration of a cluster, to be awaited."""
 
 from collections.abc import Iterable, Mapping
 from typing import final

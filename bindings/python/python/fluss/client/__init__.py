@@ -1,3 +1,4 @@
+# Generated from fluss/aio by scripts/make-blocking-face; do not edit.
 """The blocking client: connections, tables, writers and scanners.
 
 Every call that waits for a server blocks until it is answered, without the interpreter, so that other threads go on;

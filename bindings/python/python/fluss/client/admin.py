@@ -1,4 +1,5 @@
-"""Administration of a cluster, blocking."""
+# Generated from fluss/aio by scripts/make-blocking-face; do not edit.
+"""Administration of a cluster; calls block."""
 
 from collections.abc import Iterable, Mapping
 from typing import final

@@ -1,3 +1,4 @@
+# Generated from fluss/aio by scripts/make-blocking-face; do not edit.
 """Looking up rows of primary-key tables by their keys; calls block."""
 
 from collections.abc import Iterable

@@ -1,3 +1,4 @@
+# Generated from fluss/aio by scripts/make-blocking-face; do not edit.
 """Reading logs and whole tables; calls block."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping

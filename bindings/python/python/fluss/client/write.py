@@ -1,3 +1,4 @@
+# Generated from fluss/aio by scripts/make-blocking-face; do not edit.
 """Writing: appends to log tables, upserts and deletes in primary-key tables; calls block."""
 
 from collections.abc import Iterable
