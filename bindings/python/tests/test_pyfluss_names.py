@@ -1,4 +1,7 @@
-"""The top level has every public name of pyfluss 1.0, with the same parameters; `record_pyfluss.py` recorded them."""
+"""The top level has every public name of pyfluss 1.0, and what programs get has the same methods.
+
+`record_pyfluss.py` recorded the names, with their parameters.
+"""
 
 import inspect
 import json
@@ -33,8 +36,13 @@ def takes(function: Any, wanted: list[str], *, bound: bool = False) -> str | Non
     return f"more is needed: {more}" if more else None
 
 
+def of_pyfluss(name: str) -> Any:
+    """The class of what programs get: where the top level's name is that of a base, the class of `fluss.compat`."""
+    return getattr(fluss.compat, name, getattr(fluss, name))
+
+
 def has(name: str, attribute: str) -> bool:
-    kind = getattr(fluss, name)
+    kind = of_pyfluss(name)
     fields = getattr(kind, "__dataclass_fields__", {})
     return hasattr(kind, attribute) or attribute in fields or attribute in OF_INSTANCES.get(name, {})
 
@@ -42,6 +50,7 @@ def has(name: str, attribute: str) -> bool:
 def test_every_name_is_exported() -> None:
     names = {*RECORDED["constants"], *RECORDED["functions"], *CLASSES}
     assert names <= set(fluss.__all__)
+    assert all(issubclass(of_pyfluss(name), getattr(fluss, name)) for name in CLASSES)
     assert fluss.EARLIEST_OFFSET == -2
 
 
@@ -53,12 +62,12 @@ def test_functions_take_the_same_parameters() -> None:
 @pytest.mark.parametrize("name", CLASSES)
 def test_classes_are_made_with_the_same_parameters(name: str) -> None:
     if (parameters := CLASSES[name].get("constructor")) is not None:
-        assert takes(getattr(fluss, name), parameters) is None
+        assert takes(of_pyfluss(name), parameters) is None
 
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_methods_take_the_same_parameters_and_are_awaited_or_not(name: str) -> None:
-    kind = getattr(fluss, name)
+    kind = of_pyfluss(name)
     for method, parameters in CLASSES[name].get("methods", {}).items():
         function = getattr(kind, method)
         static = isinstance(inspect.getattr_static(kind, method), staticmethod)
@@ -72,7 +81,7 @@ def test_methods_take_the_same_parameters_and_are_awaited_or_not(name: str) -> N
 
 @pytest.mark.parametrize("name", CLASSES)
 def test_attributes_and_protocols_are_there(name: str) -> None:
-    kind, recorded = getattr(fluss, name), CLASSES[name]
+    kind, recorded = of_pyfluss(name), CLASSES[name]
     for constant, value in recorded.get("constants", {}).items():
         assert getattr(kind, constant) == value, f"{name}.{constant}"
     for attribute in [*recorded.get("properties", []), *recorded.get("protocols", [])]:

@@ -24,25 +24,15 @@
 `fluss.errors`                exceptions
 `fluss.compat`                the names of pyfluss 1.0, which are here, too
 ============================  ============================================================
+
+`AppendWriter`, `LogScanner` and the like are here the bases of those of `fluss.client`, `fluss.aio` and `fluss.compat`.
 """
 
 from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, types
-from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords, __version__
-from fluss._metrics import Distribution, Metric, metrics
-from fluss.client import Connection, connect
-from fluss.compat import (
-    EARLIEST_OFFSET,
+from fluss._bases import (
     AppendWriter,
-    BatchScanner,
-    ColumnRef,
-    Config,
-    FlussAdmin,
-    FlussConnection,
-    FlussTable,
-    LakeSnapshot,
     LogScanner,
     Lookuper,
-    Predicate,
     PrefixLookuper,
     TableAppend,
     TableLookup,
@@ -50,6 +40,20 @@ from fluss.compat import (
     TableScan,
     TableUpsert,
     UpsertWriter,
+)
+from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords, __version__
+from fluss._metrics import Distribution, Metric, metrics
+from fluss.client import Connection, connect
+from fluss.compat import (
+    EARLIEST_OFFSET,
+    BatchScanner,
+    ColumnRef,
+    Config,
+    FlussAdmin,
+    FlussConnection,
+    FlussTable,
+    LakeSnapshot,
+    Predicate,
     WriteResultHandle,
     col,
 )

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any, final
 
-from fluss import _fluss
+from fluss import _bases, _fluss
 from fluss._fluss import ArrowTable
 from fluss._read import columns_of
 from fluss._row import Key
@@ -12,7 +12,7 @@ __all__ = ["Lookuper", "PrefixLookuper", "TableLookup", "TablePrefixLookup"]
 
 
 @final
-class TableLookup:
+class TableLookup(_bases.TableLookup):
     """A look-up, before it begins. Each method returns a new one."""
 
     def __init__(self, core: _fluss.Table, insert_if_not_exists: bool = False) -> None:
@@ -38,7 +38,7 @@ class TableLookup:
 
 
 @final
-class TablePrefixLookup:
+class TablePrefixLookup(_bases.TablePrefixLookup):
     """A look-up by the beginning of the primary key, before it begins."""
 
     def __init__(self, core: _fluss.Table, columns: list[str | int]) -> None:
@@ -51,7 +51,7 @@ class TablePrefixLookup:
 
 
 @final
-class Lookuper:
+class Lookuper(_bases.Lookuper):
     """Looks rows up by their primary key. Tasks may share it: what they look up at the same time is sent together.
 
     A key is a list, tuple or dict of the primary key's columns; one of a single column may also be its bare value.
@@ -81,7 +81,7 @@ class Lookuper:
 
 
 @final
-class PrefixLookuper:
+class PrefixLookuper(_bases.PrefixLookuper):
     """Looks up all rows whose primary keys begin with the same values. Tasks may share it."""
 
     def __init__(self, core: _fluss.PrefixLookuper) -> None:

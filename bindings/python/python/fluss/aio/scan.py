@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from types import TracebackType
 from typing import Any, Self, final
 
-from fluss import _fluss
+from fluss import _bases, _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss._read import Bound, Moment, Skipped, bound, columns_of, condition, millis, moment, row_limit
 from fluss.errors import ArgumentError
@@ -19,7 +19,7 @@ _ITERATION_POLL_MS = 1000
 
 
 @final
-class TableScan:
+class TableScan(_bases.TableScan):
     """A read of a table, before it begins. Each method returns a new one."""
 
     def __init__(
@@ -274,7 +274,7 @@ class RowReader:
 
 
 @final
-class LogScanner:
+class LogScanner(_bases.LogScanner):
     """Reads the log of a table, bucket by bucket. At the end of an ``async with`` block it closes.
 
     Iterating over it gives records one by one, for ever: it waits for those that are yet to come. Each is passed when

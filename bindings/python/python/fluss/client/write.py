@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from types import TracebackType
 from typing import Self, final
 
-from fluss import _fluss
+from fluss import _bases, _fluss
 from fluss._fluss import WriteHandle
 from fluss._leave import leave
 from fluss._read import columns_of
@@ -15,7 +15,7 @@ __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter"]
 
 
 @final
-class TableAppend:
+class TableAppend(_bases.TableAppend):
     """A write to a log table, before it begins."""
 
     def __init__(self, core: _fluss.Table) -> None:
@@ -49,7 +49,7 @@ class _Writer:
 
 
 @final
-class AppendWriter(_Writer):
+class AppendWriter(_Writer, _bases.AppendWriter):
     """Appends rows and Arrow batches to a log table. At the end of a ``with`` block it flushes and closes.
 
     If the block has raised, it waits for 5 s at most, and what was not stored becomes a note of what it has raised.
@@ -81,7 +81,7 @@ class AppendWriter(_Writer):
 
 
 @final
-class TableUpsert:
+class TableUpsert(_bases.TableUpsert):
     """A write to a primary-key table, before it begins. Each method returns a new one."""
 
     def __init__(self, core: _fluss.Table, columns: list[str | int] | None = None, overwrite: bool = False) -> None:
@@ -111,7 +111,7 @@ class TableUpsert:
 
 
 @final
-class UpsertWriter(_Writer):
+class UpsertWriter(_Writer, _bases.UpsertWriter):
     """Upserts and deletes rows of a primary-key table. At the end of a ``with`` block it flushes and closes.
 
     If the block has raised, it waits for 5 s at most, and what was not stored becomes a note of what it has raised.

@@ -8,6 +8,10 @@ The top level `fluss` answers to all of them. They are an awaited face, as `flus
 - A MAP comes out as a list of pairs. A column that takes nulls may be left out of a dict, and so may a field of a ROW.
 - Arrow data comes out as pyarrow's, which has to be installed.
 
+Writers, scanners and look-ups are of the classes in here. The top level's classes of the same names, such as
+`fluss.AppendWriter`, are their bases and those of `fluss.client` and `fluss.aio`: `isinstance` holds for all of them,
+and hints with them for what all have in common.
+
 What is written obeys `fluss.types`: a value with more digits than its column stores raises `fluss.DataError`. What this
 client cannot do yet raises `fluss.UnsupportedError`: filters, and scans with a limit.
 """

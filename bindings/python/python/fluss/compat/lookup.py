@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable
 from typing import Any, final
 
-from fluss import _fluss
+from fluss import _bases, _fluss
 from fluss._row import Key
 from fluss.compat.rows import key_filler
 
@@ -11,7 +11,7 @@ __all__ = ["Lookuper", "PrefixLookuper", "TableLookup", "TablePrefixLookup"]
 
 
 @final
-class TableLookup:
+class TableLookup(_bases.TableLookup):
     """A look-up, before it begins."""
 
     def __init__(self, core: _fluss.Table) -> None:
@@ -27,7 +27,7 @@ class TableLookup:
 
 
 @final
-class TablePrefixLookup:
+class TablePrefixLookup(_bases.TablePrefixLookup):
     """A look-up by the beginning of the primary key, before it begins."""
 
     def __init__(self, core: _fluss.Table, column_names: list[str | int]) -> None:
@@ -41,7 +41,7 @@ class TablePrefixLookup:
 
 
 @final
-class Lookuper:
+class Lookuper(_bases.Lookuper):
     """Looks rows up by their primary key. Tasks may share it: what they look up at the same time is sent together."""
 
     def __init__(self, core: _fluss.Lookuper, fill: Callable[[Key], Key]) -> None:
@@ -54,7 +54,7 @@ class Lookuper:
 
 
 @final
-class PrefixLookuper:
+class PrefixLookuper(_bases.PrefixLookuper):
     """Looks up all rows whose primary keys begin with the same values. Tasks may share it."""
 
     def __init__(self, core: _fluss.PrefixLookuper, fill: Callable[[Key], Key]) -> None:

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Iterator, Mapping
 from functools import partial
 from typing import Any, TypeAlias, final
 
-from fluss import _fluss
+from fluss import _bases, _fluss
 from fluss._fluss import OffsetSpec, Pending, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss._read import columns_of, condition, millis
 from fluss.compat._arrow import pyarrow, schema_of
@@ -24,7 +24,7 @@ Starts: TypeAlias = dict[TableBucket, int | OffsetSpec]
 
 
 @final
-class TableScan:
+class TableScan(_bases.TableScan):
     """A read of a table, before it begins. Each method changes it and returns it."""
 
     def __init__(self, core: _fluss.Table) -> None:
@@ -94,7 +94,7 @@ class TableScan:
 
 
 @final
-class LogScanner:
+class LogScanner(_bases.LogScanner):
     """Reads the log of a table, bucket by bucket: as records (`poll`), or as Arrow (all else), as it was created.
 
     Iterating over it gives records or batches one by one, for ever: it waits for those that are yet to come.

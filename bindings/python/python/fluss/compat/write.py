@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from types import TracebackType
 from typing import Self, TypeVar, cast, final
 
-from fluss import _fluss
+from fluss import _bases, _fluss
 from fluss._fluss import Schema, WriteHandle
 from fluss._row import Key, Row
 from fluss.compat._arrow import pyarrow, schema_of
@@ -61,7 +61,7 @@ class WriteResultHandle:
 
 
 @final
-class TableAppend:
+class TableAppend(_bases.TableAppend):
     """A write to a log table, before it begins."""
 
     def __init__(self, core: _fluss.Table, writers: Writers) -> None:
@@ -74,7 +74,7 @@ class TableAppend:
 
 
 @final
-class AppendWriter:
+class AppendWriter(_bases.AppendWriter):
     """Appends rows and Arrow data to a log table, as `fluss.aio.AppendWriter` does. At the end of an ``async with``
     block it flushes.
     """
@@ -117,7 +117,7 @@ class AppendWriter:
 
 
 @final
-class TableUpsert:
+class TableUpsert(_bases.TableUpsert):
     """A write to a primary-key table, before it begins. Each method returns a new one."""
 
     def __init__(self, core: _fluss.Table, writers: Writers, columns: _Columns | None = None) -> None:
@@ -144,7 +144,7 @@ class TableUpsert:
 
 
 @final
-class UpsertWriter:
+class UpsertWriter(_bases.UpsertWriter):
     """Upserts and deletes rows of a primary-key table, as `fluss.aio.UpsertWriter` does. At the end of an
     ``async with`` block it flushes.
     """
