@@ -27,6 +27,7 @@ static DELIVERIES: PerProcess<Handover<Ended>> = PerProcess::new(|| Handover::ne
 /// Begins `task`, for a coroutine of the running event loop.
 pub(crate) fn begin(py: Python<'_>, task: Task) -> PyResult<Bound<'_, PyAny>> {
     let runtime = runtime()?;
+    logging::read_levels(py)?;
     let event_loop = py
         .import(intern!(py, "asyncio"))?
         .call_method0(intern!(py, "get_running_loop"))?;

@@ -47,8 +47,6 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
-    module.add_function(wrap_pyfunction!(logging::loggers, module)?)?;
-    module.add_function(wrap_pyfunction!(logging::set_log_levels, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::metric_values, module)?)?;
     module.add_function(wrap_pyfunction!(program::run_program, module)?)?;
     module.add_class::<admin::Admin>()?;

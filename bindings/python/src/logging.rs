@@ -3,7 +3,8 @@
 //! An event becomes a record, with the fields of the spans that it happened in, and waits for the interpreter: whoever emits it
 //! waits for nobody. Records are taken over by the next call of the client that ends, or else by a thread of their own; then
 //! `fluss._logging` gives them to their loggers. What no logger wants is not formatted, and costs a comparison: the loggers'
-//! levels are known here, and told anew whenever they change.
+//! levels are known here. `logging` tells nobody when they change, so they are read again whenever a call begins to wait, which
+//! takes ten attributes.
 
 mod events;
 
@@ -13,7 +14,8 @@ use std::sync::atomic::{AtomicI32, AtomicUsize, Ordering};
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::sync::PyOnceLock;
+use pyo3::types::{PyDict, PyString};
 use tracing::Level;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::Registry;
@@ -22,7 +24,8 @@ use self::events::{Fields, Listener, Value};
 use crate::handover::Handover;
 use crate::own::PerProcess;
 
-/// The loggers, and the targets of the events that they are told.
+/// The loggers, and the targets of the events that they are told. A logger comes before its parent, and the root is the parent
+/// of the last.
 const LOGGERS: [(&str, &str); 7] = [
     ("fluss.client.writer", "fluss::client::writer"),
     ("fluss.client.scanner", "fluss::client::scanner"),
@@ -102,19 +105,59 @@ fn add(record: Record) {
     }
 }
 
-/// The names of the loggers.
-#[pyfunction]
-pub(crate) fn loggers() -> Vec<&'static str> {
-    LOGGERS.iter().map(|(name, _)| *name).collect()
+/// What the levels are read from: `LOGGERS`, the root above them, and what knows of `logging.disable`.
+struct Sources {
+    loggers: Vec<Py<PyAny>>,
+    root: Py<PyAny>,
+    manager: Py<PyAny>,
 }
 
-/// Says which levels the loggers want, in the order of their names.
-#[pyfunction]
-pub(crate) fn set_log_levels(levels: Vec<i32>) {
-    for (known, level) in LEVELS.iter().zip(levels) {
-        known.store(level, Ordering::Relaxed);
+impl Sources {
+    fn get(py: Python<'_>) -> PyResult<&'static Self> {
+        static SOURCES: PyOnceLock<Sources> = PyOnceLock::new();
+        SOURCES.get_or_try_init(py, || {
+            let logging = py.import("logging")?;
+            let named = |(name, _)| logging.call_method1("getLogger", (name,)).map(Bound::unbind);
+            let root = logging.getattr("root")?;
+            Ok(Self {
+                loggers: LOGGERS.into_iter().map(named).collect::<PyResult<_>>()?,
+                manager: root.getattr("manager")?.unbind(),
+                root: root.unbind(),
+            })
+        })
     }
-    tracing::callsite::rebuild_interest_cache();
+}
+
+/// A level among the attributes of `source`. One that is too large for a number here is above all events.
+fn level_of(py: Python<'_>, source: &Py<PyAny>, attribute: &Bound<'_, PyString>) -> PyResult<i32> {
+    let level = source.bind(py).getattr(attribute)?;
+    Ok(level.extract().unwrap_or(i32::MAX))
+}
+
+/// Reads the levels that the loggers want, as they are now.
+pub(crate) fn read_levels(py: Python<'_>) -> PyResult<()> {
+    let sources = Sources::get(py)?;
+    let level = intern!(py, "level");
+    let disabled = level_of(py, &sources.manager, intern!(py, "disable"))?;
+    let root = level_of(py, &sources.root, level)?;
+    let mut wanted = vec![("", root)];
+    let mut is_changed = false;
+    for (((name, _), logger), known) in LOGGERS.iter().zip(&sources.loggers).zip(&LEVELS).rev() {
+        let own = level_of(py, logger, level)?;
+        let mut outer = wanted.iter().rev().filter(|(outer, _)| name.starts_with(outer));
+        let effective = if own == 0 {
+            outer.next().map_or(root, |(_, level)| *level)
+        } else {
+            own
+        };
+        wanted.push((*name, effective));
+        let least = effective.max(disabled.saturating_add(1));
+        is_changed |= known.swap(least, Ordering::Relaxed) != least;
+    }
+    if is_changed {
+        tracing::callsite::rebuild_interest_cache();
+    }
+    Ok(())
 }
 
 /// Gives what waits to its loggers. Returns what is meant for the program rather than for a broken handler, such as an
@@ -129,7 +172,7 @@ pub(crate) fn hand_over(py: Python<'_>) -> PyResult<()> {
 }
 
 fn tell(py: Python<'_>, records: Vec<Record>) {
-    if let Err(error) = give(py, records) {
+    if let Err(error) = read_levels(py).and_then(|()| give(py, records)) {
         error.write_unraisable(py, None);
     }
 }

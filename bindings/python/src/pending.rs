@@ -155,6 +155,7 @@ pub(crate) fn block_on<T: Send>(
     });
     let (mut ticks, mut tick) = (true, FIRST_TICK);
     loop {
+        logging::read_levels(py)?;
         let next = ticks.then(|| Instant::now() + tick);
         let until = [next, end].into_iter().flatten().min();
         let polled = py.detach(|| {

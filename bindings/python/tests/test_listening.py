@@ -1,14 +1,19 @@
 """Metrics and logging of a process: what is there from the start, and what becomes of it at the end."""
 
+import asyncio
 import logging
+import logging.config
 import re
 import subprocess
 import sys
+import time
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
-import fluss
+from faces import settle
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "observability.md"
 
@@ -55,25 +60,59 @@ def test_nothing_is_printed_unless_logging_is_set_up() -> None:
     assert "WARNING:fluss.client:cannot connect" in run("import logging; logging.basicConfig()" + QUIET).stderr
 
 
-def test_the_client_is_told_of_levels_as_they_change(monkeypatch: pytest.MonkeyPatch) -> None:
-    told: list[list[int]] = []
-    monkeypatch.setattr("fluss._fluss.set_log_levels", told.append)
-    names = fluss._fluss.loggers()
-    root, ours = logging.getLogger(), logging.getLogger("fluss.client")
-    before = root.level
-    try:
-        root.setLevel(logging.ERROR)
-        assert told[-1] == [logging.ERROR] * len(names)
-        ours.setLevel(logging.INFO)
-        expected = [logging.INFO if name.startswith("fluss.client") else logging.ERROR for name in names]
-        assert told[-1] == expected
-        logging.disable(logging.CRITICAL)
-        assert set(told[-1]) == {logging.CRITICAL + 1}
-    finally:
-        logging.disable(logging.NOTSET)
-        ours.setLevel(logging.NOTSET)
-        root.setLevel(before)
-    assert told[-1] == [before] * len(names)
+CHANGES: dict[str, Callable[[], object]] = {
+    "of a logger": lambda: logging.getLogger("fluss.rpc").setLevel(logging.DEBUG),
+    "of a parent": lambda: logging.getLogger("fluss").setLevel(logging.DEBUG),
+    "of the root": lambda: logging.getLogger().setLevel(logging.DEBUG),
+    "by a configuration": lambda: logging.config.dictConfig(
+        {"version": 1, "incremental": True, "loggers": {"fluss.rpc": {"level": "DEBUG"}}}
+    ),
+}
+
+
+@pytest.fixture
+def heard() -> Iterator[list[str]]:
+    """The messages of the client's records, in a process whose levels are put back afterwards."""
+    found: list[str] = []
+    handler = logging.Handler()
+    handler.emit = lambda record: found.append(record.getMessage())  # type: ignore[method-assign]
+    loggers = [logging.getLogger(name) for name in (None, "fluss", "fluss.rpc")]
+    levels = [logger.level for logger in loggers]
+    loggers[1].addHandler(handler)
+    yield found
+    loggers[1].removeHandler(handler)
+    logging.disable(logging.NOTSET)
+    for logger, level in zip(loggers, levels, strict=True):
+        logger.setLevel(level)
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_levels_that_change_hold_from_the_next_call_on(face: ModuleType, heard: list[str], change: str) -> None:
+    async def body() -> None:
+        connection = await settle(face.connect("embedded::memory:"))
+        admin = connection.get_admin()
+        await settle(admin.list_databases())
+        assert heard == []
+        CHANGES[change]()
+        await settle(admin.list_databases())
+        deadline = time.monotonic() + 30
+        while not any("api=LIST_DATABASES" in message for message in list(heard)):
+            assert time.monotonic() < deadline, heard
+            await asyncio.sleep(0.01)
+        logging.disable(sys.maxsize)
+        heard.clear()
+        await settle(admin.list_databases())
+        await settle(connection.close())
+        assert heard == []
+
+    asyncio.run(body())
+
+
+def test_a_logger_is_one_as_all_others_are() -> None:
+    ours, other = logging.getLogger("fluss"), logging.getLogger("another.program.s")
+    assert {name: type(value) for name, value in vars(ours).items()} == {
+        name: type(value) for name, value in vars(other).items()
+    }
 
 
 def test_there_is_nothing_to_count_before_the_first_connection() -> None:

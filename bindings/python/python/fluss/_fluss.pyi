@@ -60,12 +60,10 @@ __all__ = [
     "assume_utc",
     "check_option",
     "is_retriable",
-    "loggers",
     "metric_values",
     "parse_bytes",
     "parse_millis",
     "run_program",
-    "set_log_levels",
 ]
 
 __version__: str
@@ -75,9 +73,6 @@ def check_option(key: str, value: str) -> str:
 
 def is_retriable(error_code: int) -> bool:
     """Whether what a server refused with this code can succeed later."""
-
-def loggers() -> list[str]:
-    """The names of the loggers that the client's events go to."""
 
 def metric_values() -> list[
     tuple[
@@ -98,9 +93,6 @@ def parse_millis(text: str) -> int:
 
 def run_program(arguments: list[str]) -> int:
     """Runs the ``fluss`` program with these arguments, the first of which is its name, and returns its exit code."""
-
-def set_log_levels(levels: list[int]) -> None:
-    """Says which levels the loggers want, in the order of `loggers`."""
 
 @final
 class Pending(Generic[_T]):

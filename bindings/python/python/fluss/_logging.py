@@ -1,31 +1,13 @@
 """Gives the client's events to the loggers of `logging`.
 
-The client must not wait for the interpreter when something happens, nor ask it whether anybody wants to know: it is
-told of the loggers' levels beforehand.
+The client must not wait for the interpreter when something happens, nor ask it whether anybody wants to know: it reads
+the loggers' levels when a call begins to wait.
 """
 
 import logging
 from collections.abc import Iterable
 
-from fluss import _fluss
-
-_NAMES = _fluss.loggers()
 _ROOT = "fluss"
-
-
-class _Cache(dict[int, bool]):
-    """What a logger knows of its levels. `logging` clears it whenever any level changes, and tells nobody else."""
-
-    def clear(self) -> None:
-        super().clear()
-        tell_levels()
-
-
-def tell_levels() -> None:
-    """Tells the client which levels the loggers want."""
-    least = logging.root.manager.disable + 1
-    levels = (logging.getLogger(name).getEffectiveLevel() for name in _NAMES)
-    _fluss.set_log_levels([max(level, least) for level in levels])
 
 
 def handle(
@@ -54,8 +36,5 @@ def _date(record: logging.LogRecord, moment: float) -> None:
 
 
 def start() -> None:
-    """Has the client told of levels, now and whenever they change."""
-    logger = logging.getLogger(_ROOT)
-    logger.addHandler(logging.NullHandler())
-    vars(logger)["_cache"] = _Cache()
-    tell_levels()
+    """Has nothing printed unless the program sets logging up."""
+    logging.getLogger(_ROOT).addHandler(logging.NullHandler())
