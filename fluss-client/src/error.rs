@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::api::Unsupported;
-use fluss_rpc::code::{ErrorCode, Retry};
+use fluss_rpc::code::{ErrorCode, Outcome, Retry};
 use fluss_rpc::net::{ConnectError, Disconnect, RequestError, ServerAddress};
 
 use fluss_core::id::{BucketId, Offset, SchemaId, TableBucket};
@@ -270,14 +270,31 @@ impl Error {
         &self.context
     }
 
-    /// The server's error code, where a server refused.
-    pub const fn code(&self) -> Option<ErrorCode> {
+    /// The server's error code, where a server refused: a request, a connection or a login.
+    pub fn code(&self) -> Option<ErrorCode> {
         match &self.kind {
             ErrorKind::Server { code, .. } | ErrorKind::Request(RequestError::Server { code, .. }) => {
                 Some(*code)
             }
+            ErrorKind::Connect(error) => error.code(),
             _ => None,
         }
+    }
+
+    /// What it means for whoever gets it, and so what they can do.
+    pub fn outcome(&self) -> Outcome {
+        self.code().map_or_else(|| self.kind.outcome(), ErrorCode::outcome)
+    }
+
+    /// Whether a write may have been stored although its acknowledgement did not come.
+    pub const fn is_outcome_unknown(&self) -> bool {
+        matches!(
+            self.kind,
+            ErrorKind::Timeout {
+                outcome_unknown: true,
+                ..
+            }
+        )
     }
 
     /// Whether the same call can succeed later.
@@ -360,6 +377,33 @@ impl Error {
 }
 
 impl ErrorKind {
+    /// What it means, where no server told a code.
+    fn outcome(&self) -> Outcome {
+        match self {
+            Self::Server { code, .. } => code.outcome(),
+            Self::Timeout { .. }
+            | Self::NoMemory { .. }
+            | Self::NoLeader(_)
+            | Self::Request(RequestError::Timeout { .. }) => Outcome::Timeout,
+            Self::Connect(error) => match **error {
+                ConnectError::Timeout { .. } => Outcome::Timeout,
+                ConnectError::Authentication { .. } => Outcome::Unauthenticated,
+                ConnectError::UnsupportedVersion { .. } => Outcome::Unsupported,
+                _ => Outcome::Unavailable,
+            },
+            Self::Request(RequestError::Malformed { .. } | RequestError::TooLarge { .. })
+            | Self::Malformed(_)
+            | Self::Value(_) => Outcome::InvalidData,
+            Self::Request(_) | Self::NoServer => Outcome::Unavailable,
+            Self::Unsupported(_) => Outcome::Unsupported,
+            Self::Storage(error) => error.outcome(),
+            Self::Definition(_) | Self::InvalidArgument(_) => Outcome::InvalidArgument,
+            Self::Expired { .. } => Outcome::Expired,
+            Self::Closed => Outcome::Closed,
+            Self::Node(_) | Self::Defect(_) => Outcome::Internal,
+        }
+    }
+
     /// A refusal with the server's message, or the code's meaning where it sent none.
     pub(crate) fn server(code: ErrorCode, message: Option<String>) -> Self {
         let message = message
@@ -484,6 +528,44 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_error_means_what_its_code_or_its_kind_means() {
+        let outcome = |kind: ErrorKind| Context::new("append").error(kind).outcome();
+        let refused = |code| outcome(ErrorKind::server(code, None));
+        assert_eq!(refused(ErrorCode::TABLE_NOT_EXIST), Outcome::NotFound);
+        assert_eq!(refused(ErrorCode::AUTHORIZATION_EXCEPTION), Outcome::Denied);
+        assert_eq!(refused(ErrorCode::from_number(4711)), Outcome::Internal);
+        assert_eq!(outcome(ErrorKind::Closed), Outcome::Closed);
+        assert_eq!(outcome(ErrorKind::NoServer), Outcome::Unavailable);
+        assert_eq!(outcome(ValueError::row("no").into()), Outcome::InvalidData);
+        for outcome_unknown in [false, true] {
+            let error = Context::new("append").error(ErrorKind::Timeout {
+                after: Duration::from_secs(1),
+                outcome_unknown,
+            });
+            assert_eq!(error.outcome(), Outcome::Timeout);
+            assert_eq!(error.is_outcome_unknown(), outcome_unknown);
+        }
+    }
+
+    #[test]
+    fn a_refused_login_keeps_the_code_of_the_server() {
+        let refused = |code| {
+            let error = ConnectError::Authentication {
+                server: ServerAddress::new("localhost", 9123),
+                code,
+                message: "no".to_owned(),
+            };
+            Context::new("connect").error(error)
+        };
+        let by_server = refused(Some(ErrorCode::AUTHENTICATE_EXCEPTION));
+        assert_eq!(by_server.code(), Some(ErrorCode::AUTHENTICATE_EXCEPTION));
+        for error in [by_server, refused(None)] {
+            assert_eq!(error.outcome(), Outcome::Unauthenticated);
+            assert!(!error.is_retriable() && !error.is_worth_another(0));
+        }
+    }
 
     #[test]
     fn an_error_tells_operation_table_bucket_and_server() {

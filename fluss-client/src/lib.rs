@@ -55,8 +55,8 @@ pub use error::{BatchPlace, Context, Error, ErrorKind, Result, StorageError};
 pub use fluss_core::{DecodeError, InvalidQuantity, ValueError, parse_duration, parse_size};
 pub use fluss_core::{arrow, filter, id, record, rights, row, types};
 pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
-pub use fluss_rpc::code::ErrorCode;
-pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, RequestError, ServerAddress};
+pub use fluss_rpc::code::{ErrorCode, Outcome};
+pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, MalformedMessage, RequestError, ServerAddress};
 pub use fluss_rpc::sasl::Mechanism;
 
 pub use config::{

@@ -28,7 +28,7 @@ mod transport;
 pub use self::address::{InvalidAddress, ServerAddress, without_login};
 pub use self::backoff::Backoff;
 pub use self::connection::Connection;
-pub use self::error::{ConnectError, Disconnect, RequestError};
+pub use self::error::{ConnectError, Disconnect, MalformedMessage, RequestError};
 pub use self::inbox::Inbox;
 pub use self::options::ConnectOptions;
 pub use self::outbox::Outbox;

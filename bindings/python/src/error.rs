@@ -4,12 +4,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::path::TableBucket;
-use fluss_client::ErrorCode;
 use fluss_client::ValueError;
+use fluss_client::{ErrorCode, Outcome};
 use fluss_client::id::BucketId;
 use fluss_client::types::InvalidDefinition;
 use fluss_client::{self as client, ErrorKind};
-use fluss_client::{ConnectError, RequestError, StorageError};
+use fluss_client::StorageError;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;
@@ -200,51 +200,35 @@ impl From<client::Error> for Fault {
     }
 }
 
-/// The exception for a failure, by what can be done about it.
+/// The exception for a failure, by what it means.
 fn class_of(error: &client::Error) -> &'static str {
-    if let Some(code) = error.code() {
-        return class_of_code(code);
-    }
-    match error.kind() {
-        ErrorKind::Timeout { .. } | ErrorKind::NoMemory { .. } | ErrorKind::NoLeader(_) => "TimeoutError",
-        ErrorKind::Connect(error) => match **error {
-            ConnectError::Timeout { .. } => "TimeoutError",
-            ConnectError::Authentication { .. } => "AuthError",
-            _ => "ConnectionError",
-        },
-        ErrorKind::Request(RequestError::Disconnected { .. }) | ErrorKind::NoServer => "ConnectionError",
-        ErrorKind::Request(RequestError::Malformed { .. } | RequestError::TooLarge { .. })
-        | ErrorKind::Malformed(_) => "ProtocolError",
-        ErrorKind::Storage(error) => match **error {
-            StorageError::Timeout { .. } => "TimeoutError",
-            StorageError::Damaged { .. } | StorageError::Short { .. } => "ProtocolError",
-            _ => "StorageError",
-        },
-        ErrorKind::Value(_) => "DataError",
-        ErrorKind::Definition(_) => "SchemaError",
-        ErrorKind::InvalidArgument(_) => "ArgumentError",
-        ErrorKind::Expired { .. } => "ExpiredError",
-        ErrorKind::Unsupported(_) => "UnsupportedError",
-        ErrorKind::Closed => "ClosedError",
+    match (error.kind(), error.outcome()) {
+        (ErrorKind::Connect(_) | ErrorKind::Storage(_), Outcome::Timeout) => "TimeoutError",
+        (ErrorKind::Connect(_), Outcome::Denied | Outcome::Unauthenticated) => "AuthError",
+        (ErrorKind::Connect(_), _) => "ConnectionError",
+        (ErrorKind::Storage(_), Outcome::InvalidData) => "ProtocolError",
+        (ErrorKind::Storage(_), _) => "StorageError",
+        (_, outcome) if error.code().is_some() => class_of_refusal(outcome),
+        (ErrorKind::Definition(_), _) => "SchemaError",
+        (ErrorKind::Value(_), _) => "DataError",
+        (_, Outcome::InvalidArgument) => "ArgumentError",
+        (_, Outcome::InvalidData) => "ProtocolError",
+        (_, Outcome::Timeout) => "TimeoutError",
+        (_, Outcome::Unavailable) => "ConnectionError",
+        (_, Outcome::Expired) => "ExpiredError",
+        (_, Outcome::Unsupported) => "UnsupportedError",
+        (_, Outcome::Closed) => "ClosedError",
         _ => "FlussError",
     }
 }
 
-const fn class_of_code(code: ErrorCode) -> &'static str {
-    match code {
-        ErrorCode::DATABASE_NOT_EXIST
-        | ErrorCode::TABLE_NOT_EXIST
-        | ErrorCode::SCHEMA_NOT_EXIST
-        | ErrorCode::PARTITION_NOT_EXISTS
-        | ErrorCode::KV_SNAPSHOT_NOT_EXIST
-        | ErrorCode::LAKE_SNAPSHOT_NOT_EXIST => "NotFoundError",
-        ErrorCode::DATABASE_ALREADY_EXIST
-        | ErrorCode::TABLE_ALREADY_EXIST
-        | ErrorCode::PARTITION_ALREADY_EXISTS => "AlreadyExistsError",
-        ErrorCode::AUTHENTICATE_EXCEPTION
-        | ErrorCode::RETRIABLE_AUTHENTICATE
-        | ErrorCode::AUTHORIZATION_EXCEPTION => "AuthError",
-        ErrorCode::UNSUPPORTED_VERSION => "UnsupportedError",
+/// The same of what a server refused.
+const fn class_of_refusal(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::NotFound => "NotFoundError",
+        Outcome::AlreadyExists => "AlreadyExistsError",
+        Outcome::Denied | Outcome::Unauthenticated => "AuthError",
+        Outcome::Unsupported => "UnsupportedError",
         _ => "ServerError",
     }
 }

@@ -1,6 +1,7 @@
 use std::time::Duration;
 
 use fluss_core::DecodeError;
+use fluss_rpc::code::Outcome;
 
 /// Why a file in the cluster's remote storage cannot be read.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
@@ -65,6 +66,18 @@ pub enum StorageError {
 }
 
 impl StorageError {
+    /// What it means for whoever gets it.
+    pub const fn outcome(&self) -> Outcome {
+        match self {
+            Self::NotFound { .. } => Outcome::NotFound,
+            Self::Denied { .. } => Outcome::Denied,
+            Self::Timeout { .. } => Outcome::Timeout,
+            Self::Failed { .. } => Outcome::Unavailable,
+            Self::Short { .. } | Self::Damaged { .. } => Outcome::InvalidData,
+            Self::Unsupported { .. } => Outcome::Unsupported,
+        }
+    }
+
     /// Whether the same can succeed later. What is not there now may be named otherwise when the cluster is asked again.
     pub const fn is_retriable(&self) -> bool {
         match self {

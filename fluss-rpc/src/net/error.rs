@@ -62,6 +62,8 @@ pub enum ConnectError {
     Authentication {
         /// The server.
         server: ServerAddress,
+        /// The code with which the server refused them, if it was the server.
+        code: Option<ErrorCode>,
         /// Why.
         message: String,
     },
@@ -94,6 +96,15 @@ pub enum ConnectError {
 }
 
 impl ConnectError {
+    /// The code with which the server refused, if it did.
+    pub const fn code(&self) -> Option<ErrorCode> {
+        match self {
+            Self::Authentication { code, .. } => *code,
+            Self::Refused { code, .. } => Some(*code),
+            _ => None,
+        }
+    }
+
     /// Whether trying again can help, here or (after a refresh of the metadata) elsewhere.
     pub fn is_retriable(&self) -> bool {
         match self {
@@ -150,8 +161,19 @@ pub enum RequestError {
         /// The API.
         api: ApiKey,
         /// What is wrong with it.
-        source: prost::DecodeError,
+        source: MalformedMessage,
     },
+}
+
+/// What is wrong with the bytes of a message.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct MalformedMessage(String);
+
+impl From<prost::DecodeError> for MalformedMessage {
+    fn from(error: prost::DecodeError) -> Self {
+        Self(error.to_string())
+    }
 }
 
 impl RequestError {

@@ -165,12 +165,17 @@ impl Failure {
         match self {
             Self::Sasl(error) => ConnectError::Authentication {
                 server,
+                code: None,
                 message: error.to_string(),
             },
             Self::Request(RequestError::Server {
-                code: ErrorCode::AUTHENTICATE_EXCEPTION,
+                code: code @ ErrorCode::AUTHENTICATE_EXCEPTION,
                 message,
-            }) => ConnectError::Authentication { server, message },
+            }) => ConnectError::Authentication {
+                server,
+                code: Some(code),
+                message,
+            },
             Self::Request(RequestError::Server { code, message }) => ConnectError::Refused {
                 server,
                 code,

@@ -242,7 +242,10 @@ impl Waiting {
             reason: Disconnect::Stopped,
         };
         let (header, body) = (&mut self.registered.answer).await.map_err(stopped)??;
-        let malformed = |source| RequestError::Malformed { api: R::API, source };
+        let malformed = |error: prost::DecodeError| RequestError::Malformed {
+            api: R::API,
+            source: error.into(),
+        };
         match header {
             ResponseHeader::Success { .. } => R::Response::decode(body).map_err(malformed),
             _ => Err(RequestError::from_response(

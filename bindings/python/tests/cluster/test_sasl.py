@@ -26,6 +26,8 @@ def test_a_wrong_password_is_refused(guarded: Cluster | Node) -> None:
     with pytest.raises(fluss.AuthError, match="authentication") as raised:
         login(guarded, "root", "guess")
     assert "guess" not in str(raised.value)
+    assert (raised.value.code, raised.value.name) == (46, "AUTHENTICATE_EXCEPTION")
+    assert raised.value.error_code == fluss.ErrorCode.AUTHENTICATE_EXCEPTION
 
 
 def test_a_node_tells_of_a_wrong_password() -> None:
