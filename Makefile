@@ -13,11 +13,11 @@ SETUP := $(if $(filter no,$(JAVA)),setup-base,setup)
 .PHONY: demo test test-rust test-python bench lint setup setup-base
 
 demo: $(if $(CLUSTER),setup,setup-base) $(FLIGHTS)/flights.csv
-	cargo build --release --package fluss-client --example flights
+	cargo build --release --package fluss-client --features embedded --example flights
 ifdef CLUSTER
-	scripts/with-cluster cargo run --quiet --release --package fluss-client --example flights -- '{}' $(FLIGHTS)
+	scripts/with-cluster cargo run --quiet --release --package fluss-client --features embedded --example flights -- '{}' $(FLIGHTS)
 else
-	cargo run --quiet --release --package fluss-client --example flights -- embedded:$(DEMO) $(FLIGHTS)
+	cargo run --quiet --release --package fluss-client --features embedded --example flights -- embedded:$(DEMO) $(FLIGHTS)
 endif
 
 test: test-rust test-python
@@ -52,6 +52,7 @@ lint: setup-base .venv/installed
 	! cargo tree --edges normal --package fluss-store | grep --word-regexp tokio
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
+	cargo check --package fluss-client --features s3
 	scripts/check-cancellation
 	scripts/check-rooms
 	$(PYTHON) scripts/make-blocking-face --check

@@ -66,7 +66,10 @@ pub(crate) async fn node(target: &Target) -> Result<Node> {
             through(shared(Place::Memory(name.clone()).into(), Storage::Memory)).await
         }
         Target::Memory(None) => open(Storage::Memory).await,
-        Target::Servers(_) => Err(crate::refuse(format!("{target} is no embedded node"))),
+        Target::Servers(_) => {
+            let reason = format!("{target} is no embedded node");
+            Err(Context::new("connect").error(ErrorKind::InvalidArgument(reason)))
+        }
     }
 }
 

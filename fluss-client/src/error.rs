@@ -283,7 +283,8 @@ impl Error {
 
     /// What it means for whoever gets it, and so what they can do.
     pub fn outcome(&self) -> Outcome {
-        self.code().map_or_else(|| self.kind.outcome(), ErrorCode::outcome)
+        self.code()
+            .map_or_else(|| self.kind.outcome(), ErrorCode::outcome)
     }
 
     /// Whether a write may have been stored although its acknowledgement did not come.

@@ -23,6 +23,7 @@
 
 mod admin;
 mod cluster;
+mod connect;
 mod connection;
 mod error;
 mod log_target;
@@ -43,6 +44,14 @@ pub mod config;
 pub mod embedded;
 pub mod metrics;
 
+/// The Arrow library whose batches and schemas this client takes and gives.
+pub use arrow;
+
+/// Conditions on rows.
+pub mod filter {
+    pub use fluss_core::filter::{Col, Comparison, Predicate, Test, TextPart, col};
+}
+
 pub use admin::{
     Admin, BucketMove, BucketSnapshots, ByBucket, ClusterConfig, ClusterHealth, ConfigChange, ConfigSource,
     DatabaseInfo, DatabaseSummary, Goal, HealthStatus, KvSnapshot, KvSnapshotLease, KvSnapshotMetadata,
@@ -50,13 +59,18 @@ pub use admin::{
     RebalanceProgress, RebalanceStatus, Registration, RemoteLogManifest, ServerNode, ServerTag, SnapshotFile,
     TableChange,
 };
+pub use connect::{ConnectionBuilder, connect, options};
 pub use connection::{Connection, WeakConnection};
 pub use error::{BatchPlace, Context, Error, ErrorKind, Result, StorageError};
+pub use fluss_core::arrow::{ArrowRow, ArrowRows};
+pub use fluss_core::record::log::ChangeType;
 pub use fluss_core::{DecodeError, InvalidQuantity, ValueError, parse_duration, parse_size};
-pub use fluss_core::{arrow, filter, id, record, rights, row, types};
+pub use fluss_core::{id, rights, types};
 pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
 pub use fluss_rpc::code::{ErrorCode, Outcome};
-pub use fluss_rpc::net::{ConnectError, Credentials, InvalidAddress, MalformedMessage, RequestError, ServerAddress};
+pub use fluss_rpc::net::{
+    ConnectError, Credentials, InvalidAddress, MalformedMessage, RequestError, ServerAddress,
+};
 pub use fluss_rpc::sasl::Mechanism;
 
 pub use config::{
@@ -72,65 +86,6 @@ pub use scan::{
 };
 pub use table::Table;
 pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};
-
-/// Connects to a target, see [`Target`]: `fluss://host:port` for a cluster, `embedded:./data` or `embedded::memory:` for a
-/// node in this process.
-///
-/// # Errors
-///
-/// A text that is no target, a cluster that cannot be reached (see [`Connection::open`]), or a node that cannot be
-/// opened ([`ErrorKind::Node`]).
-///
-/// # Cancellation
-///
-/// Dropping the future leaves nothing behind. A node that is being opened closes again.
-pub async fn connect(target: &str) -> Result<Connection> {
-    Connection::open(options(target).await?).await
-}
-
-/// The default options for a target, to be changed before [`Connection::open`]. See [`Target::lead`].
-///
-/// # Cancellation
-///
-/// Dropping the future leaves nothing behind. A node that is being opened closes again.
-pub async fn options(target: &str) -> Result<ClientOptions> {
-    let target: Target = target.parse().map_err(refuse)?;
-    let mut options = ClientOptions::new([]);
-    target.lead(&mut options).await?;
-    Ok(options)
-}
-
-fn refuse(error: impl std::fmt::Display) -> Error {
-    Context::new("connect").error(ErrorKind::InvalidArgument(error.to_string()))
-}
-
-impl Target {
-    /// Has options lead to the target. An embedded node is opened if it is not yet; it closes when nobody has options or a
-    /// connection that lead to it any more.
-    ///
-    /// # Errors
-    ///
-    /// A node that cannot be opened ([`ErrorKind::Node`]); any embedded target, if this was built without them.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future leaves the options as they are. A node that is being opened closes again.
-    pub async fn lead(&self, options: &mut ClientOptions) -> Result<()> {
-        match self {
-            Self::Servers(servers) => options.bootstrap_servers.clone_from(servers),
-            #[cfg(feature = "embedded")]
-            Self::Directory(_) | Self::Memory(_) => {
-                embedded::lead(options, embedded::node(self).await?);
-            }
-            #[cfg(not(feature = "embedded"))]
-            Self::Directory(_) | Self::Memory(_) => {
-                let reason = format!("target '{self}': this was built without the embedded node");
-                return Err(refuse(reason));
-            }
-        }
-        Ok(())
-    }
-}
 
 /// The examples in the pages for users.
 #[cfg(doctest)]

@@ -8,10 +8,10 @@ pub(crate) mod running;
 
 use std::time::Duration;
 
-use fluss_client::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 use fluss_client::types::{DataType, Datum, Decimal, OwnedRow, Row, RowType, Schema, Timestamp};
 use fluss_client::{Connection, ErrorCode, LogScanner, StartOffset, Table, TableChange};
 use fluss_cluster::Spec;
+use fluss_core::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 
 use crate::{Backend, EVERYWHERE, PATIENCE, connect, create, read, run, start, tests};
 

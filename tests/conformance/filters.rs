@@ -3,13 +3,13 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fluss_client::arrow::ArrowRows;
+use fluss_client::ChangeType;
 use fluss_client::filter::{Predicate, col};
 use fluss_client::id::{Offset, TableBucket};
-use fluss_client::record::log::ChangeType;
 use fluss_client::types::{DataType, Datum, OwnedRow, Row, Schema, TableDescriptor};
 use fluss_client::{Connection, LogScanner, StartOffset, Table};
 use fluss_cluster::Spec;
+use fluss_core::arrow::ArrowRows;
 
 use crate::{
     Backend, EVERYWHERE, PATIENCE, connect, create, create_described, options, read, run, start, tests,

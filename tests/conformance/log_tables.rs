@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use fluss_client::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 use fluss_client::id::BucketId;
 use fluss_client::types::{DataType, Datum, Field, OwnedRow, Row, RowType, Schema};
 use fluss_client::{Connection, OffsetSpec, StartOffset, Table};
 use fluss_cluster::Spec;
+use fluss_core::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 use fluss_tests::arbitrary::{Options, rows};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use arrow::array::{Array, RecordBatch};
-use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_client::types::{DataType, Datum, OwnedRow, PartitionSpec, Schema, TableDescriptor, TablePath};
 use fluss_client::{Connection, ErrorCode, ErrorKind, Lookuper, Table};
 use fluss_cluster::{Server, Spec};
+use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use futures::poll;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};

@@ -4,13 +4,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::{
     DataType, Datum, OwnedRow, PartitionName, PartitionSpec, Row, Schema, TableDescriptor, TablePath,
 };
 use fluss_client::{AppendWriter, Connection, ErrorCode, LogScanner, OffsetSpec, StartOffset, Table};
 use fluss_cluster::Spec;
+use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 
 use crate::{Backend, EVERYWHERE, PATIENCE, Place, connect, create_table, options, run, start, tests};
 

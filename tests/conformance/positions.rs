@@ -5,11 +5,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use fluss_client::arrow::ArrowRows;
 use fluss_client::id::PartitionId;
 use fluss_client::types::{DataType, Datum, Row, Schema, TableDescriptor};
 use fluss_client::{Bounds, Connection, ErrorKind, LogScanner, Positions, ScanBatch, StartOffset, Table};
 use fluss_cluster::Spec;
+use fluss_core::arrow::ArrowRows;
 use futures::StreamExt;
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;

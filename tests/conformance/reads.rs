@@ -376,7 +376,7 @@ fn a_table_is_what_its_changes_made_of_it_now_and_then(backend: Backend) {
 
 /// The rows of each bucket at these offsets, by reading the log as anyone does.
 async fn replayed(table: &Table, ends: &BTreeMap<TableBucket, Offset>) -> BTreeMap<TableBucket, Rows> {
-    use fluss_client::record::log::ChangeType;
+    use fluss_client::ChangeType;
     use fluss_client::types::Row;
     let scanner = table.scan().log_scanner().unwrap();
     scanner.subscribe_all(StartOffset::Earliest).await.unwrap();

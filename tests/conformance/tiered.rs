@@ -11,7 +11,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fluss_client::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_client::id::{BucketId, Offset, TableBucket};
 use fluss_client::types::{DataType, Datum, Row, Schema};
 use fluss_client::{
@@ -19,6 +18,7 @@ use fluss_client::{
     Table,
 };
 use fluss_cluster::Spec;
+use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use tokio::time::Instant;
 
 use crate::place::Place;

@@ -6,9 +6,9 @@ use arrow::array::AsArray;
 use arrow::datatypes::Int64Type;
 use bench_peer::rows::{self, column};
 use bench_peer::{Clock, Job, Measured, Outcome};
-use fluss_client::arrow::ArrowRow;
 use fluss_client::types::{Datum, TablePath, Timestamp};
 use fluss_client::{AsOf, Connection, LogScanner, StartOffset, Table};
+use fluss_core::arrow::ArrowRow;
 use futures::TryStreamExt;
 
 mod keyed;

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
-use fluss_client::arrow::{check_recast, recast};
-use fluss_client::{self as client, ScanBatch, Snapshot};
+use fluss_client::{ScanBatch, Snapshot};
+use fluss_core::arrow::{check_recast, recast};
 use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -112,11 +112,11 @@ impl ArrowStream {
 #[pyfunction]
 pub(crate) fn assume_utc(data: Incoming, schema: &Schema) -> Result<ArrowStream, Fault> {
     let row_type = schema.0.row_type().clone();
-    let zoned = client::arrow::assume_utc(&Batch::new_empty(data.batches.schema()), &row_type);
+    let zoned = fluss_core::arrow::assume_utc(&Batch::new_empty(data.batches.schema()), &row_type);
     let zoned = zoned.map_err(|error| Fault::new("DataError", error.to_string()))?;
     let batches = data
         .batches
-        .map(move |batch| client::arrow::assume_utc(&batch?, &row_type));
+        .map(move |batch| fluss_core::arrow::assume_utc(&batch?, &row_type));
     Ok(ArrowStream(Mutex::new(Some((zoned.schema(), Box::new(batches))))))
 }
 

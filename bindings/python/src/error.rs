@@ -4,12 +4,12 @@ use std::error::Error as StdError;
 use std::time::Duration;
 
 use crate::path::TableBucket;
+use fluss_client::StorageError;
 use fluss_client::ValueError;
-use fluss_client::{ErrorCode, Outcome};
 use fluss_client::id::BucketId;
 use fluss_client::types::InvalidDefinition;
 use fluss_client::{self as client, ErrorKind};
-use fluss_client::StorageError;
+use fluss_client::{ErrorCode, Outcome};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyDict;

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fluss_client as client;
+use fluss_client::ChangeType;
 use fluss_client::id;
-use fluss_client::record::log::ChangeType;
 use fluss_client::types;
 use pyo3::intern;
 use pyo3::prelude::*;

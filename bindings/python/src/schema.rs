@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::mem;
 
-use fluss_client::arrow::{row_type, user_schema};
 use fluss_client::types::{self, AggregateFunction};
+use fluss_core::arrow::{row_type, user_schema};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyDict};
 use pyo3_arrow::PySchema;

@@ -356,7 +356,7 @@ impl<W: Collects> State<W> {
                 None => break,
             }
         }
-        let bytes: usize = batches.iter().map(client::arrow::data_bytes).sum();
+        let bytes: usize = batches.iter().map(fluss_core::arrow::data_bytes).sum();
         if bytes > self.connection.options().writer.buffer_bytes {
             let mut rows = 0;
             for batch in &batches {

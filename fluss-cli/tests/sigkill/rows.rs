@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use fluss_client::record::log::ChangeType;
+use fluss_client::ChangeType;
 use fluss_client::types::{DataType, Datum, OwnedRow, Row, Schema};
 use fluss_client::{Connection, Table};
 use tokio::task::JoinSet;

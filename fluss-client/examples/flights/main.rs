@@ -82,7 +82,7 @@ async fn create(connection: &Connection, name: &str, columns: &SchemaRef, key: &
     let admin = connection.admin();
     let path = TablePath::new("fluss", name);
     admin.drop_table(&path, true).await?;
-    let row_type = fluss_client::arrow::row_type(columns)?;
+    let row_type = fluss_core::arrow::row_type(columns)?;
     let add = |schema: SchemaBuilder, field: &Field| schema.column(&field.name, field.data_type.clone());
     let mut schema = row_type.fields().iter().fold(Schema::builder(), add);
     if !key.is_empty() {

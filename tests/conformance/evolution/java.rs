@@ -5,7 +5,7 @@ use super::keys::{check_changes, check_rows, upsert};
 use super::{ages, append, check, fill, keys, row};
 use crate::java::client::Java;
 use crate::{Backend, JAVA, connect, run, start, tests};
-use fluss_client::record::log::ChangeType::{Insert, UpdateAfter, UpdateBefore};
+use fluss_client::ChangeType::{Insert, UpdateAfter, UpdateBefore};
 use fluss_client::types::{Datum, OwnedRow};
 use fluss_cluster::Spec;
 

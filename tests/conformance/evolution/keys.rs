@@ -1,11 +1,11 @@
 //! Primary-key tables whose rows were written under several schemas.
 
 use arrow::array::RecordBatch;
-use fluss_client::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
-use fluss_client::record::log::ChangeType::{self, Delete, Insert, UpdateAfter, UpdateBefore};
+use fluss_client::ChangeType::{self, Delete, Insert, UpdateAfter, UpdateBefore};
 use fluss_client::types::{AggregateFunction, DataType, Datum, OwnedRow, Row, RowType, Schema};
 use fluss_client::{Connection, Lookuper, StartOffset, Table};
 use fluss_cluster::Spec;
+use fluss_core::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 
 use super::{alter, column, read_arrow, seen};
 use crate::{Backend, EVERYWHERE, connect, create_by, run, start, tests};

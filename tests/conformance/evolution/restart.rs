@@ -2,8 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use fluss_client::ChangeType::{self, Insert, UpdateAfter, UpdateBefore};
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
-use fluss_client::record::log::ChangeType::{self, Insert, UpdateAfter, UpdateBefore};
 use fluss_client::types::{OwnedRow, TablePath};
 use fluss_client::{ClientOptions, Connection};
 use tempfile::TempDir;

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use fastrand::Rng;
+use fluss_client::ChangeType;
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
-use fluss_client::record::log::ChangeType;
 use fluss_client::types::{DataType, Datum, Row, Schema};
 use fluss_client::{ClientOptions, Connection, ServerAddress, StartOffset, Table, WriteHandle};
 use fluss_cluster::Spec;

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use arrow::array::AsArray;
 use arrow::datatypes::{Int64Type, TimestampMillisecondType};
-use fluss_client::arrow::ArrowRows;
+use fluss_client::ChangeType;
 use fluss_client::id::{Offset, TableBucket};
-use fluss_client::record::log::ChangeType;
 use fluss_client::types::{Row, RowType};
 use fluss_client::{LogScanner, ScanBatch, StartOffset, Table};
+use fluss_core::arrow::ArrowRows;
 
 use super::compare::{assert_same, mask};
 use super::model::{Model, Record};

@@ -1,8 +1,8 @@
 //! What is found, beside what is expected.
 
 use fluss_client::Lookuper;
-use fluss_client::arrow::ArrowRows;
 use fluss_client::types::{Datum, OwnedRow, Row, RowType};
+use fluss_core::arrow::ArrowRows;
 
 use super::model::Model;
 use super::trial::batch;

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use fluss_client::record::log::ChangeType;
+use fluss_client::ChangeType;
 use fluss_client::types::{DataType, Datum, OwnedRow};
 use fluss_client::{Connection, Table};
 

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use fluss_client::record::log::ChangeType;
+use fluss_client::ChangeType;
 use fluss_client::types::{Datum, OwnedRow, Schema};
 
 use super::aggregates::{Function, order};

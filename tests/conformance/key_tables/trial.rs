@@ -3,9 +3,9 @@
 use std::fmt;
 
 use arrow::record_batch::RecordBatch;
-use fluss_client::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 use fluss_client::types::{Datum, OwnedRow, Row, RowType, Schema, TableDescriptor};
 use fluss_client::{AsOf, Connection, Table, UpsertWriter};
+use fluss_core::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;

@@ -6,11 +6,11 @@ use std::ops::RangeFrom;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use fluss_client::arrow::ArrowRows;
+use fluss_client::ChangeType;
 use fluss_client::id::{BucketId, Offset, TableBucket};
-use fluss_client::record::log::ChangeType;
 use fluss_client::types::{DataType, Datum, OwnedRow, Schema};
 use fluss_client::{AsOf, Connection, Error, OffsetSpec, Snapshot, SnapshotFile, Table};
+use fluss_core::arrow::ArrowRows;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::disk::{local_start, remote_files, wait_tiered};

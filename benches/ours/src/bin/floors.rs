@@ -11,8 +11,8 @@ use arrow::ipc::reader::StreamReader;
 use arrow::ipc::writer::{IpcWriteOptions, StreamWriter};
 use bench_peer::rows::{self, column};
 use bench_peer::{Clock, Job, Measured, Outcome};
-use fluss_client::row::{BucketFunction, KeyEncoder};
 use fluss_client::types::{Datum, TablePath};
+use fluss_core::row::{BucketFunction, KeyEncoder};
 use fluss_rpc::proto;
 use prost::Message;
 
