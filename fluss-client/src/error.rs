@@ -152,6 +152,7 @@ pub enum ErrorKind {
 
 /// What was attempted, and on what.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct Context {
     /// The operation, as a verb: `append`, `create table`.
     pub operation: &'static str,

@@ -198,8 +198,15 @@ fn offsets_and_counts_follow_what_is_written(backend: Backend) {
         writer.close().await.unwrap();
         assert_eq!(offset(OffsetSpec::Earliest).await.unwrap(), 0);
         assert_eq!(offset(OffsetSpec::Latest).await.unwrap(), 3);
-        assert_eq!(offset(OffsetSpec::Timestamp(before - 60_000)).await.unwrap(), 0);
-        let later = OffsetSpec::Timestamp(now_ms() + 3_600_000);
+        assert_eq!(
+            offset(OffsetSpec::Timestamp(
+                fluss_client::types::Timestamp::from_millis(before - 60_000)
+            ))
+            .await
+            .unwrap(),
+            0
+        );
+        let later = OffsetSpec::Timestamp(fluss_client::types::Timestamp::from_millis(now_ms() + 3_600_000));
         assert_eq!(code(offset(later).await), 38);
         assert_eq!(admin.row_count(path).await.unwrap(), 3);
 

@@ -111,7 +111,7 @@ impl Tables {
         let snapshot = timeout(PATIENCE, self.keyed.scan().snapshot(AsOf::Latest));
         let snapshot = snapshot.await.unwrap().unwrap();
         assert_eq!(read(snapshot.batches().map(|(_, batch)| batch)), expected);
-        let few = self.keyed.scan().limit(ROWS as usize).await.unwrap();
+        let few = self.keyed.scan().take_rows(ROWS as usize).await.unwrap();
         assert_eq!(read([&few]), expected);
     }
 

@@ -11,7 +11,7 @@ use arrow::record_batch::RecordBatch;
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::filter::col;
 use fluss_client::id::{Offset, TableBucket};
-use fluss_client::types::{DataType, Datum, Schema, TableDescriptor};
+use fluss_client::types::{DataType, Datum, Schema, TableDescriptor, Timestamp};
 use fluss_client::{
     AsOf, Bounds, BucketRead, ClientOptions, Connection, ErrorCode, ErrorKind, OffsetSpec, RowStream,
     ScanBatch, Snapshot, StartOffset, StopOffset, Table, TableRead,
@@ -180,19 +180,38 @@ fn a_log_is_read_between_offsets_and_times(backend: Backend) {
         assert_eq!(read(StartOffset::Latest, StopOffset::Latest).await, all[..0]);
         let later = middle + 1;
         assert_eq!(
-            read(StartOffset::Earliest, StopOffset::Before(later)).await,
+            read(
+                StartOffset::Earliest,
+                StopOffset::Before(Timestamp::from_millis(later))
+            )
+            .await,
             all[..100]
         );
         assert_eq!(
-            read(StartOffset::Timestamp(later), StopOffset::Latest).await,
+            read(
+                StartOffset::Timestamp(Timestamp::from_millis(later)),
+                StopOffset::Latest
+            )
+            .await,
             all[100..]
         );
         assert_eq!(
-            read(StartOffset::Earliest, StopOffset::AsOf(middle)).await,
+            read(
+                StartOffset::Earliest,
+                StopOffset::AsOf(Timestamp::from_millis(middle))
+            )
+            .await,
             all[..100]
         );
         let now = now_ms();
-        assert_eq!(read(StartOffset::Earliest, StopOffset::AsOf(now)).await, all);
+        assert_eq!(
+            read(
+                StartOffset::Earliest,
+                StopOffset::AsOf(Timestamp::from_millis(now))
+            )
+            .await,
+            all
+        );
 
         let bucket = TableBucket::new(table.info().id, 0.into());
         let refused = async |stop| {
@@ -201,7 +220,7 @@ fn a_log_is_read_between_offsets_and_times(backend: Backend) {
         };
         let error = refused(StopOffset::At(201)).await;
         assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
-        let future = StopOffset::AsOf(now_ms() + 3_600_000);
+        let future = StopOffset::AsOf(Timestamp::from_millis(now_ms() + 3_600_000));
         assert_eq!(refused(future).await.code(), Some(ErrorCode::INVALID_TIMESTAMP));
     });
 }
@@ -257,7 +276,7 @@ fn a_few_rows_are_read_of_all_buckets(backend: Backend) {
             moment().await;
         }
         for rows in [0, 1, 10, 37, 1_000] {
-            let found = logged.scan().project(["n"]).limit(rows).await.unwrap();
+            let found = logged.scan().project(["n"]).take_rows(rows).await.unwrap();
             let last = 300 - i64::try_from(rows.min(300)).unwrap();
             assert_eq!(found.num_columns(), 1);
             if rows % 10 == 0 {
@@ -274,7 +293,7 @@ fn a_few_rows_are_read_of_all_buckets(backend: Backend) {
         }
         writer.close().await.unwrap();
         for rows in [0, 1, 20, 1_000] {
-            let found = keyed.scan().project(["n", "k"]).limit(rows).await.unwrap();
+            let found = keyed.scan().project(["n", "k"]).take_rows(rows).await.unwrap();
             assert_eq!(found.num_rows(), rows.min(50));
             let keys = found.column(1).as_primitive::<Int32Type>();
             let distinct: std::collections::BTreeSet<_> = keys.values().iter().collect();
@@ -286,7 +305,7 @@ fn a_few_rows_are_read_of_all_buckets(backend: Backend) {
                     .all(|(k, n)| i64::from(*k) == n)
             );
         }
-        let whole = keyed.scan().limit(1_000).await.unwrap();
+        let whole = keyed.scan().take_rows(1_000).await.unwrap();
         assert_eq!(whole.schema().field(1).name(), "k");
         assert!(!whole.schema().field(1).is_nullable());
     });
@@ -361,7 +380,10 @@ fn a_table_is_what_its_changes_made_of_it_now_and_then(backend: Backend) {
         }
         assert_same(&rows_as_of(&table, AsOf::Latest).await, &model);
         for (time, offsets, model) in past {
-            assert_same(&rows_as_of(&table, AsOf::Timestamp(time)).await, &model);
+            assert_same(
+                &rows_as_of(&table, AsOf::Timestamp(Timestamp::from_millis(time))).await,
+                &model,
+            );
             let then = snapshot(&table, AsOf::Offsets(offsets.clone())).await;
             assert_eq!(then.offsets(), &offsets);
             assert_same(&rows(then.batches().map(|(_, batch)| batch)), &model);
@@ -488,9 +510,9 @@ fn the_partitions_of_a_table_are_read_as_one(backend: Backend) {
             (0..400).collect::<Vec<_>>()
         );
         assert_eq!(snapshot(&logged, AsOf::Latest).await.num_rows(), 400);
-        assert_eq!(logged.scan().limit(123).await.unwrap().num_rows(), 123);
+        assert_eq!(logged.scan().take_rows(123).await.unwrap().num_rows(), 123);
         assert_same(&rows_as_of(&keyed, AsOf::Latest).await, &model);
-        assert_eq!(keyed.scan().limit(123).await.unwrap().num_rows(), 123);
+        assert_eq!(keyed.scan().take_rows(123).await.unwrap().num_rows(), 123);
         let found = snapshot(&keyed, AsOf::Latest).await;
         assert_eq!(found.offsets().len(), 10);
         assert_eq!(
@@ -535,7 +557,7 @@ fn a_plan_is_read_bucket_by_bucket_and_as_one(backend: Backend) {
         let model: Rows = (0..300).map(|number| (number as i32, number)).collect();
         let after = moment().await;
         for table in &tables {
-            for as_of in [AsOf::Latest, AsOf::Timestamp(after)] {
+            for as_of in [AsOf::Latest, AsOf::Timestamp(Timestamp::from_millis(after))] {
                 let read = planned(table, as_of.clone()).await;
                 assert_eq!(read.buckets().len(), 6);
                 let buckets: Vec<BucketRead> = read.buckets().to_vec();
@@ -677,7 +699,10 @@ fn a_filter_is_for_the_rows_that_are_read(backend: Backend) {
                 .project(["k"])
                 .filter(col("n").ge(300_i64) & col("n").lt(390_i64))
         };
-        for as_of in [AsOf::Latest, AsOf::Timestamp(moment().await)] {
+        for as_of in [
+            AsOf::Latest,
+            AsOf::Timestamp(Timestamp::from_millis(moment().await)),
+        ] {
             let found = filtered().snapshot(as_of).await.unwrap();
             let keys = found.batches().flat_map(|(_, batch)| {
                 assert_eq!(batch.num_columns(), 1);
@@ -686,7 +711,7 @@ fn a_filter_is_for_the_rows_that_are_read(backend: Backend) {
             let keys: std::collections::BTreeSet<i32> = keys.collect();
             assert!(keys.iter().eq(model.keys()), "{keys:?}");
         }
-        let error = filtered().limit(7).await.unwrap_err();
+        let error = filtered().take_rows(7).await.unwrap_err();
         assert!(matches!(error.kind(), ErrorKind::InvalidArgument(_)), "{error}");
 
         let logged = partitioned(&connection, &[]).await;
@@ -744,7 +769,7 @@ fn what_a_changelog_has_lost_is_told(_: Backend) {
         }
         let error = table
             .scan()
-            .snapshot(AsOf::Timestamp(moment().await))
+            .snapshot(AsOf::Timestamp(Timestamp::from_millis(moment().await)))
             .await
             .unwrap_err();
         assert!(

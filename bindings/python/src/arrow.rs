@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
+use fluss_client::types::Timestamp;
 use fluss_client::{ScanBatch, Snapshot};
 use fluss_core::arrow::{check_recast, recast};
 use pyo3::exceptions::PyImportError;
@@ -285,7 +286,7 @@ impl RecordBatch {
 
     #[getter]
     fn timestamp(&self) -> i64 {
-        self.0.timestamp
+        self.0.timestamp.millis()
     }
 
     #[getter]
@@ -313,7 +314,13 @@ impl RecordBatch {
         let bytes = pickle::to_bytes(scanned.batch.schema_ref(), std::slice::from_ref(&scanned.batch))?;
         let kept = scanned.kept.as_ref().map(|kept| kept.to_vec());
         let bytes = PyBytes::new(py, &bytes);
-        let parts = (self.bucket(), scanned.base_offset, kept, scanned.timestamp, bytes);
+        let parts = (
+            self.bucket(),
+            scanned.base_offset,
+            kept,
+            scanned.timestamp.millis(),
+            bytes,
+        );
         Ok((py.get_type::<Self>().getattr("_restore")?, parts))
     }
 
@@ -332,7 +339,7 @@ impl RecordBatch {
             bucket: bucket.0,
             base_offset,
             kept: kept.map(Into::into),
-            timestamp,
+            timestamp: Timestamp::from_millis(timestamp),
             change_types: None,
             batch: batch.ok_or_else(|| Fault::new("DataError", "this is no batch"))?,
         }))

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use fluss_client::types::Timestamp;
 use fluss_client::{self as client, AsOf, Bounds, StartOffset, StopOffset};
 use pyo3::prelude::*;
 
@@ -27,7 +28,7 @@ pub(crate) enum MomentArgument {
 impl From<MomentArgument> for AsOf {
     fn from(moment: MomentArgument) -> Self {
         match moment {
-            MomentArgument::Timestamp(millis) => Self::Timestamp(millis),
+            MomentArgument::Timestamp(millis) => Self::Timestamp(Timestamp::from_millis(millis)),
             MomentArgument::Offsets(offsets) => Self::Offsets(
                 offsets
                     .into_iter()
@@ -98,7 +99,7 @@ fn stop_offset(stop: StartArgument) -> Result<StopOffset, Fault> {
     match stop.into() {
         StartOffset::Latest => Ok(StopOffset::Latest),
         StartOffset::At(offset) => Ok(StopOffset::At(offset)),
-        StartOffset::Timestamp(millis) => Ok(StopOffset::Before(millis)),
+        StartOffset::Timestamp(time) => Ok(StopOffset::Before(time)),
         StartOffset::Earliest => Err(Fault::new(
             "ArgumentError",
             "a read cannot stop at the earliest offset",

@@ -203,7 +203,7 @@ impl ScanRecord {
 
     #[getter]
     fn timestamp(&self) -> PyResult<i64> {
-        Ok(self.find()?.1.timestamp)
+        Ok(self.find()?.1.timestamp.millis())
     }
 
     #[getter]
@@ -218,7 +218,12 @@ impl ScanRecord {
     fn __eq__(&self, py: Python<'_>, other: &Self) -> PyResult<bool> {
         let ((bucket, this), (other_bucket, that)) = (self.find()?, other.find()?);
         let place = |bucket, record: &client::ScanRecord<'_>| {
-            (bucket, record.offset, record.timestamp, record.change_type)
+            (
+                bucket,
+                record.offset,
+                record.timestamp.millis(),
+                record.change_type,
+            )
         };
         if place(bucket, &this) != place(other_bucket, &that) {
             return Ok(false);
@@ -242,7 +247,11 @@ impl ScanRecord {
             .and_then(|types| types.first().copied());
         let parts = (
             TableBucket(batch.bucket),
-            (batch.offset(0), batch.timestamp, change.map(ChangeType::code)),
+            (
+                batch.offset(0),
+                batch.timestamp.millis(),
+                change.map(ChangeType::code),
+            ),
             types::DataType::row(self.polled.shape.row_type().clone()).to_string(),
             self.polled.shape.has_pairs(),
             PyBytes::new(py, &bytes),
@@ -274,7 +283,7 @@ impl ScanRecord {
             bucket: bucket.0,
             base_offset: offset,
             kept: None,
-            timestamp,
+            timestamp: types::Timestamp::from_millis(timestamp),
             change_types: change.map(|change| [change].into()),
             batch: batches.into_iter().next().ok_or_else(invalid)?,
         };

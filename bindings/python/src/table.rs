@@ -182,7 +182,7 @@ impl Table {
         skipped: Option<Skipped>,
     ) -> PyResult<Pending> {
         let scan = self.scan(self.named(columns)?, None, skipped)?;
-        let found = async move { scan.limit(rows).await };
+        let found = async move { scan.take_rows(rows).await };
         Ok(Pending::new(found, |py, rows| {
             Ok(Bound::new(py, ArrowTable::new(rows.schema(), vec![rows]))?.into_any())
         }))
@@ -197,7 +197,7 @@ impl Table {
         rows: usize,
     ) -> PyResult<Pending> {
         let scan = self.scan(self.named(columns)?, None, None)?;
-        let found = async move { scan.limit_bucket(bucket.0, rows).await };
+        let found = async move { scan.take_bucket_rows(bucket.0, rows).await };
         Ok(Pending::new(found, |py, batch| {
             Ok(Bound::new(py, RecordBatch::new(batch))?.into_any())
         }))

@@ -12,6 +12,7 @@ use fluss_core::numbered;
 
 /// A server of the cluster.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ServerNode {
     /// Its number among the servers of its role.
     pub id: i32,
@@ -48,6 +49,7 @@ numbered! {
 
 /// How many of a cluster's replicas are as they should be.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ClusterHealth {
     /// The replicas that there should be, over all buckets.
     pub replicas: i32,

@@ -12,6 +12,7 @@ const DYNAMIC: &str = "DYNAMIC_SERVER_CONFIG";
 
 /// A setting of the servers.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ClusterConfig {
     /// The key.
     pub key: String,

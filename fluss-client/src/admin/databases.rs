@@ -8,6 +8,7 @@ use fluss_core::types::{DatabaseDescriptor, check_name};
 
 /// A database as it stands on the server.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct DatabaseInfo {
     /// The name.
     pub name: String,
@@ -21,6 +22,7 @@ pub struct DatabaseInfo {
 
 /// A database in a list.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct DatabaseSummary {
     /// The name.
     pub name: String,

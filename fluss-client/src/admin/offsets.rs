@@ -11,7 +11,7 @@ use crate::cluster::{buckets_of, buckets_of_all, check_bucket, each_bucket};
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::DecodeError;
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
-use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
+use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath, Timestamp};
 
 /// Which offset of a bucket is wanted.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -20,9 +20,9 @@ pub enum OffsetSpec {
     Earliest,
     /// That after the last record that can be read.
     Latest,
-    /// That of the first batch whose commit time is not before this one, in milliseconds since the epoch; of a batch in
-    /// remote storage, an offset shortly before it.
-    Timestamp(i64),
+    /// That of the first batch whose commit time is not before this one; of a batch in remote storage, an offset
+    /// shortly before it.
+    Timestamp(Timestamp),
 }
 
 impl OffsetSpec {
@@ -143,7 +143,7 @@ impl Admin {
             partition_id: bucket.partition.map(PartitionId::get),
             bucket_id: vec![bucket.bucket.get()],
             start_timestamp: match spec {
-                OffsetSpec::Timestamp(timestamp) => Some(timestamp),
+                OffsetSpec::Timestamp(time) => Some(time.millis_up()),
                 _ => None,
             },
         };

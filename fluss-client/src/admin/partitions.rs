@@ -9,6 +9,7 @@ use fluss_core::types::{PartitionName, PartitionSpec, TablePath};
 
 /// A partition of a table.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct PartitionInfo {
     /// The identity, which a partition created again does not share.
     pub id: PartitionId,

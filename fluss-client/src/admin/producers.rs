@@ -21,6 +21,7 @@ pub enum Registration {
 
 /// Where the logs that a producer writes ended before it began.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct ProducerOffsets {
     /// When they are forgotten, in milliseconds since the epoch.
     pub expires_at: i64,

@@ -63,6 +63,7 @@ impl fmt::Display for RebalanceId {
 
 /// How far a rebalance has come.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct RebalanceProgress {
     /// Which rebalance it is.
     pub id: RebalanceId,
@@ -74,6 +75,7 @@ pub struct RebalanceProgress {
 
 /// What a rebalance does to one bucket.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct BucketMove {
     /// How far it has come.
     pub status: RebalanceStatus,

@@ -13,6 +13,7 @@ use fluss_core::types::{PartitionName, PhysicalTablePath, TablePath};
 
 /// A snapshot of the rows of one bucket.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct KvSnapshot {
     /// Its number.
     pub id: SnapshotId,
@@ -22,6 +23,7 @@ pub struct KvSnapshot {
 
 /// The latest snapshots of a table, or of one partition.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct KvSnapshots {
     /// The table.
     pub table: TableId,
@@ -33,6 +35,7 @@ pub struct KvSnapshots {
 
 /// What a snapshot consists of.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct KvSnapshotMetadata {
     /// Where the changelog goes on behind it.
     pub log_offset: Offset,
@@ -42,6 +45,7 @@ pub struct KvSnapshotMetadata {
 
 /// A file of a snapshot.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct SnapshotFile {
     /// Where it is in the cluster's remote storage.
     pub remote_path: String,
@@ -70,6 +74,7 @@ pub enum LakeSnapshotSpec {
 
 /// A snapshot of a table in a lake.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct LakeSnapshot {
     /// The table.
     pub table: TableId,
@@ -81,6 +86,7 @@ pub struct LakeSnapshot {
 
 /// What is in remote storage of the log of one bucket.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub struct RemoteLogManifest {
     /// The bucket.
     pub bucket: TableBucket,

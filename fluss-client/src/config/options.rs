@@ -134,6 +134,7 @@ impl fmt::Debug for S3AccessKey {
 
 /// Who must have stored a write before it is acknowledged.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum Acks {
     /// Nobody: acknowledged when received.
     None,
@@ -157,6 +158,7 @@ impl Acks {
 
 /// How the bucket is chosen in a table without bucket key (`rows.md` §6.1).
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum BucketAssigner {
     /// One bucket until its batch is full, then another.
     #[default]

@@ -25,6 +25,7 @@ enum Kept {
 
 /// The value of a metric under some labels, as of a moment.
 #[derive(Clone, PartialEq, Debug)]
+#[non_exhaustive]
 pub struct Sample {
     /// The metric.
     pub metric: &'static Metric,

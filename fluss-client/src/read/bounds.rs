@@ -11,22 +11,25 @@ use crate::cluster::each_bucket;
 use crate::error::{Context, ErrorKind, Result};
 use crate::scan::{LogScanner, StartOffset};
 use fluss_core::id::{Offset, TableBucket};
+use fluss_core::types::Timestamp;
 
 /// Where reading a bucket ends. All of it is found out once, before anything is read.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+#[non_exhaustive]
 pub enum StopOffset {
     /// Behind the last record that can be read when reading begins.
     Latest,
     /// Before this record, to which the log must reach already.
     At(Offset),
-    /// Before the first batch stored at or after this time, in milliseconds since the epoch. Not one in the future.
-    Before(i64),
-    /// Behind the last batch stored at or before this time, in milliseconds since the epoch. Not one in the future.
-    AsOf(i64),
+    /// Before the first batch stored at or after this time. Not one in the future.
+    Before(Timestamp),
+    /// Behind the last batch stored at or before this time. Not one in the future.
+    AsOf(Timestamp),
 }
 
 /// What is read of a log.
 #[derive(Clone, PartialEq, Eq, Debug)]
+#[non_exhaustive]
 pub enum Bounds {
     /// All buckets, in all partitions that there are when reading begins and that may have rows that a filter lets pass.
     Table {
@@ -51,12 +54,13 @@ impl Default for Bounds {
 
 /// The moment whose rows are wanted.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
+#[non_exhaustive]
 pub enum AsOf {
     /// When reading begins.
     #[default]
     Latest,
-    /// This time, in milliseconds since the epoch: with exactly what was stored at or before it. Not one in the future.
-    Timestamp(i64),
+    /// This time: with exactly what was stored at or before it. Not one in the future.
+    Timestamp(Timestamp),
     /// When the logs of these buckets ended at these offsets. Others are left out.
     Offsets(BTreeMap<TableBucket, Offset>),
 }
@@ -138,13 +142,15 @@ const PASSING: Duration = Duration::from_secs(1);
 
 /// The offset behind the last batch stored at or before a time: that of the first one after it. As long as the time has
 /// not passed at the server, more may be stored at it.
-async fn behind(scanner: &LogScanner, admin: &Admin, bucket: TableBucket, time: i64) -> Result<Offset> {
+async fn behind(scanner: &LogScanner, admin: &Admin, bucket: TableBucket, time: Timestamp) -> Result<Offset> {
     let deadline = Instant::now() + PASSING;
+    // Servers store batches at whole milliseconds.
+    let after = Timestamp::from_millis(time.millis().saturating_add(1));
     loop {
-        match scanner.first_since(bucket, time.saturating_add(1)).await {
+        match scanner.first_since(bucket, after).await {
             Err(error) if error.code() == Some(ErrorCode::INVALID_TIMESTAMP) && Instant::now() < deadline => {
                 // The time itself must not be in the future.
-                let spec = OffsetSpec::Timestamp(time);
+                let spec = OffsetSpec::Timestamp(Timestamp::from_millis(time.millis()));
                 admin.offset(scanner.table(), bucket, spec).await?;
                 sleep(Duration::from_millis(1)).await;
             }

@@ -34,7 +34,7 @@ impl ScanBatch {
             None => std::iter::repeat_n(Some(ChangeType::AppendOnly.short()), rows).collect(),
         };
         let offsets = self.offsets();
-        let times = TimestampMillisecondArray::from_value(self.timestamp, rows).with_timezone(UTC);
+        let times = TimestampMillisecondArray::from_value(self.timestamp.millis(), rows).with_timezone(UTC);
         [Arc::new(changes), Arc::new(offsets), Arc::new(times)]
     }
 }
@@ -69,6 +69,8 @@ mod tests {
     use arrow::array::{AsArray, Int64Array};
     use arrow::datatypes::Int64Type;
 
+    use fluss_core::types::Timestamp;
+
     use super::*;
     use fluss_core::id::{BucketId, TableBucket, TableId};
 
@@ -92,7 +94,7 @@ mod tests {
             bucket: TableBucket::new(TableId(1), BucketId(0)),
             base_offset: 40,
             kept: None,
-            timestamp: 1,
+            timestamp: Timestamp::from_millis(1),
             change_types: Some([ChangeType::UpdateBefore, ChangeType::UpdateAfter].into()),
             batch: RecordBatch::try_from_iter([("n", column)]).unwrap(),
         };

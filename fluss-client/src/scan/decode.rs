@@ -17,7 +17,7 @@ use fluss_core::filter::{Filter, Predicate};
 use fluss_core::id::{Offset, SchemaId, TableBucket};
 use fluss_core::record::log::{ChangeType, LogBatch, decode_arrow_within, decode_rows};
 use fluss_core::row::RowFormat;
-use fluss_core::types::{KvFormat, LogFormat, PartitionName, RowType, Schema, TableInfo};
+use fluss_core::types::{KvFormat, LogFormat, PartitionName, RowType, Schema, TableInfo, Timestamp};
 use fluss_core::{DecodeError, ValueError};
 
 /// What each row did to its key; nothing in a log table.
@@ -185,7 +185,7 @@ impl Decoder {
             bucket: fetched.bucket,
             base_offset: base + skip as i64,
             kept: None,
-            timestamp: fetched.batch.commit_timestamp(),
+            timestamp: Timestamp::from_millis(fetched.batch.commit_timestamp()),
             change_types,
             batch: self.show(&batch).map_err(fault)?,
         };
@@ -221,7 +221,7 @@ impl Decoder {
             bucket: fetched.bucket,
             base_offset: batch.base_offset(),
             kept: Some(Arc::default()),
-            timestamp: batch.commit_timestamp(),
+            timestamp: Timestamp::from_millis(batch.commit_timestamp()),
             change_types: (!batch.header().append_only).then(Arc::default),
             batch: RecordBatch::new_empty(self.shown_schema.clone()),
         }

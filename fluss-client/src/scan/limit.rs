@@ -26,13 +26,13 @@ use fluss_core::arrow::user_schema;
 use fluss_core::id::{Offset, PartitionId, TableBucket};
 use fluss_core::record::log::{Generation, LogBatch, LogBatches};
 use fluss_core::record::value::split_values;
-use fluss_core::types::TableInfo;
+use fluss_core::types::{TableInfo, Timestamp};
 
 /// Rows up to a limit.
 struct Found {
     /// The offset and the time of the first.
     base_offset: Offset,
-    timestamp: i64,
+    timestamp: Timestamp,
     rows: RecordBatch,
 }
 
@@ -54,24 +54,24 @@ impl ScanBuilder {
     /// # Cancellation
     ///
     /// Dropping the future leaves nothing behind.
-    pub async fn limit(self, rows: usize) -> Result<RecordBatch> {
+    pub async fn take_rows(self, rows: usize) -> Result<RecordBatch> {
         let info = self.table().shared_info();
         self.refuse_filter(&info)?;
         let buckets = self.table().admin().table_buckets(&info).await?;
         Ok(self.limited(buckets, rows).await?.rows)
     }
 
-    /// At most so many rows of one bucket, as [`limit`](Self::limit) has them of all. Those of a primary-key table have no
+    /// At most so many rows of one bucket, as [`take_rows`](Self::take_rows) has them of all. Those of a primary-key table have no
     /// offsets, and are counted from 0, nor a time, for which -1 stands.
     ///
     /// # Errors
     ///
-    /// As of [`limit`](Self::limit); a bucket that the table does not have.
+    /// As of [`take_rows`](Self::take_rows); a bucket that the table does not have.
     ///
     /// # Cancellation
     ///
     /// Dropping the future leaves nothing behind.
-    pub async fn limit_bucket(self, bucket: TableBucket, rows: usize) -> Result<ScanBatch> {
+    pub async fn take_bucket_rows(self, bucket: TableBucket, rows: usize) -> Result<ScanBatch> {
         let info = self.table().shared_info();
         self.refuse_filter(&info)?;
         check_bucket(&info, bucket).map_err(|reason| {
@@ -106,7 +106,7 @@ impl ScanBuilder {
             let first = first_rows(cluster, &info, &answers, rows).await?;
             return Ok(Found {
                 base_offset: 0,
-                timestamp: -1,
+                timestamp: Timestamp::from_millis(-1),
                 rows: show(&info, columns.as_deref(), &first).map_err(refuse)?,
             });
         }
@@ -118,7 +118,9 @@ impl ScanBuilder {
         let rows = concat_batches(decoder.schema(), last.iter().map(|scanned| &scanned.batch));
         Ok(Found {
             base_offset: last.first().map_or(0, |first| first.base_offset),
-            timestamp: last.first().map_or(-1, |first| first.timestamp),
+            timestamp: last
+                .first()
+                .map_or(Timestamp::from_millis(-1), |first| first.timestamp),
             rows: rows.map_err(|error| refuse(undecodable(&error)))?,
         })
     }

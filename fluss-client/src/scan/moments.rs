@@ -12,17 +12,18 @@ use crate::admin::OffsetSpec;
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::id::{Offset, PartitionId, TableBucket};
 use fluss_core::record::log::{Generation, LogBatches};
+use fluss_core::types::Timestamp;
 
 /// Longer than any bucket is without answer.
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl LogScanner {
-    /// The offset of the first batch of a bucket that was stored at or after a time, in milliseconds since the epoch; where
-    /// its log ends if there is none.
+    /// The offset of the first batch of a bucket that was stored at or after a time; where its log ends if there is
+    /// none.
     ///
     /// A server looks for it in the batches on its disk. Of a tiered segment it knows no more than an offset before it: from
     /// there on batches are read until one is late enough.
-    pub(crate) async fn first_since(&self, bucket: TableBucket, time: i64) -> Result<Offset> {
+    pub(crate) async fn first_since(&self, bucket: TableBucket, time: Timestamp) -> Result<Offset> {
         let admin = Admin::new(self.inner.cluster.clone());
         let told = admin.offset(self.table(), bucket, OffsetSpec::Timestamp(time));
         let told = told.await?;
@@ -38,7 +39,7 @@ impl LogScanner {
     }
 
     /// When the batch at an offset was stored, if the leader has it on its disk.
-    async fn stored(&self, bucket: TableBucket, offset: Offset) -> Result<Option<i64>> {
+    async fn stored(&self, bucket: TableBucket, offset: Offset) -> Result<Option<Timestamp>> {
         let cluster = &self.inner.cluster;
         let path = &self.table().path;
         let context = cluster.topology().bucket_context("read", path, &bucket);
@@ -53,11 +54,17 @@ impl LogScanner {
         let records = only_answer(&response).and_then(|answer| answer.records.clone());
         let batch = LogBatches::new(records.unwrap_or_default(), Generation::V0_9).next();
         let batch = batch.transpose().map_err(|error| context.error(error))?;
-        Ok(batch.map(|batch| batch.commit_timestamp()))
+        Ok(batch.map(|batch| Timestamp::from_millis(batch.commit_timestamp())))
     }
 
     /// The first batch between two offsets that was stored at or after a time, or the second offset.
-    async fn look_on(&self, bucket: TableBucket, from: Offset, end: Offset, time: i64) -> Result<Offset> {
+    async fn look_on(
+        &self,
+        bucket: TableBucket,
+        from: Offset,
+        end: Offset,
+        time: Timestamp,
+    ) -> Result<Offset> {
         let (info, cluster) = (&self.inner.shared.info, &self.inner.cluster);
         let options = &cluster.options().scanner;
         // Times are all that is wanted, but there is no batch without a column.

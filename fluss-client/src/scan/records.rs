@@ -10,7 +10,7 @@ use fluss_core::DecodeError;
 use fluss_core::arrow::{ArrowRow, ArrowRows};
 use fluss_core::id::{Offset, TableBucket};
 use fluss_core::record::log::ChangeType;
-use fluss_core::types::RowType;
+use fluss_core::types::{RowType, Timestamp};
 
 /// A run of records of one bucket, as columns.
 #[derive(Clone, Debug)]
@@ -23,7 +23,7 @@ pub struct ScanBatch {
     /// Of a filtered scan, which of the rows that were read are these, ascending and counted from the first.
     pub kept: Option<Arc<[u32]>>,
     /// When the server stored the rows, in milliseconds since the epoch.
-    pub timestamp: i64,
+    pub timestamp: Timestamp,
     /// What each row did to its key; nothing in a log table, whose rows are all appended.
     pub change_types: Option<Arc<[ChangeType]>>,
     /// The rows.
@@ -100,17 +100,18 @@ pub(super) struct Run {
     pub(super) base_offset: Offset,
     /// As that of a [`ScanBatch`], of all rows.
     pub(super) kept: Option<Arc<[u32]>>,
-    pub(super) timestamp: i64,
+    pub(super) timestamp: Timestamp,
     pub(super) change_types: Option<Arc<[ChangeType]>>,
 }
 
 /// A record: a row and where and when it was stored.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct ScanRecord<'a> {
     /// The position in the log of its bucket.
     pub offset: Offset,
     /// When the server stored it, in milliseconds since the epoch.
-    pub timestamp: i64,
+    pub timestamp: Timestamp,
     /// What it did to its key.
     pub change_type: ChangeType,
     /// The values.

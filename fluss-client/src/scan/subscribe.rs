@@ -17,7 +17,7 @@ use crate::cluster::Cluster;
 use crate::cluster::{buckets_of, buckets_of_all, check_bucket};
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
-use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
+use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath, Timestamp};
 
 /// Where reading a bucket begins.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -28,8 +28,8 @@ pub enum StartOffset {
     Latest,
     /// At this record.
     At(Offset),
-    /// At the first batch stored at or after this time, in milliseconds since the epoch.
-    Timestamp(i64),
+    /// At the first batch stored at or after this time.
+    Timestamp(Timestamp),
 }
 
 impl LogScanner {

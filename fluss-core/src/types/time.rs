@@ -1,3 +1,5 @@
+use std::time::{SystemTime, UNIX_EPOCH};
+
 /// A moment: milliseconds since 1970-01-01T00:00 and the nanoseconds within that millisecond.
 ///
 /// TIMESTAMP values count from the epoch in no zone, `TIMESTAMP_LTZ` values in UTC. Before 1970 the milliseconds are
@@ -52,6 +54,11 @@ impl Timestamp {
         self.millis
     }
 
+    /// Milliseconds since the epoch, rounded up: of times that are told in milliseconds, the first that is not before this.
+    pub const fn millis_up(self) -> i64 {
+        self.millis.saturating_add((self.nanos_of_milli > 0) as i64)
+    }
+
     /// Nanoseconds within the millisecond: 0 to 999,999.
     pub const fn nanos_of_milli(self) -> u32 {
         self.nanos_of_milli
@@ -80,8 +87,27 @@ impl Timestamp {
     }
 }
 
+impl From<SystemTime> for Timestamp {
+    /// The moment in UTC; the first or the last that there is, if it is beyond.
+    fn from(time: SystemTime) -> Self {
+        let (since, sign) = match time.duration_since(UNIX_EPOCH) {
+            Ok(since) => (since.as_nanos() as i128, 1),
+            Err(before) => (before.duration().as_nanos() as i128, -1),
+        };
+        let nanos = since.saturating_mul(sign);
+        let per_milli = i128::from(NANOS_PER_MILLI);
+        let millis = nanos.div_euclid(per_milli);
+        Self {
+            millis: i64::try_from(millis).unwrap_or(if sign > 0 { i64::MAX } else { i64::MIN }),
+            nanos_of_milli: nanos.rem_euclid(per_milli) as u32,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     #[test]
@@ -92,6 +118,16 @@ mod tests {
         assert_eq!(Timestamp::from_nanos(i64::MIN).nanos(), Some(i64::MIN));
         assert_eq!(Timestamp::from_micros(i64::MIN).micros(), Some(i64::MIN));
         assert_eq!(Timestamp::from_millis(i64::MAX).micros(), None);
+    }
+
+    #[test]
+    fn a_time_of_the_system_is_the_same_moment() {
+        let before = UNIX_EPOCH - Duration::from_nanos(1);
+        assert_eq!(Timestamp::from(before), Timestamp::from_nanos(-1));
+        let after = UNIX_EPOCH + Duration::from_micros(1_500);
+        assert_eq!(Timestamp::from(after), Timestamp::from_micros(1_500));
+        assert_eq!(Timestamp::from(after).millis_up(), 2);
+        assert_eq!(Timestamp::from_millis(2).millis_up(), 2);
     }
 
     #[test]

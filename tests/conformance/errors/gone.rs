@@ -84,7 +84,7 @@ async fn told_of(connection: &Connection, again: bool) {
     let keys = [[Datum::BigInt(1)], [Datum::BigInt(2)]];
     assert_gone(&failure(|| lookuper.lookup(&keys[0])).await, &keyed);
     assert_gone(&failure(|| lookuper.lookup_many(&keys)).await, &keyed);
-    assert_gone(&failure(|| log.scan().limit(3)).await, &log);
+    assert_gone(&failure(|| log.scan().take_rows(3)).await, &log);
     for table in [&log, &keyed] {
         assert_gone(&failure(|| table.scan().snapshot(AsOf::Latest)).await, table);
     }

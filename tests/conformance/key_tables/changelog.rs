@@ -42,7 +42,7 @@ pub async fn read(table: &Table, count: usize) -> Changes {
         for (bucket, record) in records.iter() {
             let change = Change {
                 offset: record.offset,
-                timestamp: record.timestamp,
+                timestamp: record.timestamp.millis(),
                 record: (record.change_type, record.row.to_owned_row()),
             };
             add(&mut found, bucket, change);

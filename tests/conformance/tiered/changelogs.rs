@@ -137,7 +137,14 @@ fn a_tiered_changelog_tells_every_change_and_what_the_table_was(backend: Backend
         let columns = read_arrow(&table, records as usize).await;
         assert!(all(&columns).eq(all(&changes)), "columns tell the same");
         assert!(snapshot(&table, AsOf::Latest).await == model);
-        assert!(snapshot(&table, AsOf::Timestamp(after_that)).await == inserted);
+        assert!(
+            snapshot(
+                &table,
+                AsOf::Timestamp(fluss_client::types::Timestamp::from_millis(after_that))
+            )
+            .await
+                == inserted
+        );
 
         let ends = changes.keys().map(|bucket| {
             let local = local_start(&place, &table, bucket.bucket.get());

@@ -67,9 +67,21 @@ fn what_is_read_may_begin_and_end_in_remote_storage(backend: Backend) {
         for (start, stop, expected) in [
             (StartOffset::At(1_007), StopOffset::At(2_533), 1_007..2_533),
             (StartOffset::At(7), latest, 7..ROWS),
-            (StartOffset::Timestamp(middle + 1), latest, HALF..ROWS),
-            (earliest, StopOffset::Before(middle + 1), 0..HALF),
-            (earliest, StopOffset::AsOf(middle), 0..HALF),
+            (
+                StartOffset::Timestamp(fluss_client::types::Timestamp::from_millis(middle + 1)),
+                latest,
+                HALF..ROWS,
+            ),
+            (
+                earliest,
+                StopOffset::Before(fluss_client::types::Timestamp::from_millis(middle + 1)),
+                0..HALF,
+            ),
+            (
+                earliest,
+                StopOffset::AsOf(fluss_client::types::Timestamp::from_millis(middle)),
+                0..HALF,
+            ),
         ] {
             let bounds = Bounds::Buckets([(bucket, (start, stop))].into());
             let found = numbers(&read(table.scan(), bounds).await);

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use fluss_client as client;
 use fluss_client::id::Offset;
+use fluss_client::types::Timestamp;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -26,14 +27,14 @@ impl OffsetSpec {
 
     #[staticmethod]
     fn timestamp(ts: i64) -> Self {
-        Self(client::OffsetSpec::Timestamp(ts))
+        Self(client::OffsetSpec::Timestamp(Timestamp::from_millis(ts)))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
         let (name, arguments) = match self.0 {
             client::OffsetSpec::Earliest => ("earliest", vec![]),
             client::OffsetSpec::Latest => ("latest", vec![]),
-            client::OffsetSpec::Timestamp(millis) => ("timestamp", vec![millis]),
+            client::OffsetSpec::Timestamp(time) => ("timestamp", vec![time.millis()]),
         };
         Ok((py.get_type::<Self>().getattr(name)?, PyTuple::new(py, arguments)?))
     }
@@ -42,7 +43,7 @@ impl OffsetSpec {
         match self.0 {
             client::OffsetSpec::Earliest => "OffsetSpec.earliest()".to_owned(),
             client::OffsetSpec::Latest => "OffsetSpec.latest()".to_owned(),
-            client::OffsetSpec::Timestamp(millis) => format!("OffsetSpec.timestamp({millis})"),
+            client::OffsetSpec::Timestamp(time) => format!("OffsetSpec.timestamp({})", time.millis()),
         }
     }
 }
