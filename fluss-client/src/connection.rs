@@ -10,6 +10,20 @@ use fluss_core::types::TablePath;
 /// A connection to a cluster: everything else is had from it. Clones share it.
 ///
 /// It holds one TCP connection to each server that it talks to, opened when first needed and again when lost.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// use fluss_client::types::TablePath;
+///
+/// let connection = fluss_client::connect("embedded::memory:").await?;
+/// assert_eq!(connection.admin().list_databases().await?, ["fluss"]);
+/// let missing = connection.table(&TablePath::new("fluss", "people")).await.unwrap_err();
+/// assert_eq!(missing.outcome(), fluss_client::Outcome::NotFound);
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Connection {
     cluster: Cluster,

@@ -68,6 +68,27 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 ///
 /// It prints as one line: what was attempted, on which table, bucket and server, and the cause. Cloning is cheap: one
 /// failure of a batch or connection is reported to everyone whom it concerns.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// use fluss_client::{ErrorCode, Outcome, types::TablePath};
+///
+/// let path = TablePath::new("fluss", "nowhere");
+/// let error = connection.table(&path).await.unwrap_err();
+/// match error.outcome() {
+///     Outcome::NotFound => println!("{error}"),
+///     Outcome::Timeout | Outcome::Unavailable => println!("try again: {error}"),
+///     _ => return Err(error.into()),
+/// }
+/// assert_eq!(error.code(), Some(ErrorCode::TABLE_NOT_EXIST));
+/// assert_eq!(error.context().operation, "get table");
+/// assert!(!error.is_retriable());
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Error {
     kind: ErrorKind,

@@ -4,6 +4,24 @@ use crate::cluster::Cluster;
 use fluss_core::types::TableInfo;
 
 /// A table, as it stood when it was asked for. Clones share it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// # let path = TablePath::new("fluss", "people");
+/// # let schema = Schema::builder().column("id", DataType::int()).column("name", DataType::string());
+/// # let schema = schema.build()?;
+/// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
+/// let table = connection.table(&path).await?;
+/// assert_eq!(table.info().row_type().len(), 2);
+/// table.append_writer()?.append(&[1.into(), "Ada".into()]).await?.wait().await?;
+/// assert_eq!(table.scan().take_rows(10).await?.num_rows(), 1);
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Table {
     cluster: Cluster,

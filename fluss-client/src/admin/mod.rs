@@ -37,6 +37,25 @@ use crate::table::Table;
 /// Names that are new are checked before anything is sent. What only reads is tried again while that may help. What
 /// changes something is sent once: a [timeout](super::ErrorKind::Timeout) leaves open whether it took effect. What the
 /// server does not offer is [`Unsupported`](super::ErrorKind::Unsupported), and not sent.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+///
+/// let admin = connection.admin();
+/// admin.create_database("shop", &Default::default(), false).await?;
+/// let schema = Schema::builder().column("id", DataType::int()).primary_key(["id"]);
+/// let descriptor = TableDescriptor::builder(schema.build()?).build()?;
+/// let path = TablePath::new("shop", "orders");
+/// admin.create_table(&path, &descriptor, false).await?;
+/// assert_eq!(admin.list_tables("shop").await?, ["orders"]);
+/// assert!(admin.table_info(&path).await?.has_primary_key());
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone, Debug)]
 pub struct Admin {
     cluster: Cluster,

@@ -157,6 +157,26 @@ impl<Q: Query> Inner<Q> {
 ///
 /// A look-up is sent at once if nothing is on its way to its server, and otherwise with all others that have come until
 /// the answer is there. Every call ends within [`request_timeout`](crate::ClientOptions::request_timeout).
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// # let path = TablePath::new("fluss", "people");
+/// # let schema = Schema::builder().column("id", DataType::int()).column("name", DataType::string());
+/// # let schema = schema.primary_key(["id"]).build()?;
+/// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
+/// let table = connection.table(&path).await?;
+/// table.upsert_writer()?.upsert(&[1.into(), "Ada".into()]).await?.wait().await?;
+/// let lookuper = table.lookup().lookuper()?;
+/// let row = lookuper.lookup(&[1.into()]).await?.expect("it is there");
+/// assert_eq!(row.get(1), Some(&"Ada".into()));
+/// assert_eq!(lookuper.lookup(&[2.into()]).await?, None);
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct Lookuper {
     inner: Arc<Inner<Get>>,

@@ -35,6 +35,30 @@ impl ScanBuilder {
 /// [`ScannerOptions`](crate::ScannerOptions). A partition that is dropped meanwhile ends early.
 ///
 /// It is read once. What was left half-way goes on where it was; what was read to its end has nothing more to give.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// # let path = TablePath::new("fluss", "people");
+/// # let schema = Schema::builder().column("id", DataType::int()).column("name", DataType::string());
+/// # let schema = schema.build()?;
+/// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
+/// use fluss_client::Bounds;
+///
+/// let table = connection.table(&path).await?;
+/// table.append_writer()?.append(&[1.into(), "Ada".into()]).await?.wait().await?;
+/// let mut reader = table.scan().read(Bounds::default()).await?;
+/// let mut rows = 0;
+/// while let Some(batch) = reader.next_batch().await? {
+///     rows += batch.batch.num_rows();
+/// }
+/// assert_eq!(rows, 1);
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Debug)]
 pub struct BoundedReader {
     scanner: LogScanner,

@@ -167,6 +167,32 @@ impl ScanBuilder {
 ///
 /// A record is passed when a call returns it, and not before: whichever future is dropped, the next poll goes on with what
 /// that one would have returned, and [`positions`](Self::positions) says so.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// # let path = TablePath::new("fluss", "people");
+/// # let schema = Schema::builder().column("id", DataType::int()).column("name", DataType::string());
+/// # let schema = schema.build()?;
+/// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
+/// use fluss_client::StartOffset;
+/// use std::time::Duration;
+///
+/// let table = connection.table(&path).await?;
+/// table.append_writer()?.append(&[1.into(), "Ada".into()]).await?.wait().await?;
+/// let scanner = table.scan().log_scanner()?;
+/// scanner.subscribe_all(StartOffset::Earliest).await?;
+/// let records = scanner.poll(Duration::from_secs(10)).await?;
+/// for (bucket, record) in records.iter() {
+///     println!("{bucket} offset {}: {:?}", record.offset, record.row);
+/// }
+/// assert_eq!(records.len(), 1);
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct LogScanner {
     pub(super) inner: Arc<Inner>,

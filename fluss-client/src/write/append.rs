@@ -26,6 +26,27 @@ use fluss_core::types::{Row, TableInfo};
 ///
 /// When the last clone is dropped, what was collected is still sent, as long as the runtime lives;
 /// [`close`](Self::close) waits for it.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// # let path = TablePath::new("fluss", "people");
+/// # let schema = Schema::builder().column("id", DataType::int()).column("name", DataType::string());
+/// # let schema = schema.build()?;
+/// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
+/// let table = connection.table(&path).await?;
+/// let writer = table.append_writer()?;
+/// let handle = writer.append(&[1.into(), "Ada".into()]).await?;
+/// writer.append(&[2.into(), "Alan".into()]).await?;
+/// // Rows are on their way; this waits until all are stored.
+/// writer.flush().await?;
+/// assert!(handle.is_settled());
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct AppendWriter {
     writer: Writer,

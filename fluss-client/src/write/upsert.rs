@@ -147,6 +147,26 @@ fn check_targets(info: &TableInfo, columns: &[usize]) -> Result<(), InvalidDefin
 ///
 /// As [`AppendWriter`](crate::AppendWriter) it collects rows and sends them in the background, in the order of
 /// the calls for each key. What an acknowledged write has done is seen by look-ups.
+///
+/// ```
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// # use fluss_client::types::{DataType, Schema, TableDescriptor, TablePath};
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// # let path = TablePath::new("fluss", "people");
+/// # let schema = Schema::builder().column("id", DataType::int()).column("name", DataType::string());
+/// # let schema = schema.primary_key(["id"]).build()?;
+/// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
+/// let table = connection.table(&path).await?;
+/// let writer = table.upsert_writer()?;
+/// writer.upsert(&[1.into(), "Ada".into()]).await?;
+/// writer.upsert(&[1.into(), "Ada Lovelace".into()]).await?;
+/// writer.delete(&[2.into()]).await?;
+/// writer.flush().await?;
+/// # connection.shut_down().await?;
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct UpsertWriter {
     writer: Writer,
