@@ -187,6 +187,34 @@ def test_a_reader_that_is_left_goes_on_and_one_that_is_closed_does_not(run: Call
     run(body)
 
 
+@pytest.mark.parametrize("key", [False, True])
+def test_writes_tell_where_they_landed(run: Callable[[Body], None], key: bool) -> None:
+    async def body(connection: Any) -> None:
+        table = await create(connection, key=key)
+        writes = table.new_upsert() if key else table.new_append()
+        writer = writes.create_writer()
+        write = writer.upsert if key else writer.append
+        for number in range(5):
+            handle = write([number, "l0", number])
+            if isinstance(writer, aio.AppendWriter | aio.UpsertWriter):
+                await handle
+            else:
+                handle.wait(60)
+            assert handle.done() and len(handle.ends) == 1
+            # Who reads to there sees it, and who reads less does not.
+            assert number in ids(await settle(table.to_arrow(as_of=handle.ends)))
+            before = {bucket: end - 1 for bucket, end in handle.ends.items()}
+            assert number not in ids(await settle(table.to_arrow(as_of=before)))
+        # Arrow data lands in more buckets than one.
+        data = pa.table({"id": pa.array(range(100), pa.int32()), "land": ["l1"] * 100, "n": list(range(100, 200))})
+        handle = await settle((writer.upsert_arrow if key else writer.append_arrow)(data))
+        await settle(writer.flush())
+        assert set(ids(await settle(table.to_arrow(as_of=handle.ends)))) >= set(range(100, 200))
+        await settle(writer.close())
+
+    run(body)
+
+
 def test_what_cannot_be_read_is_refused(run: Callable[[Body], None]) -> None:
     async def body(connection: Any) -> None:
         table = await create(connection, key=False)
