@@ -3,6 +3,7 @@
 //! The *wire* schema is what batches hold (`records.md` §1.7): times in it have no zone. The *user* schema is what
 //! scanners show: there `TIMESTAMP_LTZ` columns are in UTC. Both share their buffers.
 
+mod column;
 mod columns;
 mod conform;
 mod recast;

@@ -1,6 +1,6 @@
 //! Values of columns as Rust types.
 
-use super::rows::{Values, millis, moment};
+use super::column::{Values, millis, moment};
 use crate::types::{Decimal, Timestamp};
 
 /// A value that is not null.

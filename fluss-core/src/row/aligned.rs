@@ -3,7 +3,7 @@
 
 use super::RowFormat;
 use super::bytes::{has_bit, pad_to_8, set_bit};
-use super::slot::{self, Region};
+use super::nested::{self, Region};
 use crate::types::{Datum, Row, RowType};
 use crate::{DecodeError, ValueError};
 
@@ -25,13 +25,13 @@ pub(super) fn write(
     let slots = base + header_bytes(row_type.len());
     out.resize(slots + 8 * row_type.len(), 0);
     for (index, field) in row_type.fields().iter().enumerate() {
-        let place = slot::Place {
+        let place = nested::Place {
             base,
             at: slots + 8 * index,
         };
         match row.datum(index) {
             Datum::Null => set_bit(out, base, index + HEADER_BITS),
-            datum => slot::write(RowFormat::Aligned, place, &field.data_type, &datum, out)
+            datum => nested::write_slot(RowFormat::Aligned, place, &field.data_type, &datum, out)
                 .map_err(|error| error.within(&field.name))?,
         }
     }
@@ -47,7 +47,7 @@ pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<
         row.push(if has_bit(bytes, index + HEADER_BITS) {
             Datum::Null
         } else {
-            slot::read(
+            nested::read_slot(
                 RowFormat::Aligned,
                 &mut region,
                 slots + 8 * index,

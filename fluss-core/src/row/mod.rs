@@ -1,7 +1,7 @@
 //! Rows as bytes, keys, and the buckets and partitions that they choose.
 //!
 //! ```text
-//! Row ── check ─┬─▶ RowFormat::encode ──▶ compacted · indexed · aligned ──▶ nested (arrays, maps) ──▶ slot
+//! Row ── check ─┬─▶ RowFormat::encode ──▶ compacted · indexed · aligned ──▶ nested (arrays, maps, slots)
 //!               ├─▶ KeyEncoder::encode ──▶ BucketFunction::bucket
 //!               └─▶ partition_name
 //! ```
@@ -21,7 +21,6 @@ mod nested;
 mod pad;
 mod partition;
 mod physical;
-mod slot;
 
 pub use bucket::{BucketFunction, hash42, intmix, murmur3_32};
 pub use check::check;

@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 
-use super::{Fault, fault, varint};
+use super::fault::{Fault, fault, varint};
 use crate::record::log::compression::{LZ4_EXPANSION, ZSTD_EXPANSION, unzstd};
 
 /// Behind each block: how it is compressed, and a checksum of that and the block.

@@ -11,6 +11,7 @@
 //! different is refused by name.
 
 mod block;
+mod fault;
 mod table;
 
 use std::cmp::Ordering;
@@ -20,20 +21,8 @@ use std::collections::binary_heap::PeekMut;
 use bytes::Bytes;
 
 use crate::error::DecodeError;
+use fault::Fault;
 use table::Cursor;
-
-/// What is wrong with a table.
-struct Fault(String);
-
-fn fault(reason: impl Into<String>) -> Fault {
-    Fault(reason.into())
-}
-
-impl Fault {
-    fn of(self, table: &str) -> DecodeError {
-        DecodeError::new("snapshot", format!("{table}: {}", self.0))
-    }
-}
 
 /// The rows of a snapshot, in the order of their encoded keys: each a stored value (`records.md` §3).
 #[derive(Debug)]
@@ -132,20 +121,6 @@ impl PartialEq for Ahead {
 }
 
 impl Eq for Ahead {}
-
-/// Takes an unsigned LEB128 number off the front.
-fn varint(bytes: &mut &[u8]) -> Result<u64, Fault> {
-    let mut number = 0_u64;
-    for shift in (0..64).step_by(7) {
-        let (byte, rest) = bytes.split_first().ok_or_else(|| fault("a number is cut"))?;
-        *bytes = rest;
-        number |= u64::from(byte & 0x7F) << shift;
-        if byte & 0x80 == 0 {
-            return Ok(number);
-        }
-    }
-    Err(fault("a number of more than 10 bytes"))
-}
 
 #[cfg(test)]
 mod tests;

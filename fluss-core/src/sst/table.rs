@@ -6,7 +6,7 @@ use std::vec;
 use bytes::Bytes;
 
 use super::block::{Block, Entries, Handle};
-use super::{Fault, fault, varint};
+use super::fault::{Fault, fault, varint};
 
 /// The last bytes of a block-based table.
 pub(super) const MAGIC: u64 = 0x88E2_41B7_85F4_CFF7;

@@ -13,7 +13,7 @@ use arrow::datatypes::{
     Int32Type, Int64Type, TimeUnit,
 };
 
-use super::super::rows::{last_of_day, outside};
+use super::super::column::{last_of_day, outside};
 use super::super::schema::retag;
 use super::{Fitted, Misfit};
 use crate::types::{DataType, Decimal, Kind};
