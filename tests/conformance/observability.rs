@@ -1,13 +1,14 @@
 //! What a client tells of itself: metrics and events.
 
 use std::io::{self, Write};
-use std::sync::{LazyLock, Mutex, PoisonError};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use fluss_client::metrics::{Distribution, Recorder, Value};
 use fluss_client::types::{DataType, Datum, Schema};
 use fluss_client::{Connection, StartOffset, Table};
 use fluss_cluster::Spec;
+use parking_lot::Mutex;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::filter::LevelFilter;
@@ -46,10 +47,7 @@ struct Warnings;
 
 impl Write for Warnings {
     fn write(&mut self, text: &[u8]) -> io::Result<usize> {
-        WARNINGS
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .write(text)
+        WARNINGS.lock().write(text)
     }
 
     fn flush(&mut self) -> io::Result<()> {
@@ -61,7 +59,7 @@ impl Write for Warnings {
 async fn warned(words: &[&str]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let told = String::from_utf8(WARNINGS.lock().unwrap().clone()).unwrap();
+        let told = String::from_utf8(WARNINGS.lock().clone()).unwrap();
         if told
             .lines()
             .any(|line| words.iter().all(|word| line.contains(word)))

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::{ClientOptions, Connection, Credentials};
 use fluss_cluster::{Cluster, Served, Spec, User};
+use parking_lot::Mutex;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 
@@ -151,7 +152,7 @@ impl Shared {
 
     /// The one that another test has started, or a new one.
     pub(crate) fn start(&self, backend: Backend, spec: Spec) -> Arc<Place> {
-        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut places = self.0.lock();
         let place = places.get(&backend).and_then(Weak::upgrade);
         place.unwrap_or_else(|| {
             let place = Arc::new(start(backend, spec));

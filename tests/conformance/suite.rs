@@ -6,9 +6,10 @@ use std::fmt::{self, Display};
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, LazyLock, Mutex, PoisonError};
+use std::sync::{Arc, LazyLock};
 
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
+use parking_lot::Mutex;
 
 use crate::place::Backend;
 
@@ -124,7 +125,7 @@ pub(crate) fn run(modules: &[&'static [Test]]) -> ExitCode {
     });
     let conclusion = libtest_mimic::run(&arguments, trials.collect());
     if !arguments.list {
-        print(&tests, &outcomes.lock().unwrap_or_else(PoisonError::into_inner));
+        print(&tests, &outcomes.lock());
     }
     conclusion.exit_code()
 }
@@ -138,7 +139,7 @@ fn trial(test: Test, backend: Backend, outcomes: Outcomes) -> Trial {
             Ok(Err(_)) | Err(_) => Outcome::Failed,
         };
         show_notes(outcome);
-        let mut outcomes = outcomes.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut outcomes = outcomes.lock();
         outcomes.insert((test.name, backend), outcome);
         attempted.unwrap_or_else(|panic| resume_unwind(panic))
     })

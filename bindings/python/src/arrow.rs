@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
 use arrow::datatypes::{Field, SchemaRef};
@@ -10,6 +10,7 @@ use arrow::error::ArrowError;
 use fluss_client::types::Timestamp;
 use fluss_client::{ScanBatch, Snapshot};
 use fluss_core::arrow::{check_recast, recast};
+use parking_lot::Mutex;
 use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -103,7 +104,7 @@ impl ArrowStream {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        let taken = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let taken = self.0.lock().take();
         let (schema, batches) = taken.ok_or_else(|| error::argument("the Arrow data was read already"))?;
         stream(py, &schema, batches, requested_schema)
     }

@@ -6,9 +6,10 @@
 //! back what was read, though the task had ended already.
 
 use std::panic::AssertUnwindSafe;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use futures::FutureExt;
+use parking_lot::Mutex;
 use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -70,7 +71,7 @@ enum State {
 impl Outcome {
     /// Keeps what the task has come to. It returns false, and drops it, if nobody wants it any more.
     fn put(&self, result: Result<Finish, Fault>) -> bool {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let is_wanted = matches!(*state, State::Unknown);
         let unwanted = if is_wanted {
             *state = State::Known(result);
@@ -84,7 +85,7 @@ impl Outcome {
     }
 
     fn take(&self) -> Option<Result<Finish, Fault>> {
-        let mut state = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.lock();
         let former = std::mem::replace(&mut *state, State::Gone);
         drop(state);
         match former {
@@ -204,7 +205,7 @@ struct Settle(Mutex<Vec<Ended>>);
 #[pymethods]
 impl Settle {
     fn __call__(&self, py: Python<'_>) -> PyResult<()> {
-        let ended = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        let ended = std::mem::take(&mut *self.0.lock());
         let settled = ended.into_iter().map(|ended| settle(py, &ended));
         // Each is settled, whatever becomes of another.
         settled.fold(logging::hand_over(py), PyResult::and)

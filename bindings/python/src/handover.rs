@@ -1,8 +1,8 @@
 //! What the runtime's threads hand over to the interpreter without waiting for it.
 
-use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 use crate::runtime::runtime;
@@ -42,7 +42,7 @@ impl<T: Send + 'static> Handover<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, State<T>> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 
     /// Hands a thing over. It returns false, without it, if so many wait already, or nobody takes them any more.
@@ -88,10 +88,8 @@ impl<T: Send + 'static> Handover<T> {
         py.detach(|| {
             let mut state = self.lock();
             state.ended = true;
-            drop(
-                self.changed
-                    .wait_timeout_while(state, EXIT_PATIENCE, |state| state.active),
-            );
+            self.changed
+                .wait_while_for(&mut state, |state| state.active, EXIT_PATIENCE);
         });
     }
 }

@@ -3,12 +3,13 @@
 use std::cell::Cell;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
+use parking_lot::Mutex;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -60,7 +61,7 @@ impl Pending {
     }
 
     fn take(&self) -> PyResult<Task> {
-        let mut slot = self.0.get()?.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.0.get()?.lock();
         slot.take()
             .ok_or_else(|| PyRuntimeError::new_err("the operation was already waited for"))
     }

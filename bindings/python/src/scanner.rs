@@ -1,13 +1,14 @@
 //! Scanners of logs.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::TableInfo;
 use fluss_client::{self as client, Lease, ScanBatch, StartOffset};
+use parking_lot::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};
 use pyo3_arrow::ffi::to_schema_pycapsule;
@@ -61,7 +62,7 @@ impl LogScanner {
     }
 
     fn open(&self) -> PyResult<client::LogScanner> {
-        let scanner = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        let scanner = self.scanner.lock();
         let scanner = scanner.as_ref().ok_or_else(|| error::closed("scanner"))?;
         scanner.get().cloned()
     }
@@ -202,7 +203,7 @@ impl LogScanner {
 
     /// The next record, which is passed by that. Nothing if [`fetch`](Self::fetch) has to be waited for first.
     fn next_record(&self) -> PyResult<Option<ScanRecord>> {
-        let mut iteration = self.iteration.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut iteration = self.iteration.lock();
         if let Some(record) = iteration.as_ref().and_then(Iteration::next) {
             return Ok(Some(record));
         }
@@ -220,7 +221,7 @@ impl LogScanner {
     }
 
     fn close(&self) {
-        let mut slot = self.scanner.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slot = self.scanner.lock();
         let scanner = slot.take();
         drop(slot);
         if let Some(scanner) = scanner.as_ref().and_then(Own::here) {

@@ -4,11 +4,12 @@ use std::collections::VecDeque;
 use std::ffi::CString;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
+use std::sync::{Arc, OnceLock, Weak};
 use std::time::Duration;
 
 use fluss_client::types::{Datum, OwnedRow, TableInfo};
 use fluss_client::{self as client, BatchWrite, Connection, Context, ErrorKind, WeakConnection};
+use parking_lot::{Mutex, MutexGuard};
 use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 use tokio::sync::Notify;
@@ -136,7 +137,7 @@ impl Promise {
     }
 
     fn awaiting(&self) -> MutexGuard<'_, Option<usize>> {
-        self.awaiting.lock().unwrap_or_else(PoisonError::into_inner)
+        self.awaiting.lock()
     }
 
     async fn collected(&self) -> client::Result<client::WriteHandle> {
@@ -316,7 +317,7 @@ impl<W: Collects> Drop for Writing<W> {
 
 impl<W: Collects> State<W> {
     fn queue(&self) -> MutexGuard<'_, Queue> {
-        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+        self.queue.lock()
     }
 
     fn check_open(&self) -> Result<(), Fault> {
@@ -372,7 +373,7 @@ impl<W: Collects> State<W> {
 
     /// Takes note of the last row.
     fn note(&self, collected: &Collected) {
-        *self.last.lock().unwrap_or_else(PoisonError::into_inner) = Some(collected.clone());
+        *self.last.lock() = Some(collected.clone());
     }
 
     /// Collects a row now if there is memory for it and none waits; otherwise it waits behind those that do. Rows that wait
@@ -470,7 +471,7 @@ impl<W: Collects> State<W> {
             failure.map_or(Ok(()), Err)
         })
         .await?;
-        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock();
         last.take_if(|last| last.is_settled());
         Ok(())
     }
@@ -501,7 +502,7 @@ trait Unsent: Send + Sync {
 
 impl<W: Collects> Unsent for State<W> {
     fn warning(&self, fate: &str) -> Option<String> {
-        let last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        let last = self.last.lock();
         let is_unsent = last.as_ref().is_some_and(|last| !last.is_settled());
         is_unsent.then(|| {
             let table = &self.writer.table().path;
@@ -521,7 +522,7 @@ struct Locked(Mutex<Open>);
 
 impl Locked {
     fn lock(&self) -> MutexGuard<'_, Open> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.0.lock()
     }
 }
 

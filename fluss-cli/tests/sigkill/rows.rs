@@ -1,12 +1,13 @@
 //! A primary-key table whose rows are written whole and in part, and deleted.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_client::ChangeType;
 use fluss_client::types::{DataType, Datum, OwnedRow, Row, Schema};
 use fluss_client::{Connection, Table};
+use parking_lot::Mutex;
 use tokio::task::JoinSet;
 
 use super::{PATIENCE, Traffic, create, from_the_start};
@@ -75,7 +76,7 @@ impl Rows {
 
     /// The changelog tells all changes, each once and in order; the rows are what it comes to.
     pub(crate) async fn check(&mut self, connection: &Connection) -> usize {
-        let history = self.history.lock().unwrap().clone();
+        let history = self.history.lock().clone();
         let told = self
             .changelog(history.values().map(|changes| records(changes)).sum())
             .await;
@@ -192,7 +193,7 @@ async fn keep_writing(
                 Write::Delete => whole.delete(&[id]).await,
             };
             handles.push(handle.unwrap());
-            let mut history = history.lock().unwrap();
+            let mut history = history.lock();
             let changes = history.entry(key).or_default();
             let before = changes.last().copied().flatten();
             changes.extend(change(write, before));

@@ -1,7 +1,7 @@
 //! Where things are: servers, tables, and the leaders of buckets. A cache that servers correct.
 
 use std::collections::{HashMap, HashSet};
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
@@ -9,6 +9,7 @@ use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use parking_lot::RwLock;
 use tokio::time::{Instant, sleep};
 use tracing::{Level, debug};
 
@@ -286,10 +287,7 @@ impl Metadata {
     }
 
     pub(crate) fn topology(&self) -> Arc<Topology> {
-        self.topology
-            .read()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.topology.read().clone()
     }
 
     /// Looks again, because what was found in the snapshot of `generation` is missing or wrong. Does nothing if
@@ -379,7 +377,7 @@ impl Metadata {
     }
 
     fn update(&self, next: impl FnOnce(&Topology) -> Topology) {
-        let mut topology = self.topology.write().unwrap_or_else(PoisonError::into_inner);
+        let mut topology = self.topology.write();
         let next = Arc::new(next(&topology));
         let known = std::mem::replace(&mut *topology, next.clone());
         drop(topology);

@@ -1,10 +1,11 @@
 //! The schemas that rows were written under. One never changes, so that it is asked for once.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
+use parking_lot::RwLock;
 
 use super::Cluster;
 use crate::error::{Context, ErrorKind, Result};
@@ -18,12 +19,12 @@ pub(crate) struct Schemas(RwLock<HashMap<(TableId, SchemaId), Arc<Schema>>>);
 
 impl Schemas {
     fn get(&self, table: TableId, id: SchemaId) -> Option<Arc<Schema>> {
-        let known = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.0.read();
         known.get(&(table, id)).cloned()
     }
 
     fn put(&self, table: TableId, id: SchemaId, schema: Arc<Schema>) {
-        let mut known = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut known = self.0.write();
         known.insert((table, id), schema);
     }
 }

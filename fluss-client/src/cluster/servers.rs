@@ -1,11 +1,12 @@
 //! One connection per server, opened when first needed and again when lost.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::api::Request;
 use fluss_rpc::net::{ConnectError, ConnectOptions, Connection, RequestError, ServerAddress, Transport};
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::info;
 
@@ -134,7 +135,7 @@ impl Servers {
     }
 
     fn options(&self) -> ConnectOptions {
-        let transport = self.transport.lock().unwrap_or_else(PoisonError::into_inner);
+        let transport = self.transport.lock();
         ConnectOptions {
             transport: transport.clone(),
             ..self.options.clone()
@@ -143,12 +144,8 @@ impl Servers {
 
     /// Closes every connection for good.
     pub(crate) fn close(&self) {
-        let transport = self
-            .transport
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .take();
-        let slots = std::mem::take(&mut *self.slots.lock().unwrap_or_else(PoisonError::into_inner));
+        let transport = self.transport.lock().take();
+        let slots = std::mem::take(&mut *self.slots.lock());
         for connection in slots.values().filter_map(|slot| slot.live()) {
             connection.close();
         }
@@ -157,7 +154,7 @@ impl Servers {
     }
 
     fn slot(&self, server: &ServerAddress) -> Arc<Slot> {
-        let mut slots = self.slots.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.lock();
         if let Some(slot) = slots.get(server) {
             return slot.clone();
         }
@@ -167,7 +164,7 @@ impl Servers {
 
 impl Slot {
     fn live(&self) -> Option<Connection> {
-        let connection = self.connection.lock().unwrap_or_else(PoisonError::into_inner);
+        let connection = self.connection.lock();
         connection
             .as_ref()
             .filter(|connection| !connection.is_closed())
@@ -175,7 +172,7 @@ impl Slot {
     }
 
     fn set(&self, connection: Connection) {
-        *self.connection.lock().unwrap_or_else(PoisonError::into_inner) = Some(connection);
+        *self.connection.lock() = Some(connection);
     }
 }
 

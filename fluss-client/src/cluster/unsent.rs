@@ -1,9 +1,10 @@
 //! What has to be sent before a connection closes.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use futures::future::BoxFuture;
+use parking_lot::Mutex;
 
 use crate::error::Result;
 
@@ -26,14 +27,14 @@ impl fmt::Debug for OpenWriters {
 
 impl OpenWriters {
     pub(crate) fn add(&self, writer: Weak<dyn Unsent>) {
-        let mut writers = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut writers = self.0.lock();
         writers.retain(|writer| writer.strong_count() > 0);
         writers.push(writer);
     }
 
     /// Has all of them send what they have, and waits until it is acknowledged or has failed. Returns the first failure.
     pub(crate) async fn flush(&self) -> Result<()> {
-        let writers = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let writers = self.0.lock().clone();
         let writers: Vec<Arc<dyn Unsent>> = writers.iter().filter_map(Weak::upgrade).collect();
         let sent: Vec<_> = writers.iter().map(|writer| writer.send_all()).collect();
         let mut flushed = Ok(());

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::task::Poll;
 
 use bytes::Bytes;
@@ -10,6 +10,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Disconnect, RequestError, ServerAddress};
 use futures::future::Either;
 use futures::{FutureExt, poll};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 use tokio::task::yield_now;
 use tokio::time::{Instant, timeout_at};
@@ -126,7 +127,7 @@ impl<Q: Query> Sender<Q> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Batcher<Want<Q::Found>>> {
-        self.batcher.lock().unwrap_or_else(PoisonError::into_inner)
+        self.batcher.lock()
     }
 
     /// The most of one request as of now.
@@ -154,7 +155,7 @@ impl<Q: Query> Sender<Q> {
     ) -> Error {
         let error = self.error(bucket, server, kind);
         if error.is_retriable() {
-            let mut warnings = self.warnings.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut warnings = self.warnings.lock();
             tell_once!(log_target::LOOKUP, warnings, &error, 1, keys, "a look-up failed");
         } else {
             tell!(log_target::LOOKUP, debug, &error, keys, "a look-up failed");

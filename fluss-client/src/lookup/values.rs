@@ -1,11 +1,12 @@
 //! From stored values to rows and columns.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
+use parking_lot::RwLock;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
@@ -99,13 +100,13 @@ impl Values {
             row_type: schema.row_type().clone(),
             places: self.info.schema().places_in(&schema),
         });
-        let mut others = self.others.write().unwrap_or_else(PoisonError::into_inner);
+        let mut others = self.others.write();
         others.insert(id, other);
         Ok(())
     }
 
     fn other(&self, id: SchemaId) -> Option<Arc<Other>> {
-        let others = self.others.read().unwrap_or_else(PoisonError::into_inner);
+        let others = self.others.read();
         others.get(&id).cloned()
     }
 

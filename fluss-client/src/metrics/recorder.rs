@@ -1,10 +1,11 @@
 //! A place for the values of metrics.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
+use parking_lot::{Mutex, MutexGuard};
 
 use super::distribution::{Distribution, Growing};
 use super::{Kind, Metric, all};
@@ -75,7 +76,7 @@ impl Recorder {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.kept.lock()
     }
 
     /// What is kept under a key, if it is one of the client's of this kind.

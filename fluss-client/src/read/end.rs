@@ -1,6 +1,7 @@
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use fluss_core::id::Offset;
+use parking_lot::Mutex;
 
 /// The moment of a bucket that is read: the end of its log.
 #[derive(Clone, Default)]
@@ -12,15 +13,15 @@ impl End {
     }
 
     pub(super) fn set(&self, offset: Offset) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(offset);
+        *self.0.lock() = Some(offset);
     }
 
     /// Takes note that the bucket was dropped, and is of no moment.
     pub(super) fn forget(&self) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = None;
+        *self.0.lock() = None;
     }
 
     pub(super) fn get(&self) -> Option<Offset> {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.0.lock()
     }
 }

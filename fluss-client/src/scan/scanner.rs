@@ -1,10 +1,11 @@
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
 use futures::Stream;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -213,12 +214,12 @@ pub(super) struct Inner {
 
 impl Inner {
     pub(super) fn decoded(&self) -> MutexGuard<'_, Decoded> {
-        self.decoded.lock().unwrap_or_else(PoisonError::into_inner)
+        self.decoded.lock()
     }
 
     /// Lets a task look for new partitions, in the place of the former one.
     pub(super) fn discover(&self, task: Option<AbortHandle>) {
-        let mut discovery = self.discovery.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut discovery = self.discovery.lock();
         if let Some(former) = std::mem::replace(&mut *discovery, task) {
             former.abort();
         }

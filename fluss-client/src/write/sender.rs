@@ -1,12 +1,13 @@
 //! The task that carries out what the accumulator decides.
 
 use std::collections::{BTreeSet, HashSet};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{RequestError, ServerAddress};
 use fluss_rpc::proto;
 use futures::future::BoxFuture;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
@@ -51,11 +52,11 @@ pub(super) struct Shared {
 
 impl Shared {
     pub(super) fn lock(&self) -> MutexGuard<'_, Accumulator> {
-        self.accumulator.lock().unwrap_or_else(PoisonError::into_inner)
+        self.accumulator.lock()
     }
 
     pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
-        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.partitions.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What all writers have in common.
 
-use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use arrow::record_batch::RecordBatch;
+use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -141,7 +142,7 @@ impl Writer {
     fn collect(&self, change: Change, row: &(impl Row + ?Sized), now: Instant) -> Result<Pushed> {
         let slot = self.slot(row).map_err(|error| self.refusal(change, error))?;
         let pushed = {
-            let mut router = self.router.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut router = self.router.lock();
             let mut accumulator = self.shared.lock();
             if let Some(error) = accumulator.ended() {
                 return Err(error.clone());
@@ -291,7 +292,7 @@ impl Writer {
     }
 
     fn route<T>(&self, route: impl FnOnce(&mut Router) -> T) -> T {
-        route(&mut self.router.lock().unwrap_or_else(PoisonError::into_inner))
+        route(&mut self.router.lock())
     }
 
     /// Slices of a batch of about the size of a log batch, and where they begin.

@@ -4,12 +4,13 @@ use std::collections::HashMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::{Arc, OnceLock};
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_store::OpenError;
 use fluss_store::disk::{Disk, Trust};
 use fluss_store::log::{BucketLog, LogOptions, Sync};
+use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tracing::warn;
 
 use super::keyed::Keyed;
@@ -97,7 +98,7 @@ impl Buckets {
             bucket.follow(table)?;
             return Ok(bucket.clone());
         }
-        let _alone = slot.opening.lock().unwrap_or_else(PoisonError::into_inner);
+        let _alone = slot.opening.lock();
         if let Some(bucket) = slot.bucket.get() {
             bucket.follow(table)?;
             return Ok(bucket.clone());
@@ -117,10 +118,7 @@ impl Buckets {
         if table.is_some_and(|table| table.has_bucket(id.partition, id.bucket.get())) {
             return Ok(());
         }
-        self.slots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(&id);
+        self.slots.write().remove(&id);
         Err(Error::Unknown(id))
     }
 
@@ -153,7 +151,7 @@ impl Buckets {
             return slot.clone();
         }
         drop(slots);
-        let mut slots = self.slots.write().unwrap_or_else(PoisonError::into_inner);
+        let mut slots = self.slots.write();
         slots.entry(id).or_default().clone()
     }
 
@@ -194,7 +192,7 @@ impl Buckets {
     }
 
     fn slots(&self) -> RwLockReadGuard<'_, HashMap<TableBucket, Arc<Slot>>> {
-        self.slots.read().unwrap_or_else(PoisonError::into_inner)
+        self.slots.read()
     }
 
     fn all(&self) -> Vec<Arc<Bucket>> {
@@ -280,10 +278,7 @@ impl Remove for Buckets {
                 Gone::Partition(table, partition) => (id.table, id.partition) == (*table, Some(*partition)),
             })
         };
-        self.slots
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .retain(|id, _| !is_gone(id));
+        self.slots.write().retain(|id, _| !is_gone(id));
         let removed = self.disk.list(Path::new(DIRECTORY)).and_then(|names| {
             let belongs = |name: &&String| parse(name).is_some_and(|id| is_gone(&id));
             let mut names = names.iter().filter(belongs);

@@ -7,11 +7,12 @@ mod keyed;
 mod tests;
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fluss_core::id::{Offset, TableBucket};
 use fluss_store::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -134,7 +135,7 @@ impl Bucket {
 
     /// Notifies `reader` once, at the next append.
     pub(crate) fn watch(&self, reader: &Arc<Notify>) {
-        let mut readers = self.readers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut readers = self.readers.lock();
         // Those that are gone make way when there would be no room, so that each costs the same however many wait.
         if readers.len() == readers.capacity() {
             readers.retain(|reader| reader.strong_count() > 0);
@@ -146,7 +147,7 @@ impl Bucket {
 
     fn advance(&self, end: Offset) {
         self.high_watermark.fetch_max(end, Ordering::AcqRel);
-        let readers = std::mem::take(&mut *self.readers.lock().unwrap_or_else(PoisonError::into_inner));
+        let readers = std::mem::take(&mut *self.readers.lock());
         for reader in readers.iter().filter_map(Weak::upgrade) {
             reader.notify_one();
         }
@@ -225,7 +226,7 @@ impl Bucket {
     }
 
     fn log(&self) -> MutexGuard<'_, BucketLog> {
-        self.log.lock().unwrap_or_else(PoisonError::into_inner)
+        self.log.lock()
     }
 }
 

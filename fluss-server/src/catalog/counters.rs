@@ -2,7 +2,6 @@
 
 use std::collections::HashMap;
 use std::ops::Range;
-use std::sync::PoisonError;
 
 use fluss_core::id::{TableId, WriterId};
 use fluss_rpc::code::ErrorCode;
@@ -40,7 +39,7 @@ impl Given {
 impl Catalog {
     /// A writer's identity that no other writer ever had.
     pub fn next_writer_id(&self) -> Result<WriterId, Failure> {
-        let mut given = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.writing.lock();
         let ids = next(given.writer, 1)?;
         if ids.end > self.view().counters.writer {
             self.change_in_turn(|view| {
@@ -57,7 +56,7 @@ impl Catalog {
     /// # Errors
     /// `UNKNOWN_TABLE_OR_BUCKET`; the values have run out; the disk's.
     pub fn reserve_ids(&self, table: TableId, count: i64) -> Result<Range<i64>, Failure> {
-        let mut given = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.writing.lock();
         let first = given.auto_increment.get(&table).copied().unwrap_or(FIRST_VALUE);
         let ids = next(first, count)?;
         let promised = self.view().counters.auto_increment.get(&table).copied();

@@ -21,13 +21,14 @@ mod tests;
 mod view;
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use fluss_core::id::{PartitionId, TableId};
 use fluss_core::types::{PartitionName, TablePath};
 use fluss_rpc::code::ErrorCode;
 use fluss_store::OpenError;
 use fluss_store::disk::Disk;
+use parking_lot::{Mutex, RwLock};
 
 pub use self::auto::{Plan, TimeZone, plan};
 use self::counters::Given;
@@ -100,7 +101,7 @@ impl Catalog {
 
     /// The catalog as it is now.
     pub fn view(&self) -> Arc<View> {
-        Arc::clone(&self.view.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.view.read())
     }
 
     /// The table of this identity.
@@ -129,12 +130,12 @@ impl Catalog {
     }
 
     fn show(&self, view: View) {
-        *self.view.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(view);
+        *self.view.write() = Arc::new(view);
     }
 
     /// Makes the next view, writes it, and shows it. A change that fails changes nothing.
     fn change<T>(&self, change: impl FnOnce(&mut View) -> Result<Outcome<T>, Failure>) -> Result<T, Failure> {
-        let _turn = self.writing.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.writing.lock();
         self.change_in_turn(change)
     }
 

@@ -3,7 +3,7 @@
 use std::io;
 use std::ops::{ControlFlow, Range};
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use fluss_core::id::Offset;
@@ -13,6 +13,7 @@ use fluss_core::types::PartitionName;
 use fluss_store::OpenError;
 use fluss_store::disk::Disk;
 use fluss_store::state::{self, About, Checkpoints, Snapshot, State};
+use parking_lot::{Mutex, RwLock};
 
 use super::draft::{Draft, Reserve};
 use super::error::Error;
@@ -66,12 +67,12 @@ impl Tablet {
 
     /// The table.
     pub(crate) fn table(&self) -> Arc<Table> {
-        self.table.read().unwrap_or_else(PoisonError::into_inner).clone()
+        self.table.read().clone()
     }
 
     /// Replaces the table, once it has another schema.
     pub(crate) fn set_table(&self, table: Arc<Table>) {
-        *self.table.write().unwrap_or_else(PoisonError::into_inner) = table;
+        *self.table.write() = table;
     }
 
     /// Applies the next batches of the changelog, all or none of them. Those that were applied are passed over.
@@ -196,10 +197,7 @@ impl Tablet {
     /// Writes a checkpoint, and returns the offset that it stands at: below it the changelog is not needed any more, as
     /// long as the checkpoint before this one is not. Others read and write meanwhile.
     pub(crate) fn checkpoint(&self) -> Result<Offset, Error> {
-        let _alone = self
-            .writing_checkpoint
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let _alone = self.writing_checkpoint.lock();
         Ok(self.checkpoints.write(&*self.state.snapshot()?)?)
     }
 

@@ -1,11 +1,12 @@
 //! Attempts to log in: how many at a time, how soon after others that failed, and what is logged of them.
 
 use std::hash::{BuildHasher, RandomState};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::sasl::PlainToken;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tracing::warn;
 
@@ -156,7 +157,7 @@ impl Counters {
 
 impl Counter {
     fn failures(&self) -> MutexGuard<'_, Failures> {
-        self.failures.lock().unwrap_or_else(PoisonError::into_inner)
+        self.failures.lock()
     }
 }
 

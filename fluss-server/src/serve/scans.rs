@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ops::ControlFlow;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use fluss_core::record::value::ValuesBuilder;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 use fluss_store::disk::Disk;
+use parking_lot::{Mutex, MutexGuard};
 
 use super::answer::Answer;
 use super::resolve;
@@ -344,7 +345,7 @@ impl Scans {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<u64, Arc<Scan>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 }
 
@@ -354,7 +355,7 @@ impl Scan {
     }
 
     fn rest(&self) -> MutexGuard<'_, Rest> {
-        self.rest.lock().unwrap_or_else(PoisonError::into_inner)
+        self.rest.lock()
     }
 }
 

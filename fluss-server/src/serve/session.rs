@@ -1,7 +1,7 @@
 //! One connection of a client: frames in, answers out.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
@@ -10,6 +10,7 @@ use fluss_rpc::frame::{self, FrameError};
 use fluss_rpc::header::ResponseHeader;
 use fluss_rpc::net::{Disconnect, Inbox, Outbox, Receive};
 use fluss_rpc::proto;
+use parking_lot::Mutex;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::{Semaphore, mpsc};
@@ -365,7 +366,7 @@ impl Session {
     }
 
     pub(super) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
-        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut tasks = self.tasks.lock();
         if let Some(tasks) = &mut *tasks {
             while tasks.try_join_next().is_some() {}
             tasks.spawn(task);
@@ -377,7 +378,7 @@ impl Session {
         self.outbox.close();
         self.owner.end();
         self.node.scans.end_of(self.owner.id());
-        let tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner).take();
+        let tasks = self.tasks.lock().take();
         drop(tasks);
     }
 }

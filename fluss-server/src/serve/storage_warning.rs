@@ -1,9 +1,9 @@
 //! Warnings of a disk that fails: whoever runs the node has to know, and not with a line for each request.
 
-use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use fluss_rpc::code::ErrorCode;
+use parking_lot::Mutex;
 use tracing::warn;
 
 use crate::error::Failure;
@@ -16,7 +16,7 @@ pub(super) fn warn_of_storage(failure: &Failure) {
     if !is_storage(failure.code) {
         return;
     }
-    let mut throttle = THROTTLE.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut throttle = THROTTLE.lock();
     if let Some(times) = throttle.count(Instant::now()) {
         drop(throttle);
         let others = times - 1;

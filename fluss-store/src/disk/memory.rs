@@ -1,9 +1,10 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::{Mutex, MutexGuard, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use super::chunks::Chunks;
 use super::{Disk, File};
@@ -21,7 +22,7 @@ impl MemoryDisk {
     }
 
     fn files(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Arc<MemoryFile>>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+        self.files.lock()
     }
 }
 
@@ -93,11 +94,11 @@ struct MemoryFile(RwLock<Chunks>);
 
 impl MemoryFile {
     fn chunks(&self) -> RwLockReadGuard<'_, Chunks> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+        self.0.read()
     }
 
     fn chunks_mut(&self) -> RwLockWriteGuard<'_, Chunks> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+        self.0.write()
     }
 }
 

@@ -11,8 +11,9 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError, Weak};
+use std::sync::{Arc, Weak};
 
+use parking_lot::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 
@@ -36,7 +37,7 @@ impl OpenFiles {
         /// With the process that it is of: what a forked child has inherited it must not touch.
         static SHARED: Mutex<Option<(u32, Arc<OpenFiles>)>> = Mutex::new(None);
         let process = std::process::id();
-        let mut shared = SHARED.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut shared = SHARED.lock();
         match &*shared {
             Some((owner, files)) if *owner == process => files.clone(),
             _ => {
@@ -130,7 +131,7 @@ impl OpenFiles {
     }
 
     fn ring(&self) -> MutexGuard<'_, VecDeque<Weak<dyn Idle>>> {
-        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+        self.ring.lock()
     }
 }
 
@@ -273,7 +274,7 @@ impl<T: Send + Sync + ?Sized + 'static> Kept<T> {
 
 impl<T: ?Sized> Place<T> {
     fn open(&self) -> MutexGuard<'_, Option<Open<T>>> {
-        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+        self.open.lock()
     }
 
     fn use_it(&self) {
@@ -286,10 +287,8 @@ impl<T: ?Sized> Place<T> {
 
 impl<T: Send + Sync + ?Sized> Idle for Place<T> {
     fn close_if_idle(&self) -> Found {
-        let mut open = match self.open.try_lock() {
-            Ok(open) => open,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Found::InUse,
+        let Some(mut open) = self.open.try_lock() else {
+            return Found::InUse;
         };
         match &*open {
             None => Found::NotOpen,
@@ -310,7 +309,7 @@ impl<T: Send + Sync + ?Sized> Idle for Place<T> {
 
 impl<T: ?Sized> fmt::Debug for Kept<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let is_open = !matches!(self.0.open.try_lock().as_deref(), Ok(None));
+        let is_open = !matches!(self.0.open.try_lock().as_deref(), Some(None));
         f.debug_struct("Kept")
             .field("is_open", &is_open)
             .finish_non_exhaustive()

@@ -6,9 +6,10 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use super::Disk;
 
@@ -51,13 +52,13 @@ impl Trust {
 
     /// Returns whether the files beside the mark are what was last written.
     pub fn holds(&self) -> bool {
-        let mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        let mark = self.mark.lock();
         *mark == CLEAN || self.boot.as_ref() == Some(&*mark)
     }
 
     /// Returns whether the files were synced after they were last written.
     pub fn is_clean(&self) -> bool {
-        *self.mark.lock().unwrap_or_else(PoisonError::into_inner) == CLEAN
+        *self.mark.lock() == CLEAN
     }
 
     /// Marks the files as being written in this boot. Call it before the first write; further calls cost nothing.
@@ -71,7 +72,7 @@ impl Trust {
     }
 
     fn put(&self, text: &str) -> io::Result<()> {
-        let mut mark = self.mark.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut mark = self.mark.lock();
         if *mark == text {
             return Ok(());
         }

@@ -1,9 +1,10 @@
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use parking_lot::Mutex;
 
 use fluss_core::id::Offset;
 
@@ -101,7 +102,7 @@ impl Sync {
     }
 
     fn take_turn(&self) -> io::Result<()> {
-        let _turn = self.durable.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        let _turn = self.durable.turn.lock();
         if self.durable.has_failed() {
             return Err(has_failed());
         }

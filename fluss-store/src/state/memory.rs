@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::ops::Bound;
-use std::sync::{PoisonError, RwLock, RwLockReadGuard};
 
 use bytes::Bytes;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use super::{About, Change, Snapshot, State, Visit};
 
@@ -21,11 +21,11 @@ struct Contents {
 
 impl State for Memory {
     fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>> {
-        Ok(Box::new(self.0.read().unwrap_or_else(PoisonError::into_inner)))
+        Ok(Box::new(self.0.read()))
     }
 
     fn commit(&self, changes: &[Change], about: &About) -> io::Result<()> {
-        let mut contents = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut contents = self.0.write();
         for Change { key, value } in changes {
             // Copies: a slice would keep all of the request that it came with in memory.
             let Some(value) = value.as_deref().map(Bytes::copy_from_slice) else {
@@ -43,7 +43,7 @@ impl State for Memory {
     }
 
     fn clear(&self) -> io::Result<()> {
-        *self.0.write().unwrap_or_else(PoisonError::into_inner) = Contents::default();
+        *self.0.write() = Contents::default();
         Ok(())
     }
 

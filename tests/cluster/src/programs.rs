@@ -3,8 +3,8 @@
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
-use std::sync::{Mutex, PoisonError};
 
+use parking_lot::Mutex;
 use serde_json::Value;
 
 use crate::error::{Attempt, Error};
@@ -35,7 +35,7 @@ pub(crate) fn fluss() -> Result<PathBuf, Error> {
     if let Some(path) = std::env::var_os("FLUSS_BIN") {
         return Ok(path.into());
     }
-    let mut built = BUILT.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut built = BUILT.lock();
     match &*built {
         Some(path) => Ok(path.clone()),
         None => Ok(built.insert(build_fluss()?).clone()),

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -14,6 +14,7 @@ use fluss_client::types::{DataType, Datum, Row, Schema};
 use fluss_client::{ClientOptions, Connection, ServerAddress, StartOffset, Table, WriteHandle};
 use fluss_cluster::Spec;
 use fluss_rpc::net::{Receive, Transport};
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
@@ -80,7 +81,7 @@ impl Astray {
 
     /// What becomes of an answer: when it comes, each time that it does.
     fn fate(&self) -> Vec<Duration> {
-        let mut rng = self.rng.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rng = self.rng.lock();
         if rng.u32(..3) > 0 || self.count() >= ASTRAY {
             return vec![Duration::ZERO];
         }
@@ -122,10 +123,7 @@ impl Receive for Requests {
     fn receive(&self, frame: Bytes) {
         let mut header = frame.clone();
         let (api, _version, id) = (header.get_i16(), header.get_i16(), header.get_i32());
-        self.asked
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .insert(id, api);
+        self.asked.lock().insert(id, api);
         self.server.receive(frame);
     }
 
@@ -144,7 +142,7 @@ impl Receive for Answers {
     fn receive(&self, frame: Bytes) {
         let mut header = frame.clone();
         let (_type, id) = (header.get_u8(), header.get_i32());
-        let mut asked = self.asked.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut asked = self.asked.lock();
         let is_write = asked.remove(&id).is_some_and(|api| WRITES.contains(&api));
         drop(asked);
         let fate = if is_write {

@@ -6,11 +6,12 @@ mod token;
 use std::collections::HashMap;
 use std::error::Error;
 use std::ops::Range;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, RetryConfig};
+use parking_lot::Mutex;
 
 use super::Part;
 use crate::cluster::Cluster;
@@ -88,7 +89,7 @@ impl Buckets {
         bucket: &str,
         access: &Arc<Access>,
     ) -> Result<Arc<AmazonS3>, Box<dyn Error + Send + Sync>> {
-        let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut open = self.open.lock();
         if let Some(open) = open.get(bucket).filter(|open| Arc::ptr_eq(&open.access, access)) {
             return Ok(open.store.clone());
         }
@@ -130,7 +131,7 @@ impl Buckets {
 
     /// What all buckets are reached by, made when first needed.
     fn http(&self) -> Result<Http, Box<dyn Error + Send + Sync>> {
-        let mut made = self.http.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut made = self.http.lock();
         if let Some(http) = &*made {
             return Ok(http.clone());
         }

@@ -1,10 +1,11 @@
 //! Where S3 is and who may read there, as the options or the cluster say.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fluss_rpc::proto::{GetFileSystemSecurityTokenRequest, GetFileSystemSecurityTokenResponse};
+use parking_lot::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
 
@@ -68,18 +69,18 @@ impl Tokens {
             None => self.ask(options).await?,
         };
         let access = given.access.clone();
-        *self.given.lock().unwrap_or_else(PoisonError::into_inner) = Some(given);
+        *self.given.lock() = Some(given);
         Ok(access)
     }
 
     /// Asks anew the next time, unless somebody else has meanwhile.
     pub(super) fn forget(&self, access: &Arc<Access>) {
-        let mut given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut given = self.given.lock();
         given.take_if(|given| Arc::ptr_eq(&given.access, access));
     }
 
     fn fresh(&self) -> Option<Arc<Access>> {
-        let given = self.given.lock().unwrap_or_else(PoisonError::into_inner);
+        let given = self.given.lock();
         let fresh = |given: &&Given| given.renew.is_none_or(|renew| Instant::now() < renew);
         given.as_ref().filter(fresh).map(|given| given.access.clone())
     }

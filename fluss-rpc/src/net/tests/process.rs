@@ -1,10 +1,11 @@
 //! Connections to a server in the same process.
 
 use std::pin::pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
 use bytes::{Buf, Bytes};
+use parking_lot::Mutex;
 use prost::Message;
 
 use super::server::{address, versions};
@@ -36,7 +37,7 @@ impl std::fmt::Debug for Server {
 
 impl Transport for To {
     fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
-        *self.0.client.lock().unwrap() = Some(client);
+        *self.0.client.lock() = Some(client);
         self.0.clone()
     }
 }
@@ -51,12 +52,12 @@ impl Receive for Server {
             let name = ListTablesRequest::decode(frame).unwrap().database_name;
             self.answer(ResponseHeader::Success { request_id }, &tell(&name));
         } else {
-            self.requests.lock().unwrap().push((header, frame));
+            self.requests.lock().push((header, frame));
         }
     }
 
     fn end(&self) {
-        *self.ended.lock().unwrap() = true;
+        *self.ended.lock() = true;
     }
 }
 
@@ -68,12 +69,12 @@ impl Server {
     }
 
     fn client(&self) -> Arc<dyn Receive> {
-        self.client.lock().unwrap().clone().unwrap()
+        self.client.lock().clone().unwrap()
     }
 
     /// The ids of the requests so far.
     fn ids(&self) -> Vec<i32> {
-        let requests = self.requests.lock().unwrap();
+        let requests = self.requests.lock();
         requests.iter().map(|(header, _)| header.request_id).collect()
     }
 }
@@ -106,7 +107,7 @@ async fn requests_come_in_order_and_answers_in_any() {
     let answers: Vec<_> = (0..5)
         .map(|n| connection.send(&ask(&format!("name-{n}"))))
         .collect();
-    let requests = server.requests.lock().unwrap().clone();
+    let requests = server.requests.lock().clone();
     for (n, (header, body)) in requests.iter().enumerate().rev() {
         assert_eq!(header.api_key, ListTablesRequest::API.number());
         let name = ListTablesRequest::decode(body.clone()).unwrap().database_name;
@@ -136,7 +137,7 @@ async fn a_response_that_is_too_large_is_blamed_on_its_request() {
         lost,
         Disconnect::Frame(FrameError::TooLarge { limit: 2000, .. })
     ));
-    assert!(*server.ended.lock().unwrap());
+    assert!(*server.ended.lock());
 }
 
 #[tokio::test]
@@ -169,8 +170,8 @@ async fn closing_fails_requests_and_lets_go_of_the_server() {
     let answer = connection.send(&ask("db"));
     connection.close();
     assert!(matches!(reason(answer.await.unwrap_err()), Disconnect::Closed));
-    assert!(*server.ended.lock().unwrap());
-    drop(server.client.lock().unwrap().take());
+    assert!(*server.ended.lock());
+    drop(server.client.lock().take());
     // The connection, closed but still there, holds it no more.
     assert_eq!(Arc::strong_count(&server), 1);
 }
@@ -194,5 +195,5 @@ async fn a_server_that_ends_while_it_is_dialed_is_no_connection() {
     };
     let refused = Connection::connect(&address(), &options).await.unwrap_err();
     assert!(matches!(refused, ConnectError::Closed { .. }), "{refused:?}");
-    assert!(*server.ended.lock().unwrap());
+    assert!(*server.ended.lock());
 }

@@ -13,9 +13,10 @@ mod write;
 use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
+use std::sync::Arc;
 
 use heed::MdbError;
+use parking_lot::{RwLock, RwLockReadGuard};
 
 use self::open::Environment;
 use self::read::View;
@@ -87,7 +88,7 @@ impl Lmdb {
 
     /// Keeps the map where it is.
     fn map(&self) -> RwLockReadGuard<'_, ()> {
-        self.map.read().unwrap_or_else(PoisonError::into_inner)
+        self.map.read()
     }
 
     /// The entries of the tree.
@@ -121,7 +122,7 @@ impl Lmdb {
         let mut map_bytes = info.map_size as u64;
         if needed > map_bytes {
             map_bytes = needed.next_power_of_two();
-            let mut alone = self.map.write().unwrap_or_else(PoisonError::into_inner);
+            let mut alone = self.map.write();
             environment.resize(&mut alone, map_bytes)?;
         }
         environment.space.ensure(needed, map_bytes)

@@ -3,10 +3,10 @@
 use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
-use std::sync::RwLockWriteGuard;
 
 use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+use parking_lot::RwLockWriteGuard;
 
 use super::super::Unusable;
 use super::space::{Space, Take};

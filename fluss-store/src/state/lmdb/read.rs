@@ -2,9 +2,10 @@
 
 use std::io;
 use std::ops::ControlFlow;
-use std::sync::{Arc, RwLockReadGuard};
+use std::sync::Arc;
 
 use heed::{RoTxn, WithoutTls};
+use parking_lot::RwLockReadGuard;
 
 use super::super::{About, Snapshot, Visit};
 use super::fault;

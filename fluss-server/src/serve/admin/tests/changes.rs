@@ -38,7 +38,7 @@ fn what_is_dropped_is_reported() {
         cascade: true,
     };
     drop_database(&context, all).unwrap();
-    let removed = world.removed.0.lock().unwrap();
+    let removed = world.removed.0.lock();
     assert_eq!(
         *removed,
         [Gone::Partition(t, 0.into()), Gone::Table(u), Gone::Table(t)]

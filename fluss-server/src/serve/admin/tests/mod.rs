@@ -3,12 +3,11 @@ mod metadata;
 mod node;
 mod rights;
 
-use std::sync::Mutex;
-
 use fluss_core::types::{DataType, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto::*;
 use fluss_store::disk::MemoryDisk;
+use parking_lot::Mutex;
 
 use super::*;
 use crate::catalog::{Gone, Limits};
@@ -20,7 +19,7 @@ struct Removed(Mutex<Vec<Gone>>);
 
 impl Remove for Removed {
     fn remove(&self, gone: &[Gone]) {
-        self.0.lock().unwrap().extend(gone);
+        self.0.lock().extend(gone);
     }
 }
 
