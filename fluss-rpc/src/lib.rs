@@ -11,6 +11,7 @@
 //! | [`frame`], [`header`] | how messages become bytes of a stream |
 //! | [`sasl`] | how a client proves who it is |
 //! | [`net`] | connections of a client (feature `net`) |
+//! | [`guarded`] | a lock for what a panic can leave half-changed (feature `net`) |
 //!
 //! Sections such as "`rpc.md` §1.2" are those of the protocol notes that the project was written from.
 
@@ -21,6 +22,8 @@ const TARGET: &str = "fluss::rpc";
 pub mod api;
 pub mod code;
 pub mod frame;
+#[cfg(feature = "net")]
+pub mod guarded;
 pub mod header;
 #[cfg(feature = "net")]
 pub mod net;

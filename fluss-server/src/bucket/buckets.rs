@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
+use fluss_rpc::guarded::Guarded;
 use fluss_store::OpenError;
 use fluss_store::disk::{Disk, Trust};
 use fluss_store::log::{BucketLog, LogOptions, Sync};
@@ -182,7 +183,7 @@ impl Buckets {
         Ok(Bucket {
             id,
             high_watermark: log.end_offset().into(),
-            log: Mutex::new(log),
+            log: Guarded::new(log),
             rows,
             readers: Mutex::default(),
             waits: self.waits,

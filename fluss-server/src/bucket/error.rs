@@ -11,6 +11,11 @@ pub(crate) enum Error {
     Log(#[from] log::Error),
     #[error(transparent)]
     Rows(#[from] kv::Error),
+    #[error(
+        "{0} is not used any more: a change of it has failed half-way, and it is as it was before once the node has started \
+         again"
+    )]
+    Poisoned(TableBucket),
     #[error("the node has closed")]
     Closed,
     #[error("there is no {0}")]

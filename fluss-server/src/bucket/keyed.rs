@@ -97,9 +97,10 @@ impl Bucket {
     /// The values of the first so many keys, or the batches that hold the last so many records. `take` is asked for memory
     /// for all of them.
     pub(crate) fn scan(&self, limit: usize, take: Take<'_>) -> Result<Bytes, Error> {
-        let Some(rows) = &self.rows else {
+        if self.rows.is_none() {
             return self.last_records(limit, take);
-        };
+        }
+        let rows = self.rows()?;
         let mut values = ValuesBuilder::default();
         rows.tablet.visit::<Error>(limit, &mut |value| {
             // The batch may have grown a moment ago, to twice of what is in it.
@@ -122,16 +123,19 @@ impl Bucket {
 
     /// The number of rows: those that are there by their keys, or those that are in the log.
     pub(crate) fn row_count(&self, table: &TableEntry) -> Result<i64, Error> {
-        let Some(rows) = &self.rows else {
-            return Ok(self.high_watermark() - self.start_offset());
-        };
+        if self.rows.is_none() {
+            return Ok(self.high_watermark() - self.start_offset()?);
+        }
+        let rows = self.rows()?;
         if !rows.tablet.table().counts_rows() {
             return Err(Error::NotCounted(table.info().path.clone()));
         }
         Ok(i64::try_from(rows.tablet.count()?).unwrap_or(i64::MAX))
     }
 
+    /// The rows, while they are all that the log leads to.
     pub(super) fn rows(&self) -> Result<&Keyed, Error> {
+        self.log.check().map_err(|_| Error::Poisoned(self.id))?;
         self.rows.as_ref().ok_or(Error::NoKeys(self.id))
     }
 }

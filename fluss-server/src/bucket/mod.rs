@@ -11,8 +11,9 @@ use std::sync::{Arc, Weak};
 
 use bytes::Bytes;
 use fluss_core::id::{Offset, TableBucket};
+use fluss_rpc::guarded::{Guard, Guarded};
 use fluss_store::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 
@@ -33,8 +34,9 @@ const NOTHING: Offset = -1;
 #[derive(Debug)]
 pub(crate) struct Bucket {
     id: TableBucket,
-    /// Whoever holds the log may write to the rows too.
-    log: Mutex<BucketLog>,
+    /// Whoever holds the log may write to the rows too. If that ends half-way, neither is used any more: the next start
+    /// makes both good again.
+    log: Guarded<BucketLog>,
     /// What the log leads to, if its rows have keys.
     rows: Option<Keyed>,
     /// Behind the last record that may be read: all before it is as durable as it is to be.
@@ -60,7 +62,7 @@ impl Bucket {
     }
 
     /// Makes what was written durable, if that is to be waited for, and lets it be read. Others append meanwhile.
-    fn settle(&self, mut log: MutexGuard<'_, BucketLog>) -> Result<(), Error> {
+    fn settle(&self, mut log: Guard<'_, BucketLog>) -> Result<(), Error> {
         let end = log.end_offset();
         let sync = if self.waits { log.begin_sync() } else { None };
         drop(log);
@@ -80,7 +82,7 @@ impl Bucket {
     ) -> Result<(Offset, Offset, Slice), Error> {
         // Before the log is looked at: what is added since is for the next.
         let up_to = self.high_watermark();
-        let log = self.log();
+        let log = self.log()?;
         let start = log.start_offset();
         let limits = ReadLimits {
             up_to,
@@ -97,7 +99,7 @@ impl Bucket {
         let mut next = self
             .high_watermark()
             .saturating_sub(count)
-            .max(self.start_offset());
+            .max(self.start_offset()?);
         let mut batches = Vec::new();
         // A slice ends with its segment.
         while next < self.high_watermark() && count > 0 {
@@ -117,8 +119,8 @@ impl Bucket {
     }
 
     /// Where the log begins.
-    pub(crate) fn start_offset(&self) -> Offset {
-        self.log().start_offset()
+    pub(crate) fn start_offset(&self) -> Result<Offset, Error> {
+        Ok(self.log()?.start_offset())
     }
 
     /// Returns the offset after the last readable record.
@@ -129,7 +131,7 @@ impl Bucket {
     /// Returns the offset of the first batch with a timestamp at or after `time_ms`, or the high watermark if there is none.
     pub(crate) fn offset_at(&self, time_ms: i64) -> Result<Offset, Error> {
         let high_watermark = self.high_watermark();
-        let offset = self.log().offset_for_time(time_ms)?;
+        let offset = self.log()?.offset_for_time(time_ms)?;
         Ok(offset.map_or(high_watermark, |offset| offset.min(high_watermark)))
     }
 
@@ -166,14 +168,14 @@ impl Bucket {
 
     /// Makes durable what was written, as far as it is not.
     fn sync(&self) -> Result<(), Error> {
-        let sync = self.log().begin_sync();
+        let sync = self.log()?.begin_sync();
         sync.map(Sync::run).transpose()?;
         Ok(())
     }
 
     /// As [`Self::sync`], where so much was written that the next start would read for long.
     fn sync_if_due(&self) -> Result<(), Error> {
-        if self.log().is_checkpoint_due() {
+        if self.log()?.is_checkpoint_due() {
             self.sync()?;
         }
         Ok(())
@@ -182,7 +184,7 @@ impl Bucket {
     /// Drops records from before a time, in milliseconds since the epoch. The changes of rows stay until a checkpoint has
     /// the rows, and one before it is there to fall back on.
     fn expire(&self, older_than_ms: i64) -> Result<(), Error> {
-        let mut log = self.log();
+        let mut log = self.log()?;
         let Some(rows) = &self.rows else {
             log.expire(older_than_ms, Offset::MAX)?;
             return Ok(());
@@ -198,14 +200,14 @@ impl Bucket {
             rows.checkpoint()?;
         }
         let kept_from = rows.kept_from()?;
-        self.log().expire(older_than_ms, kept_from)?;
+        self.log()?.expire(older_than_ms, kept_from)?;
         Ok(())
     }
 
     /// Makes everything durable, and says whether it is.
     fn close(&self) -> bool {
         // The log first: rows that are ahead of their log could not be told from others.
-        let closed = self.log().close().map_err(Error::from);
+        let closed = self.log().and_then(|mut log| Ok(log.close()?));
         let closed = closed.and_then(|()| match &self.rows {
             Some(rows) => Ok(rows.tablet.close()?),
             None => Ok(()),
@@ -217,16 +219,16 @@ impl Bucket {
     }
 
     /// The log, while writes are taken.
-    fn log_to_write(&self) -> Result<MutexGuard<'_, BucketLog>, Error> {
-        let log = self.log();
+    fn log_to_write(&self) -> Result<Guard<'_, BucketLog>, Error> {
+        let log = self.log()?;
         if self.closed.load(Ordering::Acquire) {
             return Err(Error::Closed);
         }
         Ok(log)
     }
 
-    fn log(&self) -> MutexGuard<'_, BucketLog> {
-        self.log.lock()
+    fn log(&self) -> Result<Guard<'_, BucketLog>, Error> {
+        self.log.lock().map_err(|_| Error::Poisoned(self.id))
     }
 }
 

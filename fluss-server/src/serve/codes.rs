@@ -13,6 +13,8 @@ impl From<bucket::Error> for Failure {
             Error::Log(error) => return error.into(),
             Error::Rows(error) => return error.into(),
             Error::Closed => ErrorCode::LOG_STORAGE_EXCEPTION,
+            // Waiting does not help.
+            Error::Poisoned(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
             Error::Unknown(_) => ErrorCode::UNKNOWN_TABLE_OR_BUCKET,
             Error::CannotOpen { .. } => ErrorCode::STORAGE_EXCEPTION,
             Error::NoKeys(_) => ErrorCode::NON_PRIMARY_KEY_TABLE,

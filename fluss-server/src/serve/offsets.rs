@@ -74,7 +74,7 @@ fn wanted(session: &Session, request: &proto::ListOffsetsRequest) -> Result<Want
 impl Wanted {
     fn offset_in(self, bucket: &Bucket) -> Result<Offset, Failure> {
         match self {
-            Self::Earliest => Ok(bucket.start_offset()),
+            Self::Earliest => Ok(bucket.start_offset()?),
             Self::Latest => Ok(bucket.high_watermark()),
             Self::At(time) => Ok(bucket.offset_at(time)?),
         }

@@ -17,15 +17,30 @@ pub(super) struct Memory(RwLock<Contents>);
 struct Contents {
     rows: BTreeMap<Bytes, Bytes>,
     about: About,
+    /// Whether changes are under way: seen by who has it locked only when they have ended half-way.
+    is_changing: bool,
+}
+
+impl Contents {
+    fn check(&self) -> io::Result<()> {
+        if self.is_changing {
+            return Err(io::Error::other("changes of the rows have ended half-way"));
+        }
+        Ok(())
+    }
 }
 
 impl State for Memory {
     fn snapshot(&self) -> io::Result<Box<dyn Snapshot + '_>> {
-        Ok(Box::new(self.0.read()))
+        let contents = self.0.read();
+        contents.check()?;
+        Ok(Box::new(contents))
     }
 
     fn commit(&self, changes: &[Change], about: &About) -> io::Result<()> {
         let mut contents = self.0.write();
+        contents.check()?;
+        contents.is_changing = true;
         for Change { key, value } in changes {
             // Copies: a slice would keep all of the request that it came with in memory.
             let Some(value) = value.as_deref().map(Bytes::copy_from_slice) else {
@@ -39,6 +54,7 @@ impl State for Memory {
             }
         }
         contents.about.clone_from(about);
+        contents.is_changing = false;
         Ok(())
     }
 

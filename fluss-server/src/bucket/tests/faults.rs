@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use fluss_core::types::TablePath;
@@ -5,7 +6,8 @@ use fluss_rpc::code::ErrorCode;
 use fluss_store::disk::faulty::FaultyDisk;
 
 use super::world::{Events, Opened, Rows, create_tables};
-use crate::bucket::Error;
+use crate::Failure;
+use crate::bucket::{Bucket, Error};
 use crate::catalog::Remove;
 use crate::clock::ManualClock;
 use crate::kv::free;
@@ -101,7 +103,59 @@ fn what_a_killed_process_left_is_durable_before_it_is_read() {
     drop(node);
     let node = Opened::new(&disk, &clock, true).unwrap();
     let rows = node.bucket("rows").unwrap();
-    assert_eq!(rows.log().synced_offset(), rows.high_watermark());
+    assert_eq!(rows.log().unwrap().synced_offset(), rows.high_watermark());
+}
+
+/// Ends a change of a bucket half-way.
+fn panic_in(bucket: &Bucket) {
+    let change = || {
+        let _log = bucket.log().unwrap();
+        panic!("half-way");
+    };
+    assert!(catch_unwind(AssertUnwindSafe(change)).is_err());
+}
+
+#[test]
+fn a_bucket_is_not_used_on_when_a_change_has_ended_half_way() {
+    let (disk, clock, node) = new(1, true);
+    let mut dice = fastrand::Rng::with_seed(1);
+    let (mut known_rows, mut known_events) = (Rows::new(), Events::new());
+    let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+    known_rows.write(&rows, &mut dice).unwrap();
+    known_events.write(&events).unwrap();
+    panic_in(&rows);
+    let table = node.table("rows");
+    let failures = [
+        rows.sync().unwrap_err(),
+        rows.look_up(&[], &mut free).map(drop).unwrap_err(),
+        rows.look_up_prefix(&[], &mut free).map(drop).unwrap_err(),
+        rows.scan(1, &mut free).map(drop).unwrap_err(),
+        rows.row_count(&table).map(drop).unwrap_err(),
+        rows.find(0, usize::MAX, true).map(drop).unwrap_err(),
+        rows.start_offset().map(drop).unwrap_err(),
+        rows.expire(i64::MAX).unwrap_err(),
+    ];
+    for failure in failures {
+        assert!(
+            matches!(failure, Error::Poisoned(id) if id == rows.id()),
+            "{failure}"
+        );
+        let failure = Failure::from(failure);
+        assert_eq!(failure.code, ErrorCode::UNKNOWN_SERVER_ERROR);
+        assert!(failure.message.contains("half-way"), "{failure}");
+    }
+    // The others go on, until they are opened anew with this one.
+    known_events.write(&events).unwrap();
+    known_events.check(&events).unwrap();
+    panic_in(&events);
+    known_events.write(&events).unwrap_err();
+    node.buckets.close();
+    drop((node, rows, events));
+    let node = Opened::new(&disk, &clock, true).unwrap();
+    let (rows, events) = (node.bucket("rows").unwrap(), node.bucket("events").unwrap());
+    known_rows.check(&rows).unwrap();
+    known_events.check(&events).unwrap();
+    known_rows.write(&rows, &mut dice).unwrap();
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Opened {
         Ok(Self { catalog, buckets })
     }
 
-    fn table(&self, name: &str) -> Arc<TableEntry> {
+    pub(super) fn table(&self, name: &str) -> Arc<TableEntry> {
         self.catalog
             .table_by_path(&TablePath::new("fluss", name))
             .unwrap()
@@ -121,10 +121,11 @@ impl Rows {
             self.pending = Some((seal(bucket, &writes, self.stamp), writes));
         }
         let (batch, writes) = self.pending.clone().unwrap();
-        let base = bucket.log().end_offset();
+        let base = bucket.log().unwrap().end_offset();
         let (end, state) = self.after(bucket, base, &writes);
         let is_there = bucket
             .log()
+            .unwrap()
             .check_writer(Some(self.stamp.0), Some(self.stamp.1), 0)?;
         if is_there.is_none() {
             self.states.split_off(&(base + 1));
@@ -156,7 +157,7 @@ impl Rows {
     }
 
     pub(super) fn note_durable(&mut self, bucket: &Bucket) {
-        self.durable = self.durable.max(bucket.log().synced_offset());
+        self.durable = self.durable.max(bucket.log().unwrap().synced_offset());
     }
 
     /// The rows are those that the changelog comes to, at a place where it may end. What was not durable may be gone; the
@@ -168,6 +169,7 @@ impl Rows {
         let lost = self.states.split_off(&(end + 1));
         let acknowledged = bucket
             .log()
+            .unwrap()
             .check_writer(Some(self.stamp.0), Some(self.stamp.1), 0);
         if !lost.is_empty() && acknowledged.is_err() {
             self.stamp = (WriterId(self.stamp.0.0 + 1), BatchSequence::FIRST);
@@ -178,7 +180,7 @@ impl Rows {
 
     /// What can be read is right.
     pub(super) fn check_read(&self, bucket: &Bucket) -> Result<(), Failure> {
-        let (start, end) = (bucket.start_offset(), bucket.high_watermark());
+        let (start, end) = (bucket.start_offset().unwrap(), bucket.high_watermark());
         let state = self.states.get(&end);
         let state = state.unwrap_or_else(|| panic!("{end} is none of {:?}", self.states.keys()));
         let values: Vec<_> = state
@@ -196,7 +198,7 @@ impl Rows {
             assert_eq!(StoredValue::decode(found[0].as_ref().unwrap()).unwrap().row, row);
         }
         let mut told = (start == 0).then(State::new);
-        for batch in bucket.log().batches(start) {
+        for batch in bucket.log().unwrap().batches(start) {
             apply(bucket, &batch?, told.get_or_insert_default());
         }
         if start == 0 {
@@ -289,9 +291,10 @@ impl Events {
     /// Appends a batch; the one that failed last, if one did.
     pub(super) fn write(&mut self, bucket: &Bucket) -> Result<(), Failure> {
         let count = 1 + i64::from(self.stamp.1.get()) % 4;
-        let base = bucket.log().end_offset();
+        let base = bucket.log().unwrap().end_offset();
         let is_there = bucket
             .log()
+            .unwrap()
             .check_writer(Some(self.stamp.0), Some(self.stamp.1), 0)?;
         if is_there.is_none() {
             self.batches.split_off(&(base + 1));
@@ -303,13 +306,13 @@ impl Events {
         self.pending = false;
         self.stamp.1 = self.stamp.1.next();
         if bucket.waits {
-            self.durable = bucket.log().end_offset();
+            self.durable = bucket.log().unwrap().end_offset();
         }
         Ok(())
     }
 
     pub(super) fn note_durable(&mut self, bucket: &Bucket) {
-        self.durable = self.durable.max(bucket.log().synced_offset());
+        self.durable = self.durable.max(bucket.log().unwrap().synced_offset());
     }
 
     pub(super) fn check(&mut self, bucket: &Bucket) -> Result<(), Failure> {
@@ -319,6 +322,7 @@ impl Events {
         self.batches.split_off(&(end + 1));
         if bucket
             .log()
+            .unwrap()
             .check_writer(Some(self.stamp.0), Some(self.stamp.1), 0)
             .is_err()
         {
@@ -328,8 +332,8 @@ impl Events {
     }
 
     pub(super) fn check_read(&self, bucket: &Bucket) -> Result<(), Failure> {
-        let mut next = bucket.start_offset();
-        for batch in bucket.log().batches(next) {
+        let mut next = bucket.start_offset().unwrap();
+        for batch in bucket.log().unwrap().batches(next) {
             let batch = batch?;
             assert_eq!(batch.base_offset(), next);
             next = batch.next_offset();
