@@ -4,12 +4,11 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use fluss_rpc::net::ServerAddress;
-use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use super::batch::{Load, OpenBatch, Part, Stage};
 use super::bucket::{BucketQueue, Followup, Outcome};
-use super::handle::{Delivery, WriteHandle};
+use super::handle::{Delivery, Line, WriteHandle};
 use super::layout::{Change, Layout, Rows};
 use super::partitions::{Partitions, Slot, Target};
 use super::router::Room;
@@ -34,7 +33,7 @@ pub(super) struct Accumulator {
     options: WriterOptions,
     meters: Arc<WriterMeters>,
     /// Tells the sender that somebody waits for a batch.
-    wake: Arc<Notify>,
+    line: Arc<Line>,
     /// Room for keys.
     key: Vec<u8>,
     buckets: BTreeMap<Target, BucketQueue>,
@@ -61,7 +60,7 @@ impl Accumulator {
         layout: Layout,
         options: WriterOptions,
         meters: Arc<WriterMeters>,
-        wake: Arc<Notify>,
+        line: Arc<Line>,
     ) -> Self {
         let (key, buckets) = (Vec::new(), BTreeMap::new());
         Self {
@@ -69,7 +68,7 @@ impl Accumulator {
             layout,
             options,
             meters,
-            wake,
+            line,
             key,
             buckets,
             funds: 0,
@@ -104,7 +103,7 @@ impl Accumulator {
         let wake = queue.open.is_none();
         let open = queue
             .open
-            .get_or_insert_with(|| OpenBatch::new(&self.layout, Delivery::hurrying(&self.wake), now));
+            .get_or_insert_with(|| OpenBatch::new(&self.layout, Delivery::hurrying(&self.line), now));
         let growth = match open.push(&self.layout, change, row, &mut self.key) {
             Ok(growth) => growth,
             Err(error) => {
@@ -142,7 +141,7 @@ impl Accumulator {
     pub(super) fn push_part(&mut self, part: Part, bytes: usize, now: Instant) -> Arc<Delivery> {
         let queue = self.buckets.entry(part.target).or_default();
         queue.close_open(&mut self.last_id);
-        let delivery = Arc::new(Delivery::default());
+        let delivery = Arc::new(Delivery::of(&self.line));
         let load = Load { bytes, ..part.load };
         queue.push(&mut self.last_id, part.stage, load, now, delivery.clone());
         delivery

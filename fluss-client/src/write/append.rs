@@ -49,7 +49,7 @@ use fluss_core::types::{Row, TableInfo};
 /// ```
 #[derive(Clone)]
 pub struct AppendWriter {
-    writer: Writer,
+    pub(super) writer: Writer,
     shape: Arc<Shape>,
 }
 

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use tokio::sync::Notify;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use fluss_core::id::{Offset, TableBucket};
 
 /// Where a batch is stored, as far as it is known.
@@ -19,6 +19,52 @@ pub(crate) struct Stored {
     pub(crate) end_offset: Option<Offset>,
 }
 
+/// What a writer, its sender and its handles tell each other.
+#[derive(Debug)]
+pub(crate) struct Line {
+    /// Rings when the sender has something to do.
+    wake: Notify,
+    /// The fate of all that has none, once the writer has broken down.
+    breakdown: Error,
+    has_broken: AtomicBool,
+    /// Rings when the writer breaks down.
+    broke: Notify,
+}
+
+impl Line {
+    /// `breakdown` is told when the writer has broken down.
+    pub(crate) fn new(breakdown: Error) -> Self {
+        Self {
+            wake: Notify::new(),
+            breakdown,
+            has_broken: AtomicBool::new(false),
+            broke: Notify::new(),
+        }
+    }
+
+    /// Tells the sender that it has something to do.
+    pub(crate) fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Waits until the sender has something to do.
+    pub(crate) async fn woken(&self) {
+        self.wake.notified().await;
+    }
+
+    /// Settles all that is not settled: nobody is left to do it.
+    pub(crate) fn break_down(&self) {
+        self.has_broken.store(true, Ordering::Release);
+        self.broke.notify_waiters();
+        self.wake();
+    }
+
+    /// What is told when the writer has broken down.
+    pub(crate) const fn breakdown(&self) -> &Error {
+        &self.breakdown
+    }
+}
+
 /// The fate of one batch, shared by the handles of all its rows.
 #[derive(Debug, Default)]
 pub(crate) struct Delivery {
@@ -26,25 +72,36 @@ pub(crate) struct Delivery {
     settled: Notify,
     /// Whether somebody waits for it.
     urgent: AtomicBool,
-    /// Whom to tell that somebody waits.
-    sender: Option<Arc<Notify>>,
+    /// Whether it is of rows that wait for more until somebody tells the sender that it is urgent.
+    is_open: bool,
+    /// Who settles it.
+    writer: Option<Arc<Line>>,
 }
 
 impl Delivery {
-    /// The fate of a batch that more rows may join. The first who waits for it wakes the sender, so that it is sent.
-    pub(crate) fn hurrying(sender: &Arc<Notify>) -> Self {
+    /// The fate of a batch of a writer.
+    pub(crate) fn of(writer: &Arc<Line>) -> Self {
         Self {
-            sender: Some(sender.clone()),
+            writer: Some(writer.clone()),
             ..Self::default()
+        }
+    }
+
+    /// The fate of a batch that more rows may join. The first who waits for it wakes the sender, so that it is sent.
+    pub(crate) fn hurrying(writer: &Arc<Line>) -> Self {
+        Self {
+            is_open: true,
+            ..Self::of(writer)
         }
     }
 
     /// Has the batch sent without waiting for more rows.
     pub(crate) fn hurry(&self) {
         if !self.urgent.swap(true, Ordering::Relaxed)
-            && let Some(sender) = &self.sender
+            && self.is_open
+            && let Some(writer) = &self.writer
         {
-            sender.notify_one();
+            writer.wake();
         }
     }
 
@@ -60,8 +117,12 @@ impl Delivery {
         }
     }
 
-    pub(crate) fn outcome(&self) -> Option<&Result<Stored>> {
-        self.outcome.get()
+    pub(crate) fn outcome(&self) -> Option<Result<&Stored, &Error>> {
+        match (self.outcome.get(), self.writer.as_deref()) {
+            (Some(outcome), _) => Some(outcome.as_ref()),
+            (None, Some(writer)) if writer.has_broken.load(Ordering::Acquire) => Some(Err(&writer.breakdown)),
+            _ => None,
+        }
     }
 
     /// Has the batch sent and waits for its fate.
@@ -71,10 +132,18 @@ impl Delivery {
         }
         loop {
             let settled = self.settled.notified();
-            if let Some(outcome) = self.outcome.get() {
-                return outcome.clone();
+            let broke = self.writer.as_ref().map(|writer| writer.broke.notified());
+            if let Some(outcome) = self.outcome() {
+                return outcome.copied().map_err(Error::clone);
             }
-            settled.await;
+            match broke {
+                Some(broke) => tokio::select! {
+                    biased;
+                    () = settled => {}
+                    () = broke => {}
+                },
+                None => settled.await,
+            }
         }
     }
 }

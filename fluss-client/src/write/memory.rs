@@ -31,7 +31,7 @@ impl Memory {
         Some(bytes as usize)
     }
 
-    /// Waits until bytes are free, and takes them; nothing after `timeout`.
+    /// Waits until bytes are free, and takes them; nothing after `timeout`, or when there are none any more.
     pub(crate) async fn reserve(&self, bytes: usize, timeout: Duration) -> Option<usize> {
         let bytes = self.clamp(bytes);
         let permit = tokio::time::timeout(timeout, self.free.acquire_many(bytes))
@@ -45,6 +45,11 @@ impl Memory {
     /// Gives bytes back.
     pub(crate) fn release(&self, bytes: usize) {
         self.free.add_permits(bytes);
+    }
+
+    /// Gives nothing any more: whoever waits is told at once.
+    pub(crate) fn close(&self) {
+        self.free.close();
     }
 
     fn clamp(&self, bytes: usize) -> u32 {

@@ -27,6 +27,8 @@ mod seek;
 mod sender;
 mod sequences;
 mod shipment;
+#[cfg(all(test, feature = "embedded"))]
+mod tests;
 mod upsert;
 mod writer;
 

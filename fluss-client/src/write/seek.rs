@@ -15,12 +15,13 @@ const MOST_SEEKING: usize = 8;
 
 impl Sender {
     /// Lets the rows of a partition that was dropped go to the one of its name, once none is on its way any more.
-    pub(super) fn replace(&mut self, slot: Slot) {
-        if self.shared.lock().restart(slot) {
+    pub(super) fn replace(&mut self, slot: Slot) -> Result<()> {
+        if self.shared.lock()?.restart(slot) {
             let mut partitions = self.shared.partitions();
             partitions.lost(slot);
             partitions.want(slot);
         }
+        Ok(())
     }
 
     /// Looks for partitions that rows wait for, and creates those that are missing.
@@ -40,7 +41,7 @@ impl Sender {
         }
     }
 
-    pub(super) fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) {
+    pub(super) fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) -> Result<()> {
         self.seeking -= 1;
         match found {
             Ok(partition) => self.shared.partitions().found(slot, partition),
@@ -48,12 +49,14 @@ impl Sender {
                 self.shared.partitions().lost(slot);
                 if error.is_retriable() {
                     self.shared.partitions().want(slot);
-                    return self.pause();
+                    self.pause();
+                    return Ok(());
                 }
-                let released = self.shared.lock().fail(slot, &error);
+                let released = self.shared.lock()?.fail(slot, &error);
                 self.shared.memory.release(released);
             }
         }
+        Ok(())
     }
 }
 

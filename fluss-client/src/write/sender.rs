@@ -1,28 +1,30 @@
 //! The task that carries out what the accumulator decides.
 
 use std::collections::{BTreeSet, HashSet};
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
+use fluss_rpc::guarded::{Guard, Guarded, Poisoned};
 use fluss_rpc::net::{RequestError, ServerAddress};
 use fluss_rpc::proto;
-use futures::future::BoxFuture;
+use futures::FutureExt;
+use futures::future::{BoxFuture, ready};
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::Notify;
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, field, trace};
 
 use super::accumulator::Accumulator;
 use super::bucket::Outcome;
-use super::handle::Stored;
+use super::handle::{Line, Stored};
 use super::layout::{Layout, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
 use super::request::{Answer, Destination};
 use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
 use crate::cluster::{Cluster, Unsent};
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::WriterMeters;
 use crate::retry;
@@ -43,16 +45,28 @@ pub(super) struct Shared {
     pub(super) destination: Destination,
     pub(super) memory: Memory,
     pub(super) meters: Arc<WriterMeters>,
-    pub(super) accumulator: Mutex<Accumulator>,
-    /// Locked before the accumulator by who needs both.
+    /// Poisoned, it breaks the line.
+    pub(super) accumulator: Guarded<Accumulator>,
+    /// Locked before the accumulator by who needs both. It is whole whenever a row of the caller's is asked for its values.
     pub(super) partitions: Mutex<Partitions>,
-    /// Wakes the sender when it has something to do.
-    pub(super) wake: Arc<Notify>,
+    pub(super) line: Arc<Line>,
 }
 
 impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Accumulator> {
-        self.accumulator.lock()
+    pub(super) fn lock(&self) -> Result<Guard<'_, Accumulator>> {
+        let accumulator = self.accumulator.lock();
+        accumulator.map_err(|Poisoned| self.line.breakdown().clone())
+    }
+
+    /// Fails everything that is on its way, and all that comes: the sender is no more.
+    pub(super) fn break_down(&self) {
+        let error = self.line.breakdown();
+        match self.accumulator.lock() {
+            Ok(mut accumulator) => drop(accumulator.end(error)),
+            Err(Poisoned) => tell!(log_target::WRITER, error, error, "a writer came to its end"),
+        }
+        self.line.break_down();
+        self.memory.close();
     }
 
     pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
@@ -62,7 +76,10 @@ impl Shared {
 
 impl Unsent for Shared {
     fn send_all(&self) -> BoxFuture<'static, Result<()>> {
-        let deliveries = self.lock().deliveries();
+        let deliveries = match self.lock() {
+            Ok(accumulator) => accumulator.deliveries(),
+            Err(error) => return Box::pin(ready(Err(error))),
+        };
         for delivery in &deliveries {
             delivery.hurry();
         }
@@ -125,58 +142,66 @@ impl Sender {
         }
     }
 
-    /// Works until the writer is closed and nothing is left.
-    pub(super) async fn run(mut self) {
+    /// Works until the writer is closed and nothing is left, or it breaks down.
+    pub(super) async fn run(self) {
+        let shared = self.shared.clone();
+        let worked = AssertUnwindSafe(self.work()).catch_unwind().await;
+        if !matches!(worked, Ok(Ok(()))) {
+            shared.break_down();
+        }
+    }
+
+    async fn work(mut self) -> Result<()> {
         loop {
             if let Err(error) = self.cluster.check_open(self.shared.operation) {
                 return self.end(&error);
             }
             let now = Instant::now();
-            self.advance(now);
-            if self.closing.is_cancelled() && self.shared.lock().is_empty() {
-                return;
+            self.advance(now)?;
+            if self.closing.is_cancelled() && self.shared.lock()?.is_empty() {
+                return Ok(());
             }
-            let wake = self.next_wake(now);
+            let wake = self.next_wake(now)?;
             tokio::select! {
-                () = self.shared.wake.notified() => {}
+                () = self.shared.line.woken() => {}
                 () = self.closing.cancelled(), if !self.closing.is_cancelled() => {}
                 () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
-                Some(event) = self.tasks.join_next() => self.on_joined(event),
+                Some(event) = self.tasks.join_next() => self.on_joined(event)?,
             }
         }
     }
 
-    fn next_wake(&self, now: Instant) -> Option<Instant> {
-        let due = self.shared.lock().next_wake(now);
+    fn next_wake(&self, now: Instant) -> Result<Option<Instant>> {
+        let due = self.shared.lock()?.next_wake(now);
         let rest = self.rest.filter(|rest| *rest > now);
-        [due, rest].into_iter().flatten().min()
+        Ok([due, rest].into_iter().flatten().min())
     }
 
     /// Everything that can be done now.
-    fn advance(&mut self, now: Instant) {
+    fn advance(&mut self, now: Instant) -> Result<()> {
         let topology = self.cluster.topology();
         let released = {
             let partitions = self.shared.partitions();
             let leader = |bucket: &_| topology.last_leader(bucket);
-            self.shared.lock().expire(now, &partitions, leader)
+            self.shared.lock()?.expire(now, &partitions, leader)
         };
         self.shared.memory.release(released);
         loop {
-            let raw = self.shared.lock().take_raw(now);
+            let raw = self.shared.lock()?.take_raw(now);
             for (key, rows, bytes) in raw {
-                self.encode(key, rows, bytes);
+                self.encode(key, rows, bytes)?;
             }
-            let (shipments, obstacles) = self.drain(now);
+            let (shipments, obstacles) = self.drain(now)?;
             if shipments.is_empty() {
                 return self.clear(&obstacles, now);
             }
             for shipment in shipments {
-                self.ship(shipment, now);
+                self.ship(shipment, now)?;
             }
         }
     }
 
-    fn drain(&self, now: Instant) -> (Vec<Shipment>, Obstacles) {
+    fn drain(&self, now: Instant) -> Result<(Vec<Shipment>, Obstacles)> {
         let topology = self.cluster.topology();
         let open = |server: &ServerAddress| self.cluster.servers().open(server).is_some();
         let partitions = self.shared.partitions();
@@ -187,20 +212,21 @@ impl Sender {
                 None => Route::Closed(bucket),
             },
         };
-        self.shared.lock().drain(now, route)
+        Ok(self.shared.lock()?.drain(now, route))
     }
 
     /// Encodes a small batch at once, and a large one on a thread of its own.
-    fn encode(&mut self, key: BatchKey, rows: Rows, bytes: usize) {
+    fn encode(&mut self, key: BatchKey, rows: Rows, bytes: usize) -> Result<()> {
         let layout = self.shared.layout.clone();
         if bytes <= SMALL_BYTES {
             return self.on_event(Event::Encoded(key, layout.encode(rows)));
         }
         self.tasks
             .spawn_blocking(move || Event::Encoded(key, layout.encode(rows)));
+        Ok(())
     }
 
-    fn ship(&mut self, shipment: Shipment, now: Instant) {
+    fn ship(&mut self, shipment: Shipment, now: Instant) -> Result<()> {
         let Shipment {
             server,
             batches,
@@ -218,23 +244,25 @@ impl Sender {
                 let answer = span.in_scope(|| destination.send(&cluster, batches.collect(), timeout));
                 let answered = async move { Event::Answered(sent, server, answer.await) };
                 self.tasks.spawn(answered.instrument(span));
+                Ok(())
             }
             None => self.on_lost(&sent, &server),
         }
     }
 
     /// A connection that was lost between the look at it and its use: nothing was sent.
-    fn on_lost(&mut self, sent: &[Sent], server: &ServerAddress) {
+    fn on_lost(&mut self, sent: &[Sent], server: &ServerAddress) -> Result<()> {
         for sent in sent {
             let error = self.context(*sent, server).error(ErrorKind::NoServer);
-            self.on_outcome(*sent, Outcome::Unknown(error));
+            self.on_outcome(*sent, Outcome::Unknown(error))?;
         }
+        Ok(())
     }
 
     /// Begins to find what due batches lack.
-    fn clear(&mut self, obstacles: &Obstacles, now: Instant) {
+    fn clear(&mut self, obstacles: &Obstacles, now: Instant) -> Result<()> {
         if self.rest.is_some_and(|rest| now < rest) {
-            return;
+            return Ok(());
         }
         if obstacles.writer && !self.asking_writer {
             self.asking_writer = true;
@@ -246,7 +274,7 @@ impl Sender {
         let topology = self.cluster.topology();
         for (slot, bucket) in &obstacles.leaders {
             if topology.is_gone(bucket) {
-                self.replace(*slot);
+                self.replace(*slot)?;
                 continue;
             }
             self.astray.insert(*bucket);
@@ -259,6 +287,7 @@ impl Sender {
             self.shared.partitions().want(*slot);
         }
         self.seek();
+        Ok(())
     }
 
     fn connect(&mut self, server: ServerAddress) {
@@ -287,24 +316,24 @@ impl Sender {
         }
     }
 
-    fn on_joined(&mut self, joined: Result<Event, JoinError>) {
+    fn on_joined(&mut self, joined: Result<Event, JoinError>) -> Result<()> {
         match joined {
             Ok(event) => self.on_event(event),
             Err(error) => self.end(&self.at_table().error(ErrorKind::Defect(error.to_string()))),
         }
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Encoded(key, Ok(batch)) => self.shared.lock().on_encoded(key, batch),
+            Event::Encoded(key, Ok(batch)) => self.shared.lock()?.on_encoded(key, batch),
             Event::Encoded(key, Err(error)) => {
                 let released = {
                     let partitions = self.shared.partitions();
-                    self.shared.lock().on_unencodable(key, error, &partitions)
+                    self.shared.lock()?.on_unencodable(key, error, &partitions)
                 };
                 self.shared.memory.release(released);
             }
-            Event::Answered(sent, server, answer) => self.on_answer(&sent, &server, answer),
+            Event::Answered(sent, server, answer) => self.on_answer(&sent, &server, answer)?,
             Event::Connected(server) => {
                 self.connecting.remove(&server);
                 if self.cluster.servers().open(&server).is_none() {
@@ -317,24 +346,26 @@ impl Sender {
                 match refreshed {
                     // Nobody can write to a table that was dropped, however long they wait.
                     Err(error) if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) => {
-                        self.end(&error.within(self.at_table()));
+                        self.end(&error.within(self.at_table()))?;
                     }
                     _ => self.pause(),
                 }
             }
-            Event::Writer(writer) => self.on_writer(writer),
-            Event::Found(slot, found) => self.on_found(slot, found),
+            Event::Writer(writer) => self.on_writer(writer)?,
+            Event::Found(slot, found) => self.on_found(slot, found)?,
         }
+        Ok(())
     }
 
-    fn on_writer(&mut self, writer: Result<WriterId>) {
+    fn on_writer(&mut self, writer: Result<WriterId>) -> Result<()> {
         self.asking_writer = false;
         match writer {
-            Ok(writer) => self.shared.lock().adopt(writer),
+            Ok(writer) => self.shared.lock()?.adopt(writer),
             Err(error) if error.is_retriable() => self.pause(),
             // Nobody may write to this table: that is told at once, and not again for every row.
-            Err(error) => self.end(&error),
+            Err(error) => self.end(&error)?,
         }
+        Ok(())
     }
 
     /// Lets some time pass before the next attempt to find something, the more the longer nothing is written.
@@ -347,23 +378,24 @@ impl Sender {
         sent: &[Sent],
         server: &ServerAddress,
         answer: Result<Vec<Answer>, RequestError>,
-    ) {
+    ) -> Result<()> {
         match answer {
             Ok(answers) => {
                 self.rest = None;
                 self.pauses = Box::new(retry::pauses_after_the_first());
                 for sent in sent {
                     let outcome = self.outcome(*sent, server, &answers);
-                    self.on_outcome(*sent, outcome);
+                    self.on_outcome(*sent, outcome)?;
                 }
             }
             Err(error) => {
                 for sent in sent {
                     let outcome = self.failure(*sent, server, error.clone());
-                    self.on_outcome(*sent, outcome);
+                    self.on_outcome(*sent, outcome)?;
                 }
             }
         }
+        Ok(())
     }
 
     fn outcome(&self, sent: Sent, server: &ServerAddress, answers: &[Answer]) -> Outcome {
@@ -402,18 +434,20 @@ impl Sender {
         }
     }
 
-    fn on_outcome(&mut self, sent: Sent, outcome: Outcome) {
-        let (released, refresh) = self.shared.lock().on_outcome(sent.key, outcome, Instant::now());
+    fn on_outcome(&mut self, sent: Sent, outcome: Outcome) -> Result<()> {
+        let (released, refresh) = self.shared.lock()?.on_outcome(sent.key, outcome, Instant::now());
         self.shared.memory.release(released);
         if refresh {
             self.astray.insert(sent.bucket);
             self.refresh();
         }
+        Ok(())
     }
 
-    fn end(&mut self, error: &Error) {
-        let released = self.shared.lock().end(error);
+    fn end(&mut self, error: &Error) -> Result<()> {
+        let released = self.shared.lock()?.end(error);
         self.shared.memory.release(released);
+        Ok(())
     }
 
     fn at_table(&self) -> Context {

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Weak};
 
 use arrow::record_batch::RecordBatch;
+use fluss_rpc::guarded::Guarded;
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
@@ -10,7 +11,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use super::accumulator::{Accumulator, Pushed};
 use super::batch::{Part, Stage};
 use super::batch_write::BatchWrite;
-use super::handle::{Delivery, WriteHandle};
+use super::handle::{Delivery, Line, WriteHandle};
 use super::layout::{Change, Layout, Picked, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
@@ -32,7 +33,7 @@ const FUNDS_BYTES: usize = 64 << 10;
 /// Collects rows and has them sent. Clones share it; what is collected is still sent when the last one is dropped.
 #[derive(Clone)]
 pub(super) struct Writer {
-    shared: Arc<Shared>,
+    pub(super) shared: Arc<Shared>,
     cluster: Cluster,
     router: Arc<Mutex<Router>>,
     options: Arc<WriterOptions>,
@@ -53,14 +54,15 @@ impl Writer {
         let options = cluster.options().writer.clone();
         let router = Router::of(info, options.bucket_assigner)?;
         let meters = Arc::new(WriterMeters::of(&info.path));
-        let wake = Arc::new(tokio::sync::Notify::new());
+        let line = Arc::new(Line::new(breakdown(info, operation)));
         let accumulator = Accumulator::new(
             operation,
             layout.clone(),
             options.clone(),
             meters.clone(),
-            wake.clone(),
+            line.clone(),
         );
+        let told = line.clone();
         let shared = Arc::new(Shared {
             info: info.clone(),
             operation,
@@ -72,9 +74,9 @@ impl Writer {
             },
             memory: Memory::new(options.buffer_bytes),
             meters,
-            accumulator: Mutex::new(accumulator),
+            accumulator: Guarded::telling(accumulator, move || told.break_down()),
             partitions: Mutex::new(Partitions::of(info)?),
-            wake,
+            line,
         });
         let unsent: Weak<Shared> = Arc::downgrade(&shared);
         cluster.writers().add(unsent);
@@ -107,7 +109,7 @@ impl Writer {
                 return Ok(handle);
             }
             let funds = self.reserve(change, FUNDS_BYTES).await?;
-            self.shared.lock().fund(funds);
+            self.shared.lock()?.fund(funds);
         }
     }
 
@@ -125,7 +127,7 @@ impl Writer {
             match self.collect(change, &row, now)? {
                 Pushed::Taken { handle, wake } => {
                     if wake {
-                        self.shared.wake.notify_one();
+                        self.shared.line.wake();
                     }
                     return Ok(Some(handle));
                 }
@@ -133,7 +135,7 @@ impl Writer {
                     let Some(funds) = self.shared.memory.try_reserve(FUNDS_BYTES) else {
                         return Ok(None);
                     };
-                    self.shared.lock().fund(funds);
+                    self.shared.lock()?.fund(funds);
                 }
             }
         }
@@ -143,7 +145,7 @@ impl Writer {
         let slot = self.slot(row).map_err(|error| self.refusal(change, error))?;
         let pushed = {
             let mut router = self.router.lock();
-            let mut accumulator = self.shared.lock();
+            let mut accumulator = self.shared.lock()?;
             if let Some(error) = accumulator.ended() {
                 return Err(error.clone());
             }
@@ -161,7 +163,7 @@ impl Writer {
     /// Has a partition looked for that rows wait for.
     fn want(&self, slot: Slot) {
         if self.shared.info.is_partitioned() && self.shared.partitions().want(slot) {
-            self.shared.wake.notify_one();
+            self.shared.line.wake();
         }
     }
 
@@ -264,7 +266,7 @@ impl Writer {
         let mut deliveries = Vec::with_capacity(parts.len());
         let slots: Vec<Slot> = parts.iter().map(|part| part.target.slot).collect();
         {
-            let mut accumulator = self.shared.lock();
+            let mut accumulator = self.shared.lock()?;
             if let Some(error) = accumulator.ended().cloned() {
                 self.shared.memory.release(reserved);
                 return Err(error);
@@ -282,7 +284,7 @@ impl Writer {
         for slot in slots {
             self.want(slot);
         }
-        self.shared.wake.notify_one();
+        self.shared.line.wake();
         Ok(deliveries)
     }
 
@@ -313,7 +315,7 @@ impl Writer {
             return Ok(bytes);
         }
         // Open batches hold what this one waits for.
-        let idle = shared.lock().make_room();
+        let idle = shared.lock()?.make_room();
         shared.memory.release(idle);
         let (timeout, begun) = (self.options.delivery_timeout, Instant::now());
         let reserved = tokio::select! {
@@ -321,14 +323,20 @@ impl Writer {
             () = self.cluster.closed() => return Err(self.context(change).error(ErrorKind::Closed)),
         };
         shared.meters.waited(begun);
-        reserved.ok_or_else(|| self.context(change).error(ErrorKind::NoMemory { after: timeout }))
+        if let Some(bytes) = reserved {
+            return Ok(bytes);
+        }
+        if let Some(error) = shared.lock()?.ended() {
+            return Err(error.clone());
+        }
+        Err(self.context(change).error(ErrorKind::NoMemory { after: timeout }))
     }
 
     /// Sends what is collected, and waits until everything written before is acknowledged or has failed.
     pub(super) async fn flush(&self) -> Result<()> {
         // What failed is told below, whoever waited for it.
         drop(self.shared.send_all().await);
-        let mut accumulator = self.shared.lock();
+        let mut accumulator = self.shared.lock()?;
         let failure = accumulator
             .take_failure()
             .or_else(|| accumulator.ended().cloned());
@@ -356,4 +364,12 @@ impl Writer {
     pub(super) fn context(&self, change: Change) -> Context {
         Context::new(change.operation()).table(&self.shared.info.path)
     }
+}
+
+/// What is told once a change of what a writer has collected has ended half-way.
+fn breakdown(info: &TableInfo, operation: &'static str) -> Error {
+    let reason = "the writer has failed half-way through a change and is not used any more; what it was not told to be \
+                  stored may be stored all the same";
+    let context = Context::new(operation).table(&info.path);
+    context.error(ErrorKind::Defect(reason.to_owned()))
 }
