@@ -51,11 +51,11 @@ impl Changelogs {
         }
         // The filter is for the rows that are left, not for changes.
         let scanner = self.scan.scanner(Some(&columns.read), None)?;
-        let mut reader = BoundedReader::begin(scanner, &Ranges::from([(bucket, (start, end))]));
+        let mut reader = BoundedReader::begin(scanner, &Ranges::from([(bucket, (start, end))]))?;
         while let Some(scanned) = reader.next_batch().await? {
             apply(&mut table, scanned).map_err(|error| columns.fault(error))?;
         }
-        if reader.was_dropped(&bucket) {
+        if reader.was_dropped(&bucket)? {
             return Ok(None);
         }
         let rows = table.finish().map_err(|error| columns.fault(error))?;

@@ -396,7 +396,7 @@ fn log(
         let mut options = scan.table().cluster().options().scanner.clone();
         options.fetch_max_bytes = options.fetch_max_bytes.min(most_bytes);
         let scanner = scan.scanner_with(scan.columns()?.as_deref(), scan.predicate(), options)?;
-        Ok(BoundedReader::begin(scanner, &ranges).into_stream())
+        Ok(BoundedReader::begin(scanner, &ranges)?.into_stream())
     };
     let batches = stream::once(open).try_flatten();
     batches.map_ok(|scanned| (scanned.bucket, scanned.batch))

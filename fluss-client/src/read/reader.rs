@@ -25,7 +25,7 @@ impl ScanBuilder {
         let scanner = self.scanner(self.columns()?.as_deref(), self.predicate())?;
         let admin = self.table().admin();
         let ranges = bounds.resolve(&scanner, &admin).await?;
-        Ok(BoundedReader::begin(scanner, &ranges))
+        BoundedReader::begin(scanner, &ranges)
     }
 }
 
@@ -73,20 +73,20 @@ pub struct BoundedReader {
 const LONG: Duration = Duration::from_secs(24 * 60 * 60);
 
 impl BoundedReader {
-    pub(super) fn begin(scanner: LogScanner, ranges: &Ranges) -> Self {
+    pub(super) fn begin(scanner: LogScanner, ranges: &Ranges) -> Result<Self> {
         let wanted = ranges
             .iter()
             .filter(|(_, (start, end))| start.unwrap_or(0) < *end)
             .map(|(bucket, (start, end))| (*bucket, *start, *end));
         let wanted: Vec<_> = wanted.collect();
-        scanner.begin_bounded(&wanted);
-        Self {
+        scanner.begin_bounded(&wanted)?;
+        Ok(Self {
             scanner,
             ends: ranges.iter().map(|(bucket, (_, end))| (*bucket, *end)).collect(),
             is_empty: wanted.is_empty(),
             ready: VecDeque::new(),
             has_ended: false,
-        }
+        })
     }
 
     /// The table.
@@ -140,7 +140,7 @@ impl BoundedReader {
             if let Some(batch) = self.ready.pop_front() {
                 return Ok(Some(batch));
             }
-            if self.is_empty || self.scanner.has_stopped() {
+            if self.is_empty || self.scanner.has_stopped()? {
                 self.has_ended = true;
                 return Ok(None);
             }
@@ -162,7 +162,7 @@ impl BoundedReader {
     pub async fn collect(&mut self) -> Result<Vec<ScanBatch>> {
         self.scanner.check_open("read")?;
         self.check_unread()?;
-        while !self.is_empty && !self.scanner.has_stopped() {
+        while !self.is_empty && !self.scanner.has_stopped()? {
             self.ready.extend(self.scanner.poll_arrow(LONG).await?);
         }
         self.has_ended = true;
@@ -193,7 +193,7 @@ impl BoundedReader {
     }
 
     /// Whether a bucket was dropped before it was read up to its end.
-    pub(super) fn was_dropped(&self, bucket: &TableBucket) -> bool {
+    pub(super) fn was_dropped(&self, bucket: &TableBucket) -> Result<bool> {
         self.scanner.was_dropped(bucket)
     }
 }

@@ -188,7 +188,9 @@ impl Drop for Loan {
         if self.turn.is_none() {
             return;
         }
-        let mut decoded = self.scanner.decoded();
+        let Ok(mut decoded) = self.scanner.decoded() else {
+            return;
+        };
         let lent = std::mem::take(&mut decoded.lent);
         if self.is_taken {
             self.scanner.shared.meters.handed_over(self.rows);
@@ -218,7 +220,8 @@ impl Ahead {
     /// next.
     pub fn pass(&self) -> Option<usize> {
         let inner = &self.scanner.inner;
-        let mut decoded = inner.decoded();
+        // What is wrong with it is told by `LogScanner::ahead`.
+        let mut decoded = inner.decoded().ok()?;
         if decoded.version != self.version
             || !decoded.lent.is_empty()
             || self.scanner.check_open("poll").is_err()
@@ -226,7 +229,7 @@ impl Ahead {
             return None;
         }
         let part = decoded.left.front_mut()?;
-        if inner.shared.lock().subscription_id(&part.bucket) != Some(self.subscription) {
+        if inner.shared.lock().ok()?.subscription_id(&part.bucket) != Some(self.subscription) {
             return None;
         }
         let Rows::Run(run) = &mut part.rows else {
@@ -252,7 +255,7 @@ impl LogScanner {
     /// [`ErrorKind::Closed`](crate::ErrorKind::Closed) once the scanner or its connection is closed.
     pub fn ahead(&self) -> crate::Result<Option<Ahead>> {
         self.check_open("poll")?;
-        let mut decoded = self.inner.decoded();
+        let mut decoded = self.inner.decoded()?;
         if !decoded.lent.is_empty() {
             return Ok(None);
         }

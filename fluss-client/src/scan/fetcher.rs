@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use fluss_rpc::guarded::{Guard, Guarded, Poisoned};
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
@@ -18,7 +18,7 @@ use super::decode::Decoder;
 use super::session::{Download, Fetch, Session, Wanted};
 use crate::cluster::Cluster;
 use crate::error::StorageError;
-use crate::error::{Context, Error, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::log_target;
 use crate::meters::{ScannerMeters, only};
 use crate::remote::RemoteFiles;
@@ -30,24 +30,35 @@ use fluss_core::types::{Schema, TableInfo};
 pub(super) struct Shared {
     pub(super) info: Arc<TableInfo>,
     pub(super) decoder: Decoder,
-    pub(super) session: Mutex<Session>,
+    /// Poisoned, it rings `wake` and `news`.
+    pub(super) session: Guarded<Session>,
     pub(super) meters: ScannerMeters,
     /// Rings when the fetcher has something to do.
-    pub(super) wake: Notify,
+    pub(super) wake: Arc<Notify>,
     /// Rings when the consumer has something to see.
-    pub(super) news: Notify,
+    pub(super) news: Arc<Notify>,
 }
 
 impl Shared {
-    pub(super) fn lock(&self) -> MutexGuard<'_, Session> {
-        self.session.lock()
+    pub(super) fn lock(&self) -> Result<Guard<'_, Session>> {
+        self.session.lock().map_err(|poisoned| self.breakdown(poisoned))
+    }
+
+    /// What is told once a change of what a scanner has has ended half-way.
+    pub(super) fn breakdown(&self, Poisoned: Poisoned) -> Error {
+        let reason = "the scanner has failed half-way through a change and is not used any more; another one can go on \
+                      from the last positions";
+        let context = Context::new("poll").table(&self.info.path);
+        context.error(ErrorKind::Defect(reason.to_owned()))
     }
 
     /// The next batch for the consumer. What it leaves room for is fetched while the consumer is busy with it.
-    pub(super) fn next_fetched(&self) -> Option<Fetched> {
-        let fetched = self.lock().next_fetched()?;
-        self.wake.notify_one();
-        Some(fetched)
+    pub(super) fn next_fetched(&self) -> Result<Option<Fetched>> {
+        let fetched = self.lock()?.next_fetched();
+        if fetched.is_some() {
+            self.wake.notify_one();
+        }
+        Ok(fetched)
     }
 }
 
@@ -100,25 +111,29 @@ impl Fetcher {
         }
     }
 
+    /// Fetches until the scanner has broken down, which its polls tell.
     pub(super) async fn run(mut self) {
-        loop {
-            let now = Instant::now();
-            self.advance(now);
-            let wake = self.shared.lock().next_wake(now);
-            tokio::select! {
-                () = self.shared.wake.notified() => {}
-                () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
-                Some(event) = self.tasks.join_next() => {
-                    // A task that panicked leaves its buckets unanswered, which poll tells.
-                    if let Ok(event) = event {
-                        self.on_event(event);
-                    }
+        while self.step().await.is_ok() {}
+    }
+
+    async fn step(&mut self) -> Result<()> {
+        let now = Instant::now();
+        self.advance(now)?;
+        let wake = self.shared.lock()?.next_wake(now);
+        tokio::select! {
+            () = self.shared.wake.notified() => {}
+            () = sleep_until(wake.unwrap_or(now)), if wake.is_some() => {}
+            Some(event) = self.tasks.join_next() => {
+                // A task that panicked leaves its buckets unanswered, which poll tells.
+                if let Ok(event) = event {
+                    self.on_event(event)?;
                 }
             }
         }
+        Ok(())
     }
 
-    fn advance(&mut self, now: Instant) {
+    fn advance(&mut self, now: Instant) -> Result<()> {
         let topology = self.cluster.topology();
         let leader = |bucket: &_| topology.leader(bucket).cloned();
         let busy = |server: &ServerAddress, waits: bool| {
@@ -128,7 +143,7 @@ impl Fetcher {
                 .is_some_and(|count| *count >= most)
         };
         let (downloads, (fetches, lost)) = {
-            let mut session = self.shared.lock();
+            let mut session = self.shared.lock()?;
             // First what ends reading in remote storage: after that there is more to fetch.
             (session.downloads(now), session.fetches(now, leader, busy))
         };
@@ -142,10 +157,11 @@ impl Fetcher {
             self.astray.extend(lost);
             self.refresh();
         }
-        let unknown = self.shared.lock().unknown_schemas(now);
+        let unknown = self.shared.lock()?.unknown_schemas(now);
         for schema in unknown {
             self.learn(schema);
         }
+        Ok(())
     }
 
     fn learn(&mut self, id: SchemaId) {
@@ -247,13 +263,13 @@ impl Fetcher {
         });
     }
 
-    fn on_event(&mut self, event: Event) {
+    fn on_event(&mut self, event: Event) -> Result<()> {
         match event {
             Event::Refreshed => {
                 self.refreshing = false;
                 let topology = self.cluster.topology();
                 let is_led = |bucket: &_| topology.leader(bucket).is_some();
-                let mut session = self.shared.lock();
+                let mut session = self.shared.lock()?;
                 session.end(|bucket| topology.is_gone(bucket));
                 if let Some(dropped) = topology.dropped(self.shared.info.id) {
                     session.drop_table(&self.shared.info.path, &dropped);
@@ -264,12 +280,12 @@ impl Fetcher {
                 // Nothing more comes of what is gone, for which somebody may wait.
                 self.shared.news.notify_waiters();
             }
-            Event::Schema(id, schema) => self.on_schema(id, schema),
+            Event::Schema(id, schema) => self.on_schema(id, schema)?,
             Event::Downloaded(download, outcome) => {
                 let (bucket, has_failed) = (download.bucket, outcome.is_err());
-                self.shared.lock().on_download(download, outcome, Instant::now());
+                self.shared.lock()?.on_download(download, outcome, Instant::now());
                 if has_failed {
-                    self.tell(&bucket, "a download failed");
+                    self.tell(&bucket, "a download failed")?;
                 }
                 self.shared.news.notify_waiters();
             }
@@ -278,25 +294,32 @@ impl Fetcher {
                     *count -= 1;
                 }
                 match answer {
-                    Ok(response) => self.on_response(&fetch, took, response),
-                    Err(error) => self.on_failure(&fetch.buckets, &error),
+                    Ok(response) => self.on_response(&fetch, took, response)?,
+                    Err(error) => self.on_failure(&fetch.buckets, &error)?,
                 }
                 self.shared.news.notify_waiters();
             }
         }
+        Ok(())
     }
 
-    fn on_schema(&mut self, id: SchemaId, schema: Result<Arc<Schema>>) {
+    fn on_schema(&mut self, id: SchemaId, schema: Result<Arc<Schema>>) -> Result<()> {
         self.learning.remove(&id);
-        let mut session = self.shared.lock();
+        let mut session = self.shared.lock()?;
         match schema {
             Ok(schema) => session.learn(id, self.shared.decoder.forms(&schema)),
             Err(error) => session.unlearned(id, &error, Instant::now()),
         }
         self.shared.news.notify_waiters();
+        Ok(())
     }
 
-    fn on_response(&mut self, fetch: &Fetch, took: Duration, response: proto::FetchLogResponse) {
+    fn on_response(
+        &mut self,
+        fetch: &Fetch,
+        took: Duration,
+        response: proto::FetchLogResponse,
+    ) -> Result<()> {
         let (server, now) = (&fetch.server, Instant::now());
         let mut answers: Vec<_> = response
             .tables_resp
@@ -313,18 +336,19 @@ impl Fetcher {
             let answer = position.map(|position| answers.swap_remove(position));
             let records = answer.as_ref().and_then(|answer| answer.records.as_ref());
             self.note(wanted, server, records.map_or(0, bytes::Bytes::len));
-            if self.shared.lock().on_answer(wanted, answer, server, now) {
+            if self.shared.lock()?.on_answer(wanted, answer, server, now) {
                 self.astray.insert(wanted.bucket);
                 refresh = true;
             }
-            self.tell(&wanted.bucket, "a fetch was refused");
+            self.tell(&wanted.bucket, "a fetch was refused")?;
         }
         if is_hasty {
-            self.shared.lock().rest_idle(&fetch.buckets, now);
+            self.shared.lock()?.rest_idle(&fetch.buckets, now);
         }
         if refresh {
             self.refresh();
         }
+        Ok(())
     }
 
     /// Whether a fetch was to wait for news, and its server answers at once that there are none, again and again.
@@ -349,11 +373,12 @@ impl Fetcher {
     }
 
     /// Tells what was said of a bucket instead of what was asked for.
-    fn tell(&mut self, bucket: &TableBucket, what: &'static str) {
-        let complaint = self.shared.lock().complaint(bucket);
+    fn tell(&mut self, bucket: &TableBucket, what: &'static str) -> Result<()> {
+        let complaint = self.shared.lock()?.complaint(bucket);
         if let Some((error, attempts)) = complaint {
             tell_once!(log_target::SCANNER, self.warnings, &error, attempts, "{what}");
         }
+        Ok(())
     }
 
     /// Takes note of how many bytes of records were fetched.
@@ -363,7 +388,7 @@ impl Fetcher {
         self.shared.meters.fetched(bytes);
     }
 
-    fn on_failure(&mut self, wanted: &[Wanted], error: &Error) {
+    fn on_failure(&mut self, wanted: &[Wanted], error: &Error) -> Result<()> {
         tell_once!(
             log_target::SCANNER,
             self.warnings,
@@ -372,9 +397,10 @@ impl Fetcher {
             buckets = wanted.len(),
             "a fetch failed"
         );
-        self.shared.lock().on_failure(wanted, error, Instant::now());
+        self.shared.lock()?.on_failure(wanted, error, Instant::now());
         self.astray.extend(wanted.iter().map(|wanted| wanted.bucket));
         self.refresh();
+        Ok(())
     }
 }
 

@@ -24,6 +24,8 @@ mod records;
 mod scanner;
 mod session;
 mod subscribe;
+#[cfg(all(test, feature = "embedded"))]
+mod tests;
 mod tiered;
 
 pub use changelog::changelog_schema;

@@ -71,8 +71,8 @@ impl LogScanner {
         let decoder = Decoder::new(info, Some(&[0]), None, options)
             .map_err(|error| Context::new("read").table(&info.path).error(error))?;
         let scanner = Self::new(cluster.clone(), info.clone(), decoder, options.clone());
-        scanner.begin_bounded(&[(bucket, Some(from), end)]);
-        while !scanner.has_stopped() {
+        scanner.begin_bounded(&[(bucket, Some(from), end)])?;
+        while !scanner.has_stopped()? {
             for batch in scanner.poll_arrow(LONG).await? {
                 if batch.timestamp >= time {
                     return Ok(batch.base_offset);

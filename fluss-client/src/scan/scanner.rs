@@ -4,8 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use arrow::datatypes::SchemaRef;
+use fluss_rpc::guarded::{Guard, Guarded};
 use futures::Stream;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use tokio::sync::OwnedMutexGuard;
 use tokio::task::{AbortHandle, yield_now};
 use tokio::time::{Instant, sleep_until, timeout_at};
@@ -205,7 +206,7 @@ pub(super) struct Inner {
     /// Whose turn it is to take rows.
     turn: Arc<tokio::sync::Mutex<()>>,
     /// Locked before the session by who needs both.
-    decoded: Mutex<Decoded>,
+    decoded: Guarded<Decoded>,
     closed: AtomicBool,
     fetcher: AbortHandle,
     /// Looks for new partitions, once the whole of a partitioned table is read.
@@ -213,8 +214,9 @@ pub(super) struct Inner {
 }
 
 impl Inner {
-    pub(super) fn decoded(&self) -> MutexGuard<'_, Decoded> {
-        self.decoded.lock()
+    pub(super) fn decoded(&self) -> Result<Guard<'_, Decoded>> {
+        let decoded = self.decoded.lock();
+        decoded.map_err(|poisoned| self.shared.breakdown(poisoned))
     }
 
     /// Lets a task look for new partitions, in the place of the former one.
@@ -242,13 +244,22 @@ impl LogScanner {
     ) -> Self {
         let remote = cluster.options().remote.clone();
         let session = Session::new(options, remote, decoder.own_forms());
+        let wake = Arc::new(tokio::sync::Notify::new());
+        let news = Arc::new(tokio::sync::Notify::new());
+        let tell = {
+            let (wake, news) = (wake.clone(), news.clone());
+            move || {
+                wake.notify_one();
+                news.notify_waiters();
+            }
+        };
         let shared = Arc::new(Shared {
-            session: Mutex::new(session),
+            session: Guarded::telling(session, tell),
             meters: ScannerMeters::of(&info.path),
             decoder,
             info,
-            wake: tokio::sync::Notify::new(),
-            news: tokio::sync::Notify::new(),
+            wake,
+            news,
         });
         let fetcher = tokio::spawn(Fetcher::new(shared.clone(), cluster.clone()).run()).abort_handle();
         Self {
@@ -256,7 +267,7 @@ impl LogScanner {
                 shared,
                 cluster,
                 turn: Arc::default(),
-                decoded: Mutex::default(),
+                decoded: Guarded::new(Decoded::default()),
                 closed: AtomicBool::new(false),
                 fetcher,
                 discovery: Mutex::default(),
@@ -358,7 +369,7 @@ impl LogScanner {
         };
         while self.wait(deadline).await? {
             let is_ready = {
-                let mut decoded = self.inner.decoded();
+                let mut decoded = self.inner.decoded()?;
                 let parts = self.take_records(&mut decoded)?;
                 decoded.put_back(parts.into_iter());
                 decoded.is_ready()
@@ -400,7 +411,7 @@ impl LogScanner {
         if let Some(turn) = self.turn(deadline).await? {
             while self.wait(deadline).await? {
                 {
-                    let mut decoded = self.inner.decoded();
+                    let mut decoded = self.inner.decoded()?;
                     let parts = take(self, &mut decoded)?;
                     if !parts.is_empty() {
                         let (rows, found) = collect(&parts);
@@ -460,7 +471,7 @@ impl LogScanner {
         if let Some(run) = self.next_left(decoded)? {
             return Ok(Some(run));
         }
-        let Some(fetched) = self.inner.shared.next_fetched() else {
+        let Some(fetched) = self.inner.shared.next_fetched()? else {
             return Ok(None);
         };
         let run = self
@@ -474,7 +485,7 @@ impl LogScanner {
 
     /// The rows left by an earlier poll.
     pub(super) fn next_left(&self, decoded: &mut Decoded) -> Result<Option<(TableBucket, u64, Run)>> {
-        let Some(part) = self.pop_left(decoded) else {
+        let Some(part) = self.pop_left(decoded)? else {
             return Ok(None);
         };
         let run = match part.rows {
@@ -489,14 +500,14 @@ impl LogScanner {
     }
 
     /// What an earlier poll has left. A bucket that was subscribed anew meanwhile has no rows left.
-    fn pop_left(&self, decoded: &mut Decoded) -> Option<Part> {
-        let session = self.inner.shared.lock();
+    fn pop_left(&self, decoded: &mut Decoded) -> Result<Option<Part>> {
+        let session = self.inner.shared.lock()?;
         while let Some(part) = decoded.pop() {
             if session.subscription_id(&part.bucket) == Some(part.subscription) {
-                return Some(part);
+                return Ok(Some(part));
             }
         }
-        None
+        Ok(None)
     }
 
     /// Takes what is fetched, as far as a poll has room.
@@ -504,9 +515,9 @@ impl LogScanner {
         let most = self.inner.cluster.options().scanner.max_poll_bytes;
         let (mut taken, mut bytes, mut failure) = (Vec::new(), 0, None);
         while bytes < most {
-            let part = match self.pop_left(decoded) {
+            let part = match self.pop_left(decoded)? {
                 Some(part) => Some(part.into_batch()),
-                None => match self.inner.shared.next_fetched() {
+                None => match self.inner.shared.next_fetched()? {
                     Some(fetched) => self.batch(&fetched).unwrap_or_else(|error| {
                         // What else was fetched of the bucket is dropped with it.
                         failure = Some(error);
@@ -530,11 +541,11 @@ impl LogScanner {
 
     /// Takes one batch.
     fn take_batch(&self, decoded: &mut Decoded) -> Result<Vec<Part>> {
-        let left = self.pop_left(decoded).map(Part::into_batch);
+        let left = self.pop_left(decoded)?.map(Part::into_batch);
         if let Some(part) = left {
             return Ok(vec![part]);
         }
-        while let Some(fetched) = self.inner.shared.next_fetched() {
+        while let Some(fetched) = self.inner.shared.next_fetched()? {
             if let Some(part) = self.batch(&fetched)? {
                 return Ok(vec![part]);
             }
@@ -554,7 +565,7 @@ impl LogScanner {
     }
 
     /// The batches as they come, without end. It yields an error as [`poll`](Self::poll) fails, and goes on; when the
-    /// scanner or its connection is closed the error is the last item.
+    /// scanner or its connection is closed, or the scanner has failed, the error is the last item.
     ///
     /// # Cancellation
     ///
@@ -567,7 +578,7 @@ impl LogScanner {
                 match scanner.lease_batch(FOREVER).await.map(Lease::take) {
                     Ok(Some(batch)) => return Some((Ok(batch), Some(scanner))),
                     Ok(None) => {}
-                    Err(error) if matches!(error.kind(), ErrorKind::Closed) => {
+                    Err(error) if matches!(error.kind(), ErrorKind::Closed | ErrorKind::Defect(_)) => {
                         return Some((Err(error), None));
                     }
                     Err(error) => return Some((Err(error), Some(scanner))),
@@ -582,7 +593,9 @@ impl LogScanner {
         self.inner.closed.store(true, Ordering::Release);
         self.inner.fetcher.abort();
         self.inner.discover(None);
-        self.inner.shared.lock().clear();
+        if let Ok(mut session) = self.inner.shared.lock() {
+            session.clear();
+        }
         self.inner.shared.news.notify_waiters();
     }
 
@@ -596,8 +609,8 @@ impl LogScanner {
     }
 
     /// Whether the consumer has all that was decoded.
-    pub(super) fn has_handed_over(&self) -> bool {
-        self.inner.decoded().is_empty()
+    pub(super) fn has_handed_over(&self) -> Result<bool> {
+        Ok(self.inner.decoded()?.is_empty())
     }
 
     /// Waits until there is something to take; false after the deadline, or when nothing more will be.
@@ -609,12 +622,12 @@ impl LogScanner {
             tokio::pin!(news);
             news.as_mut().enable();
             self.check_open("poll")?;
-            if self.inner.decoded().is_ready() {
+            if self.inner.decoded()?.is_ready() {
                 return Ok(true);
             }
             let now = Instant::now();
             let (ready, error, stopped, until) = {
-                let mut session = shared.lock();
+                let mut session = shared.lock()?;
                 let (ready, error) = (session.has_fetched(), session.error(now, silence));
                 (ready, error, session.has_stopped(), session.next_timeout(silence))
             };
@@ -649,7 +662,9 @@ impl LogScanner {
             Some(segment) => context.error(segment.damaged(error)),
             None => context.error(error),
         };
-        self.inner.shared.lock().refuse(fetched, error.clone());
+        if let Ok(mut session) = self.inner.shared.lock() {
+            session.refuse(fetched, error.clone());
+        }
         error
     }
 }

@@ -1,6 +1,7 @@
 //! What a scanner reads.
 
 use std::collections::{BTreeSet, HashMap};
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
@@ -81,8 +82,7 @@ impl LogScanner {
         let resolved = starts.iter().map(|(bucket, start)| self.resolve(*bucket, *start));
         let resolved: Vec<_> = join_all(resolved).await.into_iter().collect::<Result<_>>()?;
         self.check_open("subscribe")?;
-        self.begin(starts.iter().map(|(bucket, _)| *bucket).zip(resolved));
-        Ok(())
+        self.begin(starts.iter().map(|(bucket, _)| *bucket).zip(resolved))
     }
 
     /// Reads every bucket of the table. Of a partitioned one these are the buckets of all partitions, and those of the
@@ -127,7 +127,7 @@ impl LogScanner {
             }
         }
         self.check_open("subscribe")?;
-        let mut session = shared.lock();
+        let mut session = shared.lock()?;
         session.follow(Some(known));
         begin(&mut session, &shared.info.path, &partitions, starts);
         drop(session);
@@ -171,7 +171,7 @@ impl LogScanner {
         let follows = positions.followed().cloned();
         let is_followed = follows.is_some();
         self.check_open("subscribe")?;
-        let mut session = shared.lock();
+        let mut session = shared.lock()?;
         session.clear();
         session.follow(follows);
         begin(&mut session, &shared.info.path, &partitions, starts);
@@ -195,8 +195,8 @@ impl LogScanner {
     /// [`ErrorKind::Closed`] once the scanner or its connection is closed.
     pub fn positions(&self) -> Result<Positions> {
         self.check_open("positions")?;
-        let decoded = self.inner.decoded();
-        let session = self.inner.shared.lock();
+        let decoded = self.inner.decoded()?;
+        let session = self.inner.shared.lock()?;
         let mut offsets = session.positions();
         for (bucket, subscription, start) in decoded.starts() {
             if session.subscription_id(&bucket) == Some(subscription) {
@@ -236,8 +236,8 @@ impl LogScanner {
 
     fn unsubscribe_all_of(&self, is_meant: impl Fn(&TableBucket) -> bool) -> Result<()> {
         self.check_open("unsubscribe")?;
-        self.inner.decoded().forget(&is_meant);
-        let mut session = self.inner.shared.lock();
+        self.inner.decoded()?.forget(&is_meant);
+        let mut session = self.inner.shared.lock()?;
         let meant: Vec<_> = session
             .subscribed()
             .copied()
@@ -249,13 +249,14 @@ impl LogScanner {
         Ok(())
     }
 
-    fn begin(&self, starts: impl Iterator<Item = (TableBucket, Option<Offset>)>) {
+    fn begin(&self, starts: impl Iterator<Item = (TableBucket, Option<Offset>)>) -> Result<()> {
         let topology = self.inner.cluster.topology();
-        let mut session = self.inner.shared.lock();
+        let mut session = self.inner.shared.lock()?;
         for (bucket, next) in starts {
             session.subscribe(bucket, topology.physical(&self.table().path, &bucket), next);
         }
         self.inner.shared.wake.notify_one();
+        Ok(())
     }
 
     /// The buckets of the table, in all partitions that may have rows that are wanted.
@@ -269,27 +270,28 @@ impl LogScanner {
     }
 
     /// Reads these buckets, each from its first record or an offset on, and up to another.
-    pub(crate) fn begin_bounded(&self, ranges: &[(TableBucket, Option<Offset>, Offset)]) {
+    pub(crate) fn begin_bounded(&self, ranges: &[(TableBucket, Option<Offset>, Offset)]) -> Result<()> {
         let topology = self.inner.cluster.topology();
-        let mut session = self.inner.shared.lock();
+        let mut session = self.inner.shared.lock()?;
         for (bucket, next, stop) in ranges {
             session.subscribe(*bucket, topology.physical(&self.table().path, bucket), *next);
             session.stop_at(bucket, *stop);
         }
         drop(session);
         self.inner.shared.wake.notify_one();
+        Ok(())
     }
 
     /// Whether all is returned of the buckets that are read up to an offset.
-    pub(crate) fn has_stopped(&self) -> bool {
-        let is_handed_over = self.has_handed_over();
-        let session = self.inner.shared.lock();
-        session.has_stopped() && !session.has_fetched() && is_handed_over
+    pub(crate) fn has_stopped(&self) -> Result<bool> {
+        let is_handed_over = self.has_handed_over()?;
+        let session = self.inner.shared.lock()?;
+        Ok(session.has_stopped() && !session.has_fetched() && is_handed_over)
     }
 
     /// Whether a bucket was dropped before it was read up to its end.
-    pub(crate) fn was_dropped(&self, bucket: &TableBucket) -> bool {
-        self.inner.shared.lock().was_dropped(bucket)
+    pub(crate) fn was_dropped(&self, bucket: &TableBucket) -> Result<bool> {
+        Ok(self.inner.shared.lock()?.was_dropped(bucket))
     }
 
     fn refuse(&self, bucket: Option<TableBucket>, reason: impl Into<String>) -> crate::Error {
@@ -413,14 +415,15 @@ fn begin_new(
     Ok(())
 }
 
-/// Subscribes to new partitions as they appear, from their first records on. Until it is aborted.
-async fn discover(shared: Arc<Shared>, cluster: Cluster) {
+/// Subscribes to new partitions as they appear, from their first records on. Until it is aborted, or the scanner has broken
+/// down, which its polls tell.
+async fn discover(shared: Arc<Shared>, cluster: Cluster) -> Result<Infallible> {
     loop {
         sleep(cluster.options().scanner.partition_discovery).await;
         let partitions = match partitions(&cluster, &shared.info).await {
             Ok(partitions) => partitions,
             Err(error) => {
-                let mut session = shared.lock();
+                let mut session = shared.lock()?;
                 if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) {
                     session.drop_table(&shared.info.path, error.kind());
                 } else {
@@ -431,7 +434,7 @@ async fn discover(shared: Arc<Shared>, cluster: Cluster) {
                 continue;
             }
         };
-        let mut session = shared.lock();
+        let mut session = shared.lock()?;
         if let Err(error) = begin_new(&shared, &mut session, &partitions) {
             session.undiscovered(error);
             shared.news.notify_waiters();
