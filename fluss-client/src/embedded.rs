@@ -3,11 +3,11 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::path::PathBuf;
-use std::sync::{Arc, LazyLock};
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use crate::{ClientOptions, Context, Error, ErrorKind, Result};
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{ServerAddress, Transport};
 use fluss_server::WeakNode;
 use fluss_server::disk::create_private;
 pub use fluss_server::{Node, NodeOptions, OpenError, Storage, Sync};
@@ -48,7 +48,7 @@ const ENDING: Duration = Duration::from_secs(30);
 pub fn lead(options: &mut ClientOptions, node: Node) {
     // Nobody looks the address up: the transport knows but one server.
     options.bootstrap_servers = vec![ServerAddress::new("embedded", 0)];
-    options.transport = Some(Arc::new(node));
+    options.transport = Transport::in_process(node);
 }
 
 /// The node of a target: the one that is open, or a new one.

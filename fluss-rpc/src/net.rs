@@ -9,12 +9,14 @@
 //! it back, and a frame that has begun is always finished. When the task fails, the connection is closed with
 //! the reason, and everyone who waits or comes later learns it. Reconnecting is the caller's job.
 //!
-//! A [`Transport`] leads to a server in the same process. There is no socket then, and the client has no task: a frame is
+//! A [`Transport`] says how a server is reached. A [`Connector`] opens a stream of bytes for each connection: [`Tcp`], or what a
+//! test puts in its place. A server in the same process ([`InProcess`]) has no socket, and its client no task: a frame is
 //! [received](Receive) by the other side on the thread that sends it, the answer too.
 
 mod address;
 pub mod backoff;
 mod connection;
+mod connector;
 mod error;
 mod handshake;
 mod inbox;
@@ -23,16 +25,19 @@ pub mod meter;
 mod options;
 mod outbox;
 mod pending;
+mod tcp;
 mod transport;
 
 pub use self::address::{InvalidAddress, ServerAddress, without_login};
 pub use self::backoff::Backoff;
 pub use self::connection::Connection;
+pub use self::connector::{ByteStream, Connecting, Connector};
 pub use self::error::{ConnectError, Disconnect, MalformedMessage, RequestError};
 pub use self::inbox::Inbox;
 pub use self::options::ConnectOptions;
 pub use self::outbox::Outbox;
-pub use self::transport::{Receive, Transport};
+pub use self::tcp::Tcp;
+pub use self::transport::{InProcess, Receive, Transport};
 pub use crate::sasl::{Credentials, Mechanism};
 
 #[cfg(test)]

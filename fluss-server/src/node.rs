@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use fluss_rpc::net::{Receive, ServerAddress, Transport};
+use fluss_rpc::net::{InProcess, Receive, ServerAddress};
 use fluss_store::OpenError;
 use fluss_store::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
 use tokio::net::TcpListener;
@@ -148,7 +148,7 @@ impl fmt::Debug for Node {
     }
 }
 
-impl Transport for Node {
+impl InProcess for Node {
     fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
         let peer = Peer {
             address: Address {

@@ -3,9 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::Arc;
 
-use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress};
+use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress, Transport};
 use fluss_server::{Node, NodeOptions, OpenError, Storage};
 
 fn open(directory: &Path) -> Result<Node, OpenError> {
@@ -83,7 +82,7 @@ fn a_node_ends_with_its_last_handle_and_leaves_its_directory_to_the_next() {
         for _ in 0..20 {
             let node = open(root.path()).unwrap();
             let options = ConnectOptions {
-                transport: Some(Arc::new(node.clone())),
+                transport: Transport::in_process(node.clone()),
                 ..ConnectOptions::default()
             };
             let address = ServerAddress::new("embedded", 0);

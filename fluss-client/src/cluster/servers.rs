@@ -25,7 +25,7 @@ const QUIET: Duration = Duration::from_secs(60);
 pub(crate) struct Servers {
     options: ConnectOptions,
     /// How servers are reached, until the connection is closed: a server in this process may live no longer than that.
-    transport: Mutex<Option<Arc<dyn Transport>>>,
+    transport: Mutex<Transport>,
     slots: Mutex<HashMap<ServerAddress, Arc<Slot>>>,
 }
 
@@ -57,7 +57,7 @@ impl std::fmt::Debug for Failures {
 impl Servers {
     /// Takes over how servers are reached.
     pub(crate) fn new(options: &mut ClientOptions) -> Self {
-        let transport = Mutex::new(options.transport.take());
+        let transport = Mutex::new(std::mem::take(&mut options.transport));
         let options = ConnectOptions {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
@@ -144,7 +144,7 @@ impl Servers {
 
     /// Closes every connection for good.
     pub(crate) fn close(&self) {
-        let transport = self.transport.lock().take();
+        let transport = std::mem::take(&mut *self.transport.lock());
         let slots = std::mem::take(&mut *self.slots.lock());
         for connection in slots.values().filter_map(|slot| slot.live()) {
             connection.close();

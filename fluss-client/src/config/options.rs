@@ -1,7 +1,6 @@
 //! Every knob of the client, with its default, its unit, and the keys by which it goes in configurations.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::net::{ServerAddress, Transport};
@@ -17,8 +16,8 @@ pub struct ClientOptions {
     pub bootstrap_servers: Vec<ServerAddress>,
     /// Who the client is, on a listener that asks.
     pub credentials: Option<Credentials>,
-    /// How servers are reached. TCP, unless they are in this process.
-    pub transport: Option<Arc<dyn Transport>>,
+    /// How servers are reached. TCP, unless they are in this process, or a test's network stands between.
+    pub transport: Transport,
     /// The longest wait for a connection, with its login. 10 s.
     pub connect_timeout: Duration,
     /// The longest wait for the answer to a request. 30 s.
@@ -173,7 +172,7 @@ impl ClientOptions {
         Self {
             bootstrap_servers: bootstrap_servers.into_iter().collect(),
             credentials: None,
-            transport: None,
+            transport: Transport::default(),
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             writer: WriterOptions::default(),

@@ -1,22 +1,18 @@
 //! A connection to one server.
 
 use std::fmt;
-use std::io;
-use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
-use tokio::task::JoinSet;
-use tokio::time::{Instant, sleep, timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::{Instrument, debug, debug_span};
 
 use super::handshake::shake_hands;
 use super::link::{Link, Waiting};
 use super::meter;
-use super::{ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress};
+use super::{ByteStream, ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress, Transport};
 use crate::api::{Request, Versions};
 
 /// Stands for "never" where an instant is needed.
@@ -45,8 +41,8 @@ impl Drop for Inner {
 }
 
 impl Connection {
-    /// Connects by the options' transport or by TCP, asks for the versions, checks the role of the server, and authenticates if there are
-    /// credentials, all of it within `connect_timeout`.
+    /// Connects by the options' transport, asks for the versions, checks the role of the server, and authenticates if there
+    /// are credentials, all of it within `connect_timeout`.
     ///
     /// # Cancellation
     ///
@@ -102,8 +98,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let (reader, writer) = tokio::io::split(stream);
-        let link = Link::start(Box::new(reader), Box::new(writer), server.clone(), options);
+        let link = Link::start(ByteStream::split(stream), server.clone(), options);
         within(options.connect_timeout, server, Self::open(link, options, || ())).await
     }
 
@@ -295,16 +290,12 @@ impl Wait {
 
 /// The way to a server, on which nothing was said yet.
 async fn dial_link(server: &ServerAddress, options: &ConnectOptions) -> Result<Arc<Link>, ConnectError> {
-    if let Some(transport) = &options.transport {
-        return Ok(Link::dial(&**transport, server.clone(), options));
-    }
-    let (reader, writer) = tcp(server).await?.into_split();
-    Ok(Link::start(
-        Box::new(reader),
-        Box::new(writer),
-        server.clone(),
-        options,
-    ))
+    Ok(match &options.transport {
+        Transport::Stream(connector) => {
+            Link::start(connector.connect(server).await?, server.clone(), options)
+        }
+        Transport::InProcess(process) => Link::dial(&**process, server.clone(), options),
+    })
 }
 
 /// Connects in time, and takes note of what came of it.
@@ -325,69 +316,4 @@ async fn within<T>(
     let connected = connecting.await.unwrap_or_else(|_| late());
     meter::attempted(server, begun, connected.is_ok());
     connected
-}
-
-/// How long an address may take before the next is tried as well (RFC 8305).
-const NEXT_ADDRESS: Duration = Duration::from_millis(250);
-
-/// Connects to the first address of the host that accepts: the next is tried when one fails, or takes long.
-async fn tcp(server: &ServerAddress) -> Result<TcpStream, ConnectError> {
-    let found = lookup_host((server.host.as_str(), server.port)).await;
-    let addresses: Vec<_> = found
-        .map_err(|error| ConnectError::UnknownHost {
-            server: server.clone(),
-            source: Arc::new(error),
-        })?
-        .collect();
-    let connected = match addresses[..] {
-        // Nothing to choose from, and no other task for it.
-        [address] => dial(address).await,
-        _ => first_of(addresses, dial).await,
-    };
-    connected.map_err(|error| ConnectError::Unreachable {
-        server: server.clone(),
-        source: Arc::new(error),
-    })
-}
-
-/// What comes of the first address that works.
-pub(super) async fn first_of<T, F>(
-    addresses: impl IntoIterator<Item = SocketAddr>,
-    dial: impl Fn(SocketAddr) -> F,
-) -> io::Result<T>
-where
-    T: Send + 'static,
-    F: Future<Output = io::Result<T>> + Send + 'static,
-{
-    let mut addresses = addresses.into_iter();
-    let mut failure = io::Error::new(io::ErrorKind::NotFound, "the host has no address");
-    let mut attempts = JoinSet::new();
-    loop {
-        let next = addresses.next();
-        let is_last = next.is_none();
-        if let Some(address) = next {
-            attempts.spawn(dial(address));
-        }
-        tokio::select! {
-            attempt = attempts.join_next() => match attempt {
-                Some(Ok(Ok(stream))) => return Ok(stream),
-                Some(Ok(Err(error))) => failure = error,
-                Some(Err(error)) => failure = io::Error::other(error),
-                None => return Err(failure),
-            },
-            () = sleep(NEXT_ADDRESS), if !is_last => {}
-        }
-    }
-}
-
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
-    let socket = if address.is_ipv4() {
-        TcpSocket::new_v4()?
-    } else {
-        TcpSocket::new_v6()?
-    };
-    socket.set_keepalive(true)?;
-    let stream = socket.connect(address).await?;
-    stream.set_nodelay(true)?;
-    Ok(stream)
 }

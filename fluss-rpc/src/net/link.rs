@@ -15,17 +15,16 @@ use tokio::sync::watch;
 use tokio::time::timeout;
 use tracing::{debug, warn};
 
+use super::connector::{ByteStream, Reader};
 use super::inbox::Inbox;
 use super::meter::Traffic;
-use super::outbox::{Outbox, Writer};
+use super::outbox::Outbox;
 use super::pending::{Pending, Registered};
-use super::{ConnectOptions, Disconnect, Receive, RequestError, ServerAddress, Transport};
+use super::{ConnectOptions, Disconnect, InProcess, Receive, RequestError, ServerAddress};
 use crate::api::Request;
 use crate::frame::{self, FrameError, LENGTH_BYTES, check_length};
 use crate::header::{RequestHeader, ResponseHeader};
 use crate::proto::ErrorResponse;
-
-pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 
 /// The length field, the type and the request id of a response.
 const RESPONSE_HEAD_BYTES: usize = LENGTH_BYTES + 5;
@@ -52,29 +51,24 @@ pub(super) struct Link {
 
 impl Link {
     /// Starts the task. It runs until the link is closed.
-    pub(super) fn start(
-        reader: Reader,
-        writer: Writer,
-        server: ServerAddress,
-        options: &ConnectOptions,
-    ) -> Arc<Self> {
-        let link = Self::new(Outbox::new(writer), server, options);
+    pub(super) fn start(stream: ByteStream, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
+        let link = Self::new(Outbox::new(stream.writer), server, options);
         let reader: Reader = Box::new(Listener {
-            reader,
+            reader: stream.reader,
             heard: link.heard.clone(),
         });
         tokio::spawn(run(link.clone(), Inbox::new(reader, options.max_response_bytes)));
         link
     }
 
-    /// Has a transport lead to the server. There is no task.
+    /// Leads to a server in this process. There is no task.
     pub(super) fn dial(
-        transport: &dyn Transport,
+        process: &dyn InProcess,
         server: ServerAddress,
         options: &ConnectOptions,
     ) -> Arc<Self> {
         let link = Self::new(Outbox::unknown(), server, options);
-        link.outbox.lead_to(transport.dial(&link.server, link.clone()));
+        link.outbox.lead_to(process.dial(&link.server, link.clone()));
         link
     }
 

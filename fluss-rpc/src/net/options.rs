@@ -1,6 +1,5 @@
 //! What a connection is opened with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::Transport;
@@ -25,8 +24,8 @@ pub struct ConnectOptions {
     pub expected_role: Option<ServerRole>,
     /// With these the client authenticates; without, it does not.
     pub credentials: Option<Credentials>,
-    /// What opens the connection; `None` for TCP.
-    pub transport: Option<Arc<dyn Transport>>,
+    /// How the server is reached; TCP.
+    pub transport: Transport,
     /// The name of the client software, told to the server.
     pub software_name: String,
     /// The version of the client software, told to the server.
@@ -42,7 +41,7 @@ impl Default for ConnectOptions {
             max_response_bytes: 128 << 20,
             expected_role: None,
             credentials: None,
-            transport: None,
+            transport: Transport::default(),
             software_name: "fluss-client".to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         }

@@ -13,9 +13,8 @@ use tokio::io::AsyncWrite;
 use tokio::sync::Notify;
 
 use super::Receive;
+use super::connector::Writer;
 use crate::frame::{LENGTH_BYTES, Segments};
-
-pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
 /// How many pieces one vectored write takes.
 const SLICES: usize = 64;

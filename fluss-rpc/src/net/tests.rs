@@ -1,6 +1,7 @@
 mod handshake;
 mod process;
 mod server;
+mod streams;
 mod tcp;
 
 use std::time::Duration;

@@ -1,14 +1,12 @@
 //! What a node has, asked for frame by frame: a client would try again for long what is damaged, and tell less of it.
 
-use std::sync::Arc;
-
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::Offset;
 use fluss_core::record::log::{ChangeType, Generation, LogBatch, WholeBatches, decode_arrow};
 use fluss_core::record::value::decode_values;
 use fluss_core::row::RowFormat;
 use fluss_core::types::{DataType, Datum, Field, OwnedRow, Row, RowType};
-use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress};
+use fluss_rpc::net::{ConnectOptions, Connection, ServerAddress, Transport};
 use fluss_rpc::proto;
 use fluss_server::Node;
 
@@ -44,7 +42,7 @@ impl Reads {
 pub(crate) async fn read(node: &Node) -> Reads {
     let address = ServerAddress::new("node", 0);
     let options = ConnectOptions {
-        transport: Some(Arc::new(node.clone())),
+        transport: Transport::in_process(node.clone()),
         ..ConnectOptions::default()
     };
     let connection = Connection::connect(&address, &options).await.unwrap();

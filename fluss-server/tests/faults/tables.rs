@@ -1,6 +1,5 @@
 //! Two tables as a client has them: events without keys, and rows with.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_client::{
@@ -9,7 +8,7 @@ use fluss_client::{
 };
 use fluss_core::id::{BucketId, Offset};
 use fluss_core::types::{DataType, Datum, OwnedRow, Row, Schema, TableDescriptor, TablePath};
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{ServerAddress, Transport};
 use fluss_server::Node;
 
 use crate::PATIENCE;
@@ -28,7 +27,7 @@ pub(crate) struct Tables {
 
 async fn connect(node: &Node) -> Connection {
     let mut options = ClientOptions::new([ServerAddress::new("node", 0)]);
-    options.transport = Some(Arc::new(node.clone()));
+    options.transport = Transport::in_process(node.clone());
     options.writer.linger = Duration::ZERO;
     Connection::open(options).await.unwrap()
 }

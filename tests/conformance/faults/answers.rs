@@ -13,10 +13,9 @@ use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::types::{DataType, Datum, Row, Schema};
 use fluss_client::{ClientOptions, Connection, ServerAddress, StartOffset, Table, WriteHandle};
 use fluss_cluster::Spec;
-use fluss_rpc::net::{Receive, Transport};
+use fluss_rpc::net::{ByteStream, Connector, InProcess, Receive, Transport};
 use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};
 
@@ -46,16 +45,9 @@ const WRITES: [i16; 2] = [1014, 1016];
 /// Leads astray a part of the answers to writes, as a generator of random numbers says.
 #[derive(Clone)]
 struct Astray {
-    way: Way,
+    way: Transport,
     rng: Arc<Mutex<Rng>>,
     count: Arc<AtomicUsize>,
-}
-
-/// How servers are reached.
-#[derive(Clone)]
-enum Way {
-    Transport(Arc<dyn Transport>),
-    Tcp,
 }
 
 impl fmt::Debug for Astray {
@@ -67,11 +59,11 @@ impl fmt::Debug for Astray {
 impl Astray {
     fn lead(options: &mut ClientOptions, seed: u64) -> Self {
         let astray = Self {
-            way: options.transport.take().map_or(Way::Tcp, Way::Transport),
+            way: std::mem::take(&mut options.transport),
             rng: Arc::new(Mutex::new(Rng::with_seed(seed))),
             count: Arc::default(),
         };
-        options.transport = Some(Arc::new(astray.clone()));
+        options.transport = Transport::in_process(astray.clone());
         astray
     }
 
@@ -97,7 +89,7 @@ impl Astray {
     }
 }
 
-impl Transport for Astray {
+impl InProcess for Astray {
     fn dial(&self, server: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
         let asked: Arc<Mutex<HashMap<i32, i16>>> = Arc::default();
         let answers = Arc::new(Answers {
@@ -106,8 +98,8 @@ impl Transport for Astray {
             astray: self.clone(),
         });
         let server: Arc<dyn Receive> = match &self.way {
-            Way::Transport(transport) => transport.dial(server, answers),
-            Way::Tcp => Tcp::dial(server, answers),
+            Transport::InProcess(process) => process.dial(server, answers),
+            Transport::Stream(connector) => Streamed::dial(connector.clone(), server.clone(), answers),
         };
         Arc::new(Requests { server, asked })
     }
@@ -168,16 +160,19 @@ impl Receive for Answers {
     }
 }
 
-/// A connection to a server that is reached by TCP.
-struct Tcp(UnboundedSender<Bytes>);
+/// A connection to a server that is reached by a stream.
+struct Streamed(UnboundedSender<Bytes>);
 
-impl Tcp {
-    fn dial(server: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
+impl Streamed {
+    fn dial(
+        connector: Arc<dyn Connector>,
+        server: ServerAddress,
+        client: Arc<dyn Receive>,
+    ) -> Arc<dyn Receive> {
         let (sender, requests) = unbounded_channel();
-        let server = server.to_string();
         tokio::spawn(async move {
             // A connection that breaks is one whose answers do not come.
-            if let Ok(stream) = TcpStream::connect(server).await {
+            if let Ok(stream) = connector.connect(&server).await {
                 let _ = carry(stream, requests, &*client).await;
             }
             client.end();
@@ -187,11 +182,14 @@ impl Tcp {
 }
 
 async fn carry(
-    stream: TcpStream,
+    stream: ByteStream,
     mut requests: UnboundedReceiver<Bytes>,
     client: &dyn Receive,
 ) -> std::io::Result<()> {
-    let (mut reader, mut writer) = stream.into_split();
+    let ByteStream {
+        mut reader,
+        mut writer,
+    } = stream;
     let write = async {
         while let Some(frame) = requests.recv().await {
             let mut framed = BytesMut::with_capacity(frame.len() + 4);
@@ -215,7 +213,7 @@ async fn carry(
     }
 }
 
-impl Receive for Tcp {
+impl Receive for Streamed {
     fn receive(&self, frame: Bytes) {
         let _ = self.0.send(frame);
     }

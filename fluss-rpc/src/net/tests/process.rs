@@ -35,7 +35,7 @@ impl std::fmt::Debug for Server {
     }
 }
 
-impl Transport for To {
+impl InProcess for To {
     fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
         *self.0.client.lock() = Some(client);
         self.0.clone()
@@ -82,7 +82,7 @@ impl Server {
 async fn connected(server: &Arc<Server>) -> Connection {
     let options = ConnectOptions {
         max_response_bytes: 2000,
-        transport: Some(Arc::new(To(server.clone()))),
+        transport: Transport::in_process(To(server.clone())),
         ..ConnectOptions::default()
     };
     Connection::connect(&address(), &options).await.unwrap()
@@ -181,7 +181,7 @@ async fn a_server_that_ends_while_it_is_dialed_is_no_connection() {
     #[derive(Debug)]
     struct Ending(Arc<Server>);
 
-    impl Transport for Ending {
+    impl InProcess for Ending {
         fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
             client.end();
             self.0.clone()
@@ -190,7 +190,7 @@ async fn a_server_that_ends_while_it_is_dialed_is_no_connection() {
 
     let server = Arc::<Server>::default();
     let options = ConnectOptions {
-        transport: Some(Arc::new(Ending(server.clone()))),
+        transport: Transport::in_process(Ending(server.clone())),
         ..ConnectOptions::default()
     };
     let refused = Connection::connect(&address(), &options).await.unwrap_err();

@@ -99,7 +99,7 @@ async fn an_address_that_is_silent_does_not_hold_up_the_next() {
         .map(|port| std::net::SocketAddr::from(([127, 0, 0, 1], port)))
         .collect();
     let begun = tokio::time::Instant::now();
-    let reached = super::super::connection::first_of(addresses.clone(), |address| async move {
+    let reached = super::super::tcp::first_of(addresses.clone(), |address| async move {
         match address.port() {
             1 => std::future::pending().await,
             2 => Err(std::io::Error::from(std::io::ErrorKind::ConnectionRefused)),
@@ -108,7 +108,7 @@ async fn an_address_that_is_silent_does_not_hold_up_the_next() {
     });
     assert_eq!(reached.await.unwrap(), 3);
     assert_eq!(begun.elapsed().as_millis(), 250);
-    let refused = super::super::connection::first_of(addresses, |_| async {
+    let refused = super::super::tcp::first_of(addresses, |_| async {
         Err::<(), _>(std::io::Error::from(std::io::ErrorKind::ConnectionRefused))
     });
     let error = refused.await.unwrap_err();

@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use fluss_rpc::net::{InProcess, Transport};
+
 use super::*;
 
 /// Connects from within the process.
 async fn inside(node: &Node) -> Connection {
     let options = ConnectOptions {
-        transport: Some(Arc::new(node.clone())),
+        transport: Transport::in_process(node.clone()),
         ..ConnectOptions::default()
     };
     let address = ServerAddress::new("embedded", 0);
@@ -67,7 +69,7 @@ async fn a_request_that_is_too_large_ends_the_connection_with_a_reason() {
 async fn a_frame_without_a_header_ends_the_connection() {
     let node = Node::open(options()).unwrap();
     let client = Arc::new(Client::default());
-    let requests = fluss_rpc::net::Transport::dial(&node, &ServerAddress::new("embedded", 0), client.clone());
+    let requests = InProcess::dial(&node, &ServerAddress::new("embedded", 0), client.clone());
     requests.receive(Bytes::from_static(b"short"));
     client.ended.notified().await;
 }

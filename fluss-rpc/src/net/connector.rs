@@ -1,0 +1,54 @@
+//! How a client reaches a server by a stream of bytes.
+
+use std::fmt;
+use std::pin::Pin;
+
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::{ConnectError, ServerAddress};
+
+pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
+pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
+
+/// Opens streams of bytes to servers: by [TCP](super::Tcp), or by a test's network that trickles, holds and cuts them.
+pub trait Connector: fmt::Debug + Send + Sync {
+    /// Opens a stream to a server. Called on a tokio runtime. It needs no deadline of its own: when `connect_timeout` has
+    /// passed, the future is dropped.
+    fn connect<'a>(&'a self, server: &'a ServerAddress) -> Connecting<'a>;
+}
+
+/// What becomes the stream to a server. Dropping it closes what was opened.
+pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<ByteStream, ConnectError>> + Send + 'a>>;
+
+/// A stream of bytes to a server, in its two directions. It ends when both are dropped.
+pub struct ByteStream {
+    /// What comes from the server.
+    pub reader: Box<dyn AsyncRead + Send + Unpin>,
+    /// What goes to the server.
+    pub writer: Box<dyn AsyncWrite + Send + Unpin>,
+}
+
+impl ByteStream {
+    /// A stream of two halves.
+    pub fn new(
+        reader: impl AsyncRead + Send + Unpin + 'static,
+        writer: impl AsyncWrite + Send + Unpin + 'static,
+    ) -> Self {
+        Self {
+            reader: Box::new(reader),
+            writer: Box::new(writer),
+        }
+    }
+
+    /// Splits a stream that does both.
+    pub fn split(stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) -> Self {
+        let (reader, writer) = tokio::io::split(stream);
+        Self::new(reader, writer)
+    }
+}
+
+impl fmt::Debug for ByteStream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ByteStream").finish_non_exhaustive()
+    }
+}
