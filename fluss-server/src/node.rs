@@ -12,6 +12,7 @@ use std::time::{Duration, Instant};
 use fluss_rpc::net::{InProcess, Receive, ServerAddress};
 use fluss_store::OpenError;
 use fluss_store::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 
@@ -94,6 +95,14 @@ impl Node {
         Ok(address)
     }
 
+    /// Serves the client at the other end of a stream of bytes until it goes away, or the node is shut down: for streams that no
+    /// listener accepts, as those of a test's network. Called on a tokio runtime.
+    pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
+        let node = self.handle.shared.clone();
+        let peer = Peer::stranger(&node, in_process(), String::new());
+        tokio::spawn(Session::serve(node, stream, peer));
+    }
+
     /// A handle that does not keep the node open.
     pub fn downgrade(&self) -> WeakNode {
         WeakNode {
@@ -151,14 +160,19 @@ impl fmt::Debug for Node {
 impl InProcess for Node {
     fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
         let peer = Peer {
-            address: Address {
-                host: IN_PROCESS.to_owned(),
-                port: 0,
-            },
+            address: in_process(),
             caller: Some(Caller::internal()),
             host: String::new(),
         };
         Session::serve_in_process(self.handle.shared.clone(), client, peer)
+    }
+}
+
+/// The address that clients are given who did not come by one.
+fn in_process() -> Address {
+    Address {
+        host: IN_PROCESS.to_owned(),
+        port: 0,
     }
 }
 

@@ -23,7 +23,6 @@ use super::connections::Full;
 use super::session::{Peer, Session};
 use super::shared::Shared;
 use crate::error::Failure;
-use crate::security::{Caller, Principal};
 use crate::throttle::Throttle;
 
 /// How long nobody is accepted after that has failed, and at most after it has failed again and again.
@@ -141,15 +140,7 @@ impl Acceptor {
                 port: self.address.port(),
             },
         };
-        let host = client.ip().to_string();
-        Peer {
-            address,
-            caller: match node.users {
-                Some(_) => None,
-                None => Some(Caller::new(Principal::anonymous(), host.clone())),
-            },
-            host,
-        }
+        Peer::stranger(node, address, client.ip().to_string())
     }
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full, sessions: &mut JoinSet<()>) {

@@ -52,6 +52,20 @@ pub(crate) struct Peer {
     pub(crate) host: String,
 }
 
+impl Peer {
+    /// A client that has to log in, if there are users.
+    pub(crate) fn stranger(node: &Shared, address: Address, host: String) -> Self {
+        Self {
+            address,
+            caller: match node.users {
+                Some(_) => None,
+                None => Some(Caller::new(Principal::anonymous(), host.clone())),
+            },
+            host,
+        }
+    }
+}
+
 /// A connection as its handlers see it.
 pub(crate) struct Session {
     pub(super) node: Arc<Shared>,
