@@ -1,6 +1,6 @@
 //! Which partitions keys are in.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use futures::{StreamExt, TryStreamExt, stream};
 use tokio::time::{Instant, timeout_at};
@@ -40,7 +40,7 @@ impl<Q: Query> Sender<Q> {
             .filter_map(|index| self.unplaced(keys.get(*index)?))
             .cloned();
         let partitions: HashMap<PartitionName, Option<PartitionId>> =
-            stream::iter(names.collect::<HashSet<_>>())
+            stream::iter(names.collect::<BTreeSet<_>>())
                 .map(async |name| Ok((name.clone(), self.partition(&name, deadline).await?)))
                 .buffer_unordered(MOST_ASKED)
                 .try_collect()

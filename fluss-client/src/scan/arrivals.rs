@@ -47,7 +47,7 @@ pub(super) struct Arrivals {
     forms: HashMap<SchemaId, Forms>,
     ready: VecDeque<Fetched>,
     /// Of each subscription the batches behind the first one whose schema is not known.
-    waiting: HashMap<u64, VecDeque<Arrival>>,
+    waiting: BTreeMap<u64, VecDeque<Arrival>>,
     bytes: usize,
 }
 

@@ -1,6 +1,6 @@
 //! What a scanner reads.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
@@ -164,7 +164,7 @@ impl LogScanner {
         let partitions = if shared.info.is_partitioned() {
             partitions(cluster, &shared.info).await?
         } else {
-            HashMap::new()
+            BTreeMap::new()
         };
         let is_there = |bucket: &TableBucket| bucket.partition.is_none_or(|id| partitions.contains_key(&id));
         let starts = positions.offsets().filter(|(bucket, _)| is_there(bucket));
@@ -357,7 +357,7 @@ impl LogScanner {
 }
 
 /// The partitions of a table, with their names.
-async fn partitions(cluster: &Cluster, info: &TableInfo) -> Result<HashMap<PartitionId, PartitionName>> {
+async fn partitions(cluster: &Cluster, info: &TableInfo) -> Result<BTreeMap<PartitionId, PartitionName>> {
     let partitions = Admin::new(cluster.clone())
         .list_partitions(&info.path, None)
         .await?;
@@ -369,7 +369,7 @@ async fn partitions(cluster: &Cluster, info: &TableInfo) -> Result<HashMap<Parti
 
 impl Shared {
     /// Whether a partition may have rows that are wanted.
-    fn is_wanted(&self, partitions: &HashMap<PartitionId, PartitionName>, partition: PartitionId) -> bool {
+    fn is_wanted(&self, partitions: &BTreeMap<PartitionId, PartitionName>, partition: PartitionId) -> bool {
         let name = partitions.get(&partition);
         name.is_none_or(|name| self.decoder.may_match(name))
     }
@@ -377,7 +377,7 @@ impl Shared {
     /// The buckets of those partitions that may have rows that are wanted.
     fn buckets_of(
         &self,
-        partitions: &HashMap<PartitionId, PartitionName>,
+        partitions: &BTreeMap<PartitionId, PartitionName>,
         among: impl Iterator<Item = PartitionId>,
     ) -> Result<Vec<TableBucket>> {
         let wanted = among.filter(|partition| self.is_wanted(partitions, *partition));
@@ -389,7 +389,7 @@ impl Shared {
 fn begin(
     session: &mut Session,
     path: &TablePath,
-    partitions: &HashMap<PartitionId, PartitionName>,
+    partitions: &BTreeMap<PartitionId, PartitionName>,
     starts: impl IntoIterator<Item = (TableBucket, Option<Offset>)>,
 ) {
     for (bucket, next) in starts {
@@ -406,7 +406,7 @@ fn begin(
 fn begin_new(
     shared: &Shared,
     session: &mut Session,
-    partitions: &HashMap<PartitionId, PartitionName>,
+    partitions: &BTreeMap<PartitionId, PartitionName>,
 ) -> Result<()> {
     let new = session.discover(partitions.keys().copied()).into_iter();
     let starts = shared.buckets_of(partitions, new)?.into_iter();
