@@ -3,48 +3,52 @@
 use std::future::Future;
 use std::time::Duration;
 
-use fluss_rpc::net::Backoff;
+use fluss_rpc::net::{Backoff, Random};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
 use super::error::{Context, Error, ErrorKind, Result, tell_retry};
 use crate::log_target;
 
 /// The pauses between attempts: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
-pub(crate) fn pauses() -> impl Iterator<Item = Duration> + Send {
+pub(crate) fn pauses(random: &Random) -> impl Iterator<Item = Duration> + Send + Sync + use<> {
     Backoff {
         initial: Duration::from_millis(50),
         max: Duration::from_secs(1),
         factor: 2.0,
         jitter: 0.2,
     }
-    .delays(fastrand::Rng::new())
+    .delays(random.fork())
 }
 
 /// No pause, and then those of [`pauses`]: for what is to be looked for at once when it is first missed.
-pub(crate) fn pauses_after_the_first() -> impl Iterator<Item = Duration> + Send {
-    std::iter::once(Duration::ZERO).chain(pauses())
+pub(crate) fn pauses_after_the_first(
+    random: &Random,
+) -> impl Iterator<Item = Duration> + Send + Sync + use<> {
+    std::iter::once(Duration::ZERO).chain(pauses(random))
 }
 
 /// The pauses of something that may answer without getting on, and when that has lasted for too long.
 pub(crate) struct Stall {
     timeout: Duration,
     deadline: Instant,
+    random: Random,
     pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
 }
 
 impl Stall {
     /// Begins now. What does not get on for `timeout` is given up.
-    pub(crate) fn new(timeout: Duration) -> Self {
+    pub(crate) fn new(timeout: Duration, random: &Random) -> Self {
         Self {
             timeout,
             deadline: Instant::now() + timeout,
-            pauses: Box::new(pauses()),
+            random: random.clone(),
+            pauses: Box::new(pauses(random)),
         }
     }
 
     /// Takes note that it gets on.
     pub(crate) fn end(&mut self) {
-        *self = Self::new(self.timeout);
+        *self = Self::new(self.timeout, &self.random);
     }
 
     /// Lets a pause pass, longer than the one before. Returns false if it has lasted for too long.
@@ -66,12 +70,13 @@ impl Stall {
 pub(crate) async fn until<T, F>(
     context: &Context,
     timeout: Duration,
+    random: &Random,
     attempt: impl FnMut(Instant) -> F,
 ) -> Result<T>
 where
     F: Future<Output = Result<T>>,
 {
-    until_by(Error::is_worth_another, context, timeout, attempt).await
+    until_by(Error::is_worth_another, context, timeout, random, attempt).await
 }
 
 /// As [`until`], where `is_worth` says whether another attempt can help after so many that failed.
@@ -79,6 +84,7 @@ pub(crate) async fn until_by<T, F>(
     is_worth: impl Fn(&Error, u32) -> bool,
     context: &Context,
     timeout: Duration,
+    random: &Random,
     mut attempt: impl FnMut(Instant) -> F,
 ) -> Result<T>
 where
@@ -87,7 +93,7 @@ where
     let begun = Instant::now();
     let deadline = begun + timeout;
     let mut limit = begun + timeout / 2;
-    let mut pauses = pauses();
+    let mut pauses = pauses(random);
     let mut attempts = 0;
     let mut last = None;
     loop {
@@ -129,9 +135,9 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_is_refused_for_ever_is_told_at_the_deadline() {
-        let context = Context::new("read");
+        let (context, random) = (Context::new("read"), Random::with_seed(1));
         let begun = Instant::now();
-        let answer = until(&context, TIMEOUT, |_| async {
+        let answer = until(&context, TIMEOUT, &random, |_| async {
             Err::<(), _>(refused(ErrorCode::STORAGE_EXCEPTION))
         });
         let error = answer.await.unwrap_err();
@@ -141,10 +147,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn what_waiting_does_not_change_is_told_soon() {
-        let context = Context::new("read");
+        let (context, random) = (Context::new("read"), Random::with_seed(1));
         let begun = Instant::now();
         let mut attempts = 0;
-        let answer = until(&context, TIMEOUT, |_| {
+        let answer = until(&context, TIMEOUT, &random, |_| {
             attempts += 1;
             async { Err::<(), _>(refused(ErrorCode::CORRUPT_RECORD)) }
         });
@@ -157,10 +163,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn an_attempt_that_never_ends_is_given_up_and_the_last_error_told() {
-        let context = Context::new("read");
+        let (context, random) = (Context::new("read"), Random::with_seed(1));
         let begun = Instant::now();
         let mut first = true;
-        let answer = until(&context, TIMEOUT, |_| {
+        let answer = until(&context, TIMEOUT, &random, |_| {
             let is_first = std::mem::take(&mut first);
             async move {
                 if is_first {
@@ -172,17 +178,19 @@ mod tests {
         let error = answer.await.unwrap_err();
         assert_eq!(error.code(), Some(ErrorCode::NOT_LEADER_OR_FOLLOWER));
         assert_eq!(begun.elapsed(), TIMEOUT);
-        let never = until(&context, TIMEOUT, |_| std::future::pending::<Result<()>>());
+        let never = until(&context, TIMEOUT, &random, |_| {
+            std::future::pending::<Result<()>>()
+        });
         let error = never.await.unwrap_err();
         assert_eq!(error.to_string(), "read: no answer within 30s");
     }
 
     #[tokio::test(start_paused = true)]
     async fn the_first_attempt_leaves_time_for_another() {
-        let context = Context::new("read");
+        let (context, random) = (Context::new("read"), Random::with_seed(1));
         let mut limits = Vec::new();
         let begun = Instant::now();
-        let answer = until(&context, TIMEOUT, |limit| {
+        let answer = until(&context, TIMEOUT, &random, |limit| {
             limits.push(limit - begun);
             let is_last = limits.len() == 2;
             async move {
@@ -198,7 +206,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_stall_ends_with_progress_or_in_time() {
-        let mut stall = Stall::new(TIMEOUT);
+        let mut stall = Stall::new(TIMEOUT, &Random::with_seed(1));
         for _ in 0..20 {
             assert!(stall.pause().await);
         }

@@ -25,6 +25,7 @@ pub mod meter;
 mod options;
 mod outbox;
 mod pending;
+mod random;
 mod tcp;
 mod transport;
 
@@ -36,6 +37,7 @@ pub use self::error::{ConnectError, Disconnect, MalformedMessage, RequestError};
 pub use self::inbox::Inbox;
 pub use self::options::ConnectOptions;
 pub use self::outbox::Outbox;
+pub use self::random::Random;
 pub use self::tcp::Tcp;
 pub use self::transport::{InProcess, Receive, Transport};
 pub use crate::sasl::{Credentials, Mechanism};

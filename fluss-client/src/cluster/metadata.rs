@@ -1,6 +1,6 @@
 //! Where things are: servers, tables, and the leaders of buckets. A cache that servers correct.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,7 +35,8 @@ pub(crate) struct Topology {
     /// When a server told last.
     told: Option<Instant>,
     coordinator: Option<ServerAddress>,
-    tablets: HashMap<ServerId, ServerAddress>,
+    /// In order, so that a choice by a seed is the same again.
+    tablets: BTreeMap<ServerId, ServerAddress>,
     tables: HashMap<TablePath, TableId>,
     leaders: HashMap<TableBucket, ServerId>,
     /// Where the leader of each bucket was when it was last known.
@@ -63,7 +64,7 @@ impl Topology {
         self.coordinator.as_ref()
     }
 
-    pub(crate) const fn tablets(&self) -> &HashMap<ServerId, ServerAddress> {
+    pub(crate) const fn tablets(&self) -> &BTreeMap<ServerId, ServerAddress> {
         &self.tablets
     }
 
@@ -425,10 +426,11 @@ impl Metadata {
     fn candidates(&self) -> Vec<ServerAddress> {
         let known = self.topology();
         let mut candidates: Vec<_> = known.tablets.values().cloned().collect();
-        fastrand::shuffle(&mut candidates);
+        let mut rng = self.servers.random().fork();
+        rng.shuffle(&mut candidates);
         let is_new = |server: &&ServerAddress| !known.tablets.values().any(|tablet| tablet == *server);
         let mut others: Vec<_> = self.bootstrap.iter().filter(is_new).cloned().collect();
-        fastrand::shuffle(&mut others);
+        rng.shuffle(&mut others);
         candidates.extend(others);
         // Opening a connection takes longer than a question.
         candidates.sort_by_cached_key(|server| self.servers.open(server).is_none());

@@ -12,7 +12,7 @@ use std::sync::{Arc, Weak};
 
 use fluss_rpc::api::{Request, ServerRole};
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -78,7 +78,7 @@ impl Cluster {
         };
         let timeout = cluster.options().connect_timeout;
         // A cluster that is starting has no tablet server yet, which passes; an unreachable one is told at once.
-        let mut starting = retry::pauses();
+        let mut starting = retry::pauses(cluster.random());
         let deadline = Instant::now() + timeout;
         loop {
             match cluster.shared.metadata.refresh(None, &[], 0).await {
@@ -124,6 +124,11 @@ impl Cluster {
 
     pub(crate) fn servers(&self) -> &Servers {
         &self.shared.servers
+    }
+
+    /// Where chance comes from: the jitter of pauses, and choices among equals.
+    pub(crate) fn random(&self) -> &Random {
+        self.servers().random()
     }
 
     pub(crate) fn writers(&self) -> &OpenWriters {
@@ -266,7 +271,10 @@ impl Cluster {
                 }
             };
             return self
-                .until_closed(context.operation, Box::pin(retry::until(context, timeout, ask)))
+                .until_closed(
+                    context.operation,
+                    Box::pin(retry::until(context, timeout, self.random(), ask)),
+                )
                 .await?;
         }
         let limit = Instant::now() + timeout;
@@ -278,7 +286,7 @@ impl Cluster {
     pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
         let timeout = self.options().request_timeout;
         let ask = |limit| self.ask_coordinator(context, request, limit);
-        let asked = Box::pin(retry::until(context, timeout, ask));
+        let asked = Box::pin(retry::until(context, timeout, self.random(), ask));
         self.until_closed(context.operation, asked).await
     }
 
@@ -307,7 +315,7 @@ impl Cluster {
         }
         let topology = self.refresh(None, self.topology().generation()).await?;
         let tablets: Vec<_> = topology.tablets().values().collect();
-        let Some(server) = fastrand::choice(&tablets) else {
+        let Some(server) = self.random().fork().choice(&tablets) else {
             return Err(context.clone().error(ErrorKind::NoServer));
         };
         self.ask_server(server, context, request, limit).await
@@ -357,7 +365,7 @@ impl Cluster {
         bucket: &TableBucket,
     ) -> Result<ServerAddress> {
         let timeout = self.options().request_timeout;
-        let found = retry::until(context, timeout, |_| async {
+        let found = retry::until(context, timeout, self.random(), |_| async {
             let known = self.topology();
             if let Some(leader) = known.leader(bucket) {
                 return Ok(leader.clone());
@@ -389,7 +397,7 @@ impl Cluster {
     ) -> Result<R::Response> {
         let (refusal, timeout) = (&refusal, self.options().request_timeout);
         let is_worth = Error::is_worth_another_at_leader;
-        let asked = retry::until_by(is_worth, context, timeout, |limit| async move {
+        let asked = retry::until_by(is_worth, context, timeout, self.random(), |limit| async move {
             let generation = self.topology().generation();
             let server = self.leader(context, path, bucket).await?;
             let result = match self.ask_server(&server, context, request, limit).await {

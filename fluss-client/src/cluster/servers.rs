@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::api::Request;
-use fluss_rpc::net::{ConnectError, ConnectOptions, Connection, RequestError, ServerAddress, Transport};
+use fluss_rpc::net::{
+    ConnectError, ConnectOptions, Connection, Random, RequestError, ServerAddress, Transport,
+};
 use parking_lot::Mutex;
 use tokio::time::Instant;
 use tracing::info;
@@ -62,6 +64,7 @@ impl Servers {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             credentials: options.credentials.clone(),
+            random: Random::new(options.seed),
             ..ConnectOptions::default()
         };
         Self {
@@ -69,6 +72,11 @@ impl Servers {
             transport,
             slots: Mutex::default(),
         }
+    }
+
+    /// Where the chance of the client comes from.
+    pub(crate) fn random(&self) -> &Random {
+        &self.options.random
     }
 
     /// The open connection to a server, if there is one now.
@@ -130,7 +138,10 @@ impl Servers {
                 slot.set(connection.clone());
                 Ok((connection, Some(more)))
             }
-            Err(error) => Err(failures.note(Context::new("connect").server(server).error(error))),
+            Err(error) => {
+                let error = Context::new("connect").server(server).error(error);
+                Err(failures.note(error, self.random()))
+            }
         }
     }
 
@@ -184,8 +195,8 @@ impl Failures {
     }
 
     /// Takes note of a failed attempt. An outage is told once, and then now and then with the number of its attempts.
-    fn note(&mut self, error: super::Error) -> super::Error {
-        let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses()));
+    fn note(&mut self, error: super::Error, random: &Random) -> super::Error {
+        let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses(random)));
         let (pause, now) = (pauses.next().unwrap_or_default(), Instant::now());
         self.attempts += 1;
         let (attempts, pause_ms) = (self.attempts, pause.as_millis() as u64);

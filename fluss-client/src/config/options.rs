@@ -18,6 +18,8 @@ pub struct ClientOptions {
     pub credentials: Option<Credentials>,
     /// How servers are reached. TCP, unless they are in this process, or a test's network stands between.
     pub transport: Transport,
+    /// What jitter and choices among equals begin with, so that a test makes the same again. Without one they are others each time.
+    pub seed: Option<u64>,
     /// The longest wait for a connection, with its login. 10 s.
     pub connect_timeout: Duration,
     /// The longest wait for the answer to a request. 30 s.
@@ -173,6 +175,7 @@ impl ClientOptions {
             bootstrap_servers: bootstrap_servers.into_iter().collect(),
             credentials: None,
             transport: Transport::default(),
+            seed: None,
             connect_timeout: Duration::from_secs(10),
             request_timeout: Duration::from_secs(30),
             writer: WriterOptions::default(),

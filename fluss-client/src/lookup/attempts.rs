@@ -89,7 +89,7 @@ impl<'c> Attempts<'c> {
     fn pause(&mut self) -> Duration {
         let pauses = self
             .pauses
-            .get_or_insert_with(|| Box::new(retry::pauses_after_the_first()));
+            .get_or_insert_with(|| Box::new(retry::pauses_after_the_first(self.cluster.random())));
         pauses.next().unwrap_or_default()
     }
 

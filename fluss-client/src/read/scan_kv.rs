@@ -9,7 +9,7 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_rpc::api::ApiKey;
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{Random, ServerAddress};
 use fluss_rpc::proto;
 use tokio::runtime::Handle;
 use tokio::time::{Instant, sleep_until};
@@ -77,7 +77,7 @@ impl KvScans {
         bucket: TableBucket,
         end: &End,
     ) -> Result<Vec<RecordBatch>> {
-        let mut again = Again::new(self.cluster.options().request_timeout);
+        let mut again = Again::new(self.cluster.options().request_timeout, self.cluster.random());
         loop {
             let mut scan = self.scan(bucket, end.clone());
             let mut rows = Vec::new();
@@ -143,7 +143,7 @@ impl KvScan {
     /// Opens a scan, trying again what can be helped.
     async fn begin(&self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
         let timeout = self.scans.cluster.options().request_timeout;
-        let mut again = Again::new(timeout);
+        let mut again = Again::new(timeout, self.scans.cluster.random());
         loop {
             match self.open().await {
                 Ok(open) => return Ok(open),
@@ -163,7 +163,7 @@ impl KvScan {
             server,
             scanner: None,
             call: 0,
-            progress: Progress::new(cluster.options().request_timeout),
+            progress: Progress::new(cluster.options().request_timeout, cluster.random()),
             runtime: Handle::current(),
         });
         let answer = open.ask(opening(self.bucket)).await;
@@ -283,12 +283,12 @@ struct Again {
 }
 
 impl Again {
-    fn new(timeout: Duration) -> Self {
+    fn new(timeout: Duration, random: &Random) -> Self {
         Self {
             timeout,
             deadline: None,
             attempts: 0,
-            pauses: Box::new(retry::pauses()),
+            pauses: Box::new(retry::pauses(random)),
         }
     }
 
@@ -317,11 +317,11 @@ struct Progress {
 }
 
 impl Progress {
-    fn new(timeout: Duration) -> Self {
+    fn new(timeout: Duration, random: &Random) -> Self {
         Self {
             firsts: HashSet::new(),
             hasher: RandomState::new(),
-            stall: Stall::new(timeout),
+            stall: Stall::new(timeout, random),
             timeout,
         }
     }
@@ -381,7 +381,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn rows_that_come_again_are_told() {
-        let mut progress = Progress::new(TIMEOUT);
+        let mut progress = Progress::new(TIMEOUT, &Random::with_seed(1));
         for rows in [["a", "b"], ["c", "d"]] {
             progress.on_answer(&values(&rows)).await.unwrap();
         }
@@ -391,7 +391,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn answers_without_rows_end_in_time() {
-        let mut progress = Progress::new(TIMEOUT);
+        let mut progress = Progress::new(TIMEOUT, &Random::with_seed(1));
         let begun = Instant::now();
         let error = loop {
             if let Err(error) = progress.on_answer(&[]).await {

@@ -243,7 +243,7 @@ impl LogScanner {
         options: ScannerOptions,
     ) -> Self {
         let remote = cluster.options().remote.clone();
-        let session = Session::new(options, remote, decoder.own_forms());
+        let session = Session::new(options, remote, decoder.own_forms(), cluster.random().clone());
         let wake = Arc::new(tokio::sync::Notify::new());
         let news = Arc::new(tokio::sync::Notify::new());
         let tell = {

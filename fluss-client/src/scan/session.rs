@@ -10,6 +10,7 @@ mod waits;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fluss_rpc::net::Random;
 use tokio::time::Instant;
 
 use super::arrivals::{Arrivals, Fetched};
@@ -53,6 +54,7 @@ pub(super) struct Session {
     /// How many downloads are on their way, and the number of the last.
     downloading: usize,
     last_download: u64,
+    random: Random,
 }
 
 impl Session {
@@ -61,6 +63,7 @@ impl Session {
         options: ScannerOptions,
         remote: RemoteOptions,
         (schema, forms): (SchemaId, Forms),
+        random: Random,
     ) -> Self {
         let columns = match forms.projected {
             Some(_) => Columns::Asked,
@@ -84,6 +87,7 @@ impl Session {
             held: Held::default(),
             downloading: 0,
             last_download: 0,
+            random,
         }
     }
 
@@ -92,7 +96,8 @@ impl Session {
     pub(super) fn subscribe(&mut self, bucket: TableBucket, table: PhysicalTablePath, next: Option<Offset>) {
         self.unsubscribe(bucket);
         self.last_subscription += 1;
-        let subscription = Subscription::new(self.last_subscription, table, next, self.columns);
+        let (id, random) = (self.last_subscription, self.random.clone());
+        let subscription = Subscription::new(id, table, next, self.columns, random);
         self.buckets.insert(bucket, subscription);
     }
 
@@ -185,7 +190,7 @@ impl Session {
     /// that need it are read no further otherwise.
     pub(super) fn unlearned(&mut self, schema: SchemaId, error: &Error, now: Instant) {
         if error.is_worth_another(0) {
-            Pause::extend(&mut self.schema_pause, now);
+            Pause::extend(&mut self.schema_pause, now, &self.random);
             self.trouble = Some(error.clone());
             return;
         }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::Instant;
 
 use super::batch::{Load, OpenBatch, Part, Stage};
@@ -34,6 +34,7 @@ pub(super) struct Accumulator {
     meters: Arc<WriterMeters>,
     /// Tells the sender that somebody waits for a batch.
     line: Arc<Line>,
+    random: Random,
     /// Room for keys.
     key: Vec<u8>,
     buckets: BTreeMap<Target, BucketQueue>,
@@ -61,6 +62,7 @@ impl Accumulator {
         options: WriterOptions,
         meters: Arc<WriterMeters>,
         line: Arc<Line>,
+        random: Random,
     ) -> Self {
         let (key, buckets) = (Vec::new(), BTreeMap::new());
         Self {
@@ -69,6 +71,7 @@ impl Accumulator {
             options,
             meters,
             line,
+            random,
             key,
             buckets,
             funds: 0,
@@ -99,7 +102,8 @@ impl Accumulator {
         if self.funds == 0 {
             return Ok(Pushed::NeedsFunds);
         }
-        let queue = self.buckets.entry(target).or_default();
+        let queue = self.buckets.entry(target);
+        let queue = queue.or_insert_with(|| BucketQueue::new(self.random.clone()));
         let wake = queue.open.is_none();
         let open = queue
             .open
@@ -139,7 +143,8 @@ impl Accumulator {
 
     /// Adds rows, which hold `bytes` of memory, as a batch of their own.
     pub(super) fn push_part(&mut self, part: Part, bytes: usize, now: Instant) -> Arc<Delivery> {
-        let queue = self.buckets.entry(part.target).or_default();
+        let queue = self.buckets.entry(part.target);
+        let queue = queue.or_insert_with(|| BucketQueue::new(self.random.clone()));
         queue.close_open(&mut self.last_id);
         let delivery = Arc::new(Delivery::of(&self.line));
         let load = Load { bytes, ..part.load };

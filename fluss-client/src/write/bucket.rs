@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::Random;
 use tokio::time::Instant;
 
 use super::batch::{Batch, Load, OpenBatch, Stage};
@@ -27,8 +28,8 @@ use fluss_core::id::TableBucket;
 ///   is settled and no later one is acknowledged. Then none of the later ones is stored either: all go on under the next
 ///   writer's numbers, in their order.
 /// * Giving a batch up leaves the numbers as they are: whether it was stored is seen by what becomes of the next.
-#[derive(Default)]
 pub(super) struct BucketQueue {
+    random: Random,
     pub(super) open: Option<OpenBatch>,
     /// In order, the oldest first.
     waiting: VecDeque<Batch>,
@@ -79,6 +80,18 @@ pub(super) struct Settled {
 }
 
 impl BucketQueue {
+    pub(super) fn new(random: Random) -> Self {
+        Self {
+            random,
+            open: None,
+            waiting: VecDeque::new(),
+            in_flight: VecDeque::new(),
+            sequences: Sequences::default(),
+            pause: None,
+            sent_to: None,
+        }
+    }
+
     /// Lets no more rows join.
     pub(super) fn close_open(&mut self, id: &mut u64) {
         if let Some(open) = self.open.take() {
@@ -261,7 +274,7 @@ impl BucketQueue {
         self.waiting.insert(place, batch);
         let pause = self.pause.get_or_insert_with(|| Pause {
             until: now,
-            lengths: Box::new(retry::pauses()),
+            lengths: Box::new(retry::pauses(&self.random)),
         });
         if pause.until <= now {
             pause.until = now + pause.lengths.next().unwrap_or_default();
@@ -389,7 +402,7 @@ mod tests {
 
     /// A bucket of writer 7 with encoded batches 1, 2 and so on.
     fn queue(batches: u64, now: Instant) -> BucketQueue {
-        let mut queue = BucketQueue::default();
+        let mut queue = BucketQueue::new(Random::with_seed(1));
         queue.sequences.adopt(WriterId(7));
         let mut id = 0;
         for _ in 0..batches {

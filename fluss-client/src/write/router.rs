@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use arrow::record_batch::RecordBatch;
+use fastrand::Rng;
 
 use super::partitions::{Slot, Target};
 use crate::config::BucketAssigner;
@@ -18,6 +19,7 @@ use fluss_core::types::{InvalidDefinition, Row, TableInfo};
 pub(super) struct Router {
     count: i32,
     way: Way,
+    rng: Rng,
 }
 
 #[derive(Debug)]
@@ -64,7 +66,12 @@ pub(super) enum Room {
 }
 
 impl Router {
-    pub(super) fn of(info: &TableInfo, assigner: BucketAssigner) -> Result<Self, InvalidDefinition> {
+    /// A router to the buckets of a table. `rng` chooses those that do not follow from a key.
+    pub(super) fn of(
+        info: &TableInfo,
+        assigner: BucketAssigner,
+        rng: Rng,
+    ) -> Result<Self, InvalidDefinition> {
         let count = info.bucket_count;
         let way = match (KeyEncoder::bucket_key(info, info.row_type())?, assigner) {
             (Some(encoder), _) => Way::Key {
@@ -75,7 +82,7 @@ impl Router {
             (None, BucketAssigner::Sticky) => Way::Sticky(BTreeMap::new()),
             (None, BucketAssigner::RoundRobin) => Way::RoundRobin(BTreeMap::new()),
         };
-        Ok(Self { count, way })
+        Ok(Self { count, way, rng })
     }
 
     /// Where a row goes: one of the table's type, which is checked, in the partition `slot`. `room` tells what it finds
@@ -86,7 +93,7 @@ impl Router {
         row: &(impl Row + ?Sized),
         room: impl Fn(Target) -> Room,
     ) -> Result<Target, ValueError> {
-        let count = self.count;
+        let (count, rng) = (self.count, &mut self.rng);
         let bucket = match &mut self.way {
             Way::Key {
                 encoder,
@@ -98,7 +105,7 @@ impl Router {
                 function.bucket(key, count)?
             }
             Way::Sticky(current) => {
-                let stay = current.entry(slot).or_insert_with(|| Stay::at(any(count)));
+                let stay = current.entry(slot).or_insert_with(|| Stay::at(any(count, rng)));
                 let bucket = stay.bucket;
                 let stays = match room(Target { slot, bucket }) {
                     Room::Open => true,
@@ -106,13 +113,13 @@ impl Router {
                     Room::Blocked => false,
                 };
                 if !stays {
-                    *stay = Stay::at(other(bucket, count));
+                    *stay = Stay::at(other(bucket, count, rng));
                 }
                 stay.rows = stay.rows.saturating_add(1);
                 stay.bucket
             }
             Way::RoundRobin(last) => {
-                let last = last.entry(slot).or_insert_with(|| any(count));
+                let last = last.entry(slot).or_insert_with(|| any(count, rng));
                 *last = BucketId((last.get() + 1) % count.max(1));
                 *last
             }
@@ -158,15 +165,15 @@ impl Router {
 
     /// Another sticky bucket.
     fn turn(&mut self, slot: Slot) -> Target {
-        let count = self.count;
+        let (count, rng) = (self.count, &mut self.rng);
         let Way::Sticky(current) = &mut self.way else {
             return Target {
                 slot,
-                bucket: any(count),
+                bucket: any(count, rng),
             };
         };
-        let stay = current.entry(slot).or_insert_with(|| Stay::at(any(count)));
-        *stay = Stay::at(other(stay.bucket, count));
+        let stay = current.entry(slot).or_insert_with(|| Stay::at(any(count, rng)));
+        *stay = Stay::at(other(stay.bucket, count, rng));
         Target {
             slot,
             bucket: stay.bucket,
@@ -194,16 +201,16 @@ fn slot_of(slots: &[Slot], index: usize) -> Slot {
 }
 
 /// A bucket at random.
-fn any(count: i32) -> BucketId {
-    BucketId(fastrand::i32(0..count.max(1)))
+fn any(count: i32, rng: &mut Rng) -> BucketId {
+    BucketId(rng.i32(0..count.max(1)))
 }
 
 /// A bucket at random that is not this one, if there is any.
-fn other(current: BucketId, count: i32) -> BucketId {
+fn other(current: BucketId, count: i32, rng: &mut Rng) -> BucketId {
     if count < 2 {
         return BucketId(0);
     }
-    let step = fastrand::i32(1..count);
+    let step = rng.i32(1..count);
     BucketId(current.get().wrapping_add(step).rem_euclid(count))
 }
 
@@ -223,9 +230,12 @@ mod tests {
         (0..rows).map(route).collect::<Result<_, _>>().unwrap()
     }
 
-    fn sticky() -> Router {
-        let way = Way::Sticky(BTreeMap::new());
-        Router { count: 3, way }
+    fn sticky(seed: u64) -> Router {
+        Router {
+            count: 3,
+            way: Way::Sticky(BTreeMap::new()),
+            rng: Rng::with_seed(seed),
+        }
     }
 
     fn moves(buckets: &[BucketId]) -> usize {
@@ -234,15 +244,22 @@ mod tests {
 
     #[test]
     fn rows_that_are_sent_alone_stay_together_for_a_while() {
-        let buckets = buckets(&mut sticky(), 10 * STAY_ROWS, Room::Free);
+        let buckets = buckets(&mut sticky(1), 10 * STAY_ROWS, Room::Free);
         assert_eq!(moves(&buckets), 9);
         assert_eq!(moves(&buckets[..STAY_ROWS as usize]), 0);
     }
 
     #[test]
     fn rows_stay_while_a_batch_takes_them_and_leave_a_bucket_that_waits() {
-        let mut router = sticky();
+        let mut router = sticky(1);
         assert_eq!(moves(&buckets(&mut router, 3 * STAY_ROWS, Room::Open)), 0);
         assert_eq!(moves(&buckets(&mut router, 5, Room::Blocked)), 4);
+    }
+
+    #[test]
+    fn a_seed_leads_rows_the_same_way_again() {
+        let way = |seed| buckets(&mut sticky(seed), 100, Room::Blocked);
+        assert_eq!(way(7), way(7));
+        assert_ne!(way(7), way(8));
     }
 }

@@ -85,7 +85,7 @@ async fn find(
         .await;
     created.map_err(|error| error.within(context.clone()))?;
     let timeout = cluster.options().request_timeout;
-    retry::until(context, timeout, |_| async {
+    retry::until(context, timeout, cluster.random(), |_| async {
         let partition = cluster.partition(&info.path, name).await?;
         partition.ok_or_else(|| {
             context.clone().error(ErrorKind::Timeout {

@@ -127,6 +127,7 @@ impl Sender {
         cluster: Cluster,
         closing: tokio_util::sync::CancellationToken,
     ) -> Self {
+        let pauses = Box::new(retry::pauses_after_the_first(cluster.random()));
         Self {
             shared,
             cluster,
@@ -137,7 +138,7 @@ impl Sender {
             seeking: 0,
             asking_writer: false,
             rest: None,
-            pauses: Box::new(retry::pauses_after_the_first()),
+            pauses,
             closing,
         }
     }
@@ -382,7 +383,7 @@ impl Sender {
         match answer {
             Ok(answers) => {
                 self.rest = None;
-                self.pauses = Box::new(retry::pauses_after_the_first());
+                self.pauses = Box::new(retry::pauses_after_the_first(self.cluster.random()));
                 for sent in sent {
                     let outcome = self.outcome(*sent, server, &answers);
                     self.on_outcome(*sent, outcome)?;

@@ -52,7 +52,7 @@ impl Writer {
         api: Api,
     ) -> Result<Self, InvalidDefinition> {
         let options = cluster.options().writer.clone();
-        let router = Router::of(info, options.bucket_assigner)?;
+        let router = Router::of(info, options.bucket_assigner, cluster.random().fork())?;
         let meters = Arc::new(WriterMeters::of(&info.path));
         let line = Arc::new(Line::new(breakdown(info, operation)));
         let accumulator = Accumulator::new(
@@ -61,6 +61,7 @@ impl Writer {
             options.clone(),
             meters.clone(),
             line.clone(),
+            cluster.random().clone(),
         );
         let told = line.clone();
         let shared = Arc::new(Shared {

@@ -1,7 +1,6 @@
 //! What happens on a connection before it is used: `rpc.md` §2, §4 and §5.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::{Instant, sleep};
 use tracing::{debug, warn};
@@ -23,7 +22,7 @@ pub(super) async fn shake_hands(
     let versions = negotiate(link, options, meanwhile).await?;
     check_role(&link.server, options, &versions)?;
     if let Some(credentials) = &options.credentials {
-        authenticate(link, &versions, credentials, options.connect_timeout).await?;
+        authenticate(link, &versions, credentials, options).await?;
     }
     let role = versions.server_role().map(tracing::field::display);
     debug!(target: crate::TARGET, server = %link.server, role, "connected");
@@ -93,7 +92,7 @@ async fn authenticate(
     link: &Arc<Link>,
     versions: &Versions,
     credentials: &Credentials,
-    timeout: Duration,
+    options: &ConnectOptions,
 ) -> Result<(), ConnectError> {
     let server = || link.server.clone();
     let version =
@@ -104,8 +103,8 @@ async fn authenticate(
                 source,
             })?;
     let mut attempts = 0_u32;
-    let mut delays = Backoff::default().delays(fastrand::Rng::new());
-    let deadline = Instant::now().checked_add(timeout);
+    let mut delays = Backoff::default().delays(options.random.fork());
+    let deadline = Instant::now().checked_add(options.connect_timeout);
     loop {
         let failure = match exchange(link, version, credentials).await {
             Ok(()) => {

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Transport;
+use super::{Random, Transport};
 use crate::api::ServerRole;
 use crate::frame::DEFAULT_MAX_REQUEST_BYTES;
 use crate::sasl::Credentials;
@@ -26,6 +26,8 @@ pub struct ConnectOptions {
     pub credentials: Option<Credentials>,
     /// How the server is reached; TCP.
     pub transport: Transport,
+    /// Where the jitter of pauses comes from.
+    pub random: Random,
     /// The name of the client software, told to the server.
     pub software_name: String,
     /// The version of the client software, told to the server.
@@ -42,6 +44,7 @@ impl Default for ConnectOptions {
             expected_role: None,
             credentials: None,
             transport: Transport::default(),
+            random: Random::default(),
             software_name: "fluss-client".to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         }

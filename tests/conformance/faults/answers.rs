@@ -375,9 +375,9 @@ fn try_all<F: Future<Output = ()>>(property: impl Fn(ClientOptions, u64) -> F + 
                         .start_paused(true)
                         .build()
                         .unwrap();
-                    fastrand::seed(seed);
                     runtime.block_on(async {
                         let mut options = ClientOptions::new([]);
+                        options.seed = Some(seed);
                         let node = Node::open(NodeOptions::new(Storage::Memory)).unwrap();
                         embedded::lead(&mut options, node);
                         property(options, seed).await;

@@ -6,7 +6,7 @@ use arrow::array::{Array, AsArray};
 use arrow::datatypes::Int32Type;
 use bytes::{Bytes, BytesMut};
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{Random, ServerAddress};
 use fluss_rpc::proto::PbFetchLogRespForBucket;
 use tokio::time::Instant;
 
@@ -38,6 +38,7 @@ impl World {
             ScannerOptions::default(),
             RemoteOptions::default(),
             decoder.own_forms(),
+            Random::with_seed(1),
         );
         session.subscribe(BUCKET, table(), None);
         Self {

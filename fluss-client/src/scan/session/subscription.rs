@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use fluss_rpc::code::{ErrorCode, Retry};
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::Instant;
 
 use super::super::tiered::Tiered;
@@ -50,6 +50,7 @@ pub(super) struct Subscription {
     pub(super) withheld: u32,
     /// What is read in remote storage; meanwhile servers are not asked.
     pub(super) tiered: Option<Tiered>,
+    random: Random,
 }
 
 /// A rest between attempts.
@@ -62,11 +63,11 @@ pub(super) struct Pause {
 
 impl Pause {
     /// Begins a pause, longer than the one before.
-    pub(super) fn extend(pause: &mut Option<Self>, now: Instant) {
+    pub(super) fn extend(pause: &mut Option<Self>, now: Instant, random: &Random) {
         let pause = pause.get_or_insert_with(|| Self {
             until: now,
             count: 0,
-            lengths: Box::new(retry::pauses()),
+            lengths: Box::new(retry::pauses(random)),
         });
         pause.until = now + pause.lengths.next().unwrap_or_default();
         pause.count += 1;
@@ -75,7 +76,13 @@ impl Pause {
 
 impl Subscription {
     /// Reads from an offset on, or from the first record that is still there.
-    pub(super) fn new(id: u64, table: PhysicalTablePath, next: Option<Offset>, columns: Columns) -> Self {
+    pub(super) fn new(
+        id: u64,
+        table: PhysicalTablePath,
+        next: Option<Offset>,
+        columns: Columns,
+        random: Random,
+    ) -> Self {
         Self {
             id,
             table,
@@ -93,6 +100,7 @@ impl Subscription {
             senseless: 0,
             withheld: 0,
             tiered: None,
+            random,
         }
     }
 
@@ -191,7 +199,7 @@ impl Subscription {
     }
 
     pub(super) fn rest(&mut self, now: Instant) {
-        Pause::extend(&mut self.pause, now);
+        Pause::extend(&mut self.pause, now, &self.random);
     }
 
     /// Steps over a batch, and returns it with the first wanted offset if any of it is wanted.

@@ -22,6 +22,7 @@ fn session() -> Session {
         ScannerOptions::default(),
         RemoteOptions::default(),
         decoder.own_forms(),
+        Random::with_seed(1),
     )
 }
 

@@ -1,7 +1,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{Random, ServerAddress};
 use fluss_rpc::proto::PbFetchLogRespForBucket;
 use proptest::prelude::*;
 
@@ -53,6 +53,7 @@ impl World {
             scanner,
             remote,
             decoder(SchemaId(1), None, "COMPACTED").own_forms(),
+            Random::with_seed(1),
         );
         for number in 0..buckets {
             session.subscribe(bucket(number), TablePath::new("d", "t").into(), Some(0));
@@ -192,7 +193,7 @@ fn batches_of_a_segment_wait_for_the_schema_that_they_were_written_under() {
     let mut world = World::of_one();
     let decoder = decoder(SchemaId(2), None, "COMPACTED");
     let (scanner, remote) = (ScannerOptions::default(), RemoteOptions::default());
-    world.session = Session::new(scanner, remote, decoder.own_forms());
+    world.session = Session::new(scanner, remote, decoder.own_forms(), Random::with_seed(1));
     let path = TablePath::new("d", "t");
     world.session.subscribe(bucket(0), path.into(), None);
     world.ask();
