@@ -1,4 +1,5 @@
-//! The time, as the node takes it: from outside, so that a test's days pass at once.
+//! The time of day, as the node takes it: from outside, so that a test's days pass at once. How much time passes between two
+//! moments is told by tokio, whose clock tests pause.
 
 use std::fmt;
 use std::sync::atomic::{AtomicI64, Ordering};

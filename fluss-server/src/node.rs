@@ -7,7 +7,7 @@ use std::path::Path;
 use std::sync::mpsc::{self, RecvTimeoutError};
 use std::sync::{Arc, Weak};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fluss_rpc::net::{InProcess, Receive, ServerAddress};
 use fluss_store::OpenError;
@@ -192,14 +192,16 @@ fn start_housekeeping(
     let syncs = matches!(sync, Sync::Interval(_));
     let thread = thread::Builder::new().name("fluss-node".to_owned());
     let run = move || {
-        let mut next = Instant::now() + every;
+        // The pauses are all that tells this thread how much time has passed.
+        let mut rested = Duration::ZERO;
         while ended.recv_timeout(pause) == Err(RecvTimeoutError::Timeout) {
             let Some(node) = node.upgrade() else { return };
+            rested += pause;
             if syncs {
                 node.sync();
             }
-            if Instant::now() >= next {
-                next = Instant::now() + every;
+            if rested >= every {
+                rested = Duration::ZERO;
                 node.tidy();
             }
         }

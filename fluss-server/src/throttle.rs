@@ -1,6 +1,8 @@
 //! Limits how often an event that repeats is logged.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
+
+use tokio::time::Instant;
 
 /// How long no further occurrence is logged.
 const QUIET: Duration = Duration::from_secs(10);

@@ -129,6 +129,7 @@ pub fn user_line(name: &str, password: &str) -> Result<String, UserFileError> {
             "the password is empty, or has a NUL in it".to_owned(),
         ));
     }
+    // From the system, never from a seed.
     let salt = SaltString::generate(&mut OsRng);
     let hash = Argon2::default()
         .hash_password(password.as_bytes(), &salt)

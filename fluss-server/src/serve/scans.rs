@@ -254,7 +254,7 @@ impl Scans {
             return Err(Failure::new(ErrorCode::NETWORK_EXCEPTION, message));
         }
         let number = loop {
-            // Nobody guesses the scan of somebody else.
+            // From the system, never from a seed: nobody guesses the scan of somebody else.
             let number = RandomState::new().hash_one(now_ms);
             if !open.contains_key(&number) {
                 break number;

@@ -1,9 +1,8 @@
 //! Warnings of a disk that fails: whoever runs the node has to know, and not with a line for each request.
 
-use std::time::Instant;
-
 use fluss_rpc::code::ErrorCode;
 use parking_lot::Mutex;
+use tokio::time::Instant;
 use tracing::warn;
 
 use crate::error::Failure;
