@@ -3,6 +3,7 @@
 pub mod answers;
 pub mod keys;
 pub mod serve;
+pub mod streams;
 
 use std::collections::BTreeSet;
 use std::time::Duration;

@@ -68,6 +68,7 @@ fn run_all() -> ExitCode {
         faults::answers::TESTS,
         faults::keys::TESTS,
         faults::serve::TESTS,
+        faults::streams::TESTS,
         tiered::TESTS,
         tiered::parts::TESTS,
         tiered::changelogs::TESTS,
