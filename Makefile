@@ -58,6 +58,7 @@ lint: setup-base .venv/installed $(DENY)
 	scripts/check-msrv
 	scripts/check-cancellation
 	scripts/check-rooms
+	scripts/check-seams
 	$(PYTHON) scripts/make-blocking-face --check
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
