@@ -24,7 +24,7 @@ mod records;
 mod scanner;
 mod session;
 mod subscribe;
-#[cfg(all(test, feature = "embedded"))]
+#[cfg(test)]
 mod tests;
 mod tiered;
 

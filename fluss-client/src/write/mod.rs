@@ -27,7 +27,7 @@ mod seek;
 mod sender;
 mod sequences;
 mod shipment;
-#[cfg(all(test, feature = "embedded"))]
+#[cfg(test)]
 mod tests;
 mod upsert;
 mod writer;

@@ -61,9 +61,10 @@ impl Shared {
     /// Fails everything that is on its way, and all that comes: the sender is no more.
     pub(super) fn break_down(&self) {
         let error = self.line.breakdown();
-        match self.accumulator.lock() {
-            Ok(mut accumulator) => drop(accumulator.end(error)),
-            Err(Poisoned) => tell!(log_target::WRITER, error, error, "a writer came to its end"),
+        if let Ok(mut accumulator) = self.accumulator.lock() {
+            accumulator.end(error);
+        } else {
+            tell!(log_target::WRITER, error, error, "a writer came to its end");
         }
         self.line.break_down();
         self.memory.close();
