@@ -30,7 +30,7 @@ use fluss_core::types::{Schema, TableInfo};
 pub(super) struct Shared {
     pub(super) info: Arc<TableInfo>,
     pub(super) decoder: Decoder,
-    /// Poisoned, it rings `wake` and `news`.
+    /// Poisoned, it notifies `wake` and `news`.
     pub(super) session: Guarded<Session>,
     pub(super) meters: ScannerMeters,
     /// Rings when the fetcher has something to do.

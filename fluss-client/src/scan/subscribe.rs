@@ -216,7 +216,7 @@ impl LogScanner {
         self.unsubscribe_bucket(TableBucket::new(self.table().id, bucket))
     }
 
-    /// Reads a partition no more, as [`unsubscribe`](Self::unsubscribe) a bucket. It is not discovered again.
+    /// Unsubscribes from a partition, as [`unsubscribe`](Self::unsubscribe) from a bucket. It is not discovered again.
     ///
     /// # Errors
     ///

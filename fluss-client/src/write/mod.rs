@@ -8,7 +8,7 @@
 //! ```
 //!
 //! `accumulator`, `batch`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is
-//! passed in. `sender` is the task that carries out what they decide, and `seek` how it finds and creates partitions.
+//! passed in. `sender` is the task that carries out what they decide, and `find_partitions` how it finds and creates partitions.
 //! What the kinds of tables differ in is in `layout` (bytes), `request` (messages) and `shape` (which columns rows are
 //! given with).
 
@@ -17,13 +17,13 @@ mod append;
 mod batch;
 mod batch_write;
 mod bucket;
+mod find_partitions;
 mod handle;
 mod layout;
 mod memory;
 mod partitions;
 mod request;
 mod router;
-mod seek;
 mod sender;
 mod sequences;
 mod shipment;

@@ -131,7 +131,7 @@ impl Partitions {
     }
 
     /// A partition to look for, which rows have waited for longest.
-    pub(super) fn seek(&mut self) -> Option<(Slot, PartitionName)> {
+    pub(super) fn next_wanted(&mut self) -> Option<(Slot, PartitionName)> {
         let slot = self.wanted.pop_front()?;
         let place = self.places.get_mut(slot.0)?;
         place.state = State::Sought;
@@ -222,16 +222,16 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_is_sought_once_however_many_rows_want_it() {
+    fn a_partition_is_looked_for_once_however_many_rows_want_it() {
         let mut partitions = Partitions::of(&info(&["day", "land"])).unwrap();
         let slot = partitions.slot(&row(0, "de")).unwrap();
         assert_eq!(partitions.slot(&row(0, "de")), Ok(slot));
         assert_ne!(partitions.slot(&row(1, "de")), Ok(slot));
-        assert_eq!(partitions.seek(), None, "nobody wants it yet");
+        assert_eq!(partitions.next_wanted(), None, "nobody wants it yet");
         assert!(partitions.want(slot) && !partitions.want(slot));
-        let (sought, name) = partitions.seek().unwrap();
-        assert_eq!((sought, name.as_str()), (slot, "1970-01-01$de"));
-        assert!(!partitions.want(slot) && partitions.seek().is_none());
+        let (wanted, name) = partitions.next_wanted().unwrap();
+        assert_eq!((wanted, name.as_str()), (slot, "1970-01-01$de"));
+        assert!(!partitions.want(slot) && partitions.next_wanted().is_none());
         assert_eq!(partitions.bucket(target(slot)), None);
         partitions.found(slot, PartitionId(7));
         let expected = TableBucket::in_partition(TableId(1), PartitionId(7), BucketId(1));
@@ -241,7 +241,7 @@ mod tests {
             "d.t partition 1970-01-01$de"
         );
         partitions.lost(slot);
-        assert!(partitions.want(slot), "it is sought again");
+        assert!(partitions.want(slot), "it is wanted again");
     }
 
     #[test]

@@ -114,7 +114,7 @@ pub(super) struct Sender {
     /// Buckets whose leaders are to be looked for.
     astray: BTreeSet<TableBucket>,
     /// How many partitions are being looked for.
-    pub(super) seeking: usize,
+    pub(super) looked_for: usize,
     asking_writer: bool,
     /// Before this nobody is asked for a leader or writer again.
     rest: Option<Instant>,
@@ -136,7 +136,7 @@ impl Sender {
             connecting: HashSet::new(),
             refreshing: false,
             astray: BTreeSet::new(),
-            seeking: 0,
+            looked_for: 0,
             asking_writer: false,
             rest: None,
             pauses,
@@ -288,7 +288,7 @@ impl Sender {
         for slot in &obstacles.partitions {
             self.shared.partitions().want(*slot);
         }
-        self.seek();
+        self.find_partitions();
         Ok(())
     }
 

@@ -167,7 +167,7 @@ impl Link {
 
     /// Tells the request whose response is too large that this is so: the others have only lost their connection. `head` is
     /// the beginning of the response.
-    fn blame(&self, mut head: Bytes, error: &FrameError) {
+    fn answer_with(&self, mut head: Bytes, error: &FrameError) {
         if let Ok(ResponseHeader::Success { request_id } | ResponseHeader::Error { request_id }) =
             ResponseHeader::decode(&mut head)
         {
@@ -182,7 +182,7 @@ impl Receive for Link {
         let taken = match check_length(frame.len(), self.max_response_bytes) {
             Ok(_) => self.dispatch(frame),
             Err(error) => {
-                self.blame(frame, &error);
+                self.answer_with(frame, &error);
                 Err(error.into())
             }
         };
@@ -290,7 +290,7 @@ async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
                 if let Disconnect::Frame(error) = &reason
                     && let Ok(Some(head)) = timeout(HEAD_PATIENCE, inbox.head(RESPONSE_HEAD_BYTES)).await
                 {
-                    link.blame(head.slice(LENGTH_BYTES..), error);
+                    link.answer_with(head.slice(LENGTH_BYTES..), error);
                 }
                 return reason;
             }

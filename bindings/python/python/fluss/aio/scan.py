@@ -306,7 +306,7 @@ class LogScanner(_bases.LogScanner):
         return await self._core.subscribe(None, start_offset)
 
     async def unsubscribe(self, bucket_id: int) -> None:
-        """Reads a bucket no more."""
+        """Unsubscribes from a bucket."""
         return await self._core.unsubscribe(bucket_id)
 
     async def subscribe_partition(
@@ -322,7 +322,7 @@ class LogScanner(_bases.LogScanner):
         return await self._core.subscribe_partition_buckets(dict(start_offsets))
 
     async def unsubscribe_partition(self, partition_id: int, bucket_id: int | None = None) -> None:
-        """Reads a bucket of a partition no more, or the whole partition."""
+        """Unsubscribes from a bucket of a partition, or from the whole partition."""
         return await self._core.unsubscribe_partition(partition_id, bucket_id)
 
     async def positions(self) -> Positions:

@@ -314,7 +314,7 @@ class LogScanner(_bases.LogScanner):
         return self._core.subscribe(None, start_offset).wait()
 
     def unsubscribe(self, bucket_id: int) -> None:
-        """Reads a bucket no more."""
+        """Unsubscribes from a bucket."""
         return self._core.unsubscribe(bucket_id).wait()
 
     def subscribe_partition(self, partition_id: int, bucket_id: int | None, start_offset: int | OffsetSpec) -> None:
@@ -328,7 +328,7 @@ class LogScanner(_bases.LogScanner):
         return self._core.subscribe_partition_buckets(dict(start_offsets)).wait()
 
     def unsubscribe_partition(self, partition_id: int, bucket_id: int | None = None) -> None:
-        """Reads a bucket of a partition no more, or the whole partition."""
+        """Unsubscribes from a bucket of a partition, or from the whole partition."""
         return self._core.unsubscribe_partition(partition_id, bucket_id).wait()
 
     def positions(self) -> Positions:

@@ -132,7 +132,7 @@ class LogScanner(_bases.LogScanner):
         self._core.unsubscribe(bucket_id).wait()
 
     def unsubscribe_partition(self, partition_id: int, bucket_id: int) -> None:
-        """Reads a bucket of a partition no more."""
+        """Unsubscribes from a bucket of a partition."""
         self._core.unsubscribe_partition(partition_id, bucket_id).wait()
 
     async def poll(self, timeout_ms: int) -> ScanRecords:

@@ -11,7 +11,7 @@ use fluss_core::id::PartitionId;
 use fluss_core::types::{PartitionName, PartitionSpec, TableInfo};
 
 /// How many partitions are looked for at once.
-const MOST_SEEKING: usize = 8;
+const MOST_LOOKED_FOR: usize = 8;
 
 impl Sender {
     /// Lets the rows of a partition that was dropped go to the one of its name, once none is on its way any more.
@@ -25,12 +25,12 @@ impl Sender {
     }
 
     /// Looks for partitions that rows wait for, and creates those that are missing.
-    pub(super) fn seek(&mut self) {
-        while self.seeking < MOST_SEEKING {
-            let Some((slot, name)) = self.shared.partitions().seek() else {
+    pub(super) fn find_partitions(&mut self) {
+        while self.looked_for < MOST_LOOKED_FOR {
+            let Some((slot, name)) = self.shared.partitions().next_wanted() else {
                 return;
             };
-            self.seeking += 1;
+            self.looked_for += 1;
             let context = self.at(slot);
             let (cluster, info) = (self.cluster.clone(), self.shared.info.clone());
             let create = cluster.options().writer.create_partitions;
@@ -42,7 +42,7 @@ impl Sender {
     }
 
     pub(super) fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) -> Result<()> {
-        self.seeking -= 1;
+        self.looked_for -= 1;
         match found {
             Ok(partition) => self.shared.partitions().found(slot, partition),
             Err(error) => {
