@@ -333,7 +333,7 @@ impl Metadata {
         let known = self.topology();
         let context = Context::new("list partitions of").table(table);
         let request = proto::ListPartitionInfosRequest {
-            table_path: super::wire::table_path(table),
+            table_path: crate::wire::table_path(table),
             partial_partition_spec: None,
         };
         let no_server = || context.clone().error(ErrorKind::NoServer);
@@ -456,7 +456,7 @@ impl Metadata {
 
 fn request(table: Option<&TablePath>, partitions: &[PartitionId]) -> proto::MetadataRequest {
     proto::MetadataRequest {
-        table_path: table.map(super::wire::table_path).into_iter().collect(),
+        table_path: table.map(crate::wire::table_path).into_iter().collect(),
         partitions_path: Vec::new(),
         partitions_id: partitions.iter().map(|partition| partition.get()).collect(),
     }

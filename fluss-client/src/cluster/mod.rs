@@ -1,6 +1,7 @@
 //! The cluster as the rest of the client stands on it: who is asked what, where things are, and until when.
 
 mod buckets;
+mod known_schemas;
 mod metadata;
 mod schemas;
 mod servers;
@@ -17,8 +18,8 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use buckets::{buckets_of, buckets_of_all, check_bucket, each_bucket};
+use known_schemas::Schemas;
 use metadata::{Metadata, Topology};
-use schemas::Schemas;
 pub(crate) use servers::Servers;
 pub(crate) use unsent::{OpenWriters, Unsent};
 

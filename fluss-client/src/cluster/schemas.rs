@@ -1,33 +1,15 @@
-//! The schemas that rows were written under. One never changes, so that it is asked for once.
+//! The schemas that rows were written under.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
-use parking_lot::RwLock;
 
 use super::Cluster;
 use crate::error::{Context, ErrorKind, Result};
 use crate::wire;
-use fluss_core::id::{SchemaId, TableId};
+use fluss_core::id::SchemaId;
 use fluss_core::types::{InvalidDefinition, Schema, TableInfo, TablePath};
-
-/// What is known of schemas, for all tables of a connection.
-#[derive(Debug, Default)]
-pub(crate) struct Schemas(RwLock<HashMap<(TableId, SchemaId), Arc<Schema>>>);
-
-impl Schemas {
-    fn get(&self, table: TableId, id: SchemaId) -> Option<Arc<Schema>> {
-        let known = self.0.read();
-        known.get(&(table, id)).cloned()
-    }
-
-    fn put(&self, table: TableId, id: SchemaId, schema: Arc<Schema>) {
-        let mut known = self.0.write();
-        known.insert((table, id), schema);
-    }
-}
 
 impl Cluster {
     /// The version of a table's schema that something was written under.

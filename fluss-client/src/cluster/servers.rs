@@ -13,7 +13,7 @@ use tokio::time::Instant;
 use tracing::info;
 
 use crate::config::ClientOptions;
-use crate::error::{Context, Result, tell};
+use crate::error::{Context, Error, Result, tell};
 use crate::{log_target, retry};
 
 /// For so long an outage is not told again.
@@ -40,7 +40,7 @@ struct Slot {
 /// What went wrong since the server was last reached.
 #[derive(Default)]
 struct Failures {
-    last: Option<super::Error>,
+    last: Option<Error>,
     /// How many attempts have failed, and when one was told.
     attempts: u32,
     told: Option<Instant>,
@@ -188,14 +188,14 @@ impl Slot {
 }
 
 impl Failures {
-    fn to_repeat(&self) -> Option<super::Error> {
+    fn to_repeat(&self) -> Option<Error> {
         self.last
             .clone()
             .filter(|_| self.next_attempt.is_some_and(|next| Instant::now() < next))
     }
 
     /// Takes note of a failed attempt. An outage is told once, and then now and then with the number of its attempts.
-    fn note(&mut self, error: super::Error, random: &Random) -> super::Error {
+    fn note(&mut self, error: Error, random: &Random) -> Error {
         let pauses = self.pauses.get_or_insert_with(|| Box::new(retry::pauses(random)));
         let (pause, now) = (pauses.next().unwrap_or_default(), Instant::now());
         self.attempts += 1;

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use super::decode::{Form, Forms};
+use super::form::{Form, Forms};
 use super::tiered::{Hold, Segment};
 use fluss_core::id::{Offset, SchemaId, TableBucket};
 use fluss_core::record::log::LogBatch;

@@ -9,6 +9,7 @@ use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 
 use super::arrivals::Fetched;
+use super::form::{Form, Forms};
 use super::records::{Run, ScanBatch};
 use crate::config::ScannerOptions;
 use crate::log_target;
@@ -50,28 +51,6 @@ struct RowFilter {
     of_batches: Filter,
     /// On rows of the table.
     of_table: Filter,
-}
-
-/// How batches are laid out that were written under one schema and fetched in one way.
-#[derive(Debug)]
-pub(super) struct Form {
-    held: RowType,
-    wire_schema: SchemaRef,
-    /// The positions of the columns that are decoded, ascending.
-    decoded: Vec<usize>,
-    /// Where among these the columns are that are needed; nothing for those that the schema does not have.
-    places: Vec<Option<usize>>,
-    /// Whether batches can be checked: the server does not compute the checksum of a projected batch anew.
-    is_whole: bool,
-}
-
-/// How batches are laid out that were written under one schema.
-#[derive(Debug)]
-pub(super) struct Forms {
-    pub(super) whole: Arc<Form>,
-    /// With no more columns than are needed; nothing if the schema does not have them where the table has
-    /// them (`behaviour.md` §4.3), or if all are fetched anyway.
-    pub(super) projected: Option<Arc<Form>>,
 }
 
 impl Decoder {
@@ -279,22 +258,6 @@ impl Decoder {
     fn show(&self, needed: &RecordBatch) -> Result<RecordBatch, ArrowError> {
         let shown: Vec<usize> = (0..self.shown_type.len()).collect();
         fluss_core::arrow::with_schema(&needed.project(&shown)?, &self.shown_schema)
-    }
-}
-
-impl Form {
-    /// Of batches that hold these columns, those at these places are needed.
-    fn new(held: RowType, places: Vec<Option<usize>>, is_whole: bool) -> Arc<Self> {
-        let decoded: BTreeSet<usize> = places.iter().copied().flatten().collect();
-        let decoded: Vec<usize> = decoded.into_iter().collect();
-        let place = |place: Option<usize>| decoded.binary_search(&place?).ok();
-        Arc::new(Self {
-            wire_schema: arrow_schema(&held),
-            held,
-            places: places.into_iter().map(place).collect(),
-            decoded,
-            is_whole,
-        })
     }
 }
 

@@ -13,9 +13,11 @@ use fluss_rpc::proto;
 use tokio::time::Instant;
 
 use super::arrivals::Fetched;
-use super::decode::{Decoder, Form};
+use super::builder::ScanBuilder;
+use super::decode::Decoder;
+use super::form::Form;
 use super::records::ScanBatch;
-use super::scanner::{ScanBuilder, place};
+use super::scanner::place;
 use crate::cluster::Cluster;
 use crate::cluster::check_bucket;
 use crate::cluster::each_bucket;

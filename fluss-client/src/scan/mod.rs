@@ -12,25 +12,33 @@
 //! was added is null there, and what was added later is left out. What the cluster has moved to remote storage is read
 //! there: `tiered` says how.
 
+mod ahead;
 mod arrivals;
+mod builder;
 mod changelog;
 mod decode;
 mod decoded;
 mod fetcher;
+mod form;
+mod inner;
+mod lease;
 mod limit;
 mod moments;
 mod positions;
 mod records;
 mod scanner;
 mod session;
+mod start;
 mod subscribe;
 #[cfg(test)]
 mod tests;
 mod tiered;
 
+pub use ahead::Ahead;
+pub use builder::ScanBuilder;
 pub use changelog::changelog_schema;
-pub use decoded::{Ahead, Lease};
+pub use lease::Lease;
 pub use positions::Positions;
 pub use records::{BucketRecords, ScanBatch, ScanRecord, ScanRecords};
-pub use scanner::{LogScanner, ScanBuilder};
-pub use subscribe::StartOffset;
+pub use scanner::LogScanner;
+pub use start::StartOffset;

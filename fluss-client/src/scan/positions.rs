@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use super::subscribe::StartOffset;
+use super::start::StartOffset;
 use crate::cluster::check_bucket;
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket, TableId};
 use fluss_core::types::{InvalidDefinition, TableInfo, TablePath};

@@ -7,6 +7,7 @@ mod fetch;
 mod subscription;
 mod tiered;
 mod waits;
+mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,7 @@ use fluss_rpc::net::Random;
 use tokio::time::Instant;
 
 use super::arrivals::{Arrivals, Fetched};
-use super::decode::Forms;
+use super::form::Forms;
 use super::tiered::Held;
 use crate::config::{RemoteOptions, ScannerOptions};
 use crate::error::Error;
@@ -22,8 +23,9 @@ use fluss_core::id::{Offset, PartitionId, SchemaId, TableBucket};
 use fluss_core::types::PhysicalTablePath;
 use subscription::{Columns, Pause, Subscription};
 
-pub(super) use fetch::{Fetch, Wanted};
+pub(super) use fetch::Fetch;
 pub(super) use tiered::Download;
+pub(super) use wanted::Wanted;
 
 /// How many full answers of a bucket may wait for the consumer.
 const AHEAD: usize = 2;

@@ -12,26 +12,14 @@ use super::fetcher::Shared;
 use super::positions::Positions;
 use super::scanner::LogScanner;
 use super::session::Session;
+use super::start::StartOffset;
 use crate::admin::Admin;
 use crate::admin::OffsetSpec;
 use crate::cluster::Cluster;
 use crate::cluster::{buckets_of, buckets_of_all, check_bucket};
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
-use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath, Timestamp};
-
-/// Where reading a bucket begins.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum StartOffset {
-    /// At the first record that is still there.
-    Earliest,
-    /// After the last record that can be read now.
-    Latest,
-    /// At this record.
-    At(Offset),
-    /// At the first batch stored at or after this time.
-    Timestamp(Timestamp),
-}
+use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
 
 impl LogScanner {
     /// Reads a bucket of a table that is not partitioned. One that is read already is read from the new start on.

@@ -128,7 +128,7 @@ impl AppendWriter {
 
     /// Begins to append Arrow batches as one: all of them, or none.
     pub fn append_batches(&self) -> BatchWrite {
-        self.writer.batches(Change::Append, &self.shape)
+        BatchWrite::new(self.writer.clone(), Change::Append, self.shape.clone())
     }
 
     /// Sends what is collected, and waits until everything written before this call is acknowledged or has failed.

@@ -282,7 +282,7 @@ impl UpsertWriter {
 
     /// Begins to upsert the rows of Arrow batches as one: all of them, or none.
     pub fn upsert_batches(&self) -> BatchWrite {
-        self.writer.batches(Change::Upsert, &self.rows)
+        BatchWrite::new(self.writer.clone(), Change::Upsert, self.rows.clone())
     }
 
     /// Collects the keys of an Arrow batch, whose rows are to be deleted. Columns beside those of the primary key are
@@ -308,7 +308,11 @@ impl UpsertWriter {
     /// A table that refuses deletes.
     pub fn delete_batches(&self) -> Result<BatchWrite> {
         self.check_deletes()?;
-        Ok(self.writer.batches(Change::Delete, &self.keys))
+        Ok(BatchWrite::new(
+            self.writer.clone(),
+            Change::Delete,
+            self.keys.clone(),
+        ))
     }
 
     fn check_deletes(&self) -> Result<(), Error> {

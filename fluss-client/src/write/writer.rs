@@ -10,7 +10,6 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::accumulator::{Accumulator, Pushed};
 use super::batch::{Part, Stage};
-use super::batch_write::BatchWrite;
 use super::handle::{Delivery, Line, WriteHandle};
 use super::layout::{Change, Layout, Picked, Rows};
 use super::memory::Memory;
@@ -184,11 +183,6 @@ impl Writer {
         }
         let rows = ArrowRows::new(rows.clone(), shape.row_type())?;
         self.shared.partitions().slots(&rows, shape)
-    }
-
-    /// Begins to collect Arrow batches as one.
-    pub(super) fn batches(&self, change: Change, shape: &Arc<Shape>) -> BatchWrite {
-        BatchWrite::new(self.clone(), change, shape.clone())
     }
 
     /// An Arrow batch as the parts that go to buckets, checked and, unless it goes as columns, encoded: nothing of it can

@@ -12,14 +12,12 @@ use tokio::time::Instant;
 
 use super::super::arrivals::Arrival;
 use super::subscription::Columns;
+use super::wanted::Wanted;
 use super::{AHEAD, Session};
 use crate::error::{Context, Error, ErrorKind};
 use fluss_core::DecodeError;
 use fluss_core::id::{Offset, TableBucket};
 use fluss_core::record::log::{Generation, LogBatch, LogBatches};
-
-/// The wire's word for the first record that is still there (`messages.md` 1015).
-pub(super) const EARLIEST: Offset = -2;
 
 /// A fetch to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -31,15 +29,6 @@ pub(in crate::scan) struct Fetch {
     /// Whether no more columns are fetched than are asked for.
     pub(in crate::scan) projected: bool,
     pub(in crate::scan) buckets: Vec<Wanted>,
-}
-
-/// One bucket of a fetch.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(in crate::scan) struct Wanted {
-    pub(in crate::scan) bucket: TableBucket,
-    pub(in crate::scan) subscription: u64,
-    pub(in crate::scan) offset: Offset,
-    pub(in crate::scan) projected: bool,
 }
 
 impl Session {

@@ -7,7 +7,7 @@ use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::Instant;
 
 use super::super::tiered::Tiered;
-use super::fetch::{EARLIEST, Wanted};
+use super::wanted::{EARLIEST, Wanted};
 use crate::error::{BRIEF_ATTEMPTS, Context, Error, ErrorKind, retry_at_leader};
 use crate::retry;
 use fluss_core::id::{Offset, TableBucket};

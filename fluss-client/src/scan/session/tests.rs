@@ -5,7 +5,7 @@ use fluss_rpc::proto::PbFetchLogRespForBucket;
 
 use super::super::arrivals::tests::{server, table};
 use super::super::decode::tests::decoder;
-use super::fetch::EARLIEST;
+use super::wanted::EARLIEST;
 use super::*;
 use crate::error::{Context, ErrorKind};
 use fluss_core::DecodeError;
