@@ -17,7 +17,7 @@ use bytes::Bytes;
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
 
-use super::{About, Change, Snapshot, State};
+use super::engine::{About, Change, Snapshot, State};
 use crate::disk::{Disk, File};
 
 const MAGIC: [u8; 4] = *b"FLKV";

@@ -7,7 +7,7 @@ use std::ops::Bound;
 use bytes::Bytes;
 use parking_lot::{RwLock, RwLockReadGuard};
 
-use super::{About, Change, Snapshot, State, Visit};
+use super::engine::{About, Change, Snapshot, State, Visit};
 
 /// An ordered map behind a lock that a snapshot holds: who looks on for long keeps writers waiting.
 #[derive(Debug, Default)]

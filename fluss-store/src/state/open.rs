@@ -7,7 +7,10 @@ use std::sync::Arc;
 
 use fluss_core::id::Offset;
 
-use super::{Checkpoints, Lmdb, Memory, State, Unusable};
+use super::checkpoint::{Checkpoints, Unusable};
+use super::engine::State;
+use super::lmdb::{Lmdb, data_file};
+use super::memory::Memory;
 use crate::OpenError;
 use crate::disk::{Disk, Trust};
 
@@ -72,7 +75,7 @@ fn is_damaged(disk: &Arc<dyn Disk>, files: &Path) -> io::Result<bool> {
         Ok(()) => Ok(false),
         Err(Unusable::Io(error)) => Err(error),
         Err(Unusable::Damaged { at, source }) => {
-            let path = Lmdb::file(files);
+            let path = data_file(files);
             tracing::error!(target: crate::TARGET, path = %path.display(), at, reason = %source, "rows are damaged, and are made again");
             Ok(true)
         }

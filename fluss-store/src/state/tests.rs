@@ -11,7 +11,10 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::{About, Change, Checkpoints, Lmdb, Memory, Snapshot, State, Unusable};
+use super::checkpoint::Unusable;
+use super::lmdb::{Lmdb, data_file};
+use super::memory::Memory;
+use super::{About, Change, Checkpoints, Snapshot, State};
 use crate::disk::faulty::FaultyDisk;
 use crate::disk::{DirectoryDisk, Disk, OpenFiles, Trust};
 
@@ -351,7 +354,7 @@ fn rows_that_are_gone_while_they_are_closed_are_not_taken_for_none() {
     let (disk, _root) = real();
     let state = lmdb(&disk);
     state.commit(&[change(b"a", Some(b"1"))], &about(1)).unwrap();
-    let file = Lmdb::file(&disk.real_path(Path::new(PLACE)).unwrap());
+    let file = data_file(&disk.real_path(Path::new(PLACE)).unwrap());
     let files = disk.open_files().unwrap();
     for length in [9_000, 5_000, 0] {
         while files.close_one() {}

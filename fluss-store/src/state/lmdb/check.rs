@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 
 use fluss_core::DecodeError;
 
-use super::super::Unusable;
+use super::super::checkpoint::Unusable;
 
 const WORD: usize = size_of::<usize>();
 const META_AT: usize = WORD + 8;

@@ -69,3 +69,9 @@ impl TreeKey {
 pub(super) const fn is_link(tree_key: &[u8]) -> bool {
     tree_key.len() == MOST
 }
+
+/// The branch that a link leads to.
+pub(super) fn branch_of(link: &[u8]) -> Branch {
+    link.first_chunk()
+        .map_or(0, |bytes| Branch::from_be_bytes(*bytes))
+}

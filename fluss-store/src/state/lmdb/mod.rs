@@ -5,6 +5,7 @@
 
 mod check;
 mod keys;
+mod map;
 mod open;
 mod read;
 mod space;
@@ -18,14 +19,15 @@ use std::sync::Arc;
 use heed::MdbError;
 use parking_lot::{RwLock, RwLockReadGuard};
 
+pub(in crate::state) use self::map::data_file;
+use self::map::fault;
 use self::open::Environment;
 use self::read::View;
 use self::space::Take;
 use self::write::Writes;
-use super::{About, Change, Snapshot, State, Unusable};
+use super::checkpoint::Unusable;
+use super::engine::{About, Change, Snapshot, State};
 use crate::disk::{Kept, OpenFiles, Trust, with_room};
-
-const DATA: &str = "data.mdb";
 
 /// An LMDB environment of one bucket, open while it is used, and as long as others do not need its descriptors.
 #[derive(Debug)]
@@ -39,15 +41,10 @@ pub(in crate::state) struct Lmdb {
 }
 
 impl Lmdb {
-    /// The file of the environment in a directory.
-    pub(in crate::state) fn file(directory: &Path) -> PathBuf {
-        directory.join(DATA)
-    }
-
     /// Whether the file in a directory, if there is one, can be what was left there, as far as its size and its first
     /// pages tell.
     pub(in crate::state) fn check(directory: &Path, files: Option<&OpenFiles>) -> Result<(), Unusable> {
-        let path = Self::file(directory);
+        let path = data_file(directory);
         match with_room(files, || File::open(&path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
             file => check::check(&file?),
@@ -197,22 +194,9 @@ impl State for Lmdb {
             environment.env.force_sync().map_err(fault)?;
         } else {
             // What was written through a map is the system's, and goes to the disk with the file.
-            let path = Self::file(&self.directory);
+            let path = data_file(&self.directory);
             with_room(self.environment.files(), || File::open(&path))?.sync_all()?;
         }
         self.trust.mark_clean()
-    }
-}
-
-/// A map's size as LMDB takes it: whole pages of any size.
-fn map_bytes(bytes: u64) -> usize {
-    const LARGEST_PAGE: u64 = 64 << 10;
-    usize::try_from(bytes.next_multiple_of(LARGEST_PAGE)).unwrap_or(usize::MAX)
-}
-
-fn fault(error: heed::Error) -> io::Error {
-    match error {
-        heed::Error::Io(error) => error,
-        other => io::Error::other(other.to_string()),
     }
 }

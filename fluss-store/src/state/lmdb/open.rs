@@ -8,9 +8,10 @@ use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
 use parking_lot::RwLockWriteGuard;
 
-use super::super::Unusable;
+use super::super::checkpoint::Unusable;
+use super::check;
+use super::map::{data_file, fault, map_bytes};
 use super::space::{Space, Take};
-use super::{Lmdb, check, fault, map_bytes};
 use crate::disk::read_write;
 
 /// Readers at a time: one for each look-up that runs, and one for each scan.
@@ -43,7 +44,7 @@ impl Environment {
 
     /// Opens what was open before. Rows that are gone since are not taken for none.
     pub(super) fn reopen(directory: &Path, take: Take) -> io::Result<Self> {
-        let path = Lmdb::file(directory);
+        let path = data_file(directory);
         let damaged = |at: u64, reason: String| {
             let reason = format!("{} is damaged at byte {at}: {reason}", path.display());
             io::Error::new(io::ErrorKind::InvalidData, reason)
@@ -58,7 +59,7 @@ impl Environment {
     }
 
     fn on(directory: &Path, options: &OpenOptions, take: Take) -> io::Result<Self> {
-        let file = options.open(Lmdb::file(directory))?;
+        let file = options.open(data_file(directory))?;
         let map = file.metadata()?.len().max(FIRST_MAP_BYTES);
         let (env, tree) = open(directory, map_bytes(map))?;
         Ok(Self {

@@ -7,9 +7,9 @@ use std::sync::Arc;
 use heed::{RoTxn, WithoutTls};
 use parking_lot::RwLockReadGuard;
 
-use super::super::{About, Snapshot, Visit};
-use super::fault;
-use super::keys::{ABOUT, Branch, TreeKey, is_link};
+use super::super::engine::{About, Snapshot, Visit};
+use super::keys::{ABOUT, Branch, TreeKey, branch_of, is_link};
+use super::map::fault;
 use super::open::{Environment, Tree};
 use super::write::Ledger;
 
@@ -107,10 +107,4 @@ impl Snapshot for View<'_> {
     fn scan(&self, prefix: &[u8], visit: Visit<'_>) -> io::Result<()> {
         self.scan_branch(None, &mut Vec::new(), prefix, visit).map(drop)
     }
-}
-
-/// The branch that a link leads to.
-pub(super) fn branch_of(link: &[u8]) -> Branch {
-    link.first_chunk()
-        .map_or(0, |bytes| Branch::from_be_bytes(*bytes))
 }

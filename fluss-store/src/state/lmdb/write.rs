@@ -2,10 +2,9 @@
 
 use heed::RwTxn;
 
-use super::super::{About, Change};
-use super::keys::{ABOUT, Branch, MOST, TreeKey};
+use super::super::engine::{About, Change};
+use super::keys::{ABOUT, Branch, MOST, TreeKey, branch_of};
 use super::open::Tree;
-use super::read::branch_of;
 
 /// What the tree has beside rows.
 #[derive(Clone, Debug, Default)]
