@@ -5,6 +5,7 @@
 //! disk.
 
 mod auto;
+mod checked;
 mod counters;
 mod databases;
 mod document;
@@ -18,6 +19,7 @@ mod store;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod time_zone;
 mod view;
 
 use std::fmt;
@@ -30,7 +32,7 @@ use fluss_store::OpenError;
 use fluss_store::disk::Disk;
 use parking_lot::{Mutex, RwLock};
 
-pub use self::auto::{Plan, TimeZone, plan};
+pub use self::auto::{Plan, plan};
 use self::counters::Given;
 pub(crate) use self::databases::FIRST_DATABASE;
 pub use self::entry::{Database, Partition, TableEntry};
@@ -39,6 +41,7 @@ pub use self::rules::{Limits, NewColumn, PropertyChange, check_table};
 pub use self::settings::{AutoPartition, Settings};
 use self::store::Store;
 pub use self::tables::Alteration;
+pub use self::time_zone::TimeZone;
 pub use self::view::View;
 use crate::Failure;
 

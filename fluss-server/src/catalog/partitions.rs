@@ -7,9 +7,9 @@ use fluss_core::types::{PartitionName, PartitionSpec, TablePath};
 use fluss_rpc::code::ErrorCode;
 use tracing::warn;
 
+use super::checked::entry;
 use super::entry::{Partition, TableEntry};
 use super::rules::{Limits, check_values, in_key_order, partition_name};
-use super::tables::entry;
 use super::{Catalog, Gone, Outcome, Plan, View, plan};
 use crate::Failure;
 

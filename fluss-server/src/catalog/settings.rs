@@ -6,8 +6,8 @@ use std::time::Duration;
 use fluss_core::parse_duration;
 use fluss_core::row::AutoPartitionUnit;
 
-use super::auto::TimeZone;
 use super::rules::is_true;
+use super::time_zone::TimeZone;
 
 /// Partitions that come and go with the clock (`descriptors.md` §6.1).
 #[derive(Clone, Debug)]

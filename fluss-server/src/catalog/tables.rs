@@ -7,10 +7,9 @@ use fluss_core::id::{SchemaId, TableId};
 use fluss_core::types::{TableDescriptor, TablePath};
 use fluss_rpc::code::ErrorCode;
 
-use super::entry::{TableEntry, TableParts};
-use super::rules::{
-    NewColumn, PropertyChange, added_columns, changed_properties, check_size, check_table, define,
-};
+use super::checked::entry;
+use super::entry::TableParts;
+use super::rules::{NewColumn, PropertyChange, added_columns, changed_properties, check_table, define};
 use super::{Catalog, Gone, Outcome, View, partitions};
 use crate::Failure;
 
@@ -122,14 +121,6 @@ fn create(
         partitions: BTreeMap::new(),
     })?);
     Ok(id)
-}
-
-/// The entry of checked parts.
-pub(super) fn entry(parts: TableParts) -> Result<TableEntry, Failure> {
-    let entry =
-        TableEntry::new(parts).map_err(|error| Failure::new(ErrorCode::INVALID_TABLE, error.to_string()))?;
-    check_size(entry.json())?;
-    Ok(entry)
 }
 
 fn add_columns(parts: &mut TableParts, columns: &[NewColumn]) -> Result<(), Failure> {

@@ -14,14 +14,10 @@ use super::error::Error;
 use super::mode::{Mode, WriteMode};
 use super::slots::Slots;
 use super::table::Table;
-use super::work::{Done, Work, unreadable};
-use crate::Failure;
+use super::work::{Done, Reserve, Work, unreadable};
 
 /// The longest key: far more than any that was meant as one.
 const KEY_BYTES: usize = 64 << 10;
-
-/// Sets numbers of an auto-increment column aside for a bucket (`behaviour.md` §3.5).
-pub(crate) type Reserve<'r> = &'r mut dyn FnMut() -> Result<Range<i64>, Failure>;
 
 /// What one or more batches will have changed once it is committed. Dropped instead, it changes nothing.
 #[derive(Debug)]

@@ -4,7 +4,6 @@ use fluss_core::DecodeError;
 use fluss_core::id::{Offset, SchemaId};
 use fluss_core::types::InvalidDefinition;
 
-use super::replay::ReplayError;
 use crate::Failure;
 
 /// There is no memory for a part of an answer.
@@ -65,4 +64,29 @@ impl From<ReplayError> for Error {
     fn from(error: ReplayError) -> Self {
         Self::Replay(error)
     }
+}
+
+/// Why a changelog cannot be applied to a state.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ReplayError {
+    /// Batches are missing between the state and the batch.
+    #[error("the state stands at offset {applied}, the next batch begins at {found}")]
+    Gap {
+        /// Where the state stands.
+        applied: Offset,
+        /// Where the batch begins.
+        found: Offset,
+    },
+    /// A batch that is none of the table's.
+    #[error("the batch at offset {at}")]
+    Malformed {
+        /// The offset of the batch.
+        at: Offset,
+        /// What is wrong with it.
+        source: DecodeError,
+    },
+    /// The state cannot be read or written.
+    #[error("the state cannot be read or written")]
+    Io(#[from] io::Error),
 }

@@ -1,43 +1,17 @@
 //! A state from its changelog: batches applied as they stand (`behaviour.md` §3.2).
 
-use std::io;
 use std::ops::Range;
 
 use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
-use fluss_core::id::Offset;
 use fluss_core::record::log::{ChangeType, LogBatch, decode_arrow, decode_rows};
 use fluss_core::row::{RowFormat, pad};
 use fluss_core::types::{Datum, LogFormat, Row};
 use fluss_core::{DecodeError, ValueError};
 use fluss_store::state::{About, Change};
 
+use super::error::ReplayError;
 use super::table::{Shape, Table};
-
-/// Why a changelog cannot be applied to a state.
-#[derive(Debug, thiserror::Error)]
-#[non_exhaustive]
-pub(crate) enum ReplayError {
-    /// Batches are missing between the state and the batch.
-    #[error("the state stands at offset {applied}, the next batch begins at {found}")]
-    Gap {
-        /// Where the state stands.
-        applied: Offset,
-        /// Where the batch begins.
-        found: Offset,
-    },
-    /// A batch that is none of the table's.
-    #[error("the batch at offset {at}")]
-    Malformed {
-        /// The offset of the batch.
-        at: Offset,
-        /// What is wrong with it.
-        source: DecodeError,
-    },
-    /// The state cannot be read or written.
-    #[error("the state cannot be read or written")]
-    Io(#[from] io::Error),
-}
 
 /// Changes that batches of a changelog come to.
 #[derive(Debug)]

@@ -15,12 +15,14 @@ use fluss_store::disk::Disk;
 use fluss_store::state::{self, About, Checkpoints, Snapshot, State};
 use parking_lot::{Mutex, RwLock};
 
-use super::draft::{Draft, Reserve};
+use super::draft::Draft;
 use super::error::Error;
+use super::error::ReplayError;
 use super::insertion::insertion;
 use super::mode::WriteMode;
-use super::replay::{Replay, ReplayError};
+use super::replay::Replay;
 use super::table::Table;
+use super::work::Reserve;
 use super::{Take, VisitValue};
 
 /// The rows of a bucket of a primary-key table: an index over its changelog.

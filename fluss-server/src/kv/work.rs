@@ -13,13 +13,16 @@ use fluss_store::state::Change;
 
 use super::Take;
 use super::changelog::Changelog;
-use super::draft::Reserve;
 use super::error::Error;
 use super::merge::Values;
 use super::mode::Mode;
 use super::rules::{Counter, Deletes};
 use super::slots::Slots;
 use super::table::Table;
+use crate::Failure;
+
+/// Sets numbers of an auto-increment column aside for a bucket (`behaviour.md` §3.5).
+pub(crate) type Reserve<'r> = &'r mut dyn FnMut() -> Result<Range<i64>, Failure>;
 
 /// A batch, with the rows that it changes.
 pub(super) struct Work<'w, 's> {

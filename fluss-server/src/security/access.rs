@@ -6,38 +6,8 @@ use fluss_core::rights::{Operation, Principal, Resource};
 use fluss_rpc::code::ErrorCode;
 
 use super::acl::Acls;
+use super::caller::Caller;
 use crate::Failure;
-
-/// Who sends a request, from where.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Caller {
-    /// Who they proved to be.
-    pub principal: Principal,
-    /// The IP address.
-    pub host: String,
-    /// Whether they are this very process, which may do everything.
-    pub is_internal: bool,
-}
-
-impl Caller {
-    /// Somebody at the other end of a connection.
-    pub fn new(principal: Principal, host: impl Into<String>) -> Self {
-        Self {
-            principal,
-            host: host.into(),
-            is_internal: false,
-        }
-    }
-
-    /// The process that the node is in.
-    pub fn internal() -> Self {
-        Self {
-            principal: Principal::anonymous(),
-            host: String::new(),
-            is_internal: true,
-        }
-    }
-}
 
 /// Whether rights are asked for at all, and who needs none.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]

@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use fluss_core::rights::{Acl, AclFilter, Operation, Principal, Resource, WILDCARD};
 
-use super::access::Caller;
+use super::caller::Caller;
 
 fn is_for(acl: &Acl, caller: &Caller) -> bool {
     (acl.principal == Principal::everybody() || acl.principal == caller.principal)

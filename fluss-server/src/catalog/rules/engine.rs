@@ -3,7 +3,7 @@
 use fluss_core::types::{AggregateFunction, Column, Kind};
 use tracing::warn;
 
-use super::definition::Draft;
+use super::draft::Draft;
 use super::invalid_config;
 use crate::Failure;
 

@@ -2,6 +2,7 @@
 
 mod alter;
 mod definition;
+mod draft;
 mod engine;
 mod names;
 mod partitioning;

@@ -4,7 +4,7 @@ use fluss_core::row::check_partition;
 use fluss_core::types::{Kind, PartitionName, PartitionSpec, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
 
-use super::definition::Draft;
+use super::draft::Draft;
 use super::names::check_partition_value;
 use super::{invalid_config, invalid_table, properties};
 use crate::Failure;

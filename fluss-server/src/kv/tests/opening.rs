@@ -8,7 +8,7 @@ use fluss_core::types::{DataType, Datum, OwnedRow, Schema};
 use fluss_store::OpenError;
 
 use super::world::{BUCKET, World, Write, table};
-use crate::kv::replay::ReplayError;
+use crate::kv::error::ReplayError;
 use crate::kv::{Tablet, WriteMode};
 
 /// A tablet with 3,000 rows, of which the last thousand are behind the second of two checkpoints.

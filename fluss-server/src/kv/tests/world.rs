@@ -21,8 +21,9 @@ use tempfile::TempDir;
 
 use super::disk;
 use crate::Failure;
-use crate::kv::draft::{Draft, Reserve};
-use crate::kv::replay::ReplayError;
+use crate::kv::draft::Draft;
+use crate::kv::error::ReplayError;
+use crate::kv::work::Reserve;
 use crate::kv::{Error, Table, Tablet, WriteMode, free};
 
 pub(super) const BUCKET: &str = "bucket/state";
