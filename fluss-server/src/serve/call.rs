@@ -9,60 +9,19 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::header::{HeaderError, RequestHeader, ResponseHeader};
 use fluss_rpc::proto;
 use prost::Message;
-use tokio::sync::{OwnedSemaphorePermit, mpsc};
+use tokio::sync::OwnedSemaphorePermit;
 use tracing::debug;
 
 use super::memory::{Held, Memory, Room};
 use super::scans;
 use super::session::Session;
 use super::storage_warning::warn_of_storage;
+use super::turn::Write;
 use super::writes::Put;
 use crate::error::Failure;
 
-/// A write of more than this many bytes takes long enough to be done on a thread of its own.
-const LARGE_WRITE_BYTES: usize = 32 << 10;
-
 /// A request that reads, of more than this many bytes, takes long enough to be done on a thread of its own.
 const LARGE_READ_BYTES: usize = 16 << 10;
-
-/// A write that waits for its turn.
-pub(super) struct Write {
-    bytes: usize,
-    /// What is set aside for the answer.
-    room: usize,
-    run: Box<dyn FnMut(Room) -> Done + Send>,
-}
-
-/// What becomes of a write: nothing more, or it goes on once there is so much room.
-type Done = Option<usize>;
-
-/// Does writes in the order in which they came.
-pub(super) async fn do_in_turn(mut queue: mpsc::UnboundedReceiver<Write>, memory: &Memory) {
-    while let Some(write) = queue.recv().await {
-        let Write {
-            bytes,
-            mut room,
-            mut run,
-        } = write;
-        loop {
-            let taken = memory.room(room).await;
-            let done = if bytes <= LARGE_WRITE_BYTES {
-                run(taken)
-            } else {
-                let running = tokio::task::spawn_blocking(move || (run(taken), run));
-                let Ok((done, again)) = running.await else {
-                    return;
-                };
-                run = again;
-                done
-            };
-            match done {
-                Some(more) => room = more,
-                None => break,
-            }
-        }
-    }
-}
 
 /// A request, and all that is needed to answer it.
 pub(super) struct Call {

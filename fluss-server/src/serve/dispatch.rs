@@ -1,10 +1,16 @@
 //! Which handler answers which API: one row each.
 
+use std::sync::Arc;
+
+use bytes::Bytes;
 use fluss_rpc::api::{ApiKey, Request};
 use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::Disconnect;
 use fluss_rpc::proto;
 
 use super::call::Call;
+use super::memory::Held;
+use super::session::Session;
 use super::{admin, fetch, login, offsets, reads, scans, writes};
 use crate::error::Failure;
 
@@ -15,7 +21,7 @@ use crate::error::Failure;
 macro_rules! handlers {
     ($($request:ident $how:ident $handler:expr;)*) => {
         /// The APIs that are answered, and offered to clients.
-        pub(super) const OFFERED: &[ApiKey] = &[$(proto::$request::API,)*];
+        const OFFERED: &[ApiKey] = &[$(proto::$request::API,)*];
 
         fn handle(api: ApiKey, call: Call) {
             match api {
@@ -26,8 +32,24 @@ macro_rules! handlers {
     };
 }
 
-/// Answers a request, or has it answered.
-pub(super) fn dispatch(call: Call) {
+/// Answers a request, or has it answered. `alone` says whether nothing came behind it, so that the answer need not wait
+/// for others; `memory` is given back when it is answered.
+pub(super) fn begin(
+    session: &Arc<Session>,
+    frame: Bytes,
+    memory: Held,
+    alone: bool,
+) -> Result<(), Disconnect> {
+    let call = Call::read_from(frame, session.clone(), memory, alone)?;
+    match call.excess() {
+        Some(failure) => call.refuse(failure),
+        None => dispatch(call),
+    }
+    Ok(())
+}
+
+/// Has it handled.
+fn dispatch(call: Call) {
     let number = call.header.api_key;
     match call.api() {
         Some(api) if is_open_to_all(api) || call.session.caller().is_ok() => handle(api, call),
@@ -37,6 +59,23 @@ pub(super) fn dispatch(call: Call) {
         }
         None => call.refuse(not_offered(&format!("API {number}"))),
     }
+}
+
+/// What is offered (`rpc.md` §4). A node is coordinator and tablet server in one, and leaves open which of them it is.
+#[expect(clippy::unnecessary_wraps, reason = "it is one of the handlers")]
+fn api_versions(_: &Session, _: proto::ApiVersionsRequest) -> Result<proto::ApiVersionsResponse, Failure> {
+    let offered = |api: &ApiKey| {
+        let versions = api.versions()?;
+        Some(proto::PbApiVersion {
+            api_key: api.number().into(),
+            min_version: (*versions.start()).into(),
+            max_version: (*versions.end()).into(),
+        })
+    };
+    Ok(proto::ApiVersionsResponse {
+        api_versions: OFFERED.iter().filter_map(offered).collect(),
+        server_type: None,
+    })
 }
 
 /// What a client says before it says who it is.
@@ -50,7 +89,7 @@ fn not_offered(what: &str) -> Failure {
 }
 
 handlers! {
-    ApiVersionsRequest quick login::api_versions;
+    ApiVersionsRequest quick api_versions;
     AuthenticateRequest login login::authenticate;
     ListDatabasesRequest quick |session, request| admin::list_databases(&session.context()?, request);
     DatabaseExistsRequest quick |session, request| admin::database_exists(&session.context()?, request);

@@ -14,6 +14,7 @@ use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tracing::debug;
 
+use super::dispatch;
 use super::session::Session;
 
 /// Takes the requests of a client in the same process.
@@ -54,7 +55,7 @@ impl InProcess {
             && let Some(memory) = session.node.memory.now(bytes)
         {
             let _runtime = self.runtime.enter();
-            return session.begin(request, memory, true);
+            return dispatch::begin(session, request, memory, true);
         }
         self.queued.fetch_add(1, Ordering::AcqRel);
         // Nobody takes it any more only when the session has ended.
@@ -87,7 +88,7 @@ impl Queue {
     pub(super) async fn run(mut self, session: &Arc<Session>) -> Result<(), Disconnect> {
         while let Some(request) = self.requests.recv().await {
             let memory = session.node.memory.wait(request.len()).await;
-            session.begin(request, memory, true)?;
+            dispatch::begin(session, request, memory, true)?;
             self.queued.fetch_sub(1, Ordering::AcqRel);
         }
         Ok(())

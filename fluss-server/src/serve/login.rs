@@ -1,39 +1,17 @@
-//! `API_VERSIONS` and `AUTHENTICATE` (`rpc.md` §4, §5).
+//! `AUTHENTICATE` (`rpc.md` §5).
 
 use std::sync::Arc;
 
 use bytes::Bytes;
-use fluss_rpc::api::ApiKey;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 use fluss_rpc::sasl::{Mechanism, PlainToken};
 
-use super::dispatch::OFFERED;
 use super::session::Session;
 use crate::error::Failure;
 
 /// The protocol of a client that does not log in.
 const WITHOUT_LOGIN: &str = "PLAINTEXT";
-
-/// What is offered. A node is coordinator and tablet server in one, and leaves open which of them it is.
-#[expect(clippy::unnecessary_wraps, reason = "it is one of the handlers")]
-pub(super) fn api_versions(
-    _: &Session,
-    _: proto::ApiVersionsRequest,
-) -> Result<proto::ApiVersionsResponse, Failure> {
-    let offered = |api: &ApiKey| {
-        let versions = api.versions()?;
-        Some(proto::PbApiVersion {
-            api_key: api.number().into(),
-            min_version: (*versions.start()).into(),
-            max_version: (*versions.end()).into(),
-        })
-    };
-    Ok(proto::ApiVersionsResponse {
-        api_versions: OFFERED.iter().filter_map(offered).collect(),
-        server_type: None,
-    })
-}
 
 /// Checks a password, which takes long on purpose, and longer for who has failed before. The first login of a connection stands: what comes after it changes
 /// nothing (`rpc.md` §5.3), and one client takes the empty challenge of its success for a question.

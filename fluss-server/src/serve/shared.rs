@@ -12,7 +12,7 @@ use tracing::warn;
 use super::admin;
 use super::connections::Connections;
 use super::memory::Memory;
-use super::scans::Scans;
+use super::open_scans::Scans;
 use crate::bucket::Buckets;
 use crate::catalog::{Catalog, Remove};
 use crate::options::{BatchCheck, Limits, NodeOptions, Sync};
