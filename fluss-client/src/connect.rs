@@ -149,10 +149,6 @@ impl Target {
     /// # Cancellation
     ///
     /// Dropping the future leaves the options as they are. A node that is being opened closes again.
-    #[cfg_attr(
-        not(feature = "embedded"),
-        expect(clippy::unused_async, reason = "a node is waited for")
-    )]
     pub async fn lead(&self, options: &mut ClientOptions) -> Result<()> {
         match self {
             Self::Servers(servers) => options.bootstrap_servers.clone_from(servers),

@@ -53,7 +53,7 @@ pub(super) struct Decoded {
     pub(super) left: VecDeque<Part>,
     /// Rows before those, on their way to the consumer.
     pub(super) lent: Vec<Part>,
-    /// Changes whenever `left` does in another way than by [`Ahead::pass`].
+    /// Changes whenever `left` does in another way than by [`Ahead::pass`](super::Ahead::pass).
     pub(super) version: u64,
 }
 

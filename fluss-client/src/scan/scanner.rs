@@ -30,7 +30,7 @@ use fluss_core::types::TableInfo;
 /// Reads the logs of subscribed buckets. Clones share it.
 ///
 /// Fetches run ahead of the consumer in the background, within the limits of
-/// [`ScannerOptions`](crate::ScannerOptions). Within a bucket records come in the order of their offsets.
+/// [`ScannerOptions`]. Within a bucket records come in the order of their offsets.
 /// [`close`](Self::close) stops the fetches, and so does dropping the last clone.
 ///
 /// Records have the columns that the table had when it was asked for: one that was added later is left out, one that was
