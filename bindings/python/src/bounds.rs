@@ -7,8 +7,8 @@ use fluss_client::{self as client, AsOf, Bounds, StartOffset, StopOffset};
 use pyo3::prelude::*;
 
 use crate::admin::OffsetSpec;
+use crate::bucket::TableBucket;
 use crate::error::Fault;
-use crate::path::TableBucket;
 use crate::scanner::StartArgument;
 
 /// Where each bucket begins or ends.

@@ -3,7 +3,7 @@
 use std::error::Error as StdError;
 use std::time::Duration;
 
-use crate::path::TableBucket;
+use crate::bucket::TableBucket;
 use fluss_client::StorageError;
 use fluss_client::ValueError;
 use fluss_client::id::BucketId;

@@ -7,6 +7,7 @@ mod admin;
 mod arrow;
 mod awaited;
 mod bounds;
+mod bucket;
 mod change;
 mod config;
 mod connection;
@@ -55,6 +56,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<arrow::ArrowTable>()?;
     module.add_class::<arrow::ArrowStream>()?;
     module.add_class::<arrow::RecordBatch>()?;
+    module.add_class::<bucket::TableBucket>()?;
     module.add_class::<change::TableChange>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<convert::Timestamp>()?;
@@ -62,7 +64,6 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<descriptor::TableInfo>()?;
     module.add_class::<lookup::Lookuper>()?;
     module.add_class::<lookup::PrefixLookuper>()?;
-    module.add_class::<path::TableBucket>()?;
     module.add_class::<path::TablePath>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<plan::BucketRead>()?;

@@ -14,10 +14,10 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 use tokio::sync::Mutex;
 
 use crate::arrow::ArrowTable;
+use crate::bucket::TableBucket;
 use crate::error::Fault;
 use crate::lend::{Source, check_unread, next, rest, streamed};
 use crate::own::Own;
-use crate::path::TableBucket;
 use crate::pending::Pending;
 
 /// A read of a whole table that is planned.

@@ -5,8 +5,9 @@ use std::collections::HashMap;
 use fluss_client::{self as client, StartOffset};
 use pyo3::prelude::*;
 
+use crate::bucket::TableBucket;
 use crate::error::Fault;
-use crate::path::{TableBucket, TablePath};
+use crate::path::TablePath;
 
 /// Where a scanner stands in each bucket that it reads.
 #[pyclass(frozen, eq, module = "fluss.client")]

@@ -13,10 +13,10 @@ use pyo3_arrow::ffi::to_schema_pycapsule;
 use tokio::sync::Mutex;
 
 use crate::arrow::{ArrowTable, RecordBatch};
+use crate::bucket::TableBucket;
 use crate::error::Fault;
 use crate::lend::{Source, check_unread, next, rest, streamed};
 use crate::own::Own;
-use crate::path::TableBucket;
 use crate::pending::Pending;
 use crate::scanner::{show_changes, shown_schema};
 

@@ -11,9 +11,9 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList};
 
+use crate::bucket::TableBucket;
 use crate::convert::{Maps, RowShape};
 use crate::error::{self, Fault};
-use crate::path::TableBucket;
 use crate::pickle;
 use crate::schema::hash_of;
 

@@ -8,12 +8,12 @@ use pyo3::prelude::*;
 
 use crate::arrow::{ArrowTable, RecordBatch};
 use crate::bounds::{BoundArgument, MomentArgument, bounds};
+use crate::bucket::TableBucket;
 use crate::convert::{Maps, RowShape, predicate_from_python};
 use crate::descriptor::TableInfo;
 use crate::error::{self, Fault};
 use crate::lookup::{Lookuper, PrefixLookuper};
 use crate::own::Own;
-use crate::path::TableBucket;
 use crate::pending::Pending;
 use crate::plan::TableRead;
 use crate::reader::BoundedReader;

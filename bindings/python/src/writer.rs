@@ -8,10 +8,10 @@ use fluss_client::{self as client, BatchWrite, Error};
 use pyo3::prelude::*;
 
 use crate::arrow::Incoming;
+use crate::bucket::TableBucket;
 use crate::convert::{key_from_python, row_from_python};
 use crate::error::Fault;
 use crate::own::Own;
-use crate::path::TableBucket;
 use crate::pending::{Pending, block_on, seconds};
 use crate::writing::{Change, Collected, Collects, Writing};
 

@@ -7,8 +7,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{list, metadata};
+use crate::bucket::TableBucket;
 use crate::error;
-use crate::path::TableBucket;
 
 /// A `fluss.cluster.AlterConfig`.
 #[derive(FromPyObject)]

@@ -25,10 +25,11 @@ pub(crate) use self::offsets::OffsetSpec;
 use self::offsets::by_number;
 use self::rights::{AclArgument, FilterArgument};
 pub(crate) use self::snapshots::KvSnapshotLease;
+use crate::bucket::TableBucket;
 use crate::change::TableChange;
 use crate::descriptor::{TableDescriptor, TableInfo};
 use crate::own::Own;
-use crate::path::{PathArgument, TableBucket};
+use crate::path::PathArgument;
 use crate::pending::Pending;
 use crate::schema::Schema;
 

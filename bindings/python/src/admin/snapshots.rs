@@ -8,8 +8,8 @@ use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
 use super::{list, metadata};
+use crate::bucket::TableBucket;
 use crate::own::Own;
-use crate::path::TableBucket;
 use crate::pending::Pending;
 
 /// A lease on snapshots.
