@@ -2,71 +2,15 @@
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use tracing::field::{Field, Visit};
 use tracing::level_filters::LevelFilter;
 use tracing::span::{Attributes, Id};
 use tracing::{Event, Level, Metadata, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::{Record, add, is_wanted, is_wanted_anywhere, logger, number};
-
-/// What an event or a span says of itself.
-#[derive(Clone, Default)]
-pub(super) struct Fields {
-    pub(super) message: String,
-    pub(super) named: Vec<(&'static str, Value)>,
-}
-
-#[derive(Clone)]
-pub(super) enum Value {
-    Number(i64),
-    Flag(bool),
-    Text(String),
-}
-
-impl Fields {
-    fn set(&mut self, field: &Field, value: Value) {
-        self.named.retain(|(name, _)| *name != field.name());
-        self.named.push((field.name(), value));
-    }
-
-    /// Those of an event, and those of the span around it that it does not have itself.
-    fn within(mut self, outer: &Self) -> Self {
-        for (name, value) in &outer.named {
-            if !self.named.iter().any(|(known, _)| known == name) {
-                self.named.push((name, value.clone()));
-            }
-        }
-        self
-    }
-}
-
-impl Visit for Fields {
-    fn record_i64(&mut self, field: &Field, value: i64) {
-        self.set(field, Value::Number(value));
-    }
-
-    fn record_u64(&mut self, field: &Field, value: u64) {
-        self.set(field, Value::Number(i64::try_from(value).unwrap_or(i64::MAX)));
-    }
-
-    fn record_bool(&mut self, field: &Field, value: bool) {
-        self.set(field, Value::Flag(value));
-    }
-
-    fn record_str(&mut self, field: &Field, value: &str) {
-        self.set(field, Value::Text(value.to_owned()));
-    }
-
-    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
-        if field.name() == "message" {
-            self.message = format!("{value:?}");
-        } else {
-            self.set(field, Value::Text(format!("{value:?}")));
-        }
-    }
-}
+use super::levels::{is_wanted, is_wanted_anywhere, logger, number};
+use super::queue::add;
+use super::record::{Fields, Record};
 
 /// Takes the events that Python's loggers want.
 pub(super) struct Listener;
