@@ -19,10 +19,10 @@ use pyo3_arrow::PySchema;
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
 
+use crate::blocking::may_block;
 use crate::bucket::TableBucket;
 use crate::error::{self, Fault};
 use crate::import;
-use crate::pending::may_block;
 use crate::pickle;
 use crate::schema::Schema;
 

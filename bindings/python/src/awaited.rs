@@ -20,8 +20,8 @@ use crate::error::{self, Fault};
 use crate::handover::Handover;
 use crate::logging;
 use crate::own::PerProcess;
-use crate::pending::{Finish, Task};
 use crate::runtime::runtime;
+use crate::task::{Finish, Task};
 
 static DELIVERIES: PerProcess<Handover<Ended>> = PerProcess::new(|| Handover::new(wake));
 

@@ -15,8 +15,8 @@ use pyo3_arrow::error::PyArrowResult;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 use crate::arrow::stream;
+use crate::blocking::block_on;
 use crate::error::Fault;
-use crate::pending::block_on;
 
 /// What is read once, batch by batch.
 pub(crate) trait Source: Send + 'static {

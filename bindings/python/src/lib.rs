@@ -6,6 +6,7 @@
 mod admin;
 mod arrow;
 mod awaited;
+mod blocking;
 mod bounds;
 mod bucket;
 mod change;
@@ -33,6 +34,7 @@ mod runtime;
 mod scanner;
 mod schema;
 mod table;
+mod task;
 mod types;
 mod writer;
 mod writing;

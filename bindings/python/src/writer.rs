@@ -8,11 +8,12 @@ use fluss_client::{self as client, BatchWrite, Error};
 use pyo3::prelude::*;
 
 use crate::arrow::Incoming;
+use crate::blocking::{block_on, seconds};
 use crate::bucket::TableBucket;
 use crate::convert::{key_from_python, row_from_python};
 use crate::error::Fault;
 use crate::own::Own;
-use crate::pending::{Pending, block_on, seconds};
+use crate::pending::Pending;
 use crate::writing::{Change, Collected, Collects, Writing};
 
 /// Appends rows and Arrow batches to a log table.

@@ -16,9 +16,10 @@ use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};
 
 use crate::arrow::Incoming;
+use crate::blocking::block_on;
 use crate::error::Fault;
 use crate::own::{Own, PerProcess};
-use crate::pending::{Pending, block_on};
+use crate::pending::Pending;
 use crate::runtime::runtime;
 use crate::writer::WriteHandle;
 
