@@ -7,9 +7,8 @@ use fluss_client::types::{DataType, Datum, Field, Kind, OwnedRow, RowType};
 use pyo3::prelude::*;
 use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
 
-use super::{missing, moment, number};
-
-pub(super) type Result<T> = std::result::Result<T, ValueError>;
+use super::fault::{Result, mismatch, object, shown};
+use super::{missing, moment, number, numpy};
 
 /// A row of a table out of a list, a tuple or a dict.
 pub(crate) fn row_from_python(row: &Bound<'_, PyAny>, row_type: &RowType) -> Result<OwnedRow> {
@@ -39,22 +38,6 @@ pub(crate) fn key_from_python(
         }
         _ => fields(key, key_type, "a key"),
     }
-}
-
-/// A fault of the value that is being converted; who knows its name puts it in front.
-pub(super) fn object(reason: impl Into<String>) -> ValueError {
-    ValueError::row(reason)
-}
-
-pub(super) fn mismatch(name: &str, expected: &str, value: &Bound<'_, PyAny>) -> ValueError {
-    let class = value
-        .get_type()
-        .name()
-        .map_or_else(|_| "object".to_owned(), |name| name.to_string());
-    object(format!(
-        "{name} takes {expected}, not {} ({class})",
-        number::shown(value)
-    ))
 }
 
 fn fields(row: &Bound<'_, PyAny>, row_type: &RowType, what: &str) -> Result<Vec<Datum<'static>>> {
@@ -130,7 +113,7 @@ fn datum(value: &Bound<'_, PyAny>, data_type: &DataType) -> Result<Datum<'static
     match present(value, data_type.kind()) {
         Ok(datum) => Ok(datum),
         Err(_) if missing::is_missing(value, data_type.kind()) => null_for(value, data_type),
-        Err(fault) => match plain(value) {
+        Err(fault) => match numpy::plain(value) {
             Some(plain) => datum(&plain, data_type),
             None => Err(fault),
         },
@@ -143,18 +126,9 @@ fn null_for(value: &Bound<'_, PyAny>, data_type: &DataType) -> Result<Datum<'sta
     } else {
         Err(object(format!(
             "it is NOT NULL, but the value is {}",
-            number::shown(value)
+            shown(value)
         )))
     }
-}
-
-/// The Python value in a scalar of `NumPy`. Its times have none: of those in nanoseconds it would be a number.
-fn plain<'py>(value: &Bound<'py, PyAny>) -> Option<Bound<'py, PyAny>> {
-    if missing::is_numpy_time(value) || !value.hasattr("dtype").unwrap_or(false) {
-        return None;
-    }
-    let plain = value.call_method0("item").ok()?;
-    (!plain.hasattr("dtype").unwrap_or(true)).then_some(plain)
 }
 
 fn present(value: &Bound<'_, PyAny>, kind: &Kind) -> Result<Datum<'static>> {
@@ -193,10 +167,10 @@ fn text(value: &Bound<'_, PyAny>, kind: &Kind) -> Result<Cow<'static, str>> {
         .map_err(|_| mismatch(&kind.to_string(), "a str", value))?;
     let text = text
         .to_cow()
-        .map_err(|_| object(format!("{} is no valid Unicode", number::shown(value))))?;
+        .map_err(|_| object(format!("{} is no valid Unicode", shown(value))))?;
     match kind {
         &Kind::Char(limit) if text.chars().count() > limit as usize => {
-            Err(object(format!("{} is longer than {kind}", number::shown(value))))
+            Err(object(format!("{} is longer than {kind}", shown(value))))
         }
         _ => Ok(Cow::Owned(text.into_owned())),
     }
@@ -250,7 +224,7 @@ fn map(
     item: &DataType,
 ) -> Result<Vec<(Datum<'static>, Datum<'static>)>> {
     let entry = |(k, v): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
-        let at = format!("[{}]", number::shown(&k));
+        let at = format!("[{}]", shown(&k));
         let convert = || Ok((datum(&k, key)?, datum(&v, item)?));
         convert().map_err(|fault: ValueError| fault.within(&at))
     };

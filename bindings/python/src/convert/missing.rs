@@ -1,4 +1,4 @@
-//! Values that say that there is none, and other values of `NumPy` and pandas that are no Python values.
+//! Values that say that there is none.
 
 use fluss_client::types::Kind;
 use pyo3::intern;
@@ -6,13 +6,14 @@ use pyo3::prelude::*;
 use pyo3::types::PyFloat;
 
 use super::moment::is_datetime;
+use super::numpy;
 
 /// Whether a value says that there is none: `pandas.NA`, `NaT` of pandas and `NumPy`, and a NaN where it is no number.
 pub(super) fn is_missing(value: &Bound<'_, PyAny>, kind: &Kind) -> bool {
     if let Ok(float) = value.cast::<PyFloat>() {
         return float.value().is_nan() && !matches!(kind, Kind::Float | Kind::Double);
     }
-    let is_time = is_datetime(value) || is_numpy_time(value);
+    let is_time = is_datetime(value) || numpy::is_time(value);
     (is_time && value.ne(value).unwrap_or(false)) || is_pandas_na(value)
 }
 
@@ -27,20 +28,4 @@ fn is_pandas_na(value: &Bound<'_, PyAny>) -> bool {
         Ok(value.is(&py.import(intern!(py, "pandas"))?.getattr(intern!(py, "NA"))?))
     };
     is_na().unwrap_or(false)
-}
-
-/// Whether it is a `datetime64` or a `timedelta64`.
-pub(super) fn is_numpy_time(value: &Bound<'_, PyAny>) -> bool {
-    matches!(numpy_kind(value).as_deref(), Some("M" | "m"))
-}
-
-/// The kind of a scalar of `NumPy`, as its dtype has it.
-pub(super) fn numpy_kind(value: &Bound<'_, PyAny>) -> Option<String> {
-    let py = value.py();
-    // Arrays have a dtype as well.
-    let dtype = value.getattr_opt(intern!(py, "dtype")).ok()??;
-    if value.getattr(intern!(py, "ndim")).ok()?.extract::<usize>().ok()? != 0 {
-        return None;
-    }
-    dtype.getattr(intern!(py, "kind")).ok()?.extract().ok()
 }

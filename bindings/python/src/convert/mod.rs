@@ -1,9 +1,11 @@
 //! Values of rows between Rust and Python, driven by the schema. Bulk data never takes this way.
 
+mod fault;
 mod from_python;
 mod missing;
 mod moment;
 mod number;
+mod numpy;
 mod predicate;
 mod to_python;
 

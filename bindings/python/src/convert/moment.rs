@@ -7,9 +7,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::PyBytes;
 
-use super::from_python::{Result, mismatch, object};
-use super::missing::numpy_kind;
-use super::number::shown;
+use super::fault::{Result, mismatch, object, shown};
+use super::numpy;
 
 /// 1970-01-01 in Python's count of days.
 const EPOCH_ORDINAL: i64 = 719_163;
@@ -218,7 +217,7 @@ struct Numpy {
 impl Numpy {
     fn of(value: &Bound<'_, PyAny>) -> Option<Self> {
         let py = value.py();
-        if numpy_kind(value)? != "M" || value.ne(value).unwrap_or(true) {
+        if numpy::kind(value)? != "M" || value.ne(value).unwrap_or(true) {
             return None;
         }
         let told = || -> PyResult<(i64, String, i64)> {

@@ -5,8 +5,8 @@ use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBool, PyFloat, PyInt, PyType};
 
-use super::from_python::{Result, mismatch, object};
-use super::missing::is_numpy_time;
+use super::fault::{Result, mismatch, object, shown};
+use super::numpy;
 
 /// An integer of any Python type that counts as one; a bool does not.
 pub(super) fn integer<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str) -> Result<T> {
@@ -14,7 +14,7 @@ pub(super) fn integer<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str) -> 
 }
 
 fn whole<T: TryFrom<i64>>(value: &Bound<'_, PyAny>, name: &str, expected: &str) -> Result<T> {
-    if value.is_instance_of::<PyBool>() || (!value.is_exact_instance_of::<PyInt>() && is_numpy_time(value)) {
+    if value.is_instance_of::<PyBool>() || (!value.is_exact_instance_of::<PyInt>() && numpy::is_time(value)) {
         return Err(mismatch(name, expected, value));
     }
     let wide = match value.extract::<i64>() {
@@ -109,18 +109,5 @@ fn parse_decimal(text: &str) -> Option<Decimal> {
             Some(Decimal::new(unscaled.checked_mul(factor)?, 0))
         }
         Err(_) => None,
-    }
-}
-
-/// A value as it stands in a message: cut, so that a large one does not flood it.
-pub(super) fn shown(value: &Bound<'_, PyAny>) -> String {
-    const LONGEST: usize = 60;
-    let text = value.repr().map_or_else(
-        |_| "a value".to_owned(),
-        |text| text.to_string_lossy().into_owned(),
-    );
-    match text.char_indices().nth(LONGEST) {
-        Some((end, _)) => format!("{}…", text.get(..end).unwrap_or_default()),
-        None => text,
     }
 }

@@ -5,7 +5,8 @@ use fluss_client::types::{Datum, Field, RowType, did_you_mean};
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
-use super::from_python::{field_value, object};
+use super::fault::object;
+use super::from_python::field_value;
 use crate::error::Fault;
 
 /// A condition out of a `fluss.predicate.Predicate`; its values are taken as those of rows are.
