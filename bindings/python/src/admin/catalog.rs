@@ -7,7 +7,7 @@ use fluss_client::types::DatabaseDescriptor;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{list, metadata};
+use super::classes::{list, metadata};
 
 /// What is taken from a `fluss.metadata.DatabaseDescriptor`.
 #[derive(FromPyObject)]

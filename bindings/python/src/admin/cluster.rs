@@ -6,7 +6,7 @@ use fluss_client::{ConfigChange, Goal, ServerRole, ServerTag};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{list, metadata};
+use super::classes::{list, metadata};
 use crate::bucket::TableBucket;
 use crate::error;
 

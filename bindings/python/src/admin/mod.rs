@@ -1,6 +1,7 @@
 //! Administration of a cluster.
 
 mod catalog;
+mod classes;
 mod cluster;
 mod offsets;
 mod rights;
@@ -17,9 +18,9 @@ use fluss_client::id::{BucketId, Offset, PartitionId, SchemaId, SnapshotId, Tabl
 use fluss_client::types::{DatabaseDescriptor, PartitionName, PartitionSpec};
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
-use pyo3::types::PyList;
 
 use self::catalog::DatabaseArgument;
+use self::classes::list;
 use self::cluster::ConfigArgument;
 pub(crate) use self::offsets::OffsetSpec;
 use self::offsets::by_number;
@@ -403,17 +404,4 @@ impl Admin {
         let lease = self.0.get()?.kv_snapshot_lease(lease_id, duration);
         Ok(KvSnapshotLease(Own::new(lease)))
     }
-}
-
-/// A class of `fluss.metadata`.
-fn metadata<'py>(py: Python<'py>, class: &str) -> PyResult<Bound<'py, PyAny>> {
-    py.import("fluss.metadata")?.getattr(class)
-}
-
-/// A list of what was made, unless something was not.
-fn list<'py>(
-    py: Python<'py>,
-    items: impl Iterator<Item = PyResult<Bound<'py, PyAny>>>,
-) -> PyResult<Bound<'py, PyAny>> {
-    Ok(PyList::new(py, items.collect::<PyResult<Vec<_>>>()?)?.into_any())
 }

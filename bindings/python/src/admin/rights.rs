@@ -3,7 +3,7 @@
 use fluss_client::rights::{Acl, AclFilter, Operation, Principal, Resource, ResourceFilter, ResourceKind};
 use pyo3::prelude::*;
 
-use super::list;
+use super::classes::list;
 use crate::error;
 
 /// What a filter says that takes everything.

@@ -7,7 +7,7 @@ use fluss_client::id::{BucketId, PartitionId, SnapshotId};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 
-use super::{list, metadata};
+use super::classes::{list, metadata};
 use crate::bucket::TableBucket;
 use crate::own::Own;
 use crate::pending::Pending;
