@@ -82,7 +82,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<types::DataType>()?;
     module.add_class::<writer::AppendWriter>()?;
     module.add_class::<writer::UpsertWriter>()?;
-    module.add_class::<writer::WriteHandle>()
+    module.add_class::<writing::WriteHandle>()
 }
 
 /// Has the interpreter's exit wait for what is on its way to it.
