@@ -1,6 +1,7 @@
 //! Connections.
 
 use std::collections::BTreeMap;
+use std::convert::identity;
 
 use fluss_client as client;
 use pyo3::prelude::*;
@@ -34,9 +35,7 @@ impl Connection {
             let connection = Own::new(client::Connection::open(options).await?);
             Ok::<_, client::Error>(Self { connection, target })
         };
-        Ok(Pending::new(opening, |py, opened| {
-            Ok(Bound::new(py, opened)?.into_any())
-        }))
+        Ok(Pending::object(opening, identity))
     }
 
     fn admin(&self) -> PyResult<Admin> {
@@ -50,9 +49,7 @@ impl Connection {
     fn table(&self, path: PathArgument) -> PyResult<Pending> {
         let connection = self.connection.get()?.clone();
         let table = async move { connection.table(&path.0).await };
-        Ok(Pending::new(table, |py, table| {
-            Ok(Bound::new(py, Table::new(table))?.into_any())
-        }))
+        Ok(Pending::object(table, Table::new))
     }
 
     /// Sends what writers have taken, and closes. Whoever stops waiting closes at once.

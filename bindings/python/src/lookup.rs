@@ -78,8 +78,8 @@ impl Lookuper {
                 found.push(lookuper.lookup_arrow(&batch).await?);
             }
         };
-        Ok(Pending::new(found, |py, batches: Vec<RecordBatch>| {
-            Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
+        Ok(Pending::object(found, |batches: Vec<RecordBatch>| {
+            ArrowTable::new(schema, batches)
         }))
     }
 }

@@ -3,6 +3,7 @@
 use std::future::Future;
 
 use parking_lot::Mutex;
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;
 
@@ -32,6 +33,19 @@ impl Pending {
             Ok(finish)
         });
         Self(Own::new(Mutex::new(Some(task))))
+    }
+
+    /// The operation `task`, whose outcome becomes through `make` what Python has a type for, such as one of our classes.
+    pub(crate) fn object<T, E, O>(
+        task: impl Future<Output = Result<T, E>> + Send + 'static,
+        make: impl FnOnce(T) -> O + Send + 'static,
+    ) -> Self
+    where
+        T: Send + 'static,
+        E: Into<Fault>,
+        O: for<'py> IntoPyObjectExt<'py>,
+    {
+        Self::new(task, |py, outcome| make(outcome).into_bound_py_any(py))
     }
 
     /// An operation without a result.

@@ -10,7 +10,7 @@ use fluss_client::types::TableInfo;
 use fluss_client::{self as client, Lease, ScanBatch, StartOffset};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::{PyCapsule, PyList};
+use pyo3::types::PyCapsule;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::admin::OffsetSpec;
@@ -136,9 +136,7 @@ impl LogScanner {
     fn positions(&self) -> PyResult<Pending> {
         let scanner = self.open()?;
         let positions = async move { scanner.positions() };
-        Ok(Pending::new(positions, |py, positions| {
-            Ok(Bound::new(py, Positions(positions))?.into_any())
-        }))
+        Ok(Pending::object(positions, Positions))
     }
 
     fn subscribe_positions(&self, positions: &Positions) -> PyResult<Pending> {
@@ -152,8 +150,8 @@ impl LogScanner {
         let scanner = self.open()?;
         let shape = self.shape.clone();
         let records = async move { scanner.lease_records(Duration::from_millis(timeout_ms)).await };
-        Ok(Pending::new(records, |py, records| {
-            Ok(Bound::new(py, ScanRecords::new(records.take(), shape))?.into_any())
+        Ok(Pending::object(records, |records| {
+            ScanRecords::new(records.take(), shape)
         }))
     }
 
@@ -161,20 +159,17 @@ impl LogScanner {
         let scanner = self.open()?;
         let schema = shown_schema(scanner.schema(), scanner.table());
         let batches = poll_columns(scanner, timeout_ms);
-        Ok(Pending::new(batches, |py, batches| {
-            let batches = batches.take().into_iter().map(|batch| batch.batch).collect();
-            Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
+        Ok(Pending::object(batches, |batches| {
+            let batches = batches.take().into_iter().map(|batch| batch.batch);
+            ArrowTable::new(schema, batches.collect())
         }))
     }
 
     fn poll_record_batch(&self, timeout_ms: u64) -> PyResult<Pending> {
         let batches = poll_columns(self.open()?, timeout_ms);
-        Ok(Pending::new(batches, |py, batches| {
-            let list = PyList::empty(py);
-            for batch in batches.take() {
-                list.append(Bound::new(py, RecordBatch::new(batch))?)?;
-            }
-            Ok(list.into_any())
+        Ok(Pending::object(batches, |batches| {
+            let batches = batches.take().into_iter();
+            batches.map(RecordBatch::new).collect::<Vec<_>>()
         }))
     }
 
@@ -190,9 +185,8 @@ impl LogScanner {
                 Ok::<_, Fault>(batch)
             })
         };
-        Ok(Pending::new(leased, |py, batch| match batch.take() {
-            Some(batch) => Ok(Bound::new(py, RecordBatch::new(batch))?.into_any()),
-            None => Ok(py.None().into_bound(py)),
+        Ok(Pending::object(leased, |batch| {
+            batch.take().map(RecordBatch::new)
         }))
     }
 

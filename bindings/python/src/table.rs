@@ -134,9 +134,7 @@ impl Table {
         let scan = self.scan(self.named(columns)?, predicate, skipped)?;
         let bounds = bounds(start, stop)?;
         let reader = async move { scan.read(bounds).await };
-        Ok(Pending::new(reader, |py, reader| {
-            Ok(Bound::new(py, BoundedReader::new(reader))?.into_any())
-        }))
+        Ok(Pending::object(reader, BoundedReader::new))
     }
 
     /// All rows, as of a moment, or now.
@@ -148,12 +146,9 @@ impl Table {
         as_of: Option<MomentArgument>,
         skipped: Option<Skipped>,
     ) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
-        let as_of = as_of.map(AsOf::from).unwrap_or_default();
+        let (scan, as_of) = self.scan_as_of(columns, predicate, as_of, skipped)?;
         let snapshot = async move { scan.snapshot(as_of).await };
-        Ok(Pending::new(snapshot, |py, snapshot| {
-            Ok(Bound::new(py, ArrowTable::of_snapshot(snapshot))?.into_any())
-        }))
+        Ok(Pending::object(snapshot, ArrowTable::of_snapshot))
     }
 
     /// Plans to read all rows, as of a moment, or now.
@@ -165,12 +160,9 @@ impl Table {
         as_of: Option<MomentArgument>,
         skipped: Option<Skipped>,
     ) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
-        let as_of = as_of.map(AsOf::from).unwrap_or_default();
+        let (scan, as_of) = self.scan_as_of(columns, predicate, as_of, skipped)?;
         let plan = async move { scan.plan(as_of).await };
-        Ok(Pending::new(plan, |py, read| {
-            Ok(Bound::new(py, TableRead::new(read))?.into_any())
-        }))
+        Ok(Pending::object(plan, TableRead::new))
     }
 
     /// At most so many rows.
@@ -183,8 +175,8 @@ impl Table {
     ) -> PyResult<Pending> {
         let scan = self.scan(self.named(columns)?, None, skipped)?;
         let found = async move { scan.take_rows(rows).await };
-        Ok(Pending::new(found, |py, rows| {
-            Ok(Bound::new(py, ArrowTable::new(rows.schema(), vec![rows]))?.into_any())
+        Ok(Pending::object(found, |rows| {
+            ArrowTable::new(rows.schema(), vec![rows])
         }))
     }
 
@@ -198,9 +190,7 @@ impl Table {
     ) -> PyResult<Pending> {
         let scan = self.scan(self.named(columns)?, None, None)?;
         let found = async move { scan.take_bucket_rows(bucket.0, rows).await };
-        Ok(Pending::new(found, |py, batch| {
-            Ok(Bound::new(py, RecordBatch::new(batch))?.into_any())
-        }))
+        Ok(Pending::object(found, RecordBatch::new))
     }
 }
 
@@ -210,6 +200,18 @@ impl Table {
         let table = self.open()?;
         let names = columns.map(|columns| names(columns, table.info().row_type()));
         names.transpose()
+    }
+
+    /// A scan of whole rows, and the moment of which they are wanted.
+    fn scan_as_of(
+        &self,
+        columns: Option<Vec<ColumnArgument>>,
+        predicate: Option<&Bound<'_, PyAny>>,
+        as_of: Option<MomentArgument>,
+        skipped: Option<Skipped>,
+    ) -> PyResult<(client::ScanBuilder, AsOf)> {
+        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
+        Ok((scan, as_of.map(AsOf::from).unwrap_or_default()))
     }
 
     /// A scan of these columns, or of all, and of the rows that hold a condition, if there is one.

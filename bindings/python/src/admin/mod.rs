@@ -8,6 +8,7 @@ mod rights;
 mod snapshots;
 
 use std::collections::{BTreeMap, HashMap};
+use std::convert::identity;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -57,8 +58,7 @@ impl Admin {
         F: Future<Output = client::Result<T>> + Send + 'static,
         T: for<'py> IntoPyObjectExt<'py> + Send + 'static,
     {
-        let operation = operation(self.0.get()?.clone());
-        Ok(Pending::new(operation, |py, value| value.into_bound_py_any(py)))
+        Ok(Pending::object(operation(self.0.get()?.clone()), identity))
     }
 
     /// An operation whose result is made into one of Python's own classes.

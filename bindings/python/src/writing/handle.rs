@@ -1,6 +1,7 @@
 //! The handle of a write.
 
 use std::collections::HashMap;
+use std::convert::identity;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -48,10 +49,7 @@ impl WriteHandle {
     }
 
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Pending::new(self.settled()?, |py, offset| {
-            Ok(offset.into_pyobject(py)?.into_any())
-        })
-        .__await__(py)
+        Pending::object(self.settled()?, identity).__await__(py)
     }
 
     #[getter]

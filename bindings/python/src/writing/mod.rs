@@ -84,8 +84,8 @@ impl<W: Collects> Writing<W> {
             state.sink.note(&collected);
             Ok::<_, Fault>(collected)
         };
-        Ok(Pending::new(collected, |py, collected| {
-            Ok(Bound::new(py, WriteHandle::new([collected]))?.into_any())
+        Ok(Pending::object(collected, |collected| {
+            WriteHandle::new([collected])
         }))
     }
 
