@@ -1,7 +1,6 @@
 //! Whole tables, as they are read.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
@@ -10,15 +9,13 @@ use futures::TryStreamExt;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
-use pyo3_arrow::ffi::to_schema_pycapsule;
-use tokio::sync::Mutex;
 
 use crate::arrow::ArrowTable;
 use crate::bucket::TableBucket;
 use crate::error::Fault;
-use crate::lend::{Source, check_unread, next, rest, streamed};
 use crate::own::Own;
 use crate::pending::Pending;
+use crate::reading::{Reading, Source};
 
 /// A read of a whole table that is planned.
 #[pyclass(frozen, module = "fluss._fluss")]
@@ -71,21 +68,21 @@ impl BucketRead {
 /// Reads the rows of a table, or of one of its buckets.
 #[pyclass(frozen, module = "fluss._fluss")]
 pub(crate) struct RowReader {
-    rows: Own<Arc<Mutex<Rows>>>,
+    reading: Reading<Rows>,
     buckets: Vec<client::BucketRead>,
-    schema: SchemaRef,
 }
 
 impl RowReader {
     fn new(buckets: Vec<client::BucketRead>, stream: RowStream) -> Self {
+        let schema = stream.schema().clone();
+        let rows = Rows {
+            stream: Some(stream),
+            read: Vec::new(),
+            failure: None,
+            has_ended: false,
+        };
         Self {
-            schema: stream.schema().clone(),
-            rows: Own::new(Arc::new(Mutex::new(Rows {
-                stream: Some(stream),
-                read: Vec::new(),
-                failure: None,
-                has_ended: false,
-            }))),
+            reading: Reading::new(rows, schema),
             buckets,
         }
     }
@@ -100,31 +97,21 @@ impl RowReader {
         ends.collect()
     }
 
-    /// Raises if it was read to its end already, which whoever reads it now would take for an empty table.
     fn begin(&self) -> PyResult<()> {
-        Ok(check_unread(self.rows.get()?)?)
+        self.reading.begin()
     }
 
-    /// The next rows, or None at the end.
     fn next_batch(&self) -> PyResult<Pending> {
-        let (rows, schema) = (self.rows.get()?.clone(), self.schema.clone());
-        Ok(Pending::new(next(rows), |py, batch| match batch.take() {
-            Some(batch) => Ok(Bound::new(py, ArrowTable::new(schema, vec![batch]))?.into_any()),
-            None => Ok(py.None().into_bound(py)),
-        }))
+        self.reading.next_batch()
     }
 
-    /// All that is left, as one table.
     fn read_all(&self) -> PyResult<Pending> {
-        let (rows, schema) = (self.rows.get()?.clone(), self.schema.clone());
-        Ok(Pending::new(rest(rows), |py, batches| {
-            Ok(Bound::new(py, ArrowTable::new(schema, batches.take()))?.into_any())
-        }))
+        self.reading.read_all()
     }
 
     /// Stops reading.
     fn close(&self) -> PyResult<Pending> {
-        let rows = self.rows.get()?.clone();
+        let rows = self.reading.source()?.clone();
         Ok(Pending::nothing(async move {
             rows.lock().await.stream = None;
             Ok::<_, Fault>(())
@@ -132,17 +119,16 @@ impl RowReader {
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        to_schema_pycapsule(py, self.schema.as_ref())
+        self.reading.export_schema(py)
     }
 
-    /// Reads as whoever takes the stream asks for rows.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        streamed(py, self.rows.get()?, &self.schema, requested_schema)
+        self.reading.export_stream(py, requested_schema)
     }
 }
 
@@ -175,6 +161,7 @@ impl Rows {
 
 impl Source for Rows {
     type Batch = Columns;
+    type Object = ArrowTable;
 
     async fn next(&mut self) -> Result<Option<Columns>, Fault> {
         // What a call for all rows had read when it was given up comes first.
@@ -221,5 +208,9 @@ impl Source for Rows {
 
     fn columns(batch: Columns) -> Columns {
         batch
+    }
+
+    fn object(batch: Columns, schema: SchemaRef) -> ArrowTable {
+        ArrowTable::new(schema, vec![batch])
     }
 }

@@ -1,7 +1,6 @@
 //! Reads that end.
 
 use std::collections::HashMap;
-use std::sync::Arc;
 
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
@@ -9,32 +8,29 @@ use fluss_client::{self as client, ScanBatch};
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
-use pyo3_arrow::ffi::to_schema_pycapsule;
-use tokio::sync::Mutex;
 
-use crate::arrow::{ArrowTable, RecordBatch};
+use crate::arrow::RecordBatch;
 use crate::bucket::TableBucket;
 use crate::error::Fault;
-use crate::lend::{Source, check_unread, next, rest, streamed};
-use crate::own::Own;
 use crate::pending::Pending;
+use crate::reading::{Reading, Source};
 use crate::scanner::{show_changes, shown_schema};
 
 /// Reads parts of logs to their ends.
 #[pyclass(frozen, module = "fluss._fluss")]
 pub(crate) struct BoundedReader {
-    reader: Own<Arc<Mutex<client::BoundedReader>>>,
+    reading: Reading<client::BoundedReader>,
     ends: HashMap<TableBucket, i64>,
-    schema: SchemaRef,
 }
 
 impl BoundedReader {
     pub(crate) fn new(reader: client::BoundedReader) -> Self {
         let ends = reader.ends().iter();
+        let ends = ends.map(|(bucket, end)| (TableBucket(*bucket), *end)).collect();
+        let schema = shown_schema(reader.schema(), reader.table());
         Self {
-            ends: ends.map(|(bucket, end)| (TableBucket(*bucket), *end)).collect(),
-            schema: shown_schema(reader.schema(), reader.table()),
-            reader: Own::new(Arc::new(Mutex::new(reader))),
+            reading: Reading::new(reader, schema),
+            ends,
         }
     }
 }
@@ -46,48 +42,35 @@ impl BoundedReader {
         self.ends.clone()
     }
 
-    /// Raises if it was read to its end already, which whoever reads it now would take for an empty table.
     fn begin(&self) -> PyResult<()> {
-        Ok(check_unread(self.reader.get()?)?)
+        self.reading.begin()
     }
 
-    /// The next batch, or None at the end.
     fn next_batch(&self) -> PyResult<Pending> {
-        let reader = self.reader.get()?.clone();
-        Ok(Pending::new(next(reader), |py, batch| match batch.take() {
-            Some(batch) => Ok(Bound::new(py, RecordBatch::new(batch))?.into_any()),
-            None => Ok(py.None().into_bound(py)),
-        }))
+        self.reading.next_batch()
     }
 
-    /// All that is left, as one table.
     fn read_all(&self) -> PyResult<Pending> {
-        let reader = self.reader.get()?.clone();
-        let read = rest(reader);
-        let schema = self.schema.clone();
-        Ok(Pending::new(read, |py, batches| {
-            let batches = batches.take().into_iter().map(|batch| batch.batch).collect();
-            Ok(Bound::new(py, ArrowTable::new(schema, batches))?.into_any())
-        }))
+        self.reading.read_all()
     }
 
     fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        to_schema_pycapsule(py, self.schema.as_ref())
+        self.reading.export_schema(py)
     }
 
-    /// Reads as whoever takes the stream asks for batches.
     #[pyo3(signature = (requested_schema=None))]
     fn __arrow_c_stream__<'py>(
         &self,
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        streamed(py, self.reader.get()?, &self.schema, requested_schema)
+        self.reading.export_stream(py, requested_schema)
     }
 }
 
 impl Source for client::BoundedReader {
     type Batch = ScanBatch;
+    type Object = RecordBatch;
 
     async fn next(&mut self) -> Result<Option<ScanBatch>, Fault> {
         Ok(self.next_batch().await?)
@@ -116,5 +99,9 @@ impl Source for client::BoundedReader {
 
     fn columns(batch: ScanBatch) -> Columns {
         batch.batch
+    }
+
+    fn object(batch: ScanBatch, _schema: SchemaRef) -> RecordBatch {
+        RecordBatch::new(batch)
     }
 }

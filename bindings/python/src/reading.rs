@@ -7,20 +7,27 @@ use std::time::Duration;
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
+use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::to_schema_pycapsule;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
-use crate::arrow::stream;
+use crate::arrow::{ArrowTable, stream};
 use crate::blocking::block_on;
 use crate::error::Fault;
+use crate::own::Own;
+use crate::pending::Pending;
 
 /// What is read once, batch by batch.
 pub(crate) trait Source: Send + 'static {
     type Batch: Clone + Send + 'static;
+
+    /// What Python gets for a batch.
+    type Object: for<'py> IntoPyObjectExt<'py>;
 
     /// The next batch; nothing at the end.
     fn next(&mut self) -> impl Future<Output = Result<Option<Self::Batch>, Fault>> + Send;
@@ -42,10 +49,76 @@ pub(crate) trait Source: Send + 'static {
 
     /// The columns of a batch.
     fn columns(batch: Self::Batch) -> Columns;
+
+    /// A batch of the columns `schema` as a Python object.
+    fn object(batch: Self::Batch, schema: SchemaRef) -> Self::Object;
+}
+
+/// What readers of Python do with a source, in the process that has made it.
+pub(crate) struct Reading<S: Source> {
+    source: Own<Arc<Mutex<S>>>,
+    /// The columns of the batches, as Python sees them.
+    schema: SchemaRef,
+}
+
+impl<S: Source> Reading<S> {
+    pub(crate) fn new(source: S, schema: SchemaRef) -> Self {
+        Self {
+            source: Own::new(Arc::new(Mutex::new(source))),
+            schema,
+        }
+    }
+
+    pub(crate) fn source(&self) -> PyResult<&Arc<Mutex<S>>> {
+        self.source.get()
+    }
+
+    /// Raises if it was read to its end already, which whoever reads it now would take for an empty table.
+    pub(crate) fn begin(&self) -> PyResult<()> {
+        Ok(check_unread(self.source()?)?)
+    }
+
+    /// The next batch, or None at the end.
+    pub(crate) fn next_batch(&self) -> PyResult<Pending> {
+        let (source, schema) = (self.source()?.clone(), self.schema.clone());
+        Ok(Pending::object(next(source), |read| {
+            read.take().map(|batch| S::object(batch, schema))
+        }))
+    }
+
+    /// All that is left, as one table.
+    pub(crate) fn read_all(&self) -> PyResult<Pending> {
+        let (source, schema) = (self.source()?.clone(), self.schema.clone());
+        Ok(Pending::object(rest(source), |read| {
+            let columns = read.take().into_iter().map(S::columns);
+            ArrowTable::new(schema, columns.collect())
+        }))
+    }
+
+    /// The columns, as any Arrow library takes them.
+    pub(crate) fn export_schema<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        to_schema_pycapsule(py, self.schema.as_ref())
+    }
+
+    /// An Arrow stream that reads as whoever takes it asks for batches.
+    pub(crate) fn export_stream<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let source = self.source()?.clone();
+        check_unread(&source).map_err(PyErr::from)?;
+        let mut has_begun = false;
+        let batches = std::iter::from_fn(move || {
+            let is_first = !std::mem::replace(&mut has_begun, true);
+            waited(&source, is_first).transpose()
+        });
+        stream(py, &self.schema, batches.fuse(), requested_schema)
+    }
 }
 
 /// Batches that were read, or the end. They go back to the source unless they are taken.
-pub(crate) struct Read<T, S: Source> {
+struct Read<T, S: Source> {
     shown: T,
     loan: Loan<S>,
 }
@@ -56,7 +129,7 @@ struct Loan<S: Source> {
 }
 
 impl<T, S: Source> Read<T, S> {
-    pub(crate) fn take(self) -> T {
+    fn take(self) -> T {
         let Self { shown, mut loan } = self;
         loan.batches = None;
         shown
@@ -71,7 +144,7 @@ impl<S: Source> Drop for Loan<S> {
     }
 }
 
-pub(crate) async fn next<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Option<S::Batch>, S>, Fault> {
+async fn next<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Option<S::Batch>, S>, Fault> {
     let mut source = source.lock_owned().await;
     let had_ended = source.has_ended();
     let batches = source.next().await?.into_iter().collect();
@@ -84,7 +157,7 @@ pub(crate) async fn next<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Option
     Ok(Read { shown, loan })
 }
 
-pub(crate) async fn rest<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Vec<S::Batch>, S>, Fault> {
+async fn rest<S: Source>(source: Arc<Mutex<S>>) -> Result<Read<Vec<S::Batch>, S>, Fault> {
     let mut source = source.lock_owned().await;
     let batches = source.rest().await?;
     lend(source, batches)
@@ -106,29 +179,12 @@ fn lend<S: Source>(
     Ok(Read { shown, loan })
 }
 
-pub(crate) fn check_unread<S: Source>(source: &Mutex<S>) -> Result<(), Fault> {
+fn check_unread<S: Source>(source: &Mutex<S>) -> Result<(), Fault> {
     match source.try_lock() {
         Ok(source) => source.check_unread(),
         // While somebody reads it, nobody was told the end yet.
         Err(_) => Ok(()),
     }
-}
-
-/// An Arrow stream that reads as whoever takes it asks for batches.
-pub(crate) fn streamed<'py, S: Source>(
-    py: Python<'py>,
-    source: &Arc<Mutex<S>>,
-    schema: &SchemaRef,
-    requested_schema: Option<Bound<'py, PyCapsule>>,
-) -> PyArrowResult<Bound<'py, PyCapsule>> {
-    check_unread(source).map_err(PyErr::from)?;
-    let source = source.clone();
-    let mut has_begun = false;
-    let batches = std::iter::from_fn(move || {
-        let is_first = !std::mem::replace(&mut has_begun, true);
-        waited(&source, is_first).transpose()
-    });
-    stream(py, schema, batches.fuse(), requested_schema)
 }
 
 /// Waits for the next batch, whether the caller holds the interpreter or not.
