@@ -435,6 +435,11 @@ impl ErrorKind {
         Self::Server { code, message }
     }
 
+    /// A reader that was read to its end, and is to be read again.
+    pub fn already_read() -> Self {
+        Self::InvalidArgument("the reader was read to its end, which it is once: make another".to_owned())
+    }
+
     pub(crate) fn is_retriable(&self) -> bool {
         match self {
             Self::Server { code, .. } => code.is_retriable(),

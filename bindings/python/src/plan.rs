@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
-use fluss_client::{self as client, RowStream};
+use fluss_client::{self as client, ErrorKind, RowStream};
 use futures::TryStreamExt;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
@@ -198,8 +198,7 @@ impl Source for Rows {
         if !self.has_ended {
             return Ok(());
         }
-        let message = "the reader was read to its end, which it is once: make another";
-        Err(Fault::new("ArgumentError", message))
+        Err(Fault::new("ArgumentError", ErrorKind::already_read().to_string()))
     }
 
     fn show(&self, batch: Columns) -> Result<Columns, Fault> {

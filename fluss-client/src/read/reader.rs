@@ -120,9 +120,8 @@ impl BoundedReader {
         if !self.has_ended {
             return Ok(());
         }
-        let message = "the reader was read to its end, which it is once: make another";
-        let kind = ErrorKind::InvalidArgument(message.to_owned());
-        Err(Context::new("read").table(&self.table().path).error(kind))
+        let context = Context::new("read").table(&self.table().path);
+        Err(context.error(ErrorKind::already_read()))
     }
 
     /// The next batch; nothing when all are read.
