@@ -1,18 +1,18 @@
+//! What goes wrong: the cause, what was attempted, and whether another attempt can help.
+
+mod context;
+mod kind;
 mod storage;
 
+pub use context::{BatchPlace, Context};
+pub use kind::ErrorKind;
 pub use storage::StorageError;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
 
-use fluss_rpc::api::Unsupported;
 use fluss_rpc::code::{ErrorCode, Outcome, Retry};
-use fluss_rpc::net::{ConnectError, Disconnect, RequestError, ServerAddress};
-
-use fluss_core::id::{BucketId, Offset, SchemaId, TableBucket};
-use fluss_core::types::{InvalidDefinition, PhysicalTablePath, TablePath};
-use fluss_core::{DecodeError, ValueError};
+use fluss_rpc::net::RequestError;
 
 /// Tells of an error as an event of the module that says so: what was attempted, on which table, bucket and server, and the
 /// cause as fields of their own.
@@ -95,183 +95,7 @@ pub struct Error {
     context: Arc<Context>,
 }
 
-/// The cause of an [`Error`], named by what can be done about it.
-#[derive(Clone, Debug, thiserror::Error)]
-#[non_exhaustive]
-pub enum ErrorKind {
-    /// The server refused. [`ErrorCode::is_retriable`] tells whether trying again can help.
-    ///
-    /// A message of several lines, such as a stack trace, is shown up to the end of its first.
-    #[error("{} [{code}]", message.lines().next().unwrap_or_default())]
-    Server {
-        /// Why.
-        code: ErrorCode,
-        /// The server's own words, or the code's meaning where it sent none.
-        message: String,
-    },
-    /// A deadline passed. Trying again may help.
-    #[error("no answer within {after:?}{}", if *.outcome_unknown { "; whether it took effect is unknown" } else { "" })]
-    Timeout {
-        /// How long was waited.
-        after: Duration,
-        /// A write was sent, and may or may not have been stored.
-        outcome_unknown: bool,
-    },
-    /// A writer's memory was held by rows that wait for their acknowledgement. Nothing was sent; trying again may help.
-    #[error("the writer's memory was in use for {after:?}")]
-    NoMemory {
-        /// How long was waited.
-        after: Duration,
-    },
-    /// No connection to the server came about: unreachable, not a Fluss server, or a refused login.
-    #[error(transparent)]
-    Connect(Arc<ConnectError>),
-    /// The connection was lost, or could not carry the request.
-    #[error(transparent)]
-    Request(RequestError),
-    /// The server does not offer what was asked for, and it was not asked. It says what the server is.
-    #[error(transparent)]
-    Unsupported(Unsupported),
-    /// No server of the cluster could be asked.
-    #[error("no server is available")]
-    NoServer,
-    /// The bucket has no leader that could be found in time. Trying again may help.
-    #[error("no leader was found within {0:?}")]
-    NoLeader(Duration),
-    /// The server's answer makes no sense.
-    #[error(transparent)]
-    Malformed(DecodeError),
-    /// A file in the cluster's remote storage cannot be read. [`StorageError::is_retriable`] tells whether trying again
-    /// can help.
-    #[error(transparent)]
-    Storage(Arc<StorageError>),
-    /// A value that its column cannot take. Nothing was sent.
-    #[error(transparent)]
-    Value(ValueError),
-    /// A name, type, schema or descriptor that the protocol does not allow. Nothing was sent.
-    #[error(transparent)]
-    Definition(InvalidDefinition),
-    /// An argument that makes no sense here. Nothing was sent.
-    #[error("{0}")]
-    InvalidArgument(String),
-    /// The embedded node cannot be had: its directory is another process's, of another format, or damaged.
-    #[error("{0}")]
-    Node(String),
-    /// The log of a bucket does not reach back to where it is needed: what was before was deleted, as the table says.
-    #[error("the log begins at offset {start}; what was before it is gone")]
-    Expired {
-        /// The first offset that is still there.
-        start: Offset,
-    },
-    /// What was called is closed.
-    #[error("already closed")]
-    Closed,
-    /// A task of the client died: a defect of the client, which cannot be used any more.
-    #[error("the client failed: {0}")]
-    Defect(String),
-}
-
-/// What was attempted, and on what.
-#[derive(Clone, PartialEq, Eq, Debug)]
-#[non_exhaustive]
-pub struct Context {
-    /// The operation, as a verb: `append`, `create table`.
-    pub operation: &'static str,
-    /// The database, where the operation is on one as a whole.
-    pub database: Option<String>,
-    /// The table, with its partition.
-    pub table: Option<PhysicalTablePath>,
-    /// The version of the table's schema, where it matters.
-    pub schema: Option<SchemaId>,
-    /// The bucket.
-    pub bucket: Option<BucketId>,
-    /// The batch of the log, where it is about one.
-    pub batch: Option<BatchPlace>,
-    /// The server.
-    pub server: Option<ServerAddress>,
-    /// What a server answered last to what was tried until its deadline: the same as an error of that answer says.
-    pub last_answer: Option<String>,
-    /// How many rows of the same call were sent before it failed, because all of them are more than the writer's memory.
-    /// A call of fewer rows is written whole or not at all.
-    pub rows_taken: u64,
-}
-
-/// Where a batch of a log is. [`ScanBuilder::skip`](crate::ScanBuilder::skip) takes it, to read on behind it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub struct BatchPlace {
-    /// The bucket.
-    pub bucket: TableBucket,
-    /// The offset of its first record.
-    pub first: Offset,
-    /// The offset of its last record.
-    pub last: Offset,
-}
-
 impl Context {
-    /// An operation on nothing in particular.
-    pub const fn new(operation: &'static str) -> Self {
-        Self {
-            operation,
-            database: None,
-            table: None,
-            schema: None,
-            bucket: None,
-            batch: None,
-            server: None,
-            last_answer: None,
-            rows_taken: 0,
-        }
-    }
-
-    /// The same on a database.
-    #[must_use]
-    pub fn database(mut self, name: &str) -> Self {
-        self.database = Some(name.to_owned());
-        self
-    }
-
-    /// The same on a table.
-    #[must_use]
-    pub fn table(mut self, table: &TablePath) -> Self {
-        self.table = Some(table.clone().into());
-        self
-    }
-
-    /// The same on a table or partition.
-    #[must_use]
-    pub fn physical(mut self, table: &PhysicalTablePath) -> Self {
-        self.table = Some(table.clone());
-        self
-    }
-
-    /// The same with what was written under a version of the table's schema.
-    #[must_use]
-    pub const fn schema(mut self, schema: SchemaId) -> Self {
-        self.schema = Some(schema);
-        self
-    }
-
-    /// The same on a bucket.
-    #[must_use]
-    pub const fn bucket(mut self, bucket: BucketId) -> Self {
-        self.bucket = Some(bucket);
-        self
-    }
-
-    /// The same on a batch of records.
-    #[must_use]
-    pub const fn batch(mut self, batch: BatchPlace) -> Self {
-        self.batch = Some(batch);
-        self
-    }
-
-    /// The same on a server.
-    #[must_use]
-    pub fn server(mut self, server: &ServerAddress) -> Self {
-        self.server = Some(server.clone());
-        self
-    }
-
     /// The error of this attempt.
     pub fn error(self, kind: impl Into<ErrorKind>) -> Error {
         Error {
@@ -325,25 +149,12 @@ impl Error {
         self.kind.is_retriable()
     }
 
-    /// Whether another attempt can help after so many have failed.
-    pub(crate) fn is_worth_another(&self, attempts: u32) -> bool {
-        match self.code().map(ErrorCode::retry) {
+    /// Whether another attempt can help after so many have failed, where `retry` says what can be done about a code.
+    pub(crate) fn is_worth_another(&self, retry: impl Fn(ErrorCode) -> Retry, attempts: u32) -> bool {
+        match self.code().map(retry) {
             Some(Retry::Briefly) => attempts < BRIEF_ATTEMPTS,
             _ => self.is_retriable(),
         }
-    }
-
-    /// The same of a request to the leader of a bucket that does no harm when it comes twice.
-    pub(crate) fn is_worth_another_at_leader(&self, attempts: u32) -> bool {
-        match self.code().map(retry_at_leader) {
-            Some(Retry::Briefly) => attempts < BRIEF_ATTEMPTS,
-            _ => self.is_retriable(),
-        }
-    }
-
-    /// Whether it is an answer of a leader that waiting does not change, after so many of its kind in a row.
-    pub(crate) fn is_lasting_at_leader(&self, attempts: u32) -> bool {
-        self.code().map(retry_at_leader) == Some(Retry::Briefly) && attempts >= BRIEF_ATTEMPTS
     }
 
     /// Whether the server cannot be reached, which is told by whoever connects to it: once, and not for each of those who
@@ -399,144 +210,6 @@ impl Error {
     }
 }
 
-impl ErrorKind {
-    /// What it means, where no server told a code.
-    fn outcome(&self) -> Outcome {
-        match self {
-            Self::Server { code, .. } => code.outcome(),
-            Self::Timeout { .. }
-            | Self::NoMemory { .. }
-            | Self::NoLeader(_)
-            | Self::Request(RequestError::Timeout { .. }) => Outcome::Timeout,
-            Self::Connect(error) => match **error {
-                ConnectError::Timeout { .. } => Outcome::Timeout,
-                ConnectError::Authentication { .. } => Outcome::Unauthenticated,
-                ConnectError::UnsupportedVersion { .. } => Outcome::Unsupported,
-                _ => Outcome::Unavailable,
-            },
-            Self::Request(RequestError::Malformed { .. } | RequestError::TooLarge { .. })
-            | Self::Malformed(_)
-            | Self::Value(_) => Outcome::InvalidData,
-            Self::Request(_) | Self::NoServer => Outcome::Unavailable,
-            Self::Unsupported(_) => Outcome::Unsupported,
-            Self::Storage(error) => error.outcome(),
-            Self::Definition(_) | Self::InvalidArgument(_) => Outcome::InvalidArgument,
-            Self::Expired { .. } => Outcome::Expired,
-            Self::Closed => Outcome::Closed,
-            Self::Node(_) | Self::Defect(_) => Outcome::Internal,
-        }
-    }
-
-    /// A refusal with the server's message, or the code's meaning where it sent none.
-    pub(crate) fn server(code: ErrorCode, message: Option<String>) -> Self {
-        let message = message
-            .filter(|text| !text.is_empty())
-            .unwrap_or_else(|| code.meaning().to_owned());
-        Self::Server { code, message }
-    }
-
-    /// A reader that was read to its end, and is to be read again.
-    pub fn already_read() -> Self {
-        Self::InvalidArgument("the reader was read to its end, which it is once: make another".to_owned())
-    }
-
-    pub(crate) fn is_retriable(&self) -> bool {
-        match self {
-            Self::Server { code, .. } => code.is_retriable(),
-            Self::Timeout { .. } | Self::NoMemory { .. } | Self::NoServer | Self::NoLeader(_) => true,
-            Self::Connect(error) => error.is_retriable(),
-            Self::Request(error) => error.is_retriable(),
-            Self::Storage(error) => error.is_retriable(),
-            _ => false,
-        }
-    }
-}
-
-impl From<RequestError> for ErrorKind {
-    fn from(error: RequestError) -> Self {
-        match error {
-            RequestError::Server { code, message } => Self::Server { code, message },
-            RequestError::Timeout { after } => Self::Timeout {
-                after,
-                outcome_unknown: false,
-            },
-            RequestError::Unsupported(error) => Self::Unsupported(error),
-            // Only whoever has the client closes its connections.
-            RequestError::Disconnected {
-                reason: Disconnect::Closed,
-            } => Self::Closed,
-            other => Self::Request(other),
-        }
-    }
-}
-
-impl From<ConnectError> for ErrorKind {
-    fn from(error: ConnectError) -> Self {
-        match error {
-            ConnectError::Closed {
-                source:
-                    RequestError::Disconnected {
-                        reason: Disconnect::Closed,
-                    },
-                ..
-            } => Self::Closed,
-            other => Self::Connect(Arc::new(other)),
-        }
-    }
-}
-
-impl From<DecodeError> for ErrorKind {
-    fn from(error: DecodeError) -> Self {
-        Self::Malformed(error)
-    }
-}
-
-impl From<StorageError> for ErrorKind {
-    fn from(error: StorageError) -> Self {
-        Self::Storage(Arc::new(error))
-    }
-}
-
-impl From<ValueError> for ErrorKind {
-    fn from(error: ValueError) -> Self {
-        Self::Value(error)
-    }
-}
-
-impl From<InvalidDefinition> for ErrorKind {
-    fn from(error: InvalidDefinition) -> Self {
-        Self::Definition(error)
-    }
-}
-
-impl fmt::Display for Context {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.operation)?;
-        if let Some(database) = &self.database {
-            write!(f, " {database}")?;
-        }
-        if let Some(table) = &self.table {
-            write!(f, " {table}")?;
-        }
-        if let Some(schema) = self.schema {
-            write!(f, " schema {schema}")?;
-        }
-        if let Some(bucket) = self.bucket {
-            write!(f, " bucket {bucket}")?;
-        }
-        if let Some(batch) = self.batch {
-            write!(f, " offsets {} to {}", batch.first, batch.last)?;
-        }
-        if let Some(server) = &self.server {
-            write!(f, " at {server}")?;
-        }
-        if self.rows_taken > 0 {
-            write!(f, " after {} rows were taken", self.rows_taken)?;
-        }
-        Ok(())
-    }
-}
-
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}: {}", self.context, self.kind)?;
@@ -555,6 +228,13 @@ impl std::error::Error for Error {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use fluss_core::ValueError;
+    use fluss_core::id::BucketId;
+    use fluss_core::types::TablePath;
+    use fluss_rpc::net::{ConnectError, ServerAddress};
+
     use super::*;
 
     #[test]
@@ -591,7 +271,7 @@ mod tests {
         assert_eq!(by_server.code(), Some(ErrorCode::AUTHENTICATE_EXCEPTION));
         for error in [by_server, refused(None)] {
             assert_eq!(error.outcome(), Outcome::Unauthenticated);
-            assert!(!error.is_retriable() && !error.is_worth_another(0));
+            assert!(!error.is_retriable() && !error.is_worth_another(ErrorCode::retry, 0));
         }
     }
 
@@ -652,7 +332,7 @@ mod tests {
         let tried = |code| {
             let error = Context::new("read").error(ErrorKind::server(code, None));
             (1..100)
-                .take_while(|attempts| error.is_worth_another(*attempts))
+                .take_while(|attempts| error.is_worth_another(ErrorCode::retry, *attempts))
                 .count()
         };
         assert_eq!(tried(ErrorCode::CORRUPT_RECORD), 4);

@@ -3,6 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
+use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Backoff, Random};
 use tokio::time::{Instant, sleep_until, timeout_at};
 
@@ -76,7 +77,8 @@ pub(crate) async fn until<T, F>(
 where
     F: Future<Output = Result<T>>,
 {
-    until_by(Error::is_worth_another, context, timeout, random, attempt).await
+    let is_worth = |error: &Error, attempts| error.is_worth_another(ErrorCode::retry, attempts);
+    until_by(is_worth, context, timeout, random, attempt).await
 }
 
 /// As [`until`], where `is_worth` says whether another attempt can help after so many that failed.
@@ -123,8 +125,6 @@ fn late(context: &Context, after: Duration) -> Error {
 
 #[cfg(test)]
 mod tests {
-    use fluss_rpc::code::ErrorCode;
-
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(30);

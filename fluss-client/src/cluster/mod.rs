@@ -24,7 +24,7 @@ pub(crate) use servers::Servers;
 pub(crate) use unsent::{OpenWriters, Unsent};
 
 use crate::config::ClientOptions;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader};
 use crate::{meters, retry, wire};
 use fluss_core::id::{PartitionId, TableBucket, TableId};
 use fluss_core::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
@@ -397,7 +397,7 @@ impl Cluster {
         refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
     ) -> Result<R::Response> {
         let (refusal, timeout) = (&refusal, self.options().request_timeout);
-        let is_worth = Error::is_worth_another_at_leader;
+        let is_worth = |error: &Error, attempts| error.is_worth_another(retry_at_leader, attempts);
         let asked = retry::until_by(is_worth, context, timeout, self.random(), |limit| async move {
             let generation = self.topology().generation();
             let server = self.leader(context, path, bucket).await?;

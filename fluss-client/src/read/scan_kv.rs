@@ -18,7 +18,7 @@ use super::columns::Columns;
 use super::end::End;
 use super::stored::StoredRows;
 use crate::cluster::Cluster;
-use crate::error::{Context, Error, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader};
 use crate::retry::{self, Stall};
 use fluss_core::DecodeError;
 use fluss_core::id::{PartitionId, TableBucket};
@@ -167,7 +167,7 @@ impl KvScan {
             runtime: Handle::current(),
         });
         let answer = open.ask(opening(self.bucket)).await;
-        if matches!(&answer, Err(error) if error.is_worth_another_at_leader(0)) {
+        if matches!(&answer, Err(error) if error.is_worth_another(retry_at_leader, 0)) {
             cluster.refresh_buckets(path, [&self.bucket], generation).await?;
         }
         let answer = answer?;
@@ -348,7 +348,7 @@ fn may_begin_anew(error: &Error, attempts: u32) -> bool {
         ErrorCode::UNKNOWN_SCANNER_ID,
         ErrorCode::TOO_MANY_SCANNERS,
     ];
-    error.is_worth_another_at_leader(attempts) || error.code().is_some_and(|code| PASSING.contains(&code))
+    error.is_worth_another(retry_at_leader, attempts) || error.code().is_some_and(|code| PASSING.contains(&code))
 }
 
 fn opening(bucket: TableBucket) -> proto::ScanKvRequest {

@@ -11,6 +11,7 @@ mod wanted;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::Random;
 use tokio::time::Instant;
 
@@ -191,7 +192,7 @@ impl Session {
     /// Takes note that a schema is not to be had. If that can change it is asked for again after a pause; the buckets
     /// that need it are read no further otherwise.
     pub(super) fn unlearned(&mut self, schema: SchemaId, error: &Error, now: Instant) {
-        if error.is_worth_another(0) {
+        if error.is_worth_another(ErrorCode::retry, 0) {
             Pause::extend(&mut self.schema_pause, now, &self.random);
             self.trouble = Some(error.clone());
             return;

@@ -10,7 +10,7 @@ use super::handle::Delivery;
 use super::layout::{Change, Layout, Rows};
 use super::partitions::Target;
 use super::sequences::Stamp;
-use crate::error::{Error, ErrorKind, retry_at_leader};
+use crate::error::{BRIEF_ATTEMPTS, Error, ErrorKind, retry_at_leader};
 use fluss_core::ValueError;
 use fluss_core::record::UnsealedBatch;
 use fluss_core::types::Row;
@@ -133,7 +133,7 @@ impl Batch {
             Retry::Briefly => self.lasting + 1,
             _ => 0,
         };
-        error.is_lasting_at_leader(self.lasting)
+        self.lasting >= BRIEF_ATTEMPTS
     }
 
     /// What a server answered last to it, as errors say it.

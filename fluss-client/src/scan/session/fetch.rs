@@ -207,7 +207,7 @@ impl Session {
         for wanted in wanted {
             if let Some(subscription) = self.subscription(wanted) {
                 subscription.in_flight = false;
-                if error.is_worth_another(subscription.attempts()) {
+                if error.is_worth_another(ErrorCode::retry, subscription.attempts()) {
                     // Who cannot be reached has said nothing.
                     if error.code().is_some() {
                         let context = subscription.context(wanted.bucket);
