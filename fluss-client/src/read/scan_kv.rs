@@ -12,7 +12,6 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Random, ServerAddress};
 use fluss_rpc::proto;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until};
 
 use super::columns::Columns;
 use super::end::End;
@@ -71,13 +70,16 @@ impl KvScans {
         }
     }
 
-    /// All rows of a bucket at one moment. A scan that is cut short begins anew.
+    /// All rows of a bucket at one moment. A scan that is cut short begins anew, within the request timeout after the first
+    /// that was.
     pub(super) async fn collect(
         self: &Arc<Self>,
         bucket: TableBucket,
         end: &End,
     ) -> Result<Vec<RecordBatch>> {
-        let mut again = Again::new(self.cluster.options().request_timeout, self.cluster.random());
+        let timeout = self.cluster.options().request_timeout;
+        let mut stall = None;
+        let mut attempts = 0;
         loop {
             let mut scan = self.scan(bucket, end.clone());
             let mut rows = Vec::new();
@@ -88,10 +90,14 @@ impl KvScans {
                     Err(error) => break error,
                 }
             };
-            if !scan.has_begun {
+            attempts += 1;
+            if !scan.has_begun || !may_begin_anew(&error, attempts) {
                 return Err(error);
             }
-            again.after(error).await?;
+            let stall = stall.get_or_insert_with(|| Stall::new(timeout, self.cluster.random()));
+            if !stall.pause().await {
+                return Err(error);
+            }
         }
     }
 
@@ -142,19 +148,15 @@ impl KvScan {
 
     /// Opens a scan, trying again what can be helped.
     async fn begin(&self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
-        let timeout = self.scans.cluster.options().request_timeout;
-        let mut again = Again::new(timeout, self.scans.cluster.random());
-        loop {
-            match self.open().await {
-                Ok(open) => return Ok(open),
-                Err(error) => again.after(error).await?,
-            }
-        }
+        let cluster = &self.scans.cluster;
+        let timeout = cluster.options().request_timeout;
+        let context = self.scans.context(self.bucket);
+        let open = |_| self.open(context.clone());
+        retry::until_by(may_begin_anew, &context, timeout, cluster.random(), open).await
     }
 
-    async fn open(&self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
+    async fn open(&self, context: Context) -> Result<(Box<Open>, proto::ScanKvResponse)> {
         let (cluster, path) = (&self.scans.cluster, &self.scans.columns.info.path);
-        let context = self.scans.context(self.bucket);
         let generation = cluster.topology().generation();
         let server = cluster.leader(&context, path, &self.bucket).await?;
         let mut open = Box::new(Open {
@@ -274,38 +276,6 @@ impl Drop for Open {
     }
 }
 
-/// The attempts at a scan, within the request timeout after the first that failed.
-struct Again {
-    timeout: Duration,
-    deadline: Option<Instant>,
-    attempts: u32,
-    pauses: Box<dyn Iterator<Item = Duration> + Send + Sync>,
-}
-
-impl Again {
-    fn new(timeout: Duration, random: &Random) -> Self {
-        Self {
-            timeout,
-            deadline: None,
-            attempts: 0,
-            pauses: Box::new(retry::pauses(random)),
-        }
-    }
-
-    /// Returns once it is time to begin anew; the error, if that cannot help or it is too late.
-    async fn after(&mut self, error: Error) -> Result<()> {
-        let now = Instant::now();
-        let next = now + self.pauses.next().unwrap_or(self.timeout);
-        self.attempts += 1;
-        let deadline = *self.deadline.get_or_insert(now + self.timeout);
-        if !may_begin_anew(&error, self.attempts) || next >= deadline {
-            return Err(error);
-        }
-        sleep_until(next).await;
-        Ok(())
-    }
-}
-
 /// Whether a scan gets on: no row comes twice, for all of them are of one moment, and rows come before long.
 struct Progress {
     /// The first row of every answer: one that comes again shows that they begin again. What tells them apart is secret
@@ -348,7 +318,8 @@ fn may_begin_anew(error: &Error, attempts: u32) -> bool {
         ErrorCode::UNKNOWN_SCANNER_ID,
         ErrorCode::TOO_MANY_SCANNERS,
     ];
-    error.is_worth_another(retry_at_leader, attempts) || error.code().is_some_and(|code| PASSING.contains(&code))
+    error.is_worth_another(retry_at_leader, attempts)
+        || error.code().is_some_and(|code| PASSING.contains(&code))
 }
 
 fn opening(bucket: TableBucket) -> proto::ScanKvRequest {
