@@ -6,12 +6,13 @@ use arrow::record_batch::RecordBatch;
 
 use super::bounds::Ranges;
 use super::columns::Columns;
+use super::end::End;
 use super::kv_snapshot::KvSnapshots;
 use super::reader::BoundedReader;
 use crate::error::{ErrorKind, Result};
 use crate::scan::{ScanBatch, ScanBuilder};
 use fluss_core::DecodeError;
-use fluss_core::id::{Offset, TableBucket};
+use fluss_core::id::TableBucket;
 use fluss_core::record::log::ChangeType;
 
 use super::collapse::Collapse;
@@ -36,13 +37,13 @@ impl Changelogs {
         })
     }
 
-    /// The rows of a bucket, in the columns that are shown; nothing if it was dropped before all was read: what was read in
-    /// part is of no moment at all.
-    pub(super) async fn rows(&self, bucket: TableBucket, end: Offset) -> Result<Option<Vec<RecordBatch>>> {
-        let columns = &self.columns;
+    /// The rows that a bucket had when its log ended at `end`, in the columns that are shown. If it was dropped before all was
+    /// read there are none, and no end: what was read in part is of no moment at all.
+    pub(super) async fn rows(&self, bucket: TableBucket, end: &End) -> Result<Vec<RecordBatch>> {
+        let (columns, last) = (&self.columns, end.get().unwrap_or(0));
         let mut table = columns.collapse();
         let mut start = None;
-        if let Some(beginning) = self.snapshots.begin(bucket, end).await? {
+        if let Some(beginning) = self.snapshots.begin(bucket, last).await? {
             start = Some(beginning.offset);
             for rows in beginning.rows {
                 let inserts = vec![ChangeType::Insert; rows.num_rows()].into();
@@ -51,18 +52,16 @@ impl Changelogs {
         }
         // The filter is for the rows that are left, not for changes.
         let scanner = self.scan.scanner(Some(&columns.read), None)?;
-        let mut reader = BoundedReader::begin(scanner, &Ranges::from([(bucket, (start, end))]))?;
+        let mut reader = BoundedReader::begin(scanner, &Ranges::from([(bucket, (start, last))]))?;
         while let Some(scanned) = reader.next_batch().await? {
             apply(&mut table, scanned).map_err(|error| columns.fault(error))?;
         }
         if reader.was_dropped(&bucket)? {
-            return Ok(None);
+            end.forget();
+            return Ok(Vec::new());
         }
         let rows = table.finish().map_err(|error| columns.fault(error))?;
-        rows.iter()
-            .map(|rows| columns.show(rows))
-            .collect::<Result<_>>()
-            .map(Some)
+        rows.iter().map(|rows| columns.show(rows)).collect()
     }
 }
 

@@ -17,9 +17,12 @@ mod plan;
 mod reader;
 mod scan_kv;
 mod snapshot;
+mod source;
 mod stored;
+mod stream;
 
 pub use bounds::{AsOf, Bounds, StopOffset};
-pub use plan::{BucketRead, RowStream, TableRead};
+pub use plan::{BucketRead, TableRead};
 pub use reader::BoundedReader;
 pub use snapshot::Snapshot;
+pub use stream::RowStream;
