@@ -2,6 +2,7 @@
 
 mod buckets;
 mod known_schemas;
+mod leader_search;
 mod metadata;
 mod schemas;
 mod servers;
@@ -19,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 
 pub(crate) use buckets::{buckets_of, buckets_of_all, check_bucket, each_bucket};
 use known_schemas::Schemas;
+pub(crate) use leader_search::LeaderSearch;
 use metadata::{Metadata, Topology};
 pub(crate) use servers::Servers;
 pub(crate) use unsent::{OpenWriters, Unsent};

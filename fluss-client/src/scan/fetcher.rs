@@ -11,12 +11,12 @@ use fluss_rpc::proto;
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep_until};
-use tracing::{Instrument, debug_span, field, trace};
+use tracing::{Instrument, debug, debug_span, field, trace};
 
 use super::arrivals::Fetched;
 use super::decode::Decoder;
 use super::session::{Download, Fetch, Session, Wanted};
-use crate::cluster::Cluster;
+use crate::cluster::{Cluster, LeaderSearch};
 use crate::error::StorageError;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::log_target;
@@ -73,7 +73,7 @@ enum Event {
     /// With the time that it took.
     Answered(Fetch, Duration, Result<proto::FetchLogResponse>),
     Downloaded(Download, Result<Bytes, StorageError>),
-    Refreshed,
+    Refreshed(Result<()>),
     Schema(SchemaId, Result<Arc<Schema>>),
 }
 
@@ -85,11 +85,9 @@ pub(super) struct Fetcher {
     tasks: JoinSet<Event>,
     /// How many fetches are under way to a server, of those that wait for news and of those that do not.
     busy: HashMap<(ServerAddress, bool), usize>,
-    refreshing: bool,
+    leaders: LeaderSearch,
     /// The schemas that are asked for.
     learning: BTreeSet<SchemaId>,
-    /// Buckets whose leaders are to be looked for.
-    astray: BTreeSet<TableBucket>,
     /// How often in a row a server has answered at once that there is nothing, though it was to wait for news.
     hasty: HashMap<ServerAddress, u32>,
     warnings: Warnings,
@@ -103,9 +101,8 @@ impl Fetcher {
             cluster,
             tasks: JoinSet::new(),
             busy: HashMap::new(),
-            refreshing: false,
+            leaders: LeaderSearch::default(),
             learning: BTreeSet::new(),
-            astray: BTreeSet::new(),
             hasty: HashMap::new(),
             warnings: Warnings::default(),
         }
@@ -154,7 +151,7 @@ impl Fetcher {
             self.fetch(fetch);
         }
         if !lost.is_empty() {
-            self.astray.extend(lost);
+            self.leaders.add(lost);
             self.refresh();
         }
         let unknown = self.shared.lock()?.unknown_schemas(now);
@@ -248,25 +245,19 @@ impl Fetcher {
     }
 
     fn refresh(&mut self) {
-        if self.refreshing {
-            return;
+        if let Some(refreshed) = self.leaders.begin(&self.cluster, &self.shared.info.path) {
+            self.tasks.spawn(async move { Event::Refreshed(refreshed.await) });
         }
-        self.refreshing = true;
-        let (cluster, path) = (self.cluster.clone(), self.shared.info.path.clone());
-        let generation = cluster.topology().generation();
-        let astray = std::mem::take(&mut self.astray);
-        self.tasks.spawn(async move {
-            if let Err(error) = cluster.refresh_buckets(&path, &astray, generation).await {
-                tracing::debug!(target: log_target::SCANNER, table = %path, %error, "no metadata");
-            }
-            Event::Refreshed
-        });
     }
 
     fn on_event(&mut self, event: Event) -> Result<()> {
         match event {
-            Event::Refreshed => {
-                self.refreshing = false;
+            Event::Refreshed(refreshed) => {
+                self.leaders.end();
+                if let Err(error) = refreshed {
+                    let table = field::display(&self.shared.info.path);
+                    debug!(target: log_target::SCANNER, table, %error, "no metadata");
+                }
                 let topology = self.cluster.topology();
                 let is_led = |bucket: &_| topology.leader(bucket).is_some();
                 let mut session = self.shared.lock()?;
@@ -337,7 +328,7 @@ impl Fetcher {
             let records = answer.as_ref().and_then(|answer| answer.records.as_ref());
             self.note(wanted, server, records.map_or(0, bytes::Bytes::len));
             if self.shared.lock()?.on_answer(wanted, answer, server, now) {
-                self.astray.insert(wanted.bucket);
+                self.leaders.add([wanted.bucket]);
                 refresh = true;
             }
             self.tell(&wanted.bucket, "a fetch was refused")?;
@@ -398,7 +389,7 @@ impl Fetcher {
             "a fetch failed"
         );
         self.shared.lock()?.on_failure(wanted, error, Instant::now());
-        self.astray.extend(wanted.iter().map(|wanted| wanted.bucket));
+        self.leaders.add(wanted.iter().map(|wanted| wanted.bucket));
         self.refresh();
         Ok(())
     }

@@ -1,6 +1,6 @@
 //! The task that carries out what the accumulator decides.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::HashSet;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
@@ -23,13 +23,13 @@ use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
 use super::request::{Answer, Destination};
 use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
-use crate::cluster::{Cluster, Unsent};
+use crate::cluster::{Cluster, LeaderSearch, Unsent};
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::WriterMeters;
 use crate::retry;
 use fluss_core::ValueError;
-use fluss_core::id::{PartitionId, TableBucket, WriterId};
+use fluss_core::id::{PartitionId, WriterId};
 use fluss_core::record::UnsealedBatch;
 use fluss_core::types::{TableInfo, TablePath};
 
@@ -110,9 +110,7 @@ pub(super) struct Sender {
     pub(super) cluster: Cluster,
     pub(super) tasks: JoinSet<Event>,
     connecting: HashSet<ServerAddress>,
-    refreshing: bool,
-    /// Buckets whose leaders are to be looked for.
-    astray: BTreeSet<TableBucket>,
+    leaders: LeaderSearch,
     /// How many partitions are being looked for.
     pub(super) looked_for: usize,
     asking_writer: bool,
@@ -134,8 +132,7 @@ impl Sender {
             cluster,
             tasks: JoinSet::new(),
             connecting: HashSet::new(),
-            refreshing: false,
-            astray: BTreeSet::new(),
+            leaders: LeaderSearch::default(),
             looked_for: 0,
             asking_writer: false,
             rest: None,
@@ -279,7 +276,7 @@ impl Sender {
                 self.replace(*slot)?;
                 continue;
             }
-            self.astray.insert(*bucket);
+            self.leaders.add([*bucket]);
             match topology.leader(bucket) {
                 Some(server) => self.connect(server.clone()),
                 None => self.refresh(),
@@ -306,15 +303,8 @@ impl Sender {
     }
 
     fn refresh(&mut self) {
-        if !self.refreshing {
-            self.refreshing = true;
-            let (cluster, info) = (self.cluster.clone(), self.shared.info.clone());
-            let generation = cluster.topology().generation();
-            let astray = std::mem::take(&mut self.astray);
-            self.tasks.spawn(async move {
-                let refreshed = cluster.refresh_buckets(&info.path, &astray, generation).await;
-                Event::Refreshed(refreshed.map(drop))
-            });
+        if let Some(refreshed) = self.leaders.begin(&self.cluster, &self.shared.info.path) {
+            self.tasks.spawn(async move { Event::Refreshed(refreshed.await) });
         }
     }
 
@@ -344,7 +334,7 @@ impl Sender {
                 }
             }
             Event::Refreshed(refreshed) => {
-                self.refreshing = false;
+                self.leaders.end();
                 match refreshed {
                     // Nobody can write to a table that was dropped, however long they wait.
                     Err(error) if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) => {
@@ -440,7 +430,7 @@ impl Sender {
         let (released, refresh) = self.shared.lock()?.on_outcome(sent.key, outcome, Instant::now());
         self.shared.memory.release(released);
         if refresh {
-            self.astray.insert(sent.bucket);
+            self.leaders.add([sent.bucket]);
             self.refresh();
         }
         Ok(())
