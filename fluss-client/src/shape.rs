@@ -3,14 +3,14 @@
 use std::fmt;
 
 use fluss_core::ValueError;
-use fluss_core::types::{Datum, InvalidDefinition, Row, RowType, did_you_mean};
+use fluss_core::types::{Datum, InvalidDefinition, Places, Row, RowType, did_you_mean};
 
 /// Which columns of the table rows are given with, and in which order.
 #[derive(Clone)]
 pub(crate) struct Shape {
     given: RowType,
     /// For each column of the table, its position in a given row; nothing if rows are given whole.
-    places: Option<Vec<Option<usize>>>,
+    places: Option<Places>,
 }
 
 impl Shape {
@@ -58,7 +58,7 @@ impl Shape {
     pub(crate) fn spread<'r, R: Row + ?Sized>(&'r self, row: &'r R) -> Spread<'r, R> {
         Spread {
             row,
-            places: self.places.as_deref(),
+            places: self.places.as_ref(),
         }
     }
 }
@@ -72,21 +72,22 @@ impl fmt::Debug for Shape {
 /// A given row as a row of its table.
 pub(crate) struct Spread<'r, R: ?Sized> {
     row: &'r R,
-    places: Option<&'r [Option<usize>]>,
+    places: Option<&'r Places>,
 }
 
 impl<R: Row + ?Sized> Row for Spread<'_, R> {
     fn len(&self) -> usize {
-        self.places.map_or_else(|| self.row.len(), <[_]>::len)
+        self.places
+            .map_or_else(|| self.row.len(), |places| places.iter().len())
     }
 
     fn datum(&self, index: usize) -> Datum<'_> {
         match self.places {
             None => self.row.datum(index),
-            Some(places) => match places.get(index) {
-                Some(Some(place)) => self.row.datum(*place),
-                _ => Datum::Null,
-            },
+            Some(places) => {
+                let place = places.get(index);
+                place.map_or(Datum::Null, |place| self.row.datum(place))
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_core::id::SchemaId;
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::RowFormat;
-use fluss_core::types::{Datum, OwnedRow, RowType, TableInfo};
+use fluss_core::types::{Datum, OwnedRow, Places, RowType, TableInfo};
 use fluss_core::{DecodeError, ValueError};
 
 /// Reads stored values as rows of the table as it stood when it was asked for, under whatever schema they were written.
@@ -38,7 +38,7 @@ pub(crate) struct Values {
 struct Other {
     row_type: RowType,
     /// For each column of the table, its position under this schema.
-    places: Vec<Option<usize>>,
+    places: Places,
 }
 
 impl Values {
@@ -145,13 +145,7 @@ impl Values {
             let other = self
                 .other(schema_id)
                 .ok_or_else(|| DecodeError::new("stored value", format!("unknown schema {schema_id}")))?;
-            let mut row = self.decode(&other.row_type, row)?;
-            let mut pick = |place: &Option<usize>| {
-                place
-                    .and_then(|place| row.get_mut(place))
-                    .map_or(Datum::Null, |datum| std::mem::replace(datum, Datum::Null))
-            };
-            Ok(take(other.places.iter().map(&mut pick).collect()))
+            Ok(take(other.places.take(self.decode(&other.row_type, row)?)))
         };
         read().map_err(|error| self.context().error(error))
     }

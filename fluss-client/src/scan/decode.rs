@@ -18,7 +18,7 @@ use fluss_core::filter::{Filter, Predicate};
 use fluss_core::id::{Offset, SchemaId, TableBucket};
 use fluss_core::record::log::{ChangeType, LogBatch, decode_arrow_within, decode_rows};
 use fluss_core::row::RowFormat;
-use fluss_core::types::{KvFormat, LogFormat, PartitionName, RowType, Schema, TableInfo, Timestamp};
+use fluss_core::types::{KvFormat, LogFormat, PartitionName, Places, RowType, Schema, TableInfo, Timestamp};
 use fluss_core::{DecodeError, ValueError};
 
 /// What each row did to its key; nothing in a log table.
@@ -120,19 +120,19 @@ impl Decoder {
         let places = self.info.schema().places_in(schema);
         let needed = |place: &dyn Fn(usize) -> Option<usize>| {
             let columns = self.columns.iter();
-            columns.map(|column| place(*column)).collect()
+            columns.map(|column| place(*column)).collect::<Places>()
         };
-        let is_there = |column: &usize| places.get(*column) == Some(&Some(*column));
+        let is_there = |column: &usize| places.get(*column) == Some(*column);
         let projection = self.projection.as_ref().filter(|all| all.iter().all(is_there));
         Forms {
             whole: Form::new(
                 schema.row_type().clone(),
-                needed(&|column| places.get(column).copied().flatten()),
+                &needed(&|column| places.get(column)),
                 true,
             ),
             projected: projection.map(|projection| {
                 let place = |column| projection.iter().position(|fetched| *fetched == column);
-                Form::new(schema.row_type().project(projection), needed(&place), false)
+                Form::new(schema.row_type().project(projection), &needed(&place), false)
             }),
         }
     }
@@ -245,7 +245,7 @@ impl Decoder {
             let reason = format!("{rows} nulls in the columns that it lacks are too large");
             return Err(ArrowError::InvalidArgumentError(reason));
         }
-        let column = |(place, field): (&Option<usize>, &FieldRef)| {
+        let column = |(place, field): (Option<usize>, &FieldRef)| {
             let held = place.and_then(|place| held.columns().get(place));
             held.map_or_else(|| new_null_array(field.data_type(), rows), Clone::clone)
         };
@@ -388,7 +388,7 @@ pub(super) mod tests {
         let decoder = decoder(SchemaId(3), Some(&[2, 0]), "ARROW");
         assert_eq!(decoder.projection(), Some(&[0, 2][..]));
         let forms = |id| decoder.forms(&schema(SchemaId(id)));
-        let places = |form: &Form| (form.decoded.clone(), form.places.clone());
+        let places = |form: &Form| (form.decoded.clone(), form.places.iter().collect::<Vec<_>>());
         let first = forms(2);
         assert_eq!(places(&first.whole), (vec![0], vec![None, Some(0)]));
         assert!(first.projected.is_none());

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use arrow::datatypes::SchemaRef;
 
 use fluss_core::arrow::arrow_schema;
-use fluss_core::types::RowType;
+use fluss_core::types::{Places, RowType};
 
 /// How batches are laid out that were written under one schema and fetched in one way.
 #[derive(Debug)]
@@ -16,7 +16,7 @@ pub(super) struct Form {
     /// The positions of the columns that are decoded, ascending.
     pub(super) decoded: Vec<usize>,
     /// Where among these the columns are that are needed; nothing for those that the schema does not have.
-    pub(super) places: Vec<Option<usize>>,
+    pub(super) places: Places,
     /// Whether batches can be checked: the server does not compute the checksum of a projected batch anew.
     pub(super) is_whole: bool,
 }
@@ -32,14 +32,14 @@ pub(super) struct Forms {
 
 impl Form {
     /// Of batches that hold these columns, those at these places are needed.
-    pub(super) fn new(held: RowType, places: Vec<Option<usize>>, is_whole: bool) -> Arc<Self> {
-        let decoded: BTreeSet<usize> = places.iter().copied().flatten().collect();
+    pub(super) fn new(held: RowType, places: &Places, is_whole: bool) -> Arc<Self> {
+        let decoded: BTreeSet<usize> = places.iter().flatten().collect();
         let decoded: Vec<usize> = decoded.into_iter().collect();
         let place = |place: Option<usize>| decoded.binary_search(&place?).ok();
         Arc::new(Self {
             wire_schema: arrow_schema(&held),
             held,
-            places: places.into_iter().map(place).collect(),
+            places: places.iter().map(place).collect(),
             decoded,
             is_whole,
         })

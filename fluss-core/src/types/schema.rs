@@ -1,6 +1,6 @@
 use std::collections::{BTreeMap, HashSet};
 
-use super::{DataType, Field, InvalidDefinition, Kind, RowType, did_you_mean};
+use super::{DataType, Field, InvalidDefinition, Kind, Places, RowType, did_you_mean};
 
 /// Names that the server keeps for itself (`descriptors.md` §7).
 const RESERVED_COLUMNS: [&str; 6] = [
@@ -224,7 +224,7 @@ impl Schema {
     ///
     /// Columns keep their identities through changes of the schema (`descriptors.md` §3.1). So do the fields of nested
     /// rows, which never change: servers add whole columns, and nothing else.
-    pub fn places_in(&self, other: &Self) -> Vec<Option<usize>> {
+    pub fn places_in(&self, other: &Self) -> Places {
         let place = |column: &Column| other.columns.iter().position(|other| other.id == column.id);
         self.columns.iter().map(place).collect()
     }
@@ -431,8 +431,8 @@ mod tests {
         let next = schema.with_column(added("s")).unwrap();
         assert_eq!((next.columns()[1].id, next.highest_field_id()), (2, 3));
         assert!(next.with_column(added("r")).is_err());
-        assert_eq!(next.places_in(&schema), [Some(0), None]);
-        assert_eq!(schema.places_in(&next), [Some(0)]);
+        assert_eq!(next.places_in(&schema), Places::from_iter([Some(0), None]));
+        assert_eq!(schema.places_in(&next), Places::from_iter([Some(0)]));
     }
 
     #[test]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use fluss_core::id::SchemaId;
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::{KeyEncoder, RowFormat, pad};
-use fluss_core::types::{DataType, Datum, Kind, RowType, Schema, TableInfo};
+use fluss_core::types::{DataType, Datum, Kind, Places, RowType, Schema, TableInfo};
 use fluss_core::{DecodeError, ValueError};
 
 use super::error::Error;
@@ -31,7 +31,7 @@ pub(crate) struct Table {
 pub(super) struct Shape {
     pub(super) row_type: RowType,
     /// For each column of the latest schema, its position here; nothing where all are the same.
-    places: Option<Vec<Option<usize>>>,
+    places: Option<Places>,
     /// Encodes the keys of its rows.
     pub(super) key: KeyEncoder,
 }
@@ -117,32 +117,26 @@ impl Table {
 impl Shape {
     fn new(info: &TableInfo, schema: &Schema) -> Result<Self, Error> {
         let places = info.schema().places_in(schema);
-        let here = (0..schema.columns().len()).map(Some);
         Ok(Self {
             row_type: schema.row_type().clone(),
-            places: (!here.eq(places.iter().copied())).then_some(places),
+            places: (!places.are_all(schema.columns().len())).then_some(places),
             key: KeyEncoder::primary_key(info, schema.row_type()).map_err(Error::InvalidTable)?,
         })
     }
 
     /// A row in the columns of the latest schema.
-    pub(super) fn widen<'v>(&self, mut row: Vec<Datum<'v>>) -> Vec<Datum<'v>> {
-        let Some(places) = &self.places else {
-            return row;
-        };
-        let mut pick = |place: &Option<usize>| {
-            place
-                .and_then(|place| row.get_mut(place))
-                .map_or(Datum::Null, |datum| std::mem::replace(datum, Datum::Null))
-        };
-        places.iter().map(&mut pick).collect()
+    pub(super) fn widen<'v>(&self, row: Vec<Datum<'v>>) -> Vec<Datum<'v>> {
+        match &self.places {
+            None => row,
+            Some(places) => places.take(row),
+        }
     }
 
     /// The position in the latest schema of a column of this one.
     pub(super) fn latest_place(&self, column: usize) -> Option<usize> {
         match &self.places {
             None => (column < self.row_type.len()).then_some(column),
-            Some(places) => places.iter().position(|place| *place == Some(column)),
+            Some(places) => places.column_at(column),
         }
     }
 }
