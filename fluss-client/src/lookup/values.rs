@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
+use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use parking_lot::RwLock;
@@ -133,6 +134,21 @@ impl Values {
         let fault = |error| self.context().error(DecodeError::value("stored rows", error));
         let batch = columns.finish().map_err(fault)?;
         with_schema(&batch, &self.schema()).map_err(|error| fault(ValueError::row(error.to_string())))
+    }
+
+    /// Some columns of values, as scans show them. Their schemas are prepared.
+    pub(crate) fn project<'v>(
+        &self,
+        values: impl Iterator<Item = &'v Bytes>,
+        columns: &[usize],
+    ) -> Result<RecordBatch> {
+        let fault = |error: ArrowError| {
+            let error = DecodeError::new("rows", error.to_string());
+            self.context().error(error)
+        };
+        let schema = user_schema(&self.info.row_type().project(columns));
+        let rows = self.columns(values.map(Some))?.project(columns).map_err(fault)?;
+        with_schema(&rows, &schema).map_err(fault)
     }
 
     /// Hands the row of a value over, in the table's columns.

@@ -10,8 +10,6 @@ use super::columns::Columns;
 use crate::cluster::Cluster;
 use crate::error::{Context, Result};
 use crate::lookup::Values;
-use fluss_core::DecodeError;
-use fluss_core::arrow::{user_schema, with_schema};
 
 /// Reads stored values of a table, written under whatever schema, as some of its columns.
 pub(super) struct StoredRows {
@@ -31,17 +29,9 @@ impl StoredRows {
 
     /// The columns of some values.
     pub(super) async fn columns(&self, values: &[Bytes], context: &Context) -> Result<RecordBatch> {
-        let fault = |error: arrow::error::ArrowError| {
-            let error = DecodeError::new("rows", error.to_string());
-            context.clone().error(error)
-        };
         let deadline = Instant::now() + self.cluster.options().request_timeout;
         self.values.prepare(values.iter(), deadline).await?;
-        let rows = self.values.columns(values.iter().map(Some));
-        let rows = rows.map_err(|error| error.within(context.clone()))?;
-        let read = &self.columns.read;
-        let schema = user_schema(&self.columns.info.row_type().project(read));
-        let shown = rows.project(read).map_err(fault)?;
-        with_schema(&shown, &schema).map_err(fault)
+        let rows = self.values.project(values.iter(), &self.columns.read);
+        rows.map_err(|error| error.within(context.clone()))
     }
 }

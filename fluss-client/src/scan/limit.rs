@@ -24,7 +24,6 @@ use crate::cluster::each_bucket;
 use crate::error::{Context, ErrorKind, Result};
 use crate::lookup::Values;
 use fluss_core::DecodeError;
-use fluss_core::arrow::user_schema;
 use fluss_core::id::{Offset, PartitionId, TableBucket};
 use fluss_core::record::log::{Generation, LogBatch, LogBatches};
 use fluss_core::record::value::split_values;
@@ -105,11 +104,10 @@ impl ScanBuilder {
         let columns = self.columns()?;
         let answers = each_bucket(buckets, |bucket| answer(cluster, &info, bucket, rows)).await?;
         if info.has_primary_key() {
-            let first = first_rows(cluster, &info, &answers, rows).await?;
             return Ok(Found {
                 base_offset: 0,
                 timestamp: Timestamp::from_millis(-1),
-                rows: show(&info, columns.as_deref(), &first).map_err(refuse)?,
+                rows: first_rows(cluster, &info, columns.as_deref(), &answers, rows).await?,
             });
         }
         let options = &cluster.options().scanner;
@@ -153,10 +151,11 @@ async fn answer(cluster: &Cluster, info: &TableInfo, bucket: TableBucket, rows: 
     Ok(response.records.unwrap_or_default())
 }
 
-/// The first rows of the buckets, of all columns.
+/// The first rows of the buckets, in the columns that are asked for.
 async fn first_rows(
     cluster: &Cluster,
     info: &Arc<TableInfo>,
+    columns: Option<&[usize]>,
     answers: &Answers,
     rows: usize,
 ) -> Result<RecordBatch> {
@@ -168,7 +167,8 @@ async fn first_rows(
     let values = Values::new(cluster, info, "limit scan");
     let deadline = Instant::now() + cluster.options().request_timeout;
     values.prepare(found.iter(), deadline).await?;
-    values.columns(found.iter().map(Some))
+    let all: Vec<usize> = (0..info.row_type().len()).collect();
+    values.project(found.iter(), columns.unwrap_or(&all))
 }
 
 /// The batches of the log, under whatever schemas they were written.
@@ -232,20 +232,6 @@ fn last_rows(mut scanned: Vec<ScanBatch>, rows: usize) -> Vec<ScanBatch> {
     }
     last.reverse();
     last
-}
-
-/// The columns that are asked for, under the schema that scanners show.
-fn show(
-    info: &TableInfo,
-    columns: Option<&[usize]>,
-    batch: &RecordBatch,
-) -> Result<RecordBatch, DecodeError> {
-    let fault = |error| undecodable(&error);
-    let all: Vec<usize> = (0..info.row_type().len()).collect();
-    let columns = columns.unwrap_or(&all);
-    let schema = user_schema(&info.row_type().project(columns));
-    let shown = batch.project(columns).map_err(fault)?;
-    fluss_core::arrow::with_schema(&shown, &schema).map_err(fault)
 }
 
 fn undecodable(error: &ArrowError) -> DecodeError {
