@@ -149,7 +149,7 @@ impl Admin {
         };
         let refusal = |response: &proto::ListOffsetsResponse| {
             let answer = response.buckets_resp.first()?;
-            ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))
+            ErrorKind::refusal(answer.error_code, answer.error_message.clone())
         };
         let response = self
             .cluster
@@ -200,7 +200,7 @@ impl Admin {
         };
         let refusal = |response: &proto::GetTableStatsResponse| {
             let answer = response.buckets_resp.first()?;
-            ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))
+            ErrorKind::refusal(answer.error_code, answer.error_message.clone())
         };
         let response = self
             .cluster

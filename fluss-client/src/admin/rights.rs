@@ -1,6 +1,5 @@
 //! Rights (`behaviour.md` §8.6).
 
-use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::Admin;
@@ -84,8 +83,8 @@ fn dropped_by(context: &Context, result: proto::PbDropAclsFilterResult) -> Resul
 }
 
 fn check(context: &Context, code: Option<i32>, message: Option<String>) -> Result<()> {
-    match ErrorCode::of(code) {
-        Some(code) => Err(context.clone().error(ErrorKind::server(code, message))),
+    match ErrorKind::refusal(code, message) {
+        Some(refusal) => Err(context.clone().error(refusal)),
         None => Ok(()),
     }
 }

@@ -1,5 +1,6 @@
 //! The cluster as the rest of the client stands on it: who is asked what, where things are, and until when.
 
+mod answers;
 mod buckets;
 mod known_schemas;
 mod leader_search;
@@ -18,6 +19,7 @@ use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use answers::Answers;
 pub(crate) use buckets::{buckets_of, buckets_of_all, check_bucket, each_bucket};
 use known_schemas::Schemas;
 pub(crate) use leader_search::LeaderSearch;

@@ -131,6 +131,11 @@ impl ErrorKind {
         Self::InvalidArgument("the reader was read to its end, which it is once: make another".to_owned())
     }
 
+    /// The refusal that an answer tells; nothing if it tells of success.
+    pub(crate) fn refusal(error_code: Option<i32>, message: Option<String>) -> Option<Self> {
+        ErrorCode::of(error_code).map(|code| Self::server(code, message))
+    }
+
     pub(crate) fn is_retriable(&self) -> bool {
         match self {
             Self::Server { code, .. } => code.is_retriable(),

@@ -3,29 +3,22 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Connection, RequestError};
 use fluss_rpc::proto;
 
+use crate::cluster::Answers;
 use crate::error::ErrorKind;
 use fluss_core::DecodeError;
-use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
+use fluss_core::id::{PartitionId, TableBucket, TableId};
 
 /// The keys to look up in a bucket.
 pub(super) type BucketKeys = (TableBucket, Vec<Bytes>);
 
 /// What was found in a bucket, for each key in the order of the request; or why nothing was looked for.
-#[derive(Debug)]
-pub(super) struct BucketFound<F> {
-    pub(super) partition: Option<PartitionId>,
-    pub(super) bucket: BucketId,
-    pub(super) error_code: Option<i32>,
-    pub(super) error_message: Option<String>,
-    pub(super) found: Vec<F>,
-}
+type Found<F> = Result<Vec<F>, ErrorKind>;
 
 /// What a server answers, bucket by bucket.
-pub(super) type Answer<F, E = RequestError> = Result<Vec<BucketFound<F>>, E>;
+pub(super) type Answer<F, E = RequestError> = Result<Answers<Found<F>>, E>;
 
 /// An answer that makes no sense.
 pub(super) fn malformed(reason: &str) -> ErrorKind {
@@ -39,15 +32,24 @@ pub(super) fn outcome<F>(
     keys: usize,
 ) -> Result<Vec<F>, ErrorKind> {
     let answers = answer.as_mut().map_err(|error| error.clone())?;
-    let is_its =
-        |found: &BucketFound<F>| (found.partition, found.bucket) == (bucket.partition, bucket.bucket);
-    let position = answers.iter().position(is_its);
-    let position = position.ok_or_else(|| malformed("the bucket is missing"))?;
-    let answer = answers.swap_remove(position);
-    match ErrorCode::of(answer.error_code) {
-        Some(code) => Err(ErrorKind::server(code, answer.error_message)),
-        None if answer.found.len() != keys => Err(malformed("not as many values as keys")),
-        None => Ok(answer.found),
+    let found = answers.take(&bucket);
+    let found = found.ok_or_else(|| malformed("the bucket is missing"))??;
+    if found.len() == keys {
+        Ok(found)
+    } else {
+        Err(malformed("not as many values as keys"))
+    }
+}
+
+/// The values of an answer, unless that is a refusal.
+fn unless_refused<F>(
+    error_code: Option<i32>,
+    message: Option<String>,
+    values: impl Iterator<Item = F>,
+) -> Found<F> {
+    match ErrorKind::refusal(error_code, message) {
+        Some(refusal) => Err(refusal),
+        None => Ok(values.collect()),
     }
 }
 
@@ -122,16 +124,11 @@ impl Query for Get {
         };
         let answer = connection.send_unless_silent(&request, patience.timeout, patience.silence);
         async move {
-            let found = |bucket: proto::PbLookupRespForBucket| BucketFound {
-                partition: bucket.partition_id.map(PartitionId),
-                bucket: BucketId(bucket.bucket_id),
-                error_code: bucket.error_code,
-                error_message: bucket.error_message,
-                found: bucket
-                    .values
-                    .into_iter()
-                    .map(|value| value.values.filter(|bytes| !bytes.is_empty()))
-                    .collect(),
+            let found = |bucket: proto::PbLookupRespForBucket| {
+                let values = bucket.values.into_iter();
+                let values = values.map(|value| value.values.filter(|bytes| !bytes.is_empty()));
+                let found = unless_refused(bucket.error_code, bucket.error_message, values);
+                (bucket.partition_id, bucket.bucket_id, found)
             };
             Ok(answer.await?.buckets_resp.into_iter().map(found).collect())
         }
@@ -165,12 +162,10 @@ impl Query for GetByPrefix {
         };
         let answer = connection.send_unless_silent(&request, patience.timeout, patience.silence);
         async move {
-            let found = |bucket: proto::PbPrefixLookupRespForBucket| BucketFound {
-                partition: bucket.partition_id.map(PartitionId),
-                bucket: BucketId(bucket.bucket_id),
-                error_code: bucket.error_code,
-                error_message: bucket.error_message,
-                found: bucket.value_lists.into_iter().map(|list| list.values).collect(),
+            let found = |bucket: proto::PbPrefixLookupRespForBucket| {
+                let values = bucket.value_lists.into_iter().map(|list| list.values);
+                let found = unless_refused(bucket.error_code, bucket.error_message, values);
+                (bucket.partition_id, bucket.bucket_id, found)
             };
             Ok(answer.await?.buckets_resp.into_iter().map(found).collect())
         }
@@ -179,18 +174,10 @@ impl Query for GetByPrefix {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use fluss_core::id::TableId;
+    use fluss_core::id::{BucketId, TableId};
+    use fluss_rpc::code::ErrorCode;
 
-    fn found(bucket: i32, error_code: Option<i32>, found: &[&'static str]) -> BucketFound<&'static str> {
-        BucketFound {
-            partition: None,
-            bucket: BucketId(bucket),
-            error_code,
-            error_message: None,
-            found: found.to_vec(),
-        }
-    }
+    use super::*;
 
     fn of(answer: &mut Answer<&'static str, ErrorKind>, bucket: i32) -> Result<Vec<&'static str>, ErrorKind> {
         outcome(answer, TableBucket::new(TableId(1), BucketId(bucket)), 2)
@@ -199,11 +186,13 @@ mod tests {
     #[test]
     fn a_bucket_fails_alone() {
         let refused = Some(ErrorCode::NOT_LEADER_OR_FOLLOWER.number());
-        let mut answer = Ok(vec![
-            found(2, None, &["a"]),
-            found(1, refused, &[]),
-            found(0, None, &["b", "c"]),
-        ]);
+        let answers = [
+            (2, unless_refused(None, None, ["a"].into_iter())),
+            (1, unless_refused(refused, None, [].into_iter())),
+            (0, unless_refused(None, None, ["b", "c"].into_iter())),
+        ];
+        let answers = answers.into_iter().map(|(bucket, found)| (None, bucket, found));
+        let mut answer = Ok(answers.collect());
         assert_eq!(of(&mut answer, 0).unwrap(), ["b", "c"]);
         let error = of(&mut answer, 1).unwrap_err();
         assert!(error.is_retriable(), "{error}");

@@ -246,16 +246,11 @@ impl Open {
         let open = open.map_err(|error| error.within(self.context.clone()))?;
         let answer = open.request(&request).await;
         let mut answer = answer.map_err(|error| self.context.clone().error(error))?;
-        match ErrorCode::of(answer.error_code) {
-            None => {
-                self.scanner = answer.scanner_id.take();
-                Ok(answer)
-            }
-            Some(code) => {
-                let kind = ErrorKind::server(code, answer.error_message);
-                Err(self.context.clone().error(kind))
-            }
+        if let Some(kind) = ErrorKind::refusal(answer.error_code, answer.error_message.take()) {
+            return Err(self.context.clone().error(kind));
         }
+        self.scanner = answer.scanner_id.take();
+        Ok(answer)
     }
 }
 

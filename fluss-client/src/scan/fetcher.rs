@@ -16,7 +16,7 @@ use tracing::{Instrument, debug, debug_span, field, trace};
 use super::arrivals::Fetched;
 use super::decode::Decoder;
 use super::session::{Download, Fetch, Session, Wanted};
-use crate::cluster::{Cluster, LeaderSearch};
+use crate::cluster::{Answers, Cluster, LeaderSearch};
 use crate::error::StorageError;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::log_target;
@@ -312,19 +312,15 @@ impl Fetcher {
         response: proto::FetchLogResponse,
     ) -> Result<()> {
         let (server, now) = (&fetch.server, Instant::now());
-        let mut answers: Vec<_> = response
-            .tables_resp
-            .into_iter()
-            .flat_map(|table| table.buckets_resp)
+        let answers = response.tables_resp.into_iter();
+        let answers = answers.flat_map(|table| table.buckets_resp);
+        let mut answers: Answers<_> = answers
+            .map(|answer| (answer.partition_id, answer.bucket_id, answer))
             .collect();
         let is_hasty = self.is_hasty(fetch, took, &answers);
         let mut refresh = false;
         for wanted in &fetch.buckets {
-            let position = answers.iter().position(|answer| {
-                answer.bucket_id == wanted.bucket.bucket.get()
-                    && answer.partition_id.map(PartitionId) == wanted.bucket.partition
-            });
-            let answer = position.map(|position| answers.swap_remove(position));
+            let answer = answers.take(&wanted.bucket);
             let records = answer.as_ref().and_then(|answer| answer.records.as_ref());
             self.note(wanted, server, records.map_or(0, bytes::Bytes::len));
             if self.shared.lock()?.on_answer(wanted, answer, server, now) {
@@ -347,7 +343,7 @@ impl Fetcher {
         &mut self,
         fetch: &Fetch,
         took: Duration,
-        answers: &[proto::PbFetchLogRespForBucket],
+        answers: &Answers<proto::PbFetchLogRespForBucket>,
     ) -> bool {
         let says_nothing = |answer: &proto::PbFetchLogRespForBucket| {
             let is_empty = answer.records.as_ref().is_none_or(bytes::Bytes::is_empty);

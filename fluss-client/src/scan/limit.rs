@@ -8,7 +8,6 @@ use arrow::compute::concat_batches;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 use tokio::time::Instant;
 
@@ -100,7 +99,6 @@ impl ScanBuilder {
 
     async fn limited(&self, buckets: impl IntoIterator<Item = TableBucket>, rows: usize) -> Result<Found> {
         let (info, cluster) = (self.table().shared_info(), self.table().cluster());
-        let refuse = |error| context(&info).error(error);
         let columns = self.columns()?;
         let answers = each_bucket(buckets, |bucket| answer(cluster, &info, bucket, rows)).await?;
         if info.has_primary_key() {
@@ -121,7 +119,7 @@ impl ScanBuilder {
             timestamp: last
                 .first()
                 .map_or(Timestamp::from_millis(-1), |first| first.timestamp),
-            rows: rows.map_err(|error| refuse(undecodable(&error)))?,
+            rows: rows.map_err(|error| context(&info).error(undecodable(&error)))?,
         })
     }
 }
@@ -143,7 +141,7 @@ async fn answer(cluster: &Cluster, info: &TableInfo, bucket: TableBucket, rows: 
         limit: i32::try_from(rows).unwrap_or(i32::MAX),
     };
     let refusal = |response: &proto::LimitScanResponse| {
-        ErrorCode::of(response.error_code).map(|code| ErrorKind::server(code, response.error_message.clone()))
+        ErrorKind::refusal(response.error_code, response.error_message.clone())
     };
     let response = cluster
         .ask_leader(&context, &info.path, &bucket, &request, refusal)

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::decode::Decoder;
@@ -45,7 +44,7 @@ impl LogScanner {
         let context = cluster.topology().bucket_context("read", path, &bucket);
         let refusal = |response: &proto::FetchLogResponse| {
             let answer = only_answer(response)?;
-            ErrorCode::of(answer.error_code).map(|code| ErrorKind::server(code, answer.error_message.clone()))
+            ErrorKind::refusal(answer.error_code, answer.error_message.clone())
         };
         let request = one_batch(bucket, offset);
         let response = cluster

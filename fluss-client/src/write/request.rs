@@ -6,7 +6,8 @@ use bytes::Bytes;
 use fluss_rpc::net::{Connection, RequestError};
 use fluss_rpc::proto;
 
-use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket, TableId};
+use crate::cluster::Answers;
+use fluss_core::id::{Offset, PartitionId, TableBucket, TableId};
 
 /// What a writer's requests have in common.
 #[derive(Clone, Debug)]
@@ -33,8 +34,6 @@ pub(super) enum Api {
 /// What a leader says of a batch.
 #[derive(Clone, Debug)]
 pub(super) struct Answer {
-    pub(super) partition: Option<PartitionId>,
-    pub(super) bucket: BucketId,
     pub(super) error_code: Option<i32>,
     pub(super) error_message: Option<String>,
     /// The offset of the first row of a batch that was appended.
@@ -50,7 +49,7 @@ impl Destination {
         connection: &Connection,
         batches: Vec<(TableBucket, Bytes)>,
         timeout: Duration,
-    ) -> impl Future<Output = Result<Vec<Answer>, RequestError>> + Send + use<> {
+    ) -> impl Future<Output = Result<Answers<Answer>, RequestError>> + Send + use<> {
         let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
         match &self.api {
             Api::Produce => {
@@ -106,27 +105,29 @@ impl Destination {
 /// The `agg_mode` that passes the merge engine over.
 const OVERWRITE: i32 = 1;
 
-fn produced(response: proto::ProduceLogResponse) -> Vec<Answer> {
-    let answer = |bucket: proto::PbProduceLogRespForBucket| Answer {
-        partition: bucket.partition_id.map(PartitionId),
-        bucket: BucketId(bucket.bucket_id),
-        error_code: bucket.error_code,
-        error_message: bucket.error_message,
-        base_offset: bucket.base_offset.filter(|offset| *offset >= 0),
-        end_offset: None,
+fn produced(response: proto::ProduceLogResponse) -> Answers<Answer> {
+    let answer = |bucket: proto::PbProduceLogRespForBucket| {
+        let answer = Answer {
+            error_code: bucket.error_code,
+            error_message: bucket.error_message,
+            base_offset: bucket.base_offset.filter(|offset| *offset >= 0),
+            end_offset: None,
+        };
+        (bucket.partition_id, bucket.bucket_id, answer)
     };
     response.buckets_resp.into_iter().map(answer).collect()
 }
 
-fn put(response: proto::PutKvResponse) -> Vec<Answer> {
-    let answer = |bucket: proto::PbPutKvRespForBucket| Answer {
-        partition: bucket.partition_id.map(PartitionId),
-        bucket: BucketId(bucket.bucket_id),
-        error_code: bucket.error_code,
-        error_message: bucket.error_message,
-        // The changes of a row depend on what was there.
-        base_offset: None,
-        end_offset: bucket.log_end_offset.filter(|offset| *offset >= 0),
+fn put(response: proto::PutKvResponse) -> Answers<Answer> {
+    let answer = |bucket: proto::PbPutKvRespForBucket| {
+        let answer = Answer {
+            error_code: bucket.error_code,
+            error_message: bucket.error_message,
+            // The changes of a row depend on what was there.
+            base_offset: None,
+            end_offset: bucket.log_end_offset.filter(|offset| *offset >= 0),
+        };
+        (bucket.partition_id, bucket.bucket_id, answer)
     };
     response.buckets_resp.into_iter().map(answer).collect()
 }

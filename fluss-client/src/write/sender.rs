@@ -23,7 +23,7 @@ use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
 use super::request::{Answer, Destination};
 use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
-use crate::cluster::{Cluster, LeaderSearch, Unsent};
+use crate::cluster::{Answers, Cluster, LeaderSearch, Unsent};
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::WriterMeters;
@@ -97,7 +97,7 @@ impl Unsent for Shared {
 /// What a task of the sender found.
 pub(super) enum Event {
     Encoded(BatchKey, Result<UnsealedBatch, ValueError>),
-    Answered(Vec<Sent>, ServerAddress, Result<Vec<Answer>, RequestError>),
+    Answered(Vec<Sent>, ServerAddress, Result<Answers<Answer>, RequestError>),
     Connected(ServerAddress),
     Writer(Result<WriterId>),
     Refreshed(Result<()>),
@@ -369,14 +369,14 @@ impl Sender {
         &mut self,
         sent: &[Sent],
         server: &ServerAddress,
-        answer: Result<Vec<Answer>, RequestError>,
+        answer: Result<Answers<Answer>, RequestError>,
     ) -> Result<()> {
         match answer {
-            Ok(answers) => {
+            Ok(mut answers) => {
                 self.rest = None;
                 self.pauses = Box::new(retry::pauses_after_the_first(self.cluster.random()));
                 for sent in sent {
-                    let outcome = self.outcome(*sent, server, &answers);
+                    let outcome = self.outcome(*sent, server, answers.take(&sent.bucket));
                     self.on_outcome(*sent, outcome)?;
                 }
             }
@@ -390,19 +390,16 @@ impl Sender {
         Ok(())
     }
 
-    fn outcome(&self, sent: Sent, server: &ServerAddress, answers: &[Answer]) -> Outcome {
-        let bucket = sent.bucket;
-        let is_its =
-            |answer: &&Answer| (answer.partition, answer.bucket) == (bucket.partition, bucket.bucket);
-        let Some(answer) = answers.iter().find(is_its) else {
+    fn outcome(&self, sent: Sent, server: &ServerAddress, answer: Option<Answer>) -> Outcome {
+        let Some(answer) = answer else {
             let what = fluss_core::DecodeError::new("answer to a write", "the bucket is missing");
             return Outcome::Unknown(self.context(sent, server).error(what));
         };
         if let Some(code) = ErrorCode::of(answer.error_code) {
-            let kind = ErrorKind::server(code, answer.error_message.clone());
+            let kind = ErrorKind::server(code, answer.error_message);
             return Outcome::Refused(code, self.context(sent, server).error(kind));
         }
-        let (table, bucket) = (field::display(&self.shared.info.path), bucket.bucket.get());
+        let (table, bucket) = (field::display(&self.shared.info.path), sent.bucket.bucket.get());
         trace!(target: log_target::WRITER, table, bucket, %server, offset = answer.base_offset, "acknowledged");
         Outcome::Stored(Stored {
             bucket: Some(sent.bucket),
