@@ -91,3 +91,6 @@ pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHand
 #[cfg(doctest)]
 #[doc = include_str!("../../docs/observability.md")]
 mod pages {}
+
+#[cfg(test)]
+mod tests;

@@ -30,8 +30,6 @@ mod scanner;
 mod session;
 mod start;
 mod subscribe;
-#[cfg(test)]
-mod tests;
 mod tiered;
 
 pub use ahead::Ahead;
@@ -42,3 +40,6 @@ pub use positions::Positions;
 pub use records::{BucketRecords, ScanBatch, ScanRecord, ScanRecords};
 pub use scanner::LogScanner;
 pub use start::StartOffset;
+
+#[cfg(test)]
+mod tests;

@@ -3,28 +3,15 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use fluss_core::types::{DataType, Schema, TableDescriptor, TablePath};
 use tokio::time::timeout;
 
 use super::{LogScanner, StartOffset};
 use crate::Connection;
 use crate::error::{Error, ErrorKind};
-
-/// Longer than anything here takes that does not hang.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::tests::{PATIENCE, events};
 
 async fn scanner() -> (Connection, LogScanner) {
-    let options = crate::options("embedded::memory:").await.unwrap();
-    let connection = Connection::open(options).await.unwrap();
-    let path = TablePath::new("fluss", "events");
-    let schema = Schema::builder().column("id", DataType::int()).build().unwrap();
-    let descriptor = TableDescriptor::builder(schema).build().unwrap();
-    connection
-        .admin()
-        .create_table(&path, &descriptor, false)
-        .await
-        .unwrap();
-    let table = connection.table(&path).await.unwrap();
+    let (connection, table) = events(|_| {}).await;
     let scanner = table.scan().log_scanner().unwrap();
     scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
     (connection, scanner)

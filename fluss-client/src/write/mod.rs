@@ -27,8 +27,6 @@ mod router;
 mod sender;
 mod sequences;
 mod shipment;
-#[cfg(test)]
-mod tests;
 mod upsert;
 mod writer;
 
@@ -36,3 +34,6 @@ pub use append::AppendWriter;
 pub use batch_write::BatchWrite;
 pub use handle::WriteHandle;
 pub use upsert::{UpsertBuilder, UpsertWriter};
+
+#[cfg(test)]
+mod tests;

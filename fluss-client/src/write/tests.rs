@@ -3,35 +3,25 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use fluss_core::types::{DataType, Datum, Schema, TableDescriptor, TablePath};
+use fluss_core::types::Datum;
 use tokio::time::timeout;
 
 use super::AppendWriter;
 use super::layout::Change;
 use crate::error::{Error, ErrorKind};
+use crate::tests::{PATIENCE, events};
 use crate::{Connection, WriteHandle};
 
 const ROW: [Datum<'static>; 1] = [Datum::Int(1)];
 
-/// Longer than anything here takes that does not hang.
-const PATIENCE: Duration = Duration::from_secs(20);
-
 /// A writer that sends nothing by itself.
 async fn writer() -> (Connection, AppendWriter) {
-    let mut options = crate::options("embedded::memory:").await.unwrap();
-    options.writer.linger = Duration::from_secs(3600);
-    options.writer.delivery_timeout = Duration::from_secs(3600);
-    options.writer.buffer_bytes = 64 << 10;
-    let connection = Connection::open(options).await.unwrap();
-    let path = TablePath::new("fluss", "events");
-    let schema = Schema::builder().column("id", DataType::int()).build().unwrap();
-    let descriptor = TableDescriptor::builder(schema).build().unwrap();
-    connection
-        .admin()
-        .create_table(&path, &descriptor, false)
-        .await
-        .unwrap();
-    let table = connection.table(&path).await.unwrap();
+    let (connection, table) = events(|options| {
+        options.writer.linger = Duration::from_secs(3600);
+        options.writer.delivery_timeout = Duration::from_secs(3600);
+        options.writer.buffer_bytes = 64 << 10;
+    })
+    .await;
     let writer = table.append_writer().unwrap();
     (connection, writer)
 }
