@@ -16,7 +16,7 @@ use super::builder::ScanBuilder;
 use super::decode::Decoder;
 use super::form::Form;
 use super::records::ScanBatch;
-use super::scanner::place;
+use super::take::place;
 use crate::cluster::Cluster;
 use crate::cluster::check_bucket;
 use crate::cluster::each_bucket;

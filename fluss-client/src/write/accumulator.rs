@@ -7,9 +7,10 @@ use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::Instant;
 
 use super::batch::{Load, OpenBatch, Part, Stage};
-use super::bucket::{BucketQueue, Followup, Outcome};
+use super::bucket::BucketQueue;
 use super::handle::{Delivery, Line, WriteHandle};
 use super::layout::{Change, Layout, Rows};
+use super::outcome::{Followup, Outcome};
 use super::partitions::{Partitions, Slot, Target};
 use super::router::Room;
 use super::shipment::{BatchKey, Due, Obstacles, Route, Sent, Shipment, place};

@@ -5,94 +5,31 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::guarded::{Guard, Guarded, Poisoned};
 use fluss_rpc::net::{RequestError, ServerAddress};
 use fluss_rpc::proto;
 use futures::FutureExt;
-use futures::future::{BoxFuture, ready};
-use parking_lot::{Mutex, MutexGuard};
 use tokio::task::{JoinError, JoinSet};
 use tokio::time::{Instant, sleep_until};
 use tracing::{Instrument, field, trace};
 
-use super::accumulator::Accumulator;
-use super::bucket::Outcome;
-use super::handle::{Line, Stored};
-use super::layout::{Layout, Rows};
-use super::memory::Memory;
-use super::partitions::{Partitions, Slot};
-use super::request::{Answer, Destination};
+use super::handle::Stored;
+use super::layout::Rows;
+use super::outcome::Outcome;
+use super::partitions::Slot;
+use super::request::Answer;
+use super::shared::Shared;
 use super::shipment::{BatchKey, Obstacles, Route, Sent, Shipment, span};
-use crate::cluster::{Answers, Cluster, LeaderSearch, Unsent};
-use crate::error::{Context, Error, ErrorKind, Result, tell};
+use crate::cluster::{Answers, Cluster, LeaderSearch};
+use crate::error::{Context, Error, ErrorKind, Result};
 use crate::log_target;
-use crate::meters::WriterMeters;
 use crate::retry;
 use fluss_core::ValueError;
 use fluss_core::id::{PartitionId, WriterId};
 use fluss_core::record::UnsealedBatch;
-use fluss_core::types::{TableInfo, TablePath};
+use fluss_core::types::TablePath;
 
 /// A batch of up to this size is encoded more quickly than it is handed to another thread and back.
 pub(super) const SMALL_BYTES: usize = 32 << 10;
-
-/// What a writer and its sender share.
-pub(super) struct Shared {
-    pub(super) info: Arc<TableInfo>,
-    /// What the writer does, as errors call it.
-    pub(super) operation: &'static str,
-    pub(super) layout: Layout,
-    pub(super) destination: Destination,
-    pub(super) memory: Memory,
-    pub(super) meters: Arc<WriterMeters>,
-    /// Poisoned, it breaks the line.
-    pub(super) accumulator: Guarded<Accumulator>,
-    /// Locked before the accumulator by who needs both. It is whole whenever a row of the caller's is asked for its values.
-    pub(super) partitions: Mutex<Partitions>,
-    pub(super) line: Arc<Line>,
-}
-
-impl Shared {
-    pub(super) fn lock(&self) -> Result<Guard<'_, Accumulator>> {
-        let accumulator = self.accumulator.lock();
-        accumulator.map_err(|Poisoned| self.line.breakdown().clone())
-    }
-
-    /// Fails everything that is on its way, and all that comes: the sender is no more.
-    pub(super) fn break_down(&self) {
-        let error = self.line.breakdown();
-        if let Ok(mut accumulator) = self.accumulator.lock() {
-            accumulator.end(error);
-        } else {
-            tell!(log_target::WRITER, error, error, "a writer came to its end");
-        }
-        self.line.break_down();
-        self.memory.close();
-    }
-
-    pub(super) fn partitions(&self) -> MutexGuard<'_, Partitions> {
-        self.partitions.lock()
-    }
-}
-
-impl Unsent for Shared {
-    fn send_all(&self) -> BoxFuture<'static, Result<()>> {
-        let deliveries = match self.lock() {
-            Ok(accumulator) => accumulator.deliveries(),
-            Err(error) => return Box::pin(ready(Err(error))),
-        };
-        for delivery in &deliveries {
-            delivery.hurry();
-        }
-        Box::pin(async move {
-            let mut flushed = Ok(());
-            for delivery in deliveries {
-                flushed = flushed.and(delivery.wait().await.map(drop));
-            }
-            flushed
-        })
-    }
-}
 
 /// What a task of the sender found.
 pub(super) enum Event {
