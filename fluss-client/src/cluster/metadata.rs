@@ -1,6 +1,5 @@
-//! Where things are: servers, tables, and the leaders of buckets. A cache that servers correct.
+//! The cache of where things are, which servers fill and correct.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -10,261 +9,19 @@ use fluss_rpc::proto;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
 use parking_lot::RwLock;
-use tokio::time::{Instant, sleep};
-use tracing::{Level, debug};
+use tokio::time::sleep;
 
 use super::servers::Servers;
+use super::topology::Topology;
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::MetadataMeters;
-use fluss_core::id::{BucketId, PartitionId, ServerId, TableBucket, TableId};
-use fluss_core::types::{PartitionName, PhysicalTablePath, TablePath};
+use fluss_core::id::{PartitionId, TableId};
+use fluss_core::types::{PartitionName, TablePath};
 
 /// How long a server may take before another is asked too: far longer than one that lives needs, far shorter than the
 /// deadlines of those who wait.
 const SILENCE: Duration = Duration::from_secs(1);
-
-/// What servers have told for no longer than this is not asked again: they themselves take longer to notice a change.
-const FRESH: Duration = Duration::from_millis(100);
-
-/// What is known of where things are. A snapshot, never changed: the next one replaces it.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Topology {
-    /// Counts the refreshes.
-    generation: u64,
-    /// When a server told last.
-    told: Option<Instant>,
-    coordinator: Option<ServerAddress>,
-    /// In order, so that a choice by a seed is the same again.
-    tablets: BTreeMap<ServerId, ServerAddress>,
-    tables: HashMap<TablePath, TableId>,
-    leaders: HashMap<TableBucket, ServerId>,
-    /// Where the leader of each bucket was when it was last known.
-    last_leaders: HashMap<TableBucket, ServerAddress>,
-    /// Of each partitioned table the partitions that were asked for.
-    partitions: HashMap<TableId, HashMap<PartitionName, PartitionId>>,
-    names: HashMap<PartitionId, PartitionName>,
-    /// Partitions that were dropped. Their ids are never used again.
-    gone: HashSet<PartitionId>,
-    /// Tables that were dropped, with those that have taken their names. Their ids are never used again.
-    dropped: HashMap<TableId, Option<TableId>>,
-}
-
-impl Topology {
-    pub(crate) const fn generation(&self) -> u64 {
-        self.generation
-    }
-
-    /// Whether a server has just told.
-    pub(crate) fn is_fresh(&self) -> bool {
-        self.told.is_some_and(|told| told.elapsed() < FRESH)
-    }
-
-    pub(crate) const fn coordinator(&self) -> Option<&ServerAddress> {
-        self.coordinator.as_ref()
-    }
-
-    pub(crate) const fn tablets(&self) -> &BTreeMap<ServerId, ServerAddress> {
-        &self.tablets
-    }
-
-    /// Where the leader of a bucket is, if it has one that is alive.
-    pub(crate) fn leader(&self, bucket: &TableBucket) -> Option<&ServerAddress> {
-        self.tablets.get(self.leaders.get(bucket)?)
-    }
-
-    /// Where the leader of a bucket is, or was when it was last known: for telling whom somebody waited for.
-    pub(crate) fn last_leader(&self, bucket: &TableBucket) -> Option<&ServerAddress> {
-        self.leader(bucket).or_else(|| self.last_leaders.get(bucket))
-    }
-
-    /// The partition of this name, if it was asked for before.
-    pub(crate) fn partition(&self, table: TableId, name: &PartitionName) -> Option<PartitionId> {
-        self.partitions.get(&table)?.get(name).copied()
-    }
-
-    /// The name of a partition, if it was asked for before.
-    pub(crate) fn partition_name(&self, partition: PartitionId) -> Option<&PartitionName> {
-        self.names.get(&partition)
-    }
-
-    /// The table that has this path, if it was asked for before.
-    pub(crate) fn table(&self, path: &TablePath) -> Option<TableId> {
-        self.tables.get(path).copied()
-    }
-
-    /// Whether a bucket is of a partition that was dropped.
-    pub(crate) fn is_gone(&self, bucket: &TableBucket) -> bool {
-        bucket
-            .partition
-            .is_some_and(|partition| self.is_gone_partition(partition))
-    }
-
-    /// Whether a partition was dropped.
-    pub(crate) fn is_gone_partition(&self, partition: PartitionId) -> bool {
-        self.gone.contains(&partition)
-    }
-
-    /// Whether a table was dropped.
-    pub(crate) fn is_dropped(&self, table: TableId) -> bool {
-        self.dropped.contains_key(&table)
-    }
-
-    /// What there is to say of a table that was dropped.
-    pub(crate) fn dropped(&self, table: TableId) -> Option<ErrorKind> {
-        let message = match self.dropped.get(&table)? {
-            None => format!("the table was dropped; it was number {table}"),
-            Some(other) => format!(
-                "the table was dropped, and another created under its name: it was number {table}, the other is \
-                 {other}; ask for the table again"
-            ),
-        };
-        Some(ErrorKind::server(ErrorCode::TABLE_NOT_EXIST, Some(message)))
-    }
-
-    /// The table or partition that a bucket is of, with the partition's name if it is known.
-    pub(crate) fn physical(&self, table: &TablePath, bucket: &TableBucket) -> PhysicalTablePath {
-        let name = |partition| self.partition_name(partition).cloned();
-        PhysicalTablePath {
-            table: table.clone(),
-            partition: bucket.partition.and_then(name),
-        }
-    }
-
-    /// An operation on a bucket.
-    pub(crate) fn bucket_context(
-        &self,
-        operation: &'static str,
-        table: &TablePath,
-        bucket: &TableBucket,
-    ) -> Context {
-        Context::new(operation)
-            .physical(&self.physical(table, bucket))
-            .bucket(bucket.bucket)
-    }
-
-    /// Whether something was found out about each of these partitions.
-    fn covers(&self, partitions: &[PartitionId]) -> bool {
-        let covers = |partition| self.names.contains_key(partition) || self.gone.contains(partition);
-        partitions.iter().all(covers)
-    }
-
-    /// What is known after partitions turned out to be dropped.
-    fn without(&self, gone: &[PartitionId]) -> Self {
-        let mut next = self.clone();
-        next.generation += 1;
-        next.gone.extend(gone);
-        let is_left = |id: &PartitionId| !gone.contains(id);
-        next.names.retain(|id, _| is_left(id));
-        let is_of_those = |bucket: &TableBucket| bucket.partition.as_ref().is_none_or(is_left);
-        next.leaders.retain(|bucket, _| is_of_those(bucket));
-        next.last_leaders.retain(|bucket, _| is_of_those(bucket));
-        for partitions in next.partitions.values_mut() {
-            partitions.retain(|_, id| is_left(id));
-        }
-        next
-    }
-
-    /// What is known after a table turned out to be dropped.
-    fn without_table(&self, table: TableId, other: Option<TableId>) -> Self {
-        let mut next = self.clone();
-        next.generation += 1;
-        next.dropped.insert(table, other);
-        next.tables.retain(|_, id| *id != table);
-        next.forget(table);
-        next
-    }
-
-    /// Forgets where a table is.
-    fn forget(&mut self, table: TableId) {
-        self.leaders.retain(|bucket, _| bucket.table != table);
-        self.last_leaders.retain(|bucket, _| bucket.table != table);
-        self.partitions.remove(&table);
-    }
-
-    /// What is known after an answer: the servers are replaced, of tables only those that it names.
-    fn merged(&self, response: &proto::MetadataResponse) -> Self {
-        let mut next = self.clone();
-        next.generation += 1;
-        next.told = Some(Instant::now());
-        next.coordinator = response.coordinator_server.as_ref().and_then(address);
-        let tablet = |node: &proto::PbServerNode| Some((ServerId(node.node_id), address(node)?));
-        next.tablets = response.tablet_servers.iter().filter_map(tablet).collect();
-        for table in &response.table_metadata {
-            next.put_table(table);
-        }
-        for partition in &response.partition_metadata {
-            next.put_partition(partition);
-        }
-        let leaders = next.leaders.iter();
-        let known = leaders.filter_map(|(bucket, id)| Some((*bucket, next.tablets.get(id)?.clone())));
-        next.last_leaders.extend(known);
-        next
-    }
-
-    /// Tells what is new since `former`.
-    fn tell(&self, former: &Self) {
-        if !tracing::enabled!(Level::DEBUG) {
-            return;
-        }
-        let (generation, servers) = (self.generation, self.tablets.len());
-        debug!(target: log_target::CLIENT, generation, servers, "metadata");
-        for (bucket, now) in &self.last_leaders {
-            if let Some(before) = former.last_leader(bucket).filter(|before| *before != now) {
-                let table = self.tables.iter().find(|(_, id)| **id == bucket.table);
-                let table = table.map(|(path, _)| tracing::field::display(self.physical(path, bucket)));
-                let bucket = bucket.bucket.get();
-                debug!(target: log_target::CLIENT, table, bucket, server = %now, %before, "leader changed");
-            }
-        }
-    }
-
-    fn put_partition(&mut self, partition: &proto::PbPartitionMetadata) {
-        let table = TableId(partition.table_id);
-        let id = PartitionId(partition.partition_id);
-        if self.gone.contains(&id) {
-            // The server that answers does not know yet.
-            return;
-        }
-        let name = PartitionName::from(partition.partition_name.clone());
-        self.names.insert(id, name.clone());
-        self.partitions.entry(table).or_default().insert(name, id);
-        self.put_buckets(&partition.bucket_metadata, |bucket| {
-            TableBucket::in_partition(table, id, bucket)
-        });
-    }
-
-    fn put_table(&mut self, table: &proto::PbTableMetadata) {
-        let id = TableId(table.table_id);
-        if self.is_dropped(id) {
-            // The server that answers does not know yet.
-            return;
-        }
-        let path = TablePath::new(&table.table_path.database_name, &table.table_path.table_name);
-        if let Some(former) = self.tables.insert(path, id).filter(|former| *former != id) {
-            self.forget(former);
-        }
-        self.put_buckets(&table.bucket_metadata, |bucket| TableBucket::new(id, bucket));
-    }
-
-    fn put_buckets(&mut self, buckets: &[proto::PbBucketMetadata], key: impl Fn(BucketId) -> TableBucket) {
-        for bucket in buckets {
-            let key = key(BucketId(bucket.bucket_id));
-            match bucket.leader_id {
-                Some(leader) => self.leaders.insert(key, ServerId(leader)),
-                None => self.leaders.remove(&key),
-            };
-        }
-    }
-}
-
-fn address(node: &proto::PbServerNode) -> Option<ServerAddress> {
-    let port = u16::try_from(node.port).ok()?;
-    Some(ServerAddress {
-        host: node.host.clone(),
-        port,
-    })
-}
 
 /// The cache, and how it is refreshed.
 #[derive(Debug)]
@@ -303,8 +60,8 @@ impl Metadata {
     ) -> Result<Arc<Topology>> {
         let _turn = self.refreshing.lock().await;
         let known = self.topology();
-        let has_table = table.is_none_or(|table| known.tables.contains_key(table));
-        if known.generation > generation && has_table && known.covers(partitions) {
+        let has_table = table.is_none_or(|table| known.table(table).is_some());
+        if known.generation() > generation && has_table && known.covers(partitions) {
             return Ok(known);
         }
         let mut gone = Vec::new();
@@ -368,7 +125,8 @@ impl Metadata {
             (partition.partition_name.as_str(), id)
         });
         let known = self.topology();
-        let is_it = |(other, id): &(&str, PartitionId)| *other == name.as_str() && !known.gone.contains(id);
+        let is_it =
+            |(other, id): &(&str, PartitionId)| *other == name.as_str() && !known.is_gone_partition(*id);
         Ok(ids.into_iter().find(is_it).map(|(_, id)| id))
     }
 
@@ -425,10 +183,10 @@ impl Metadata {
 
     fn candidates(&self) -> Vec<ServerAddress> {
         let known = self.topology();
-        let mut candidates: Vec<_> = known.tablets.values().cloned().collect();
+        let mut candidates: Vec<_> = known.tablets().values().cloned().collect();
         let mut rng = self.servers.random().fork();
         rng.shuffle(&mut candidates);
-        let is_new = |server: &&ServerAddress| !known.tablets.values().any(|tablet| tablet == *server);
+        let is_new = |server: &&ServerAddress| !known.tablets().values().any(|tablet| tablet == *server);
         let mut others: Vec<_> = self.bootstrap.iter().filter(is_new).cloned().collect();
         rng.shuffle(&mut others);
         candidates.extend(others);

@@ -7,6 +7,7 @@ mod leader_search;
 mod metadata;
 mod schemas;
 mod servers;
+mod topology;
 mod unsent;
 
 use std::collections::BTreeSet;
@@ -23,8 +24,9 @@ pub(crate) use answers::Answers;
 pub(crate) use buckets::{buckets_of, buckets_of_all, check_bucket, each_bucket};
 use known_schemas::Schemas;
 pub(crate) use leader_search::LeaderSearch;
-use metadata::{Metadata, Topology};
+use metadata::Metadata;
 pub(crate) use servers::Servers;
+use topology::Topology;
 pub(crate) use unsent::{OpenWriters, Unsent};
 
 use crate::config::ClientOptions;
