@@ -56,6 +56,12 @@ pub trait Request: Message + Default + 'static {
     const API: ApiKey;
     /// The message that answers it.
     type Response: Message + Default + 'static;
+
+    /// The lowest version of the API in which a server heeds all that the message says. One that speaks only lower ones
+    /// would do something else, and say nothing (`v1_0.md` §1).
+    fn least_version(&self) -> i16 {
+        0
+    }
 }
 
 /// Who answers an API: the C and T columns of `rpc.md` §3.
@@ -66,11 +72,12 @@ enum Servers {
     Tablet,
 }
 
-/// Rows are `number Variant "NAME" servers [versions] Request => Response;`. The versions are those that this crate
+/// Rows are `number Variant "NAME" servers [versions] Request => Response;`, with `since` and a function where the version
+/// that a request needs depends on what it says. The versions are those that this crate
 /// speaks. An API without versions is never offered: nobody here uses it, or (when it has no messages either) it is
 /// spoken between servers only.
 macro_rules! apis {
-    ($($number:literal $key:ident $name:literal $servers:ident [$($versions:expr)?] $($request:ident => $response:ident)?;)*) => {
+    ($($number:literal $key:ident $name:literal $servers:ident [$($versions:expr)?] $($request:ident => $response:ident $(since $least:expr)?)?;)*) => {
         /// The key of an API.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
         #[repr(i16)]
@@ -124,6 +131,11 @@ macro_rules! apis {
             impl Request for proto::$request {
                 const API: ApiKey = ApiKey::$key;
                 type Response = proto::$response;
+                $(
+                    fn least_version(&self) -> i16 {
+                        $least(self)
+                    }
+                )?
             }
         )?)*
     };
@@ -164,6 +176,11 @@ impl fmt::Display for ApiKey {
     }
 }
 
+/// An older server alters nothing, and answers that it did.
+fn of_alteration(request: &proto::AlterTableRequest) -> i16 {
+    i16::from(request.modify_bucket_count.is_some())
+}
+
 apis! {
     1000 ApiVersions "API_VERSIONS" Any [0..=0] ApiVersionsRequest => ApiVersionsResponse;
     1001 CreateDatabase "CREATE_DATABASE" Coordinator [0..=0] CreateDatabaseRequest => CreateDatabaseResponse;
@@ -179,9 +196,9 @@ apis! {
     1011 GetTableSchema "GET_TABLE_SCHEMA" Any [0..=0] GetTableSchemaRequest => GetTableSchemaResponse;
     1012 GetMetadata "GET_METADATA" Any [0..=0] MetadataRequest => MetadataResponse;
     1013 UpdateMetadata "UPDATE_METADATA" Tablet [];
-    1014 ProduceLog "PRODUCE_LOG" Tablet [0..=0] ProduceLogRequest => ProduceLogResponse;
+    1014 ProduceLog "PRODUCE_LOG" Tablet [0..=1] ProduceLogRequest => ProduceLogResponse;
     1015 FetchLog "FETCH_LOG" Tablet [0..=0] FetchLogRequest => FetchLogResponse;
-    1016 PutKv "PUT_KV" Tablet [0..=1] PutKvRequest => PutKvResponse;
+    1016 PutKv "PUT_KV" Tablet [0..=3] PutKvRequest => PutKvResponse;
     1017 Lookup "LOOKUP" Tablet [0..=1] LookupRequest => LookupResponse;
     1018 NotifyLeaderAndIsr "NOTIFY_LEADER_AND_ISR" Tablet [];
     1019 StopReplica "STOP_REPLICA" Tablet [];
@@ -189,7 +206,7 @@ apis! {
     1021 ListOffsets "LIST_OFFSETS" Tablet [0..=0] ListOffsetsRequest => ListOffsetsResponse;
     1022 CommitKvSnapshot "COMMIT_KV_SNAPSHOT" Coordinator [];
     1023 GetLatestKvSnapshots "GET_LATEST_KV_SNAPSHOTS" Any [0..=0] GetLatestKvSnapshotsRequest => GetLatestKvSnapshotsResponse;
-    1024 GetKvSnapshotMetadata "GET_KV_SNAPSHOT_METADATA" Any [0..=0] GetKvSnapshotMetadataRequest => GetKvSnapshotMetadataResponse;
+    1024 GetKvSnapshotMetadata "GET_KV_SNAPSHOT_METADATA" Any [0..=1] GetKvSnapshotMetadataRequest => GetKvSnapshotMetadataResponse;
     1025 GetFileSystemSecurityToken "GET_FILESYSTEM_SECURITY_TOKEN" Any [0..=0] GetFileSystemSecurityTokenRequest => GetFileSystemSecurityTokenResponse;
     1026 InitWriter "INIT_WRITER" Tablet [0..=0] InitWriterRequest => InitWriterResponse;
     1027 CommitRemoteLogManifest "COMMIT_REMOTE_LOG_MANIFEST" Coordinator [];
@@ -209,7 +226,7 @@ apis! {
     1041 DropAcls "DROP_ACLS" Coordinator [0..=0] DropAclsRequest => DropAclsResponse;
     1042 LakeTieringHeartbeat "LAKE_TIERING_HEARTBEAT" Coordinator [];
     1043 ControlledShutdown "CONTROLLED_SHUTDOWN" Coordinator [];
-    1044 AlterTable "ALTER_TABLE" Coordinator [0..=0] AlterTableRequest => AlterTableResponse;
+    1044 AlterTable "ALTER_TABLE" Coordinator [0..=1] AlterTableRequest => AlterTableResponse since of_alteration;
     1045 DescribeClusterConfigs "DESCRIBE_CLUSTER_CONFIGS" Any [0..=0] DescribeClusterConfigsRequest => DescribeClusterConfigsResponse;
     1046 AlterClusterConfigs "ALTER_CLUSTER_CONFIGS" Coordinator [0..=0] AlterClusterConfigsRequest => AlterClusterConfigsResponse;
     1047 AddServerTag "ADD_SERVER_TAG" Coordinator [0..=0] AddServerTagRequest => AddServerTagResponse;
@@ -230,6 +247,8 @@ apis! {
     1062 GetClusterHealth "GET_CLUSTER_HEALTH" Any [0..=0] GetClusterHealthRequest => GetClusterHealthResponse;
     1063 ListRemoteLogManifests "LIST_REMOTE_LOG_MANIFESTS" Coordinator [0..=0] ListRemoteLogManifestsRequest => ListRemoteLogManifestsResponse;
     1064 ListKvSnapshots "LIST_KV_SNAPSHOTS" Coordinator [0..=0] ListKvSnapshotsRequest => ListKvSnapshotsResponse;
+    1065 AddServerTagByRack "ADD_SERVER_TAG_BY_RACK" Coordinator [0..=0] AddServerTagByRackRequest => AddServerTagByRackResponse;
+    1066 RemoveServerTagByRack "REMOVE_SERVER_TAG_BY_RACK" Coordinator [0..=0] RemoveServerTagByRackRequest => RemoveServerTagByRackResponse;
 }
 
 #[cfg(test)]
@@ -238,13 +257,13 @@ mod tests {
 
     #[test]
     fn numbers_and_keys_are_one_to_one() {
-        assert_eq!(ApiKey::ALL.len(), 65);
+        assert_eq!(ApiKey::ALL.len(), 67);
         for (number, key) in (1000..).zip(ApiKey::ALL) {
             assert_eq!(key.number(), number);
             assert_eq!(ApiKey::from_number(number), Some(*key));
         }
         assert_eq!(ApiKey::from_number(999), None);
-        assert_eq!(ApiKey::from_number(1065), None);
+        assert_eq!(ApiKey::from_number(1067), None);
     }
 
     #[test]
@@ -267,7 +286,7 @@ mod tests {
         }
         assert_eq!(api_of::<proto::PutKvRequest>(), ApiKey::PutKv);
         assert_eq!(ApiKey::PutKv.to_string(), "PUT_KV");
-        assert_eq!(ApiKey::PutKv.versions(), Some(0..=1));
+        assert_eq!(ApiKey::PutKv.versions(), Some(0..=3));
         assert_eq!(ApiKey::StopReplica.versions(), None);
         assert_eq!(ApiKey::ScanKv.versions(), Some(0..=0));
     }

@@ -212,6 +212,7 @@ codes! {
     71 INSUFFICIENT_KV_LEADER_REPLICA_CAPACITY No Unavailable, "the cluster cannot host more key-value leaders";
     72 STORAGE_BACKPRESSURE Yes Unavailable, "the key-value engine of the server is overloaded";
     73 HISTORICAL_PARTITION_THROTTLED Yes Unavailable, "too many lookups in historical partitions";
+    74 INVALID_BUCKET_ROUTING No Conflict, "the bucket was chosen by a number of buckets that is not the one there is";
 }
 
 #[cfg(test)]
@@ -221,7 +222,7 @@ mod tests {
     #[test]
     fn the_table_has_no_gap_and_no_double() {
         let numbers: Vec<i32> = ErrorCode::ALL.iter().map(|code| code.number()).collect();
-        assert_eq!(numbers, (-1..=73).collect::<Vec<_>>());
+        assert_eq!(numbers, (-1..=74).collect::<Vec<_>>());
     }
 
     #[test]

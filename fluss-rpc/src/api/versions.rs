@@ -40,7 +40,17 @@ impl Versions {
     ///
     /// [`Unsupported`] when there is none; the request must not be sent then, for the server might never answer.
     pub fn usable(&self, api: ApiKey) -> Result<i16, Unsupported> {
+        self.usable_from(api, 0)
+    }
+
+    /// The same, of those that are not below `least`.
+    ///
+    /// # Errors
+    ///
+    /// As of [`usable`](Self::usable).
+    pub fn usable_from(&self, api: ApiKey, least: i16) -> Result<i16, Unsupported> {
         let ours = api.versions();
+        let ours = ours.map(|ours| *ours.start().max(&least)..=*ours.end());
         let theirs = self.offered.get(&api).cloned();
         highest_common(ours.as_ref(), theirs.as_ref()).ok_or_else(|| Unsupported {
             api,
@@ -122,7 +132,7 @@ mod tests {
     #[test]
     fn the_highest_common_version_is_chosen() {
         let put_kv = i32::from(ApiKey::PutKv.number());
-        for (min, max, chosen) in [(0, 0, 0), (0, 1, 1), (0, 2, 1), (1, 7, 1)] {
+        for (min, max, chosen) in [(0, 0, 0), (0, 1, 1), (0, 3, 3), (1, 7, 3)] {
             assert_eq!(versions(&[(put_kv, min, max)]).usable(ApiKey::PutKv), Ok(chosen));
         }
     }
@@ -130,12 +140,22 @@ mod tests {
     #[test]
     fn without_a_common_version_the_api_is_unsupported() {
         let put_kv = i32::from(ApiKey::PutKv.number());
-        let error = versions(&[(put_kv, 2, 3)]).usable(ApiKey::PutKv).unwrap_err();
-        assert_eq!(error.theirs, Some(2..=3));
+        let error = versions(&[(put_kv, 4, 5)]).usable(ApiKey::PutKv).unwrap_err();
+        assert_eq!(error.theirs, Some(4..=5));
         assert_eq!(
             error.to_string(),
-            "the server, a tablet server older than Fluss 0.9.1, speaks PUT_KV in versions 2 to 3, \
-             this client in versions 0 to 1"
+            "the server, a tablet server older than Fluss 0.9.1, speaks PUT_KV in versions 4 to 5, \
+             this client in versions 0 to 3"
+        );
+        let alter_table = i32::from(ApiKey::AlterTable.number());
+        let error = versions(&[(alter_table, 0, 0)])
+            .usable_from(ApiKey::AlterTable, 1)
+            .unwrap_err();
+        assert!(
+            error
+                .to_string()
+                .ends_with("speaks ALTER_TABLE in versions 0 to 0, this client in versions 1 to 1"),
+            "{error}"
         );
         let error = versions(&[(1059, 0, 0)]).usable(ApiKey::PutKv).unwrap_err();
         assert_eq!(

@@ -200,7 +200,7 @@ impl Connection {
     fn enqueue<R: Request>(&self, request: &R) -> Result<Waiting, RequestError> {
         debug!(target: crate::TARGET, "request");
         self.inner.link.traffic.asked(R::API);
-        let version = self.inner.versions.usable(R::API)?;
+        let version = self.inner.versions.usable_from(R::API, request.least_version())?;
         self.inner.link.send(version, request)
     }
 

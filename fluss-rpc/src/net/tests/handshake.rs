@@ -25,7 +25,7 @@ async fn failure(options: ConnectOptions, serve: impl AsyncFnOnce(&mut Server)) 
 async fn the_server_is_asked_for_its_versions() {
     for capacity in [ONE_BYTE, ROOMY] {
         let (connection, _server) = connected(capacity, &ConnectOptions::default()).await;
-        assert_eq!(connection.negotiated().usable(ApiKey::PutKv), Ok(1));
+        assert_eq!(connection.negotiated().usable(ApiKey::PutKv), Ok(3));
         assert_eq!(connection.negotiated().server_role(), Some(ServerRole::Tablet));
         assert_eq!(connection.address().to_string(), "test:9123");
         assert!(!connection.is_closed());
