@@ -6,8 +6,7 @@ use fluss_core::arrow::{ArrowRows, ColumnsBuilder, arrow_schema};
 use fluss_core::id::{BatchSequence, SchemaId, WriterId};
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
 use fluss_core::record::log::{
-    BatchShape, ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows,
-    encode_arrow,
+    BatchShape, ChangeType, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows, encode_arrow,
 };
 use fluss_core::record::value::{StoredValue, decode_values, encode_values};
 use fluss_core::row::RowFormat;
@@ -125,7 +124,7 @@ fn decode(batch: &LogBatch, sample: &Sample) -> Result<Vec<(ChangeType, OwnedRow
 }
 
 pub(crate) fn only_batch(bytes: Bytes) -> LogBatch {
-    let mut batches = LogBatches::new(bytes, Generation::V0_9);
+    let mut batches = LogBatches::new(bytes);
     let batch = batches.next().unwrap().unwrap();
     assert!(batches.next().is_none());
     batch
@@ -164,12 +163,12 @@ proptest! {
     #[test]
     fn a_cut_log_batch_is_incomplete_and_a_flipped_bit_an_error(sample in sample(), place in any::<prop::sample::Index>()) {
         let bytes = encode(&sample);
-        let cut = LogBatches::new(bytes.slice(..place.index(bytes.len())), Generation::V0_9);
+        let cut = LogBatches::new(bytes.slice(..place.index(bytes.len())));
         prop_assert_eq!(cut.count(), 0);
         let mut flipped = bytes.to_vec();
         let bit = CRC_FROM * 8 + place.index((bytes.len() - CRC_FROM) * 8);
         flipped[bit / 8] ^= 1 << (bit % 8);
-        for batch in LogBatches::new(flipped.into(), Generation::V0_9) {
+        for batch in LogBatches::new(flipped.into()) {
             prop_assert!(batch.and_then(|batch| batch.verify_checksum()).is_err());
         }
     }
@@ -183,7 +182,7 @@ proptest! {
         let bytes = spoilt(&encode(&sample), &wrong);
         let limit = allocation_limit(bytes.len());
         let allocated = measure(|| {
-            for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
+            for batch in LogBatches::new(bytes).flatten() {
                 drop(decode(&batch, &sample));
             }
         });
@@ -199,7 +198,7 @@ proptest! {
         let limit = allocation_limit(bytes.len());
         let mut outcomes = Vec::new();
         let allocated = measure(|| {
-            for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
+            for batch in LogBatches::new(bytes).flatten() {
                 outcomes.push((shape.check(&batch), decode(&batch, &sample)));
             }
         });

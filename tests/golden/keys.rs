@@ -1,4 +1,4 @@
-//! `keys.json`: keys in the encodings of Fluss and the lakes, and their buckets.
+//! `keys.json`, `bucket_routing_1_0.json`: keys in the encodings of Fluss and the lakes, and their buckets.
 
 use fluss_core::row::{BucketFunction, KeyEncoder, KeyFormat};
 use serde_json::Value;
@@ -44,6 +44,15 @@ fn keys_choose_their_buckets() {
             BucketFunction::Iceberg,
             &vector["iceberg"],
         );
+    });
+}
+
+#[test]
+fn a_key_has_a_bucket_of_every_count() {
+    each("bucket_routing_1_0.json", 9, |vector| {
+        let key = encode(vector, KeyFormat::Fluss).unwrap();
+        assert_eq!(key, hex(&vector["key"]));
+        check_buckets(BucketFunction::Fluss, &key, &vector["buckets"]);
     });
 }
 

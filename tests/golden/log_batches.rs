@@ -1,21 +1,21 @@
-//! `log_batches.json`, `log_batches_1_0_snapshot.json`, `projections.json`, and the log data of `captured.json`.
+//! `log_batches.json`, `log_batches_1_0_snapshot.json`, `log_batches_1_0.json`, `projections.json`, and the log data of `captured.json`.
 
 use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::{BatchSequence, SchemaId, WriterId};
 use fluss_core::record::log::{
-    BatchShape, ChangeType, Generation, LogBatch, LogBatches, RowsBuilder, decode_arrow, decode_rows,
-    encode_arrow,
+    BatchShape, ChangeType, LogBatch, LogBatches, RowsBuilder, Statistics, StatisticsColumns, decode_arrow,
+    decode_rows, encode_arrow, encode_arrow_with_statistics,
 };
 use fluss_core::row::RowFormat;
 use fluss_core::types::{Compression, Datum, Kind, OwnedRow, Row, RowType, Timestamp, ZstdLevel};
 use serde_json::Value;
 
 use crate::allocations::{allocation_limit, measure};
-use crate::vectors::{assert_same, each, hex, load, row, row_type};
+use crate::vectors::{assert_same, each, each_log_batch, hex, load, row, row_type};
 
-pub(crate) fn only_batch(bytes: Vec<u8>, generation: Generation) -> LogBatch {
-    let mut batches = LogBatches::new(bytes.into(), generation);
+pub(crate) fn only_batch(bytes: Vec<u8>) -> LogBatch {
+    let mut batches = LogBatches::new(bytes.into());
     let batch = batches.next().unwrap().unwrap();
     assert!(batches.next().is_none());
     assert!(batches.rest().is_empty());
@@ -79,18 +79,14 @@ fn rows(vector: &Value, row_type: &RowType) -> Vec<OwnedRow> {
 
 #[test]
 fn what_others_write_has_the_shape_that_a_server_looks_for() {
-    let check = |vector: &Value, generation| {
+    each_log_batch(|vector| {
         let row_type = row_type(vector);
         let shape = match row_format(vector) {
             None => BatchShape::Columns(arrow_schema(&row_type)),
             Some(format) => BatchShape::Rows(format, row_type),
         };
-        let batch = only_batch(hex(&vector["batch"]), generation);
+        let batch = only_batch(hex(&vector["batch"]));
         assert_eq!(shape.check(&batch), Ok(()), "{vector}");
-    };
-    each("log_batches.json", 51, |vector| check(vector, Generation::V0_9));
-    each("log_batches_1_0_snapshot.json", 15, |vector| {
-        check(vector, Generation::V1_0);
     });
 }
 
@@ -161,7 +157,7 @@ fn check_arrow_again(batch: &LogBatch, vector: &Value, row_type: &RowType) {
     let columns = decode_arrow(batch, &arrow_schema(row_type)).unwrap();
     let types = change_types(vector);
     let mut again = encode_arrow(&columns, types.as_deref(), compression(vector), schema_id(vector)).unwrap();
-    let again = only_batch(again.seal(stamp(vector)).to_vec(), Generation::V0_9);
+    let again = only_batch(again.seal(stamp(vector)).to_vec());
     again.verify_checksum().unwrap();
     assert_eq!(decode_arrow(&again, &arrow_schema(row_type)).unwrap(), columns);
     assert_eq!(again.change_types().unwrap().as_deref(), types.as_deref());
@@ -185,10 +181,7 @@ fn check_rows(batch: &LogBatch, vector: &Value, row_type: &RowType, format: RowF
     for (row, change_type) in expected.iter().zip(&types) {
         builder.append(row_type, *change_type, row).unwrap();
     }
-    let again = only_batch(
-        builder.finish().unwrap().seal(stamp(vector)).to_vec(),
-        Generation::V0_9,
-    );
+    let again = only_batch(builder.finish().unwrap().seal(stamp(vector)).to_vec());
     assert_eq!(again.payload(), batch.payload());
     if batch.header().magic == 0 {
         assert_eq!(again.bytes()[8..], batch.bytes()[8..]);
@@ -205,9 +198,9 @@ fn check_rows(batch: &LogBatch, vector: &Value, row_type: &RowType, format: RowF
     );
 }
 
-fn check_batch(vector: &Value, generation: Generation) {
+fn check_batch(vector: &Value) {
     let row_type = row_type(vector);
-    let batch = only_batch(hex(&vector["batch"]), generation);
+    let batch = only_batch(hex(&vector["batch"]));
     batch.verify_checksum().unwrap();
     check_header(&batch, vector);
     if let Some(format) = row_format(vector) {
@@ -224,16 +217,122 @@ fn check_batch(vector: &Value, generation: Generation) {
 
 #[test]
 fn log_batches_are_read_and_written() {
-    each("log_batches.json", 51, |vector| {
-        check_batch(vector, Generation::V0_9);
+    each_log_batch(check_batch);
+}
+
+/// The columns with statistics, as the property would name them.
+fn statistics_columns(vector: &Value, row_type: &RowType) -> Option<StatisticsColumns> {
+    let columns = vector["statistics_columns"].as_array()?.iter();
+    let names = columns.map(|column| row_type.names().nth(column.as_u64().unwrap() as usize).unwrap());
+    Some(StatisticsColumns::parse(&names.collect::<Vec<_>>().join(","), row_type).unwrap())
+}
+
+/// All but the Arrow message is written to the byte: header, statistics and all.
+#[test]
+fn batches_with_statistics_are_written() {
+    let mut written = 0;
+    each("log_batches_1_0.json", 11, |vector| {
+        let row_type = row_type(vector);
+        let Some(columns) = statistics_columns(vector, &row_type).filter(|_| vector["magic"] == 1) else {
+            return;
+        };
+        let theirs = only_batch(hex(&vector["batch"]));
+        let rows = decode_arrow(&theirs, &arrow_schema(&row_type)).unwrap();
+        let types = change_types(vector);
+        let (compression, schema_id) = (compression(vector), schema_id(vector));
+        let ours = encode_arrow_with_statistics(&rows, types.as_deref(), compression, schema_id, &columns);
+        let ours = only_batch(ours.unwrap().seal(stamp(vector)).to_vec());
+        ours.verify_checksum().unwrap();
+        let payload_from = theirs.len() - theirs.payload().len();
+        assert_eq!(ours.bytes()[12..21], theirs.bytes()[12..21]);
+        assert_eq!(ours.bytes()[25..payload_from], theirs.bytes()[25..payload_from]);
+        assert_eq!(decode_arrow(&ours, &arrow_schema(&row_type)).unwrap(), rows);
+        written += 1;
     });
+    assert_eq!(written, 9);
 }
 
 #[test]
-fn log_batches_of_the_next_generation_are_read() {
-    each("log_batches_1_0_snapshot.json", 15, |vector| {
-        check_batch(vector, Generation::V1_0);
-    });
+fn statistics_tell_of_the_rows_of_their_batch() {
+    let mut told = 0;
+    for file in ["log_batches_1_0.json", "log_batches_1_0_snapshot.json"] {
+        for vector in load(file) {
+            let row_type = row_type(&vector);
+            let batch = only_batch(hex(&vector["batch"]));
+            let statistics = Statistics::of(&batch, &row_type).unwrap();
+            let columns = vector["statistics_columns"]
+                .as_array()
+                .filter(|_| batch.record_count() > 0);
+            assert_eq!(statistics.is_some(), columns.is_some(), "{vector}");
+            for column in columns.into_iter().flatten() {
+                let column = usize::try_from(column.as_u64().unwrap()).unwrap();
+                let found = statistics.as_ref().unwrap().column(column).unwrap();
+                let values: Vec<_> = rows(&vector, &row_type)
+                    .into_iter()
+                    .map(|row| row[column].clone())
+                    .collect();
+                let nulls = values.iter().filter(|value| value.is_null()).count();
+                assert_eq!(found.nulls, Some(nulls));
+                if let Some((least, greatest)) = &found.range {
+                    for end in [least, greatest] {
+                        let held = |value: &Datum<'static>| {
+                            format!(
+                                "{:?}",
+                                held(row_type.field(column).unwrap().data_type.kind(), value.clone())
+                            )
+                        };
+                        assert!(
+                            values.iter().any(|value| held(value) == held(end)),
+                            "{end:?} in {vector}"
+                        );
+                    }
+                }
+                told += 1;
+            }
+        }
+    }
+    println!("{told} columns");
+    assert!(told > 40, "{told}");
+}
+
+#[test]
+fn wrong_statistics_do_no_harm() {
+    let vectors = load("log_batches_1_0.json");
+    let vector = vectors.iter().find(|vector| vector["id"] == "b8").unwrap();
+    let row_type = row_type(vector);
+    let bytes = hex(&vector["batch"]);
+    let end = bytes.len() - only_batch(bytes.clone()).payload().len();
+    for bit in 48 * 8..end * 8 {
+        let mut flipped = bytes.clone();
+        flipped[bit / 8] ^= 1 << (bit % 8);
+        let allocated = measure(|| {
+            for batch in LogBatches::new(flipped.into()).flatten() {
+                let _ = Statistics::of(&batch, &row_type);
+            }
+        });
+        assert!(
+            allocated.largest <= allocation_limit(bytes.len()),
+            "bit {bit}: {allocated:?}"
+        );
+    }
+}
+
+/// Nobody ever wrote one, and the number means another layout now (`v1_0.md` §7.2).
+#[test]
+fn what_0_9_calls_magic_1_is_refused() {
+    let mut refused = 0;
+    for vector in load("log_batches.json") {
+        if vector["magic"] == 1 {
+            let read = LogBatches::new(hex(&vector["batch"]).into()).next().unwrap();
+            assert!(
+                read.and_then(|batch| batch.verify_checksum()).is_err(),
+                "{vector}"
+            );
+            refused += 1;
+        }
+    }
+    println!("log_batches.json: {refused} refused");
+    assert_eq!(refused, 13);
 }
 
 #[test]
@@ -247,14 +346,10 @@ fn projected_batches_are_read() {
             .map(|index| index.as_u64().unwrap() as usize)
             .collect();
         let all = rows(vector, &row_type);
-        check_arrow(
-            &only_batch(hex(&vector["original"]), Generation::V0_9),
-            &row_type,
-            &all,
-        );
+        check_arrow(&only_batch(hex(&vector["original"])), &row_type, &all);
         let pick = |row: &OwnedRow| selected.iter().map(|index| row[*index].clone()).collect();
         let some: Vec<OwnedRow> = all.iter().map(pick).collect();
-        let projected = only_batch(hex(&vector["projected"]), Generation::V0_9);
+        let projected = only_batch(hex(&vector["projected"]));
         check_arrow(&projected, &row_type.project(&selected), &some);
     });
 }
@@ -280,7 +375,7 @@ fn captured_log_data_are_read() {
             row_type = row_type.project(&columns);
         }
         let mut records = 0;
-        for batch in LogBatches::new(hex(&vector[field]).into(), Generation::V0_9) {
+        for batch in LogBatches::new(hex(&vector[field]).into()) {
             let batch = batch.unwrap();
             records += decode_arrow(&batch, &arrow_schema(&row_type)).unwrap().num_rows();
         }
@@ -291,13 +386,20 @@ fn captured_log_data_are_read() {
     assert_eq!(checked, 12);
 }
 
+/// The log batches of all vector files that somebody writes.
+fn written() -> Vec<Value> {
+    let mut written = Vec::new();
+    each_log_batch(|vector| written.push(vector.clone()));
+    written
+}
+
 #[test]
 fn a_cut_batch_is_incomplete() {
     let mut cuts = 0;
-    for vector in load("log_batches.json") {
+    for vector in written() {
         let bytes = Bytes::from(hex(&vector["batch"]));
         for length in 0..bytes.len() {
-            let mut batches = LogBatches::new(bytes.slice(..length), Generation::V0_9);
+            let mut batches = LogBatches::new(bytes.slice(..length));
             assert!(batches.next().is_none());
             assert_eq!(batches.rest().len(), length);
             cuts += 1;
@@ -309,15 +411,15 @@ fn a_cut_batch_is_incomplete() {
 #[test]
 fn a_flipped_bit_is_an_error_under_the_checksum_and_harmless_without() {
     let mut flips = 0;
-    for vector in load("log_batches.json") {
+    for vector in written() {
         let row_type = row_type(&vector);
         let bytes = hex(&vector["batch"]);
-        let crc_from = if vector["magic"] == 0 { 25 } else { 29 };
+        let crc_from = if vector["magic"] == 2 { 29 } else { 25 };
         for bit in 0..bytes.len() * 8 {
             let mut flipped = bytes.clone();
             flipped[bit / 8] ^= 1 << (bit % 8);
             let read = || {
-                for batch in LogBatches::new(flipped.into(), Generation::V0_9).flatten() {
+                for batch in LogBatches::new(flipped.into()).flatten() {
                     assert!(
                         bit / 8 < crc_from || batch.verify_checksum().is_err(),
                         "bit {bit}"

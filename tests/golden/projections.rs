@@ -4,17 +4,16 @@ use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_core::arrow::{ColumnsBuilder, arrow_schema};
 use fluss_core::record::log::{
-    Generation, LogBatch, LogBatches, Projection, decode_arrow, decode_arrow_columns, encode_arrow,
+    LogBatch, LogBatches, Projection, decode_arrow, decode_arrow_columns, encode_arrow,
 };
 use fluss_core::types::{Compression, DataType, Datum, Field, RowType};
 use proptest::prelude::*;
-use serde_json::Value;
 
 use crate::allocations::measure;
 use crate::batches::{Layout, SCHEMA, STAMP, Sample, encode, sample, spoilt, wrong};
 use crate::cases::cases;
 use crate::log_batches::only_batch;
-use crate::vectors::{each, hex, row_type};
+use crate::vectors::{each, each_log_batch, hex, row_type};
 
 fn project(batch: &LogBatch, row_type: &RowType, columns: &[usize]) -> Bytes {
     let projection = Projection::new(&arrow_schema(row_type), columns).unwrap();
@@ -36,8 +35,8 @@ fn parts(batch: &LogBatch) -> (Vec<u8>, Bytes) {
 }
 
 /// Checks a batch of some columns against the whole batch, and what is decoded of the whole batch if only they are wanted.
-fn check(original: &LogBatch, row_type: &RowType, columns: &[usize], generation: Generation) {
-    let projected = only_batch(project(original, row_type, columns).to_vec(), generation);
+fn check(original: &LogBatch, row_type: &RowType, columns: &[usize]) {
+    let projected = only_batch(project(original, row_type, columns).to_vec());
     let expected = decode(original, row_type).project(columns).unwrap();
     assert_eq!(decode(&projected, &row_type.project(columns)), expected);
     let decoded = decode_arrow_columns(original, &arrow_schema(row_type), columns).unwrap();
@@ -53,9 +52,9 @@ fn batches_are_projected_as_a_server_does() {
     each("projections.json", 6, |vector| {
         let row_type = row_type(vector);
         let columns: Vec<usize> = serde_json::from_value(vector["selected"].clone()).unwrap();
-        let original = only_batch(hex(&vector["original"]), Generation::V0_9);
-        let theirs = only_batch(hex(&vector["projected"]), Generation::V0_9);
-        let ours = only_batch(project(&original, &row_type, &columns).to_vec(), Generation::V0_9);
+        let original = only_batch(hex(&vector["original"]));
+        let theirs = only_batch(hex(&vector["projected"]));
+        let ours = only_batch(project(&original, &row_type, &columns).to_vec());
         assert_eq!(parts(&ours), parts(&theirs));
         let projected = row_type.project(&columns);
         assert_eq!(decode(&ours, &projected), decode(&theirs, &projected));
@@ -65,21 +64,15 @@ fn batches_are_projected_as_a_server_does() {
 #[test]
 fn every_column_of_every_arrow_batch_is_projected() {
     let mut projected = 0;
-    let mut columns_of = |vector: &Value, generation| {
+    each_log_batch(|vector| {
         let row_type = row_type(vector);
         if vector["log_format"] == "ARROW" {
-            let batch = only_batch(hex(&vector["batch"]), generation);
+            let batch = only_batch(hex(&vector["batch"]));
             for column in 0..row_type.len() {
-                check(&batch, &row_type, &[column], generation);
+                check(&batch, &row_type, &[column]);
                 projected += 1;
             }
         }
-    };
-    each("log_batches.json", 51, |vector| {
-        columns_of(vector, Generation::V0_9);
-    });
-    each("log_batches_1_0_snapshot.json", 15, |vector| {
-        columns_of(vector, Generation::V1_0);
     });
     println!("{projected} projections");
     assert!(projected > 100, "{projected}");
@@ -88,8 +81,8 @@ fn every_column_of_every_arrow_batch_is_projected() {
 #[test]
 fn a_batch_without_records_is_left_as_it_is() {
     let mut empty = 0;
-    each("log_batches.json", 51, |vector| {
-        let batch = only_batch(hex(&vector["batch"]), Generation::V0_9);
+    each_log_batch(|vector| {
+        let batch = only_batch(hex(&vector["batch"]));
         if batch.record_count() == 0 && vector["log_format"] == "ARROW" {
             assert_eq!(project(&batch, &row_type(vector), &[0]), batch.bytes());
             empty += 1;
@@ -130,7 +123,7 @@ fn a_column_that_is_not_wanted_is_not_looked_at() {
         .position(|part| part == text.as_bytes())
         .unwrap();
     bytes[at] = b'x';
-    let batch = only_batch(bytes, Generation::V0_9);
+    let batch = only_batch(bytes);
     let schema = arrow_schema(&row_type);
     assert!(decode_arrow(&batch, &schema).is_err(), "it is no text any more");
     let wanted = decode_arrow_columns(&batch, &schema, &[0]).unwrap();
@@ -155,8 +148,8 @@ fn columns() -> impl Strategy<Value = (Sample, Vec<usize>)> {
 #[test]
 fn a_projected_batch_has_the_columns_that_were_asked_for() {
     cases("projections", &columns(), |(sample, columns)| {
-        let batch = only_batch(encode(&sample).to_vec(), Generation::V0_9);
-        check(&batch, &sample.row_type, &columns, Generation::V0_9);
+        let batch = only_batch(encode(&sample).to_vec());
+        check(&batch, &sample.row_type, &columns);
         Ok(())
     });
 }
@@ -172,7 +165,7 @@ fn projecting_wrong_bytes_does_no_harm() {
             let projection = Projection::new(&arrow_schema(&sample.row_type), &columns).unwrap();
             let limit = 8 * bytes.len() + 8192;
             let allocated = measure(|| {
-                for batch in LogBatches::new(bytes, Generation::V0_9).flatten() {
+                for batch in LogBatches::new(bytes).flatten() {
                     if let Ok(projected) = projection.apply(&batch) {
                         assert!(
                             projected.len() <= batch.len() + 1024,

@@ -3,7 +3,7 @@
 use arrow::record_batch::RecordBatch;
 use fluss_core::arrow::{ColumnsBuilder, arrow_schema};
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
-use fluss_core::record::log::{Generation, decode_arrow, encode_arrow};
+use fluss_core::record::log::{decode_arrow, encode_arrow};
 use fluss_core::record::value::{StoredValue, decode_values, encode_values};
 use fluss_core::row::RowFormat;
 use fluss_core::types::{Compression, Datum, OwnedRow, RowType, ZstdLevel};
@@ -68,7 +68,7 @@ fn a_stretch_of_columns_comes_back_as_it_went() {
             let sealed = encode_arrow(&stretch, None, compression, SCHEMA)
                 .unwrap()
                 .seal(STAMP);
-            let batch = only_batch(sealed.to_vec(), Generation::V0_9);
+            let batch = only_batch(sealed.to_vec());
             batch.verify_checksum().unwrap();
             let found = decode_arrow(&batch, &arrow_schema(&row_type)).unwrap();
             prop_assert_eq!(&found, &stretch);

@@ -1,7 +1,7 @@
-//! `values.json`: stored values, and the batches of limit scans.
+//! `values.json`, `values_1_0.json`: stored values, and the batches of limit scans.
 
 use fluss_core::id::SchemaId;
-use fluss_core::record::value::{StoredValue, decode_values, encode_values};
+use fluss_core::record::value::{StoredValue, decode_values, encode_values, split_tag};
 use fluss_core::row::RowFormat;
 use fluss_core::types::RowType;
 use serde_json::Value;
@@ -52,5 +52,18 @@ fn values_are_read_and_written() {
         for length in 0..bytes.len() {
             assert!(decode_values(&bytes[..length]).is_err());
         }
+    });
+}
+
+#[test]
+fn tagged_values_are_read() {
+    each("values_1_0.json", 10, |vector| {
+        let bytes = hex(&vector["bytes"]);
+        let (tag, plain) = split_tag(&bytes).unwrap();
+        assert_eq!(Some(tag), vector["value_tag"].as_i64());
+        assert_eq!(plain, hex(&vector["plain"]));
+        let value = StoredValue::decode(plain).unwrap();
+        check(&value, vector, &row_type(vector), RowFormat::Compacted);
+        assert!(split_tag(&bytes[..7]).is_err());
     });
 }

@@ -25,6 +25,17 @@ pub fn each(file: &str, count: usize, mut check: impl FnMut(&Value)) {
     }
 }
 
+/// Runs `check` on the log batches of all vector files, but for those of what 0.9 calls magic 1.
+pub fn each_log_batch(mut check: impl FnMut(&Value)) {
+    each("log_batches.json", 51, |vector| {
+        if vector["magic"] == 0 {
+            check(vector);
+        }
+    });
+    each("log_batches_1_0_snapshot.json", 15, &mut check);
+    each("log_batches_1_0.json", 11, check);
+}
+
 /// The vectors of a file.
 pub fn load(file: &str) -> Vec<Value> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR"))

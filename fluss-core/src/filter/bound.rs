@@ -270,7 +270,7 @@ fn single(data_type: &DataType, value: Datum<'static>) -> Result<ArrayRef, Value
 }
 
 /// The same number as the column has numbers, where that loses nothing. What is left is found not to fit.
-fn widened(data_type: &DataType, value: Datum<'static>) -> Result<Datum<'static>, ValueError> {
+pub(super) fn widened(data_type: &DataType, value: Datum<'static>) -> Result<Datum<'static>, ValueError> {
     let number = match value {
         Datum::TinyInt(number) => i64::from(number),
         Datum::SmallInt(number) => i64::from(number),

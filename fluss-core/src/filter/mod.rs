@@ -11,6 +11,7 @@
 //! numbers both zeros are equal, and NaN equals NaN and is above all others.
 
 mod bound;
+mod pushed;
 #[cfg(test)]
 mod tests;
 
@@ -19,6 +20,7 @@ use std::ops::{BitAnd, BitOr, Not};
 use crate::types::Datum;
 
 pub use bound::Filter;
+pub use pushed::{Function, Pushed};
 
 /// How two values are compared.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]

@@ -32,6 +32,17 @@ impl<'a> StoredValue<'a> {
     }
 }
 
+/// Takes the tag off a stored value of a table with `table.kv.ttl`, as the files of its snapshots hold it
+/// (`v1_0.md` §11.3): the time of the row in milliseconds, and the stored value.
+///
+/// # Errors
+///
+/// Too few bytes.
+pub fn split_tag(bytes: &[u8]) -> Result<(i64, &[u8]), DecodeError> {
+    let mut take = Take::new("tagged value", bytes);
+    Ok((i64::from_be_bytes(take.array()?), take.rest))
+}
+
 /// The values of a batch, as a limit scan returns them (`records.md` §3.2).
 ///
 /// # Errors

@@ -10,6 +10,7 @@
 //! a word or a run of bytes, never what a DATE is.
 
 mod aligned;
+mod auto_partition;
 mod bucket;
 mod bytes;
 mod check;
@@ -22,13 +23,12 @@ mod pad;
 mod partition;
 mod physical;
 
+pub use auto_partition::{AutoPartitionUnit, TimeFormat};
 pub use bucket::{BucketFunction, hash42, intmix, murmur3_32};
 pub use check::check;
 pub use key::{KeyEncoder, KeyFormat};
 pub use pad::pad;
-pub use partition::{
-    AutoPartitionUnit, check_partition, is_partition_value, partition_datum, partition_name, partition_value,
-};
+pub use partition::{check_partition, is_partition_value, partition_datum, partition_name, partition_value};
 
 use crate::types::{Datum, KvFormat, Row, RowType};
 use crate::{DecodeError, ValueError};

@@ -1,14 +1,12 @@
-//! Names of partitions: from the values of rows, and from the clock (`rows.md` §7, `descriptors.md` §6).
+//! Names of partitions, from the values of rows (`rows.md` §7).
 
 use std::fmt::Write;
-use std::str::FromStr;
 
 use super::java::{double_text, float_text};
 use super::physical::mismatch;
 use crate::ValueError;
 use crate::types::{
-    CivilDate, CivilTime, DataType, Datum, InvalidDefinition, Kind, PartitionName, PartitionSpec, Row,
-    RowType, Timestamp, Year,
+    CivilDate, CivilTime, DataType, Datum, Kind, PartitionName, PartitionSpec, Row, RowType, Timestamp,
 };
 
 /// The name of the partition that a row belongs to; `keys` are the positions of the partition keys, in their order.
@@ -177,82 +175,6 @@ fn timestamp(moment: Timestamp) -> String {
     format!("{date}-{hour:02}-{minute:02}-{second:02}_{fraction}")
 }
 
-/// How long a partition made by the clock lasts.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum AutoPartitionUnit {
-    /// `yyyy`.
-    Year,
-    /// `yyyyQ`, with Q from 1 to 4.
-    Quarter,
-    /// `yyyyMM`.
-    Month,
-    /// `yyyyMMdd`.
-    Day,
-    /// `yyyyMMddHH`.
-    Hour,
-}
-
-impl FromStr for AutoPartitionUnit {
-    type Err = InvalidDefinition;
-
-    /// Reads the value of `table.auto-partition.time-unit`; case does not matter.
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text.to_ascii_uppercase().as_str() {
-            "YEAR" => Ok(Self::Year),
-            "QUARTER" => Ok(Self::Quarter),
-            "MONTH" => Ok(Self::Month),
-            "DAY" => Ok(Self::Day),
-            "HOUR" => Ok(Self::Hour),
-            _ => Err(InvalidDefinition::new(format!(
-                "'{text}' is none of YEAR, QUARTER, MONTH, DAY, HOUR"
-            ))),
-        }
-    }
-}
-
-impl AutoPartitionUnit {
-    /// The text of the partition `offset` units after the one of `local`, which counts from the epoch on the clock of
-    /// the table's time zone.
-    pub fn text(self, local: Timestamp, offset: i32) -> String {
-        let offset = i64::from(offset);
-        match self {
-            Self::Year => Year(date(local).year + offset).to_string(),
-            Self::Quarter => {
-                let (year, quarter) = step(date(local), 3, offset);
-                format!("{}{}", Year(year), quarter + 1)
-            }
-            Self::Month => {
-                let (year, month) = step(date(local), 1, offset);
-                format!("{}{:02}", Year(year), month + 1)
-            }
-            Self::Day => compact(date(later(local, offset, 86_400_000))),
-            Self::Hour => {
-                let time = CivilTime::from(later(local, offset, 3_600_000));
-                format!("{}{:02}", compact(time.date), time.hour)
-            }
-        }
-    }
-}
-
-fn date(moment: Timestamp) -> CivilDate {
-    CivilTime::from(moment).date
-}
-
-fn later(moment: Timestamp, offset: i64, unit_millis: i64) -> Timestamp {
-    Timestamp::from_millis(moment.millis().saturating_add(offset * unit_millis))
-}
-
-/// The year, and the part of it counted from 0, `offset` parts of `months` months later.
-const fn step(date: CivilDate, months: i64, offset: i64) -> (i64, i64) {
-    let parts_per_year = 12 / months;
-    let parts = date.year * parts_per_year + (date.month - 1) / months + offset;
-    (parts.div_euclid(parts_per_year), parts.rem_euclid(parts_per_year))
-}
-
-fn compact(date: CivilDate) -> String {
-    format!("{}{:02}{:02}", Year(date.year), date.month, date.day)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -336,14 +258,5 @@ mod tests {
             let text = partition_value(&data_type, &datum).unwrap();
             assert!(is_partition_value(&data_type, &text), "{data_type} {text}");
         }
-    }
-
-    #[test]
-    fn units_step_over_the_end_of_a_year() {
-        let new_year = Timestamp::from_millis(1_704_067_200_000);
-        assert_eq!(AutoPartitionUnit::Hour.text(new_year, -1), "2023123123");
-        assert_eq!(AutoPartitionUnit::Quarter.text(new_year, -1), "20234");
-        assert_eq!("month".parse(), Ok(AutoPartitionUnit::Month));
-        assert!("WEEK".parse::<AutoPartitionUnit>().is_err());
     }
 }

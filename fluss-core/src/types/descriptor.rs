@@ -196,8 +196,11 @@ pub struct TableInfo {
     pub descriptor: TableDescriptor,
     /// The properties that writers and readers obey.
     pub properties: TableProperties,
-    /// Buckets of the table, or of each of its partitions.
+    /// Buckets of the table, or of each partition that is created from now on: older ones may have another count
+    /// (`v1_0.md` §5).
     pub bucket_count: i32,
+    /// How often the bucket count was changed.
+    pub bucket_count_epoch: i64,
     /// When the table was created, in milliseconds since the epoch.
     pub created_time: i64,
     /// When the table was last altered, in milliseconds since the epoch.

@@ -4,7 +4,7 @@ use std::sync::atomic::Ordering;
 
 use bytes::Bytes;
 
-use fluss_core::record::log::{Append, Generation, LogError, Received};
+use fluss_core::record::log::{Append, LogBatchHeader, LogError, Received};
 
 use super::manifest::Manifest;
 use super::segment::Segment;
@@ -188,7 +188,7 @@ impl BucketLog {
     reason = "only bytes that nobody else has are changed in place"
 )]
 fn receive(batches: Bytes) -> Result<Option<Received>, Error> {
-    match Received::check(batches.clone(), Generation::V0_9) {
+    match Received::check(batches.clone()) {
         Ok(received) if received.headers().is_empty() => Ok(None),
         Ok(received) => Ok(Some(received)),
         Err(LogError::Torn { at: 0, .. }) => Ok(None),
@@ -199,7 +199,7 @@ fn receive(batches: Bytes) -> Result<Option<Received>, Error> {
 fn refusal(batches: &Bytes, error: LogError) -> Error {
     let magic = batches.get(error.good_bytes() + MAGIC_AT).copied();
     match (&error, magic) {
-        (LogError::Malformed { .. }, Some(magic)) if !Generation::V0_9.knows(magic) => {
+        (LogError::Malformed { .. }, Some(magic)) if !LogBatchHeader::knows(magic) => {
             Error::UnknownMagic(magic)
         }
         _ => Error::BadBatch(error),

@@ -126,7 +126,7 @@ impl Place {
         let admitted = !found.is_full && self.admits(found, batch);
         // One that has changed may look as if it were not asked for.
         if self.verify && (admitted || found.taken == 0) {
-            batch.verify_checksum().map_err(WalkError::Bad)?;
+            batch.verify().map_err(WalkError::Bad)?;
         }
         if admitted {
             found.taken += batch.len();

@@ -11,7 +11,7 @@ use bytes::Bytes;
 
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
-use fluss_core::record::log::{Generation, LogBatch, LogBatches};
+use fluss_core::record::log::{LogBatch, LogBatchHeader, LogBatches};
 
 use super::checkpoint::{self, Checkpoint};
 use super::index::Entry;
@@ -435,12 +435,10 @@ fn batch_at(bytes: &Bytes, at: usize, end: Offset) -> Option<(usize, LogBatch)> 
     let head = bytes.get(at..at + SMALLEST_BATCH)?;
     let offset = i64::from_le_bytes(*head.first_chunk()?);
     let plausible = (end..end.saturating_add(FARTHEST)).contains(&offset);
-    if !plausible || !Generation::V0_9.knows(*head.get(MAGIC_AT)?) {
+    if !plausible || !LogBatchHeader::knows(*head.get(MAGIC_AT)?) {
         return None;
     }
-    let batch = LogBatches::new(bytes.slice(at..), Generation::V0_9)
-        .next()?
-        .ok()?;
-    batch.verify_checksum().ok()?;
+    let batch = LogBatches::new(bytes.slice(at..)).next()?.ok()?;
+    batch.verify().ok()?;
     Some((at, batch))
 }

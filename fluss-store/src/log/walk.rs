@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use fluss_core::DecodeError;
 use fluss_core::id::Offset;
-use fluss_core::record::log::{Generation, LogBatch, LogBatches};
+use fluss_core::record::log::{LogBatch, LogBatches};
 
 use super::index::{Entry, Mark, Times};
 use crate::disk::File;
@@ -67,7 +67,7 @@ impl Walk {
             times: from.times,
             marks: Vec::new().into_iter().peekable(),
             confirmed: from.position,
-            window: LogBatches::new(Bytes::new(), Generation::V0_9),
+            window: LogBatches::new(Bytes::new()),
         }
     }
 
@@ -77,7 +77,7 @@ impl Walk {
         let end = marks.last().map_or(from.position, |last| last.position);
         Self {
             marks: marks.into_iter().peekable(),
-            window: LogBatches::new(bytes, Generation::V0_9),
+            window: LogBatches::new(bytes),
             ..Self::new(file, from, end, false)
         }
     }
@@ -128,7 +128,7 @@ impl Walk {
             if needed <= left {
                 let len = left.min(needed.max(WINDOW));
                 let bytes = self.file.read_at(self.at, len).map_err(WalkError::Io)?;
-                self.window = LogBatches::new(bytes, Generation::V0_9);
+                self.window = LogBatches::new(bytes);
             }
             if needed > left || self.window.rest().len() <= there {
                 return Err(WalkError::Bad(DecodeError::truncated("log batch", needed, there)));
@@ -146,7 +146,7 @@ impl Walk {
             return Err(DecodeError::new("log batch", reason));
         }
         if self.verify {
-            batch.verify_checksum()?;
+            batch.verify()?;
         }
         Ok(())
     }

@@ -2,7 +2,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use super::header::{COMMIT_TIMESTAMP_AT, EPOCH_AT, Generation, LogBatchHeader};
+use super::header::{COMMIT_TIMESTAMP_AT, EPOCH_AT, LogBatchHeader};
 use super::{LogBatch, LogBatches};
 use crate::error::DecodeError;
 use crate::id::{LeaderEpoch, Offset};
@@ -50,9 +50,9 @@ pub struct WholeBatches {
 
 impl WholeBatches {
     /// The batches in `bytes`.
-    pub const fn new(bytes: Bytes, generation: Generation) -> Self {
+    pub const fn new(bytes: Bytes) -> Self {
         Self {
-            batches: LogBatches::new(bytes, generation),
+            batches: LogBatches::new(bytes),
             at: 0,
         }
     }
@@ -70,7 +70,7 @@ impl Iterator for WholeBatches {
     fn next(&mut self) -> Option<Self::Item> {
         let bytes = self.batches.rest().len();
         let batch = match self.batches.next() {
-            Some(batch) => batch.and_then(|batch| batch.verify_checksum().map(|()| batch)),
+            Some(batch) => batch.and_then(|batch| batch.verify().map(|()| batch)),
             None if bytes == 0 => return None,
             None => return Some(Err(self.end(|at| LogError::Torn { at, bytes }))),
         };
@@ -120,10 +120,10 @@ impl Received {
     ///
     /// A batch that is cut, malformed, or does not match its checksum, or whose last offset is not that of its last
     /// record.
-    pub fn check(bytes: Bytes, generation: Generation) -> Result<Self, LogError> {
+    pub fn check(bytes: Bytes) -> Result<Self, LogError> {
         let mut headers = Vec::new();
         let mut at = 0;
-        for batch in WholeBatches::new(bytes.clone(), generation) {
+        for batch in WholeBatches::new(bytes.clone()) {
             let header = *batch?.header();
             check_offsets(&header).map_err(|source| LogError::Malformed { at, source })?;
             at += header.size;
@@ -167,8 +167,8 @@ impl Append {
     /// # Errors
     ///
     /// Those of [`Received::check`]. Then none is appended.
-    pub fn place(self, bytes: Bytes, generation: Generation) -> Result<Appended, LogError> {
-        Received::check(bytes, generation).map(|received| received.place(&self))
+    pub fn place(self, bytes: Bytes) -> Result<Appended, LogError> {
+        Received::check(bytes).map(|received| received.place(&self))
     }
 
     fn fill_in(&self, batch: &mut [u8], header: &LogBatchHeader) {

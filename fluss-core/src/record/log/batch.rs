@@ -2,7 +2,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::header::{ChangeType, Generation, HEADER_BYTES, LENGTH_AT, LENGTH_OVERHEAD, LogBatchHeader};
+use super::header::{ChangeType, HEADER_BYTES, LENGTH_AT, LENGTH_OVERHEAD, LogBatchHeader};
+use super::statistics::check_whole;
 use crate::error::DecodeError;
 use crate::id::{Offset, SchemaId};
 
@@ -69,9 +70,24 @@ impl LogBatch {
         Err(DecodeError::new("log batch", reason))
     }
 
+    /// As [`verify_checksum`](Self::verify_checksum), for who stores batches: what the batch tells of its columns is whole too,
+    /// and of the version that is known. Else a batch whose magic number was changed, which no checksum covers, would be taken
+    /// for one with statistics.
+    pub fn verify(&self) -> Result<(), DecodeError> {
+        self.verify_checksum()?;
+        check_whole(self.statistics())
+    }
+
     /// What is behind the header.
     pub fn payload(&self) -> Bytes {
         self.bytes.slice(self.header.payload_from.min(self.bytes.len())..)
+    }
+
+    /// What the batch tells of its columns, as it is stored: nothing in most batches.
+    pub(super) fn statistics(&self) -> &[u8] {
+        let end = self.header.payload_from;
+        let start = end.saturating_sub(self.header.statistics_bytes);
+        self.bytes.get(start..end).unwrap_or_default()
     }
 
     /// The change types of an ARROW batch that is not append-only (`records.md` §1.6).
@@ -110,16 +126,12 @@ impl LogBatch {
 #[derive(Clone, Debug)]
 pub struct LogBatches {
     rest: Bytes,
-    generation: Generation,
 }
 
 impl LogBatches {
     /// The batches in `bytes`.
-    pub const fn new(bytes: Bytes, generation: Generation) -> Self {
-        Self {
-            rest: bytes,
-            generation,
-        }
+    pub const fn new(bytes: Bytes) -> Self {
+        Self { rest: bytes }
     }
 
     /// The bytes behind the last whole batch that was returned: the beginning of a batch that is cut, or nothing.
@@ -140,7 +152,7 @@ impl LogBatches {
             return Ok(None);
         }
         let bytes = self.rest.split_to(size);
-        let header = LogBatchHeader::decode(&bytes, size, self.generation)?;
+        let header = LogBatchHeader::decode(&bytes, size)?;
         Ok(Some(LogBatch { header, bytes }))
     }
 }

@@ -9,6 +9,7 @@ use arrow::record_batch::RecordBatch;
 use super::compression::compress;
 use super::header::{CRC_AT, CRC_FROM, ChangeType, HEADER_BYTES, LENGTH_OVERHEAD, SEQUENCE_AT, WRITER_AT};
 use super::message::{Counts, Metadata};
+use super::statistics::StatisticsColumns;
 use crate::error::ValueError;
 use crate::id::SchemaId;
 use crate::record::unsealed::{Places, UnsealedBatch, patch};
@@ -23,7 +24,17 @@ const PLACES: Places = Places {
 
 /// Writes the header in front of a payload that begins at [`HEADER_BYTES`].
 pub(super) fn with_header(
+    bytes: Vec<u8>,
+    schema_id: SchemaId,
+    append_only: bool,
+    records: usize,
+) -> Result<UnsealedBatch, ValueError> {
+    seal_later(bytes, 0, schema_id, append_only, records)
+}
+
+fn seal_later(
     mut bytes: Vec<u8>,
+    magic: u8,
     schema_id: SchemaId,
     append_only: bool,
     records: usize,
@@ -31,16 +42,20 @@ pub(super) fn with_header(
     let too_large = |_| ValueError::row(format!("a batch of {} bytes is too large", bytes.len()));
     let size = i32::try_from(bytes.len()).map_err(too_large)?;
     let records = i32::try_from(records).map_err(too_large)?;
-    patch(&mut bytes, 0, &header(size, schema_id, append_only, records));
+    patch(
+        &mut bytes,
+        0,
+        &header(size, magic, schema_id, append_only, records),
+    );
     Ok(UnsealedBatch::new(bytes, &PLACES))
 }
 
 /// The header of a batch of so many bytes in all.
-fn header(size: i32, schema_id: SchemaId, append_only: bool, records: i32) -> Vec<u8> {
+fn header(size: i32, magic: u8, schema_id: SchemaId, append_only: bool, records: i32) -> Vec<u8> {
     let mut header = Vec::with_capacity(HEADER_BYTES);
     header.extend_from_slice(&0_i64.to_le_bytes());
     header.extend_from_slice(&(size - LENGTH_OVERHEAD as i32).to_le_bytes());
-    header.push(0);
+    header.push(magic);
     header.extend_from_slice(&0_i64.to_le_bytes());
     header.extend_from_slice(&0_u32.to_le_bytes());
     header.extend_from_slice(&schema_id.get().to_le_bytes());
@@ -55,7 +70,7 @@ fn header(size: i32, schema_id: SchemaId, append_only: bool, records: i32) -> Ve
 /// A changelog's batch without records, which takes one offset: it records the number of a batch of writes that
 /// changed nothing (`records.md` §1.5).
 pub fn empty_batch(schema_id: SchemaId) -> UnsealedBatch {
-    let header = header(HEADER_BYTES as i32, schema_id, false, 0);
+    let header = header(HEADER_BYTES as i32, 0, schema_id, false, 0);
     UnsealedBatch::new(header, &PLACES)
 }
 
@@ -70,7 +85,41 @@ pub fn encode_arrow(
     compression: Compression,
     schema_id: SchemaId,
 ) -> Result<UnsealedBatch, ValueError> {
-    let mut out = vec![0; HEADER_BYTES];
+    let out = vec![0; HEADER_BYTES];
+    encode_behind(out, 0, batch, change_types, (compression, schema_id))
+}
+
+/// As [`encode_arrow`], of magic 1: the batch tells of these columns what a filter can use (`v1_0.md` §7). Where that cannot
+/// be told, the batch goes without.
+///
+/// # Errors
+///
+/// As of [`encode_arrow`].
+pub fn encode_arrow_with_statistics(
+    batch: &RecordBatch,
+    change_types: Option<&[ChangeType]>,
+    compression: Compression,
+    schema_id: SchemaId,
+    columns: &StatisticsColumns,
+) -> Result<UnsealedBatch, ValueError> {
+    let mut out = vec![0; HEADER_BYTES + size_of::<i32>()];
+    let start = out.len();
+    if batch.num_rows() > 0 && columns.collect(batch, &mut out).is_err() {
+        out.truncate(start);
+    }
+    let length = (out.len() - start) as i32;
+    patch(&mut out, HEADER_BYTES, &length.to_le_bytes());
+    encode_behind(out, 1, batch, change_types, (compression, schema_id))
+}
+
+/// Writes a batch behind the room for its header.
+fn encode_behind(
+    mut out: Vec<u8>,
+    magic: u8,
+    batch: &RecordBatch,
+    change_types: Option<&[ChangeType]>,
+    (compression, schema_id): (Compression, SchemaId),
+) -> Result<UnsealedBatch, ValueError> {
     out.reserve(batch.get_array_memory_size());
     if let Some(change_types) = change_types {
         if change_types.len() != batch.num_rows() {
@@ -86,7 +135,7 @@ pub fn encode_arrow(
     if batch.num_rows() > 0 {
         write_message(batch, compression, &mut out)?;
     }
-    with_header(out, schema_id, change_types.is_none(), batch.num_rows())
+    seal_later(out, magic, schema_id, change_types.is_none(), batch.num_rows())
 }
 
 /// Appends the record batch as one encapsulated message.

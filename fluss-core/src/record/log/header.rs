@@ -16,22 +16,6 @@ pub(super) const CRC_FROM: usize = 25;
 pub(super) const WRITER_AT: usize = 32;
 pub(super) const SEQUENCE_AT: usize = 40;
 
-/// The generation of servers that a batch comes from: magic 1 means different things in them (`records.md` §1.1).
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
-pub enum Generation {
-    /// 0.9.
-    V0_9,
-    /// The development line of 1.0.
-    V1_0,
-}
-
-impl Generation {
-    /// Whether this generation has batches of a magic number (`records.md` §1.1).
-    pub fn knows(self, magic: u8) -> bool {
-        Layout::of(magic, self).is_ok()
-    }
-}
-
 /// What a record did to its key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub enum ChangeType {
@@ -117,19 +101,25 @@ pub struct LogBatchHeader {
 }
 
 impl LogBatchHeader {
+    /// Whether a magic number is known. What 0.9 calls magic 1 was never written, and is not (`v1_0.md` §7.2).
+    pub fn knows(magic: u8) -> bool {
+        Layout::of(magic).is_some()
+    }
+
     /// The offset of the record behind the batch. A batch without records takes one offset too.
     pub const fn next_offset(&self) -> Offset {
         self.base_offset.saturating_add(self.last_offset_delta as i64 + 1)
     }
 
     /// Reads the header off the front of `bytes`, which may end behind it.
-    pub(super) fn decode(bytes: &[u8], size: usize, generation: Generation) -> Result<Self, DecodeError> {
+    pub(super) fn decode(bytes: &[u8], size: usize) -> Result<Self, DecodeError> {
         let mut reader = Reader { rest: bytes };
         let base_offset = i64::from_le_bytes(reader.take()?);
         let _length: [u8; 4] = reader.take()?;
         let [magic] = reader.take()?;
         let commit_timestamp = i64::from_le_bytes(reader.take()?);
-        let layout = Layout::of(magic, generation)?;
+        let layout = Layout::of(magic)
+            .ok_or_else(|| DecodeError::new("log batch header", format!("unknown magic {magic}")))?;
         let leader_epoch = if layout.epoch {
             Some(i32::from_le_bytes(reader.take()?))
         } else {
@@ -176,36 +166,21 @@ impl LogBatchHeader {
     }
 }
 
-/// What a magic number and a generation say about the header.
+/// What a magic number says about the header.
 struct Layout {
     epoch: bool,
     statistics: bool,
 }
 
 impl Layout {
-    fn of(magic: u8, generation: Generation) -> Result<Self, DecodeError> {
-        match (magic, generation) {
-            (0, _) => Ok(Self {
-                epoch: false,
-                statistics: false,
-            }),
-            (1, Generation::V0_9) => Ok(Self {
-                epoch: true,
-                statistics: false,
-            }),
-            (1, Generation::V1_0) => Ok(Self {
-                epoch: false,
-                statistics: true,
-            }),
-            (2, Generation::V1_0) => Ok(Self {
-                epoch: true,
-                statistics: true,
-            }),
-            _ => Err(DecodeError::new(
-                "log batch header",
-                format!("unknown magic {magic}"),
-            )),
-        }
+    fn of(magic: u8) -> Option<Self> {
+        let (epoch, statistics) = match magic {
+            0 => (false, false),
+            1 => (false, true),
+            2 => (true, true),
+            _ => return None,
+        };
+        Some(Self { epoch, statistics })
     }
 }
 

@@ -10,12 +10,14 @@ mod message;
 mod project;
 mod rows;
 mod shape;
+mod statistics;
 
 pub use append::{Append, Appended, LogError, Received, WholeBatches};
 pub use batch::{BATCH_SIZE_TOLD_BY, LogBatch, LogBatches, batch_size};
 pub use decode::{decode_arrow, decode_arrow_columns, decode_arrow_within};
-pub use encode::{empty_batch, encode_arrow};
-pub use header::{ChangeType, Generation, LogBatchHeader};
+pub use encode::{empty_batch, encode_arrow, encode_arrow_with_statistics};
+pub use header::{ChangeType, LogBatchHeader};
 pub use project::Projection;
 pub use rows::{RowsBuilder, decode_rows};
 pub use shape::BatchShape;
+pub use statistics::{ColumnStatistics, Statistics, StatisticsColumns};

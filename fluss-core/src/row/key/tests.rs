@@ -27,6 +27,7 @@ fn table(lake: Option<&str>, version: i32, bucket_keys: &[&str]) -> TableInfo {
         properties: TableProperties::parse(descriptor.properties()).unwrap(),
         descriptor,
         bucket_count: 3,
+        bucket_count_epoch: 0,
         created_time: 0,
         modified_time: 0,
     }

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use fluss_core::id::{BatchSequence, Offset, SchemaId, WriterId};
-use fluss_core::record::log::{ChangeType, Generation, LogBatch, RowsBuilder, WholeBatches, empty_batch};
+use fluss_core::record::log::{ChangeType, LogBatch, RowsBuilder, WholeBatches, empty_batch};
 use fluss_core::row::RowFormat;
 use fluss_core::types::{DataType, Datum, Field, RowType};
 
@@ -76,9 +76,7 @@ fn limits(log: &BucketLog, max_bytes: usize) -> ReadLimits {
 }
 
 fn whole(bytes: Bytes) -> Vec<LogBatch> {
-    WholeBatches::new(bytes, Generation::V0_9)
-        .collect::<Result<_, _>>()
-        .unwrap()
+    WholeBatches::new(bytes).collect::<Result<_, _>>().unwrap()
 }
 
 /// Everything from an offset on, read bit by bit.
