@@ -234,8 +234,8 @@ impl Bucket {
 
 /// The offset behind the last batch.
 fn end_of(batches: &Bytes) -> Option<Offset> {
-    use fluss_core::record::log::{Generation, LogBatches};
-    let batches = LogBatches::new(batches.clone(), Generation::V0_9);
+    use fluss_core::record::log::LogBatches;
+    let batches = LogBatches::new(batches.clone());
     batches
         .map_while(Result::ok)
         .last()

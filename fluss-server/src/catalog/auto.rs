@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fluss_core::types::{PartitionName, Timestamp};
+use fluss_core::types::PartitionName;
 
 use super::entry::Partition;
 use super::settings::AutoPartition;
@@ -29,10 +29,10 @@ pub fn plan(
     now_ms: i64,
     existing: &BTreeMap<PartitionName, Partition>,
 ) -> Plan {
-    let local = Timestamp::from_millis(rule.zone.local_ms(now_ms));
+    let local = rule.local(now_ms);
     let ahead = if keys == 1 { rule.ahead.min(MOST_AHEAD) } else { 0 };
-    let wanted = (0..ahead).map(|offset| PartitionName::from(rule.unit.text(local, offset)));
-    let oldest = rule.keep.map(|keep| rule.unit.text(local, keep.saturating_neg()));
+    let wanted = (0..ahead).map(|offset| PartitionName::from(rule.format.text(local, offset)));
+    let oldest = rule.oldest(now_ms);
     let is_old = |name: &PartitionName| {
         let time = name.values().nth(rule.key);
         oldest
@@ -49,7 +49,7 @@ pub fn plan(
 #[cfg(test)]
 mod tests {
     use fluss_core::id::PartitionId;
-    use fluss_core::row::AutoPartitionUnit;
+    use fluss_core::row::{AutoPartitionUnit, TimeFormat};
     use proptest::prelude::*;
 
     use super::super::time_zone::TimeZone;
@@ -62,7 +62,7 @@ mod tests {
     fn rule(unit: &str, zone: &str, ahead: i32, keep: Option<i32>) -> AutoPartition {
         AutoPartition {
             key: 0,
-            unit: unit.parse().unwrap(),
+            format: TimeFormat::of(unit.parse().unwrap()),
             zone: TimeZone::named(zone),
             ahead,
             keep,
@@ -73,6 +73,7 @@ mod tests {
         let partition = Partition {
             id: PartitionId(0),
             created_ms: 0,
+            buckets: 1,
         };
         names
             .iter()
@@ -191,9 +192,9 @@ mod tests {
                 now += step;
                 let Plan { create, drop } = plan(&rule, 1, now, &partitions);
                 partitions.retain(|name, _| !drop.contains(name));
-                partitions.extend(create.into_iter().map(|name| (name, Partition { id: PartitionId(0), created_ms: now })));
+                partitions.extend(create.into_iter().map(|name| (name, Partition { id: PartitionId(0), created_ms: now, buckets: 1 })));
                 prop_assert_eq!(plan(&rule, 1, now, &partitions), Plan::default());
-                let today = Timestamp::from_millis(rule.zone.local_ms(now));
+                let today = rule.local(now);
                 let (oldest, newest) = (AutoPartitionUnit::Day.text(today, -keep), AutoPartitionUnit::Day.text(today, ahead - 1));
                 prop_assert!(partitions.keys().all(|name| (oldest.as_str()..=newest.as_str()).contains(&name.as_str())));
                 prop_assert!(partitions.len() >= ahead as usize);

@@ -49,6 +49,9 @@ struct TableDocument {
     partitions: Vec<PartitionDocument>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     next_auto_increment: Option<i64>,
+    /// Absent: the count was never changed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    bucket_count_epoch: Option<i64>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -56,6 +59,9 @@ struct PartitionDocument {
     id: i64,
     name: String,
     created: i64,
+    /// Absent: as many as the table's descriptor says.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    buckets: Option<i32>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -134,6 +140,7 @@ impl TableDocument {
             modified: info.modified_time,
             partitions: table.partitions().iter().map(PartitionDocument::from).collect(),
             next_auto_increment: view.counters.auto_increment.get(&info.id).copied(),
+            bucket_count_epoch: Some(info.bucket_count_epoch).filter(|epoch| *epoch > 0),
         }
     }
 }
@@ -144,6 +151,7 @@ impl From<(&PartitionName, &Partition)> for PartitionDocument {
             id: partition.id.get(),
             name: name.as_str().to_owned(),
             created: partition.created_ms,
+            buckets: Some(partition.buckets),
         }
     }
 }
@@ -220,10 +228,14 @@ impl TryFrom<TableDocument> for TableEntry {
             let schema = Schema::from_json(json.as_bytes()).map_err(not_a("schema"))?;
             Ok((SchemaId(id), Arc::new(schema)))
         };
+        let descriptor =
+            TableDescriptor::from_json(document.descriptor.as_bytes()).map_err(not_a("table"))?;
+        let buckets = descriptor.bucket_count().unwrap_or(1);
+        let partitions = document.partitions.into_iter();
         Self::new(TableParts {
             id: TableId(document.id),
             path: TablePath::new(document.database, document.name),
-            descriptor: TableDescriptor::from_json(document.descriptor.as_bytes()).map_err(not_a("table"))?,
+            descriptor,
             older: document
                 .older_schemas
                 .into_iter()
@@ -232,19 +244,22 @@ impl TryFrom<TableDocument> for TableEntry {
             schema_id: SchemaId(document.schema_id),
             created_ms: document.created,
             modified_ms: document.modified,
-            partitions: document.partitions.into_iter().map(Into::into).collect(),
+            bucket_count_epoch: document.bucket_count_epoch.unwrap_or_default(),
+            partitions: partitions.map(|partition| partition.read(buckets)).collect(),
         })
         .map_err(not_a("table"))
     }
 }
 
-impl From<PartitionDocument> for (PartitionName, Partition) {
-    fn from(document: PartitionDocument) -> Self {
+impl PartitionDocument {
+    /// The partition, of a table with so many buckets.
+    fn read(self, buckets: i32) -> (PartitionName, Partition) {
         let partition = Partition {
-            id: PartitionId(document.id),
-            created_ms: document.created,
+            id: PartitionId(self.id),
+            created_ms: self.created,
+            buckets: self.buckets.unwrap_or(buckets),
         };
-        (PartitionName::from(document.name), partition)
+        (PartitionName::from(self.name), partition)
     }
 }
 

@@ -36,7 +36,8 @@ pub struct TableEntry {
     /// What batches of the log look like, known from the first that is written on.
     shapes: OnceLock<BTreeMap<SchemaId, BatchShape>>,
     partitions: BTreeMap<PartitionName, Partition>,
-    names: HashMap<PartitionId, PartitionName>,
+    /// Of each partition its name and its number of buckets.
+    numbered: HashMap<PartitionId, (PartitionName, i32)>,
 }
 
 /// A partition of a table.
@@ -46,6 +47,8 @@ pub struct Partition {
     pub id: PartitionId,
     /// When it was created, in milliseconds since the epoch.
     pub created_ms: i64,
+    /// How many buckets it has, whatever becomes of the table's count.
+    pub buckets: i32,
 }
 
 /// The parts that a table is made of; all else follows from them.
@@ -57,6 +60,8 @@ pub(super) struct TableParts {
     /// By identity, without the latest.
     pub(super) older: BTreeMap<SchemaId, Arc<Schema>>,
     pub(super) schema_id: SchemaId,
+    /// How often the bucket count was changed.
+    pub(super) bucket_count_epoch: i64,
     pub(super) created_ms: i64,
     pub(super) modified_ms: i64,
     pub(super) partitions: BTreeMap<PartitionName, Partition>,
@@ -81,6 +86,7 @@ impl TableEntry {
                 id: parts.id,
                 schema_id,
                 bucket_count: descriptor.bucket_count().unwrap_or(1),
+                bucket_count_epoch: parts.bucket_count_epoch,
                 descriptor,
                 properties,
                 created_time: parts.created_ms,
@@ -88,9 +94,9 @@ impl TableEntry {
             }),
             schemas,
             shapes: OnceLock::new(),
-            names: partitions
+            numbered: partitions
                 .iter()
-                .map(|(name, partition)| (partition.id, name.clone()))
+                .map(|(name, partition)| (partition.id, (name.clone(), partition.buckets)))
                 .collect(),
             partitions,
         })
@@ -106,6 +112,7 @@ impl TableEntry {
             descriptor: self.info.descriptor.clone(),
             older,
             schema_id: self.info.schema_id,
+            bucket_count_epoch: self.info.bucket_count_epoch,
             created_ms: self.info.created_time,
             modified_ms: self.info.modified_time,
             partitions: self.partitions.clone(),
@@ -163,7 +170,7 @@ impl TableEntry {
 
     /// The name of the partition of this identity.
     pub fn partition_name(&self, id: PartitionId) -> Option<&PartitionName> {
-        self.names.get(&id)
+        self.numbered.get(&id).map(|(name, _)| name)
     }
 
     /// All partitions by name.
@@ -185,21 +192,30 @@ impl TableEntry {
 
     /// How many buckets the table has, over all its partitions.
     pub fn bucket_total(&self) -> usize {
-        let places = if self.info.is_partitioned() {
-            self.partitions.len()
+        let count = |count: i32| usize::try_from(count).unwrap_or(0);
+        if self.info.is_partitioned() {
+            self.partitions
+                .values()
+                .map(|partition| count(partition.buckets))
+                .sum()
         } else {
-            1
-        };
-        places.saturating_mul(usize::try_from(self.info.bucket_count).unwrap_or(0))
+            count(self.info.bucket_count)
+        }
     }
 
-    /// Whether the identities of a request mean a bucket: the partition is given exactly if the table is partitioned,
-    /// and both exist. A table look-up apart, this is all that a data request asks of the catalog.
+    /// How many buckets the table or one of its partitions has. The partition is given exactly if the table is partitioned;
+    /// nothing if it does not fit, or is not there. A table look-up apart, this is all that a data request asks of the
+    /// catalog.
+    pub fn bucket_count(&self, partition: Option<PartitionId>) -> Option<i32> {
+        match partition {
+            Some(id) => self.numbered.get(&id).map(|(_, buckets)| *buckets),
+            None => (!self.info.is_partitioned()).then_some(self.info.bucket_count),
+        }
+    }
+
+    /// Whether the identities of a request mean a bucket.
     pub fn has_bucket(&self, partition: Option<PartitionId>, bucket: i32) -> bool {
-        let partition_fits = match partition {
-            Some(id) => self.names.contains_key(&id),
-            None => !self.info.is_partitioned(),
-        };
-        partition_fits && (0..self.info.bucket_count).contains(&bucket)
+        self.bucket_count(partition)
+            .is_some_and(|count| (0..count).contains(&bucket))
     }
 }

@@ -9,7 +9,7 @@ use tracing::warn;
 
 use super::checked::entry;
 use super::entry::{Partition, TableEntry};
-use super::rules::{Limits, check_values, in_key_order, partition_name};
+use super::rules::{Limits, check_time, check_values, in_key_order, partition_name};
 use super::{Catalog, Gone, Outcome, Plan, View, plan};
 use crate::Failure;
 
@@ -18,7 +18,7 @@ impl Catalog {
     ///
     /// # Errors
     /// `TABLE_NOT_EXIST`, `TABLE_NOT_PARTITIONED`, `PARTITION_SPEC_INVALID`, `PARTITION_ALREADY_EXISTS`,
-    /// `PARTITION_MAX_NUM`, `BUCKET_MAX_NUM`; the disk's.
+    /// `PARTITION_MAX_NUM`; the disk's.
     pub fn create_partition(
         &self,
         path: &TablePath,
@@ -30,6 +30,9 @@ impl Catalog {
             let table = Arc::clone(partitioned(view, path)?);
             let name = partition_name(table.info().descriptor.partition_keys(), spec, true)?;
             check_values(table.info().schema(), spec)?;
+            if let Some(rule) = &table.settings().auto_partition {
+                check_time(rule, &name, now_ms)?;
+            }
             match (table.partition(&name), or_keep) {
                 (Some(_), true) => return Ok(Outcome::Same(())),
                 (Some(_), false) => {
@@ -88,7 +91,7 @@ impl Catalog {
         &self,
         path: &TablePath,
         filter: Option<&PartitionSpec>,
-    ) -> Result<Vec<(PartitionSpec, PartitionId)>, Failure> {
+    ) -> Result<Vec<(PartitionSpec, Partition)>, Failure> {
         let view = self.view();
         let table = partitioned(&view, path)?;
         let keys = table.info().descriptor.partition_keys();
@@ -105,7 +108,7 @@ impl Catalog {
         };
         let found = table.partitions().iter().filter(|(name, _)| fits(name));
         Ok(found
-            .map(|(name, partition)| (table.partition_spec(name), partition.id))
+            .map(|(name, partition)| (table.partition_spec(name), *partition))
             .collect())
     }
 
@@ -192,16 +195,6 @@ fn check_room(table: &TableEntry, limits: &Limits, more: usize) -> Result<(), Fa
             format!("{partitions} partitions; {} are allowed", limits.max_partitions),
         ));
     }
-    let buckets = i64::from(table.info().bucket_count).saturating_mul(partitions as i64);
-    if buckets > i64::from(limits.max_buckets) {
-        return Err(Failure::new(
-            ErrorCode::BUCKET_MAX_NUM,
-            format!(
-                "{buckets} buckets in {partitions} partitions; {} are allowed",
-                limits.max_buckets
-            ),
-        ));
-    }
     Ok(())
 }
 
@@ -215,6 +208,7 @@ fn apply(view: &mut View, table: &TableEntry, plan: &Plan, now_ms: i64) -> Resul
             Partition {
                 id,
                 created_ms: now_ms,
+                buckets: table.info().bucket_count,
             },
         );
     }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use fluss_core::parse_duration;
-use fluss_core::row::AutoPartitionUnit;
+use fluss_core::row::{AutoPartitionUnit, TimeFormat};
+use fluss_core::types::Timestamp;
 
 use super::rules::is_true;
 use super::time_zone::TimeZone;
@@ -14,8 +15,8 @@ use super::time_zone::TimeZone;
 pub struct AutoPartition {
     /// The position of the time key among the partition keys.
     pub key: usize,
-    /// How long a partition lasts.
-    pub unit: AutoPartitionUnit,
+    /// How its time becomes the name of a partition, and how long one lasts.
+    pub format: TimeFormat,
     /// On whose clock.
     pub zone: TimeZone,
     /// Partitions to have from the current one on, it included.
@@ -35,7 +36,21 @@ pub struct Settings {
     pub auto_partition: Option<AutoPartition>,
 }
 
-const WEEK: Duration = Duration::from_secs(7 * 86_400);
+impl AutoPartition {
+    /// A time, in milliseconds since the epoch, on the table's clock.
+    pub fn local(&self, now_ms: i64) -> Timestamp {
+        Timestamp::from_millis(self.zone.local_ms(now_ms))
+    }
+
+    /// The time of the oldest partition that is kept at a time; nothing if all are.
+    pub fn oldest(&self, now_ms: i64) -> Option<String> {
+        let keep = self.keep?;
+        Some(self.format.text(self.local(now_ms), keep.saturating_neg()))
+    }
+}
+
+/// How long the records of a log are kept that says nothing: a week.
+pub(super) const LOG_TTL: Duration = Duration::from_secs(7 * 86_400);
 
 impl Settings {
     /// Reads the settings. Values were checked when the table was created; one that is not understood reads as the
@@ -43,7 +58,8 @@ impl Settings {
     pub fn read(properties: &BTreeMap<String, String>, partition_keys: &[String]) -> Self {
         let properties = Properties(properties);
         Self {
-            log_ttl: Some(properties.duration("table.log.ttl").unwrap_or(WEEK)).filter(|ttl| !ttl.is_zero()),
+            log_ttl: Some(properties.duration("table.log.ttl").unwrap_or(LOG_TTL))
+                .filter(|ttl| !ttl.is_zero()),
             auto_increment_cache: properties
                 .number("table.auto-increment.cache-size", 100_000)
                 .max(1),
@@ -76,12 +92,15 @@ fn auto_partition(properties: &Properties<'_>, keys: &[String]) -> Option<AutoPa
     }
     let named = properties.text("table.auto-partition.key");
     let keep = properties.number("table.auto-partition.num-retention", 7);
+    let unit = properties.number("table.auto-partition.time-unit", AutoPartitionUnit::Day);
+    let pattern = properties.text("table.auto-partition.time-format");
+    let format = pattern.and_then(|pattern| TimeFormat::parse(unit, pattern).ok());
     Some(AutoPartition {
         key: keys
             .iter()
             .position(|key| Some(key.as_str()) == named)
             .unwrap_or(0),
-        unit: properties.number("table.auto-partition.time-unit", AutoPartitionUnit::Day),
+        format: format.unwrap_or_else(|| TimeFormat::of(unit)),
         zone: properties
             .text("table.auto-partition.time-zone")
             .map_or_else(TimeZone::of_the_machine, TimeZone::named),

@@ -9,7 +9,9 @@ use fluss_rpc::code::ErrorCode;
 
 use super::checked::entry;
 use super::entry::TableParts;
-use super::rules::{NewColumn, PropertyChange, added_columns, changed_properties, check_table, define};
+use super::rules::{
+    NewColumn, PropertyChange, added_columns, changed_properties, check_table, define, with_bucket_count,
+};
 use super::{Catalog, Gone, Outcome, View, partitions};
 use crate::Failure;
 
@@ -23,6 +25,8 @@ pub enum Alteration {
     Properties(Vec<PropertyChange>),
     /// Adds columns at the end.
     Columns(Vec<NewColumn>),
+    /// Gives partitions that are created from now on another number of buckets.
+    BucketCount(i32),
 }
 
 impl Catalog {
@@ -71,21 +75,22 @@ impl Catalog {
         })
     }
 
-    /// Alters a table; with `if_exists`, one that is missing is fine.
+    /// Alters a table; with `if_exists`, one that is missing is fine. A table that keeps fewer partitions from now on loses
+    /// the others at once.
     ///
     /// # Errors
-    /// Those of `behaviour.md` §8.4; the disk's.
+    /// Those of `behaviour.md` §8.4 and `v1_0.md` §5.4; the disk's.
     pub fn alter_table(
         &self,
         path: &TablePath,
         alteration: &Alteration,
         if_exists: bool,
         now_ms: i64,
-    ) -> Result<(), Failure> {
+    ) -> Result<Vec<Gone>, Failure> {
         self.change(|view| {
             let table = match view.table_by_path(path) {
                 Ok(table) => Arc::clone(table),
-                Err(_) if if_exists => return Ok(Outcome::Same(())),
+                Err(_) if if_exists => return Ok(Outcome::Same(Vec::new())),
                 Err(missing) => return Err(missing),
             };
             let mut parts = table.to_parts();
@@ -95,9 +100,14 @@ impl Catalog {
                     parts.descriptor = changed_properties(&parts.descriptor, changes)?;
                 }
                 Alteration::Columns(columns) => add_columns(&mut parts, columns)?,
+                Alteration::BucketCount(count) => {
+                    parts.descriptor = with_bucket_count(&parts.descriptor, *count, &self.limits)?;
+                    parts.bucket_count_epoch += 1;
+                }
             }
             view.put_table(entry(parts)?);
-            Ok(Outcome::New(()))
+            let (_, gone) = partitions::follow_clock(view, table.id(), &self.limits, now_ms)?;
+            Ok(Outcome::New(gone))
         })
     }
 }
@@ -116,6 +126,7 @@ fn create(
         descriptor,
         older: BTreeMap::new(),
         schema_id: FIRST_SCHEMA,
+        bucket_count_epoch: 0,
         created_ms: now_ms,
         modified_ms: now_ms,
         partitions: BTreeMap::new(),
@@ -125,7 +136,7 @@ fn create(
 
 fn add_columns(parts: &mut TableParts, columns: &[NewColumn]) -> Result<(), Failure> {
     let schema = parts.descriptor.schema().clone();
-    let next = added_columns(&schema, columns)?;
+    let next = added_columns(&parts.descriptor, columns)?;
     let next_id = parts.schema_id.get().checked_add(1);
     let next_id = next_id.ok_or_else(|| {
         Failure::new(

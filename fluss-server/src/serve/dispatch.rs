@@ -104,6 +104,8 @@ handlers! {
     GetKvSnapshotMetadataRequest quick |session, request| admin::get_kv_snapshot_metadata(&session.context()?, request);
     GetFileSystemSecurityTokenRequest quick |session, request| admin::get_file_system_security_token(&session.context()?, request);
     GetLakeSnapshotRequest quick |session, request| admin::get_lake_snapshot(&session.context()?, request);
+    ListKvSnapshotsRequest quick |session, request| admin::list_kv_snapshots(&session.context()?, request);
+    ListRemoteLogManifestsRequest quick |session, request| admin::list_remote_log_manifests(&session.context()?, request);
     ListAclsRequest quick |session, request| admin::list_acls(&session.context()?, request);
     DescribeClusterConfigsRequest quick |session, request| admin::describe_cluster_configs(&session.context()?, request);
     GetClusterHealthRequest quick |session, request| admin::get_cluster_health(&session.context()?, request);

@@ -13,7 +13,8 @@ use tokio::time::{Instant, timeout_at};
 use super::answer::Answer;
 use super::memory::Room;
 use super::projection::Columns;
-use super::resolve::{self, last_of_each};
+use super::pruning::{Found, Pruning};
+use super::resolve::{self, last_of_each, named};
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -89,6 +90,7 @@ struct Fetch {
 struct TableFetch {
     id: i64,
     columns: Result<Columns, Failure>,
+    pruning: Option<Pruning>,
     buckets: Vec<BucketFetch>,
 }
 
@@ -100,21 +102,15 @@ struct BucketFetch {
     bucket: Result<Arc<Bucket>, Failure>,
 }
 
-/// What was read of a bucket.
-struct Found {
-    high_watermark: Offset,
-    start: Offset,
-    records: Bytes,
-}
-
 impl Fetch {
     fn new(session: &Session, request: proto::FetchLogRequest, room: &Room) -> Result<Self, Failure> {
         session.caller()?;
         let millis = |ms| Duration::from_millis(u64::try_from(ms).unwrap_or_default());
         let min_bytes = request.min_bytes();
         let tables = last_of_each(request.tables_req, |table| table.table_id).into_iter();
+        let tables = tables.map(|table| TableFetch::new(session, table));
         Ok(Self {
-            tables: tables.map(|table| TableFetch::new(session, table)).collect(),
+            tables: tables.collect::<Result<_, _>>()?,
             room: room.size(),
             max_bytes: usize::try_from(request.max_bytes).unwrap_or_default(),
             min_bytes: usize::try_from(min_bytes).unwrap_or_default(),
@@ -159,13 +155,13 @@ impl Fetch {
     fn load(&self, room: &mut Room) -> Vec<Result<Found, Failure>> {
         let mut left = self.max_bytes.min(room.most() / 2);
         let mut is_first = true;
-        let load = |fetch: &BucketFetch| {
-            let found = fetch.load(left.min(fetch.max_bytes), is_first, room)?;
+        let load = |(pruning, fetch): (Option<&Pruning>, &BucketFetch)| {
+            let found = fetch.load(pruning, left.min(fetch.max_bytes), is_first, room)?;
             left = left.saturating_sub(found.records.len());
             is_first &= found.records.is_empty();
             Ok(found)
         };
-        self.buckets().map(load).collect()
+        self.tables.iter().flat_map(TableFetch::reads).map(load).collect()
     }
 
     /// Whether to answer now: there are enough bytes, or something is wrong.
@@ -173,6 +169,7 @@ impl Fetch {
         let bytes: usize = found.iter().flatten().map(|found| found.records.len()).sum();
         let mut failures = found.iter().filter_map(|found| found.as_ref().err());
         bytes >= self.min_bytes
+            || found.iter().flatten().any(|found| found.filtered_end.is_some())
             || self.tables.iter().any(|table| table.columns.is_err())
             || failures.any(|failure| !may_pass(failure))
             || found.iter().all(Result::is_err)
@@ -205,7 +202,7 @@ fn may_pass(failure: &Failure) -> bool {
 }
 
 impl TableFetch {
-    fn new(session: &Session, request: proto::PbFetchLogReqForTable) -> Self {
+    fn new(session: &Session, request: proto::PbFetchLogReqForTable) -> Result<Self, Failure> {
         let id = request.table_id;
         let table = resolve::table(session, id, Operation::Read);
         let columns = match &table {
@@ -217,6 +214,10 @@ impl TableFetch {
             // It is reported for each bucket.
             Err(_) => Ok(Columns::All),
         };
+        let pruning = match &table {
+            Ok(table) => Pruning::new(table, &request)?,
+            Err(_) => None,
+        };
         let key = |bucket: &proto::PbFetchLogReqForBucket| (bucket.partition_id, bucket.bucket_id);
         let buckets = last_of_each(request.buckets_req, key).into_iter();
         let buckets = buckets.map(|bucket| BucketFetch {
@@ -227,13 +228,22 @@ impl TableFetch {
             bucket: table
                 .as_ref()
                 .map_err(Clone::clone)
-                .and_then(|table| resolve::bucket(session, table, bucket.partition_id, bucket.bucket_id)),
+                .and_then(|table| resolve::bucket(session, table, named!(bucket))),
         });
-        Self {
+        Ok(Self {
             id,
             buckets: buckets.collect(),
             columns,
-        }
+            pruning,
+        })
+    }
+}
+
+impl TableFetch {
+    /// The buckets, each with what rules batches out.
+    fn reads(&self) -> impl Iterator<Item = (Option<&Pruning>, &BucketFetch)> {
+        let pruning = self.pruning.as_ref();
+        self.buckets.iter().map(move |fetch| (pruning, fetch))
     }
 }
 
@@ -246,8 +256,18 @@ impl BucketFetch {
         }
     }
 
-    fn load(&self, max_bytes: usize, at_least_one: bool, room: &mut Room) -> Result<Found, Failure> {
+    fn load(
+        &self,
+        pruning: Option<&Pruning>,
+        max_bytes: usize,
+        at_least_one: bool,
+        room: &mut Room,
+    ) -> Result<Found, Failure> {
         let bucket = self.bucket.as_ref().map_err(Clone::clone)?;
+        if let Some(pruning) = pruning.filter(|_| max_bytes > 0 || at_least_one) {
+            let limits = (max_bytes, at_least_one);
+            return pruning.read(bucket, self.offset, limits, |bytes| Ok(room.take(bytes)?));
+        }
         let (start, high_watermark, slice) = bucket.find(self.offset, max_bytes, at_least_one)?;
         let records = if max_bytes > 0 || at_least_one {
             room.take(slice.bytes())?;
@@ -259,6 +279,7 @@ impl BucketFetch {
             high_watermark,
             start,
             records,
+            filtered_end: None,
         })
     }
 }
@@ -275,16 +296,20 @@ fn answer_bucket(
             // They are copied.
             room.take(found.records.len())?;
         }
-        Ok((found.high_watermark, found.start, columns.apply(found.records)?))
+        Ok(Found {
+            records: columns.apply(found.records)?,
+            ..found
+        })
     });
     let answer = proto::PbFetchLogRespForBucket {
         partition_id: fetch.partition_id,
         bucket_id: fetch.bucket_id,
         ..Default::default()
     };
-    answer.with(read, |answer, (high_watermark, start, records)| {
-        answer.high_watermark = Some(high_watermark);
-        answer.log_start_offset = Some(start);
-        answer.records = Some(records);
+    answer.with(read, |answer, found| {
+        answer.high_watermark = Some(found.high_watermark);
+        answer.log_start_offset = Some(found.start);
+        answer.records = Some(found.records);
+        answer.filtered_end_offset = found.filtered_end;
     })
 }

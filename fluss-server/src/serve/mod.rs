@@ -21,6 +21,7 @@ mod offsets;
 mod open_scans;
 mod owner;
 mod projection;
+mod pruning;
 mod reads;
 mod resolve;
 mod scans;

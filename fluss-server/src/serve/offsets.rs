@@ -7,7 +7,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
 use super::answer::Answer;
-use super::resolve;
+use super::resolve::{self, Named};
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::error::Failure;
@@ -32,10 +32,15 @@ pub(super) fn list_offsets(
     if let Ok(table) = &table {
         session.context()?.check_table_by_id(Operation::Describe, table)?;
     }
+    let named = |bucket| Named {
+        partition: request.partition_id,
+        bucket,
+        count: request.routing_bucket_count,
+    };
     let offset_of = |bucket_id: i32| {
         let table = table.as_ref().map_err(Failure::clone);
         let offset = table
-            .and_then(|table| resolve::bucket(session, table, request.partition_id, bucket_id))
+            .and_then(|table| resolve::bucket(session, table, named(bucket_id)))
             .and_then(|bucket| wanted.offset_in(&bucket));
         let answer = proto::PbListOffsetsRespForBucket {
             bucket_id,

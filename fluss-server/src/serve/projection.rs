@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fluss_core::arrow::arrow_schema;
 use fluss_core::id::SchemaId;
-use fluss_core::record::log::{Generation, LogBatch, LogBatches, Projection};
+use fluss_core::record::log::{LogBatch, LogBatches, Projection};
 use fluss_core::types::LogFormat;
 use fluss_rpc::code::ErrorCode;
 
@@ -77,7 +77,7 @@ impl Columns {
 impl Chosen {
     fn apply(&mut self, batches: Bytes) -> Result<Bytes, Failure> {
         let mut projected = Vec::new();
-        for batch in LogBatches::new(batches, Generation::V0_9) {
+        for batch in LogBatches::new(batches) {
             let batch = batch.map_err(|error| corrupt(&error))?;
             projected.push(self.apply_to(&batch)?);
         }

@@ -8,7 +8,7 @@ use fluss_rpc::proto;
 
 use super::answer::Answer;
 use super::memory::Room;
-use super::resolve::{self, last_of_each};
+use super::resolve::{self, Named, last_of_each, named};
 use super::session::Session;
 use crate::bucket::Bucket;
 use crate::catalog::TableEntry;
@@ -29,7 +29,7 @@ pub(super) fn lookup(
     let table = readable(session, request.table_id, operation)?;
     let look_up = |asked: proto::PbLookupReqForBucket| {
         let found = table.as_ref().map_err(Failure::clone).and_then(|table| {
-            let bucket = with_keys(session, table, asked.partition_id, asked.bucket_id)?;
+            let bucket = with_keys(session, table, named!(asked))?;
             if inserts {
                 bucket.insert_missing(table, &asked.keys, &mut |bytes| room.take(bytes))?;
             }
@@ -60,7 +60,7 @@ pub(super) fn prefix_lookup(
     let table = readable(session, request.table_id, Operation::Read)?;
     let look_up = |asked: proto::PbPrefixLookupReqForBucket| {
         let found = table.as_ref().map_err(Failure::clone).and_then(|table| {
-            let bucket = with_keys(session, table, asked.partition_id, asked.bucket_id)?;
+            let bucket = with_keys(session, table, named!(asked))?;
             let lists = asked
                 .keys
                 .iter()
@@ -89,7 +89,7 @@ pub(super) fn limit_scan(
 ) -> Result<proto::LimitScanResponse, Failure> {
     let table = resolve::table(session, request.table_id, Operation::Read)?;
     let limit = usize::try_from(request.limit).unwrap_or_default();
-    let scanned = resolve::bucket(session, &table, request.partition_id, request.bucket_id)
+    let scanned = resolve::bucket(session, &table, named!(request))
         .and_then(|bucket| Ok(bucket.scan(limit, &mut |bytes| room.take(bytes))?));
     let answer = proto::LimitScanResponse {
         is_log_table: Some(!table.info().has_primary_key()),
@@ -104,8 +104,8 @@ pub(super) fn get_table_stats(
 ) -> Result<proto::GetTableStatsResponse, Failure> {
     let table = resolve::table(session, request.table_id, Operation::Read)?;
     let count = |asked: proto::PbTableStatsReqForBucket| {
-        let counted = resolve::bucket(session, &table, asked.partition_id, asked.bucket_id)
-            .and_then(|bucket| Ok(bucket.row_count(&table)?));
+        let counted =
+            resolve::bucket(session, &table, named!(asked)).and_then(|bucket| Ok(bucket.row_count(&table)?));
         let answer = proto::PbTableStatsRespForBucket {
             partition_id: asked.partition_id,
             bucket_id: asked.bucket_id,
@@ -135,14 +135,9 @@ fn readable(session: &Session, table: i64, operation: Operation) -> Result<Reada
 }
 
 /// A bucket of a primary-key table.
-fn with_keys(
-    session: &Session,
-    table: &Arc<TableEntry>,
-    partition: Option<i64>,
-    bucket: i32,
-) -> Result<Arc<Bucket>, Failure> {
+fn with_keys(session: &Session, table: &Arc<TableEntry>, named: Named) -> Result<Arc<Bucket>, Failure> {
     if table.info().has_primary_key() {
-        return resolve::bucket(session, table, partition, bucket);
+        return resolve::bucket(session, table, named);
     }
     Err(resolve::no_keys(table))
 }

@@ -30,23 +30,62 @@ pub(super) fn find_table(session: &Session, id: i64) -> Result<Arc<TableEntry>, 
     })
 }
 
+/// A bucket as a request names it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub(super) struct Named {
+    pub(super) partition: Option<i64>,
+    pub(super) bucket: i32,
+    /// By which number of buckets the client chose it, if it says.
+    pub(super) count: Option<i32>,
+}
+
+/// The bucket that a part of a request names.
+macro_rules! named {
+    ($part:expr) => {
+        $crate::serve::resolve::Named {
+            partition: $part.partition_id,
+            bucket: $part.bucket_id,
+            count: $part.routing_bucket_count,
+        }
+    };
+}
+pub(super) use named;
+
 /// Returns a bucket of a table, opened if need be.
-pub(super) fn bucket(
-    session: &Session,
-    table: &TableEntry,
-    partition: Option<i64>,
-    bucket: i32,
-) -> Result<Arc<Bucket>, Failure> {
+///
+/// # Errors
+///
+/// `INVALID_BUCKET_ROUTING` for one that was chosen by another number of buckets than there are (`v1_0.md` §5.3);
+/// `UNKNOWN_TABLE_OR_BUCKET`.
+pub(super) fn bucket(session: &Session, table: &TableEntry, named: Named) -> Result<Arc<Bucket>, Failure> {
     let id = TableBucket {
         table: table.id(),
-        partition: partition.map(PartitionId),
-        bucket: BucketId(bucket),
+        partition: named.partition.map(PartitionId),
+        bucket: BucketId(named.bucket),
     };
-    if table.has_bucket(id.partition, bucket) {
-        return Ok(session.node.buckets.get(id, table)?);
+    if let Some(count) = table.bucket_count(id.partition) {
+        check_routing(table, count, named.count)?;
+        if (0..count).contains(&named.bucket) {
+            return Ok(session.node.buckets.get(id, table)?);
+        }
     }
     let message = format!("there is no {id}");
     Err(Failure::new(ErrorCode::UNKNOWN_TABLE_OR_BUCKET, message))
+}
+
+/// Who names no count knows of none that was changed.
+fn check_routing(table: &TableEntry, count: i32, named: Option<i32>) -> Result<(), Failure> {
+    let named = named.filter(|named| *named > 0);
+    let was_changed = table.info().bucket_count_epoch > 0;
+    let message = match named {
+        Some(named) if named == count => return Ok(()),
+        None if !was_changed => return Ok(()),
+        Some(named) => format!("the bucket was chosen among {named}, but there are {count}"),
+        None => format!(
+            "the request does not say among how many buckets the bucket was chosen; there are {count}"
+        ),
+    };
+    Err(Failure::new(ErrorCode::INVALID_BUCKET_ROUTING, message))
 }
 
 /// Refuses a request that needs a primary key.

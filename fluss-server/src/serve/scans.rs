@@ -6,7 +6,7 @@ use fluss_rpc::proto;
 
 use super::answer::Answer;
 use super::open_scans::{Part, invalid};
-use super::resolve;
+use super::resolve::{self, named};
 use super::session::Session;
 use crate::error::Failure;
 use crate::security::Operation;
@@ -47,13 +47,11 @@ pub(super) fn scan_kv(
     match call {
         Call::Open { bucket, most_bytes } => {
             let table = resolve::table(session, bucket.table_id, Operation::Read)?;
-            let opened =
-                resolve::bucket(session, &table, bucket.partition_id, bucket.bucket_id).and_then(|found| {
-                    let limit = bucket
-                        .limit
-                        .map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or_default());
-                    scans.open(&found, limit, most_bytes, (&session.owner, now_ms))
-                });
+            let opened = resolve::bucket(session, &table, named!(bucket)).and_then(|found| {
+                let limit = bucket.limit.filter(|limit| *limit > 0);
+                let limit = limit.map_or(usize::MAX, |limit| usize::try_from(limit).unwrap_or(usize::MAX));
+                scans.open(&found, limit, most_bytes, (&session.owner, now_ms))
+            });
             Ok(answer.with(opened, |answer, (offset, part)| {
                 answer.log_offset = Some(offset);
                 fill_in(answer, part);

@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::record::kv::KvBatch;
-use fluss_core::record::log::{BatchShape, Generation, LogBatch, LogBatches, decode_arrow};
+use fluss_core::record::log::{BatchShape, LogBatch, LogBatches, decode_arrow};
 use fluss_core::row::{self, KeyEncoder, RowFormat, pad};
 use fluss_core::types::{RowType, Schema};
 use fluss_core::{DecodeError, ValueError};
@@ -20,7 +20,7 @@ use crate::options::BatchCheck;
 ///
 /// `SCHEMA_NOT_EXIST`, or `CORRUPT_RECORD` for a batch that readers could not take apart.
 pub(super) fn check_log(table: &TableEntry, records: &Bytes, how: BatchCheck) -> Result<(), Failure> {
-    let batches = LogBatches::new(records.clone(), Generation::V0_9);
+    let batches = LogBatches::new(records.clone());
     for (index, batch) in batches.map_while(Result::ok).enumerate() {
         let Err(failure) = check_log_batch(table, &batch, how) else {
             continue;

@@ -11,6 +11,7 @@ use fluss_rpc::proto;
 
 use super::answer::Answer;
 use super::memory::Room;
+use super::resolve::{Named, named};
 use super::session::Session;
 use super::{resolve, validate};
 use crate::catalog::TableEntry;
@@ -24,8 +25,7 @@ pub(super) fn produce_log(
 ) -> Result<proto::ProduceLogResponse, Failure> {
     let table = writable(session, request.table_id, request.acks)?;
     let append = |bucket: proto::PbProduceLogReqForBucket| {
-        let id = (bucket.partition_id, bucket.bucket_id);
-        let appended = append(session, &table, id, bucket.records);
+        let appended = append(session, &table, named!(bucket), bucket.records);
         let answer = proto::PbProduceLogRespForBucket {
             partition_id: bucket.partition_id,
             bucket_id: bucket.bucket_id,
@@ -41,14 +41,14 @@ pub(super) fn produce_log(
 fn append(
     session: &Session,
     table: &Arc<TableEntry>,
-    (partition, bucket): (Option<i64>, i32),
+    named: Named,
     records: Bytes,
 ) -> Result<Offset, Failure> {
     if table.info().has_primary_key() {
         let message = format!("the log of {} is written by upserts", table.info().path);
         return Err(Failure::new(ErrorCode::INVALID_TABLE, message));
     }
-    let bucket = resolve::bucket(session, table, partition, bucket)?;
+    let bucket = resolve::bucket(session, table, named)?;
     validate::check_log(table, &records, session.node.check)?;
     Ok(bucket.append(records)?)
 }
@@ -138,7 +138,7 @@ fn put_batch(
     }
     let batch = KvBatch::new(bucket.records.clone())
         .map_err(|error| Failure::new(ErrorCode::CORRUPT_RECORD, error.to_string()))?;
-    let bucket = resolve::bucket(session, table, bucket.partition_id, bucket.bucket_id)?;
+    let bucket = resolve::bucket(session, table, named!(bucket))?;
     validate::check_keys(table, &batch, session.node.check)?;
     Ok(bucket.put(&batch, mode, &mut |bytes| room.take(bytes + bytes / 3))?)
 }

@@ -2,7 +2,7 @@
 
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::Offset;
-use fluss_core::record::log::{ChangeType, Generation, LogBatch, WholeBatches, decode_arrow};
+use fluss_core::record::log::{ChangeType, LogBatch, WholeBatches, decode_arrow};
 use fluss_core::record::value::decode_values;
 use fluss_core::row::RowFormat;
 use fluss_core::types::{DataType, Datum, Field, OwnedRow, Row, RowType};
@@ -111,7 +111,7 @@ async fn read_log<T>(
             start: answer.log_start_offset(),
             records: Vec::new(),
         });
-        for batch in WholeBatches::new(answer.records.clone().unwrap_or_default(), Generation::V0_9) {
+        for batch in WholeBatches::new(answer.records.clone().unwrap_or_default()) {
             add(log, &batch.unwrap(), row_type, &record);
         }
         if log.end() >= answer.high_watermark() {
@@ -180,6 +180,7 @@ async fn read_rows(connection: &Connection, table_id: i64) -> Read<Option<Rows>>
         partition_id: None,
         bucket_id: 0,
         limit: i32::MAX,
+        routing_bucket_count: None,
     };
     let answer = connection.request(&scan).await.unwrap();
     if answer.error_code() != 0 {

@@ -7,7 +7,10 @@ use fluss_rpc::code::ErrorCode;
 use tracing::warn;
 
 use super::draft::Draft;
-use super::{engine, invalid_config, invalid_definition, invalid_table, partitioning, properties, unknown};
+use super::{
+    engine, invalid_config, invalid_definition, invalid_table, partitioning, properties, retention,
+    statistics, unknown,
+};
 use crate::Failure;
 
 const REPLICATION_FACTOR: &str = "table.replication.factor";
@@ -20,7 +23,7 @@ const NEWEST_KV_FORMAT: i32 = 2;
 pub struct Limits {
     /// Buckets of a table, or of each partition, that does not say how many.
     pub default_buckets: i32,
-    /// The most buckets of a table, its partitions taken together.
+    /// The most buckets of a table, or of each of its partitions.
     pub max_buckets: i32,
     /// The most partitions of a table.
     pub max_partitions: usize,
@@ -34,7 +37,7 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             default_buckets: 1,
-            max_buckets: 128_000,
+            max_buckets: 4_096,
             max_partitions: 1_000,
             allow_log_tables: true,
             allow_kv_tables: true,
@@ -67,9 +70,31 @@ pub(in crate::catalog) fn define(json: &[u8], limits: &Limits) -> Result<TableDe
     check_counts(&draft)?;
     properties::check_all(&draft.properties)?;
     check_layout(&draft, limits)?;
-    engine::check(&draft)?;
-    partitioning::check(&draft)?;
+    check_properties(&draft)?;
     stored_once(draft).build()
+}
+
+/// What must hold of the properties of a table, whether it is created or altered.
+pub(super) fn check_properties(draft: &Draft) -> Result<(), Failure> {
+    properties::check_all(&draft.properties)?;
+    check_no_lake(&draft.properties)?;
+    check_local_segments(&draft.properties)?;
+    retention::check(draft)?;
+    statistics::check(draft)?;
+    engine::check(draft)?;
+    partitioning::check(draft)
+}
+
+/// A node has no lake, and so nothing that lives in one.
+fn check_no_lake(properties: &BTreeMap<String, String>) -> Result<(), Failure> {
+    const IN_A_LAKE: [&str; 2] = [
+        "table.datalake.enabled",
+        "table.datalake.historical-partition.enabled",
+    ];
+    match IN_A_LAKE.iter().find(|key| properties::is_true(properties, key)) {
+        Some(key) => Err(invalid_table(format!("'{key}': this node has no lake"))),
+        None => Ok(()),
+    }
 }
 
 fn check_structure(descriptor: &TableDescriptor) -> Result<(), Failure> {
@@ -159,12 +184,11 @@ fn fill(descriptor: TableDescriptor, limits: &Limits) -> Result<Draft, Failure> 
     default(REPLICATION_FACTOR, "1");
     if !draft.descriptor.schema().primary_key().is_empty() {
         default(KV_FORMAT_VERSION, &NEWEST_KV_FORMAT.to_string());
+        default(properties::STANDBY_REPLICA, "true");
     }
     engine::fill(&mut draft);
     partitioning::fill(&mut draft);
-    if properties::is_true(&draft.properties, "table.datalake.enabled") {
-        return Err(invalid_table("'table.datalake.enabled': this node has no lake"));
-    }
+    check_no_lake(&draft.properties)?;
     if draft.number(KV_FORMAT_VERSION, NEWEST_KV_FORMAT) > NEWEST_KV_FORMAT {
         return Err(invalid_config(format!(
             "property '{KV_FORMAT_VERSION}': the newest version is {NEWEST_KV_FORMAT}"
@@ -199,15 +223,7 @@ fn check_counts(draft: &Draft) -> Result<(), Failure> {
 }
 
 fn check_layout(draft: &Draft, limits: &Limits) -> Result<(), Failure> {
-    if draft.bucket_count > limits.max_buckets {
-        return Err(Failure::new(
-            ErrorCode::BUCKET_MAX_NUM,
-            format!(
-                "{} buckets; {} are allowed",
-                draft.bucket_count, limits.max_buckets
-            ),
-        ));
-    }
+    check_buckets(draft.bucket_count, limits)?;
     for key in &draft.bucket_keys {
         if draft
             .schema()
@@ -231,10 +247,19 @@ fn check_layout(draft: &Draft, limits: &Limits) -> Result<(), Failure> {
             "'table.log.arrow.compression.zstd.level' must be 1 to 22",
         ));
     }
-    check_local_segments(&draft.properties)
+    Ok(())
 }
 
-pub(super) fn check_local_segments(properties: &BTreeMap<String, String>) -> Result<(), Failure> {
+/// Whether a table, or each of its partitions, may have so many buckets.
+pub(super) fn check_buckets(count: i32, limits: &Limits) -> Result<(), Failure> {
+    if count <= limits.max_buckets {
+        return Ok(());
+    }
+    let reason = format!("{count} buckets; {} are allowed", limits.max_buckets);
+    Err(Failure::new(ErrorCode::BUCKET_MAX_NUM, reason))
+}
+
+fn check_local_segments(properties: &BTreeMap<String, String>) -> Result<(), Failure> {
     const KEY: &str = "table.log.tiered.local-segments";
     let segments = properties.get(KEY).and_then(|text| text.parse::<i32>().ok());
     if segments.is_some_and(|segments| segments <= 0) {

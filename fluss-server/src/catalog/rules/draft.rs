@@ -14,6 +14,16 @@ pub(super) struct Draft {
 }
 
 impl Draft {
+    /// Of a table that is there already.
+    pub(super) fn of(descriptor: TableDescriptor) -> Self {
+        Self {
+            bucket_count: descriptor.bucket_count().unwrap_or(1),
+            bucket_keys: descriptor.bucket_keys().to_vec(),
+            properties: descriptor.properties().clone(),
+            descriptor,
+        }
+    }
+
     pub(super) const fn schema(&self) -> &Schema {
         self.descriptor.schema()
     }

@@ -22,6 +22,9 @@ pub(super) fn fill(draft: &mut Draft) {
 }
 
 pub(super) fn check(draft: &Draft) -> Result<(), Failure> {
+    for column in draft.schema().columns() {
+        check_column(draft, column)?;
+    }
     if !draft.is_keyed() {
         return check_log_table(draft);
     }
@@ -70,7 +73,20 @@ fn check_aggregation(draft: &Draft) -> Result<(), Failure> {
             "merge engine AGGREGATION needs 'table.changelog.image' FULL",
         ));
     }
-    draft.schema().columns().iter().try_for_each(check_function)
+    Ok(())
+}
+
+/// Checks the aggregate function of a column: only the aggregation merge engine has any.
+pub(super) fn check_column(draft: &Draft, column: &Column) -> Result<(), Failure> {
+    match &column.aggregate {
+        Some(function) if takes(&function.name).is_some() && draft.keyword(ENGINE, "") != "AGGREGATION" => {
+            Err(invalid_config(format!(
+                "column '{}': aggregate function {} needs '{ENGINE}' AGGREGATION",
+                column.name, function.name
+            )))
+        }
+        _ => check_function(column),
+    }
 }
 
 /// What an aggregate function takes.

@@ -7,16 +7,18 @@ mod engine;
 mod names;
 mod partitioning;
 mod properties;
+mod retention;
+mod statistics;
 #[cfg(test)]
 mod tests;
 
 pub use alter::{NewColumn, PropertyChange};
-pub(super) use alter::{added_columns, changed_properties};
+pub(super) use alter::{added_columns, changed_properties, with_bucket_count};
 pub use definition::Limits;
 pub(super) use definition::{check_size, define};
 pub use names::check_table;
 pub(super) use names::{check_database, check_producer};
-pub(super) use partitioning::{check_values, in_key_order, partition_name};
+pub(super) use partitioning::{check_time, check_values, in_key_order, partition_name};
 pub(super) use properties::is_true;
 
 use fluss_core::types::InvalidDefinition;

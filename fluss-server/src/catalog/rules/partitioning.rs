@@ -1,6 +1,6 @@
 //! Partition keys, and the names of partitions (`behaviour.md` §7).
 
-use fluss_core::row::check_partition;
+use fluss_core::row::{AutoPartitionUnit, TimeFormat, check_partition};
 use fluss_core::types::{Kind, PartitionName, PartitionSpec, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
 
@@ -8,10 +8,14 @@ use super::draft::Draft;
 use super::names::check_partition_value;
 use super::{invalid_config, invalid_table, properties};
 use crate::Failure;
+use crate::catalog::AutoPartition;
 
 const ENABLED: &str = "table.auto-partition.enabled";
 const KEY: &str = "table.auto-partition.key";
 const PRECREATE: &str = "table.auto-partition.num-precreate";
+const UNIT: &str = "table.auto-partition.time-unit";
+const FORMAT: &str = "table.auto-partition.time-format";
+const DATE_FORMAT: &str = "yyyy-MM-dd";
 
 /// How partition, bucket and primary key fit together.
 pub(super) fn check_keys(descriptor: &TableDescriptor) -> Result<(), Failure> {
@@ -64,13 +68,32 @@ pub(super) fn check(draft: &Draft) -> Result<(), Failure> {
             )));
         }
     }
+    let unit = draft.property(UNIT).and_then(|unit| unit.parse().ok());
+    let unit = unit.unwrap_or(AutoPartitionUnit::Day);
+    if let Some(format) = draft.property(FORMAT) {
+        TimeFormat::parse(unit, format).map_err(|error| invalid_table(format!("'{FORMAT}': {error}")))?;
+    }
     if !properties::is_true(&draft.properties, ENABLED) {
         return Ok(());
     }
     if keys.is_empty() {
         return Err(invalid_config(format!("'{ENABLED}' needs a partitioned table")));
     }
-    check_time_key(draft, keys)
+    check_time_key(draft, keys)?;
+    check_day_key(draft, keys, unit)
+}
+
+/// A DATE is in the name of its partition as `yyyy-MM-dd`.
+fn check_day_key(draft: &Draft, keys: &[String], unit: AutoPartitionUnit) -> Result<(), Failure> {
+    let key = draft.property(KEY).or(keys.first().map(String::as_str));
+    let column = key.and_then(|key| draft.schema().column(key));
+    let is_date = column.is_some_and(|column| *column.data_type.kind() == Kind::Date);
+    if !is_date || (unit == AutoPartitionUnit::Day && draft.property(FORMAT) == Some(DATE_FORMAT)) {
+        return Ok(());
+    }
+    Err(invalid_table(format!(
+        "partitions of a DATE by time need '{UNIT}' DAY and '{FORMAT}' {DATE_FORMAT}"
+    )))
 }
 
 fn check_time_key(draft: &Draft, keys: &[String]) -> Result<(), Failure> {
@@ -129,6 +152,31 @@ pub(in crate::catalog) fn partition_name(
 pub(in crate::catalog) fn check_values(schema: &Schema, spec: &PartitionSpec) -> Result<(), Failure> {
     check_partition(schema.row_type(), spec)
         .map_err(|error| Failure::new(ErrorCode::PARTITION_SPEC_INVALID, error.to_string()))
+}
+
+/// Refuses a new partition whose time is none, or is past already.
+///
+/// # Errors
+/// `PARTITION_SPEC_INVALID`.
+pub(in crate::catalog) fn check_time(
+    rule: &AutoPartition,
+    name: &PartitionName,
+    now_ms: i64,
+) -> Result<(), Failure> {
+    let time = name.values().nth(rule.key).unwrap_or_default();
+    let invalid = |reason: String| Err(Failure::new(ErrorCode::PARTITION_SPEC_INVALID, reason));
+    if !rule.format.is_time(time) {
+        let example = rule.format.text(rule.local(now_ms), 0);
+        return invalid(format!(
+            "'{time}' does not match the expected format of the table's partitions, as '{example}' does"
+        ));
+    }
+    match rule.oldest(now_ms) {
+        Some(oldest) if *time < *oldest => invalid(format!(
+            "'{time}' is out-of-date: the oldest partition that the table keeps is '{oldest}'"
+        )),
+        _ => Ok(()),
+    }
 }
 
 /// The values of a specification in the order of the keys; nothing for a key that it leaves out.

@@ -39,7 +39,10 @@ const fn alterable(key: &'static str, value: Value) -> Property {
     }
 }
 
-/// The properties of 0.9.1.
+/// Whether stand-by replicas of rows are kept. A single node has none, and stores what it is told.
+pub(super) const STANDBY_REPLICA: &str = "table.kv.standby-replica.enabled";
+
+/// The properties of 1.0 (`v1_0.md` §14.1).
 const PROPERTIES: &[Property] = &[
     fixed("table.replication.factor", Value::Int),
     fixed(
@@ -53,24 +56,34 @@ const PROPERTIES: &[Property] = &[
     fixed("table.log.arrow.compression.zstd.level", Value::Int),
     fixed("table.kv.format", Value::OneOf(&["COMPACTED", "INDEXED"])),
     fixed("table.kv.format-version", Value::Int),
-    fixed("table.auto-partition.enabled", Value::Boolean),
+    alterable("table.auto-partition.enabled", Value::Boolean),
     fixed("table.auto-partition.key", Value::Text),
     fixed(
         "table.auto-partition.time-unit",
         Value::OneOf(&["HOUR", "DAY", "MONTH", "QUARTER", "YEAR"]),
     ),
     fixed("table.auto-partition.time-zone", Value::Text),
-    fixed("table.auto-partition.num-precreate", Value::Int),
-    fixed("table.auto-partition.num-retention", Value::Int),
-    fixed("table.log.ttl", Value::Duration),
+    fixed("table.auto-partition.time-format", Value::Text),
+    alterable("table.auto-partition.num-precreate", Value::Int),
+    alterable("table.auto-partition.num-retention", Value::Int),
+    alterable("table.log.ttl", Value::Duration),
+    alterable("table.log.local-ttl", Value::Duration),
     alterable("table.log.tiered.local-segments", Value::Int),
+    alterable("table.statistics.columns", Value::Text),
+    alterable(STANDBY_REPLICA, Value::Boolean),
+    fixed("table.kv.ttl", Value::Duration),
+    fixed("table.kv.ttl.time-column", Value::Text),
+    fixed("table.kv.value-layout-version", Value::Int),
     alterable("table.datalake.enabled", Value::Boolean),
     fixed(
         "table.datalake.format",
-        Value::OneOf(&["PAIMON", "ICEBERG", "LANCE"]),
+        Value::OneOf(&["PAIMON", "ICEBERG", "LANCE", "HUDI"]),
     ),
+    alterable("table.datalake.database-name", Value::Text),
+    alterable("table.datalake.table-name", Value::Text),
+    alterable("table.datalake.historical-partition.enabled", Value::Boolean),
     alterable("table.datalake.freshness", Value::Duration),
-    fixed("table.datalake.auto-compaction", Value::Boolean),
+    alterable("table.datalake.auto-compaction", Value::Boolean),
     fixed("table.datalake.auto-expire-snapshot", Value::Boolean),
     fixed(
         "table.merge-engine",

@@ -202,11 +202,107 @@ fn counts_have_codes_of_their_own() {
     check_codes(vec![
         (count(0), -1),
         (count(-1), -1),
-        (count(128_000), 0),
-        (count(128_001), 49),
+        (count(4_096), 0),
+        (count(4_097), 49),
         (log(json!({"table.replication.factor": "0"})), 17),
         (log(json!({"table.replication.factor": "-1"})), 17),
         (log(json!({"table.replication.factor": "many"})), 39),
+    ]);
+}
+
+#[test]
+fn statistics_are_of_columns_that_can_have_them() {
+    let columns = |columns: &str| log(json!({"table.statistics.columns": columns}));
+    check_codes(vec![
+        (columns("*"), 0),
+        (columns("i"), 0),
+        (columns(" i , b "), 0),
+        (columns("i,i"), 0),
+        (columns(""), 39),
+        (columns("i,"), 39),
+        (columns("x"), 39),
+        (columns("i,a"), 39),
+        (keyed(json!({"table.statistics.columns": "i"})), 39),
+        (
+            log(json!({"table.statistics.columns": "i", "table.log.format": "INDEXED"})),
+            0,
+        ),
+    ]);
+}
+
+#[test]
+fn a_local_log_is_kept_no_longer_than_the_log() {
+    let kept = |local: &str, all: &str| log(json!({"table.log.local-ttl": local, "table.log.ttl": all}));
+    check_codes(vec![
+        (kept("1 d", "2 d"), 0),
+        (kept("2 d", "2 d"), 0),
+        (kept("3 d", "2 d"), 39),
+        (kept("3 d", "0 d"), 0),
+        (kept("0 d", "0 d"), 0),
+        (kept("x", "2 d"), 39),
+    ]);
+}
+
+/// What is not kept as it was promised is refused.
+#[test]
+fn rows_do_not_expire() {
+    check_codes(vec![
+        (keyed(json!({"table.kv.ttl": "1 d"})), 39),
+        (keyed(json!({"table.kv.ttl.time-column": "b"})), 39),
+        (keyed(json!({"table.kv.value-layout-version": "2"})), 39),
+    ]);
+}
+
+#[test]
+fn partitions_by_time_have_a_format_of_their_unit() {
+    let partitioned = |key: &str, unit: &str, format: &str, enabled: bool| {
+        let properties = json!({
+            "table.auto-partition.enabled": enabled.to_string(),
+            "table.auto-partition.time-unit": unit,
+            "table.auto-partition.time-format": format,
+        });
+        document(&[], &[key], properties)
+    };
+    let date = |unit: &str, format: &str| {
+        with(
+            partitioned("i", unit, format, true),
+            "/schema/columns/0/data_type",
+            json!({"type": "DATE"}),
+        )
+    };
+    check_codes(vec![
+        (partitioned("s", "DAY", "yyyy-MM-dd", true), 0),
+        (partitioned("s", "MONTH", "yyyy_MM", true), 0),
+        (partitioned("s", "DAY", "yyyy-MM", true), 15),
+        (partitioned("s", "DAY", "yyyy-MM", false), 15),
+        (partitioned("s", "DAY", "yyyy/MM/dd", true), 15),
+        (partitioned("i", "YEAR", "yyyy", true), 0),
+        (date("DAY", "yyyy-MM-dd"), 0),
+        (date("DAY", "yyyyMMdd"), 15),
+        (date("MONTH", "yyyy-MM"), 15),
+    ]);
+}
+
+#[test]
+fn only_the_engine_aggregates() {
+    let with_function = |function: &str, properties: Value| {
+        with(
+            keyed(properties),
+            "/schema/columns/4/agg_function",
+            json!({"type": function}),
+        )
+    };
+    check_codes(vec![
+        (
+            with_function("sum", json!({"table.merge-engine": "aggregation"})),
+            0,
+        ),
+        (with_function("sum", json!({})), 39),
+        (
+            with_function("sum", json!({"table.merge-engine": "first_row"})),
+            39,
+        ),
+        (with_function("unheard-of", json!({})), 0),
     ]);
 }
 
@@ -321,7 +417,7 @@ fn aggregate_functions_take_their_types() {
                 "/schema/columns/1/agg_function",
                 json!({"type": "sum"}),
             ),
-            0,
+            39,
         ),
     ]);
     let stored = defined(&aggregated("unheard_of", 1)).unwrap();
@@ -395,6 +491,7 @@ fn what_is_left_open_is_filled_in() {
     let properties = json!({
         "table.replication.factor": "1",
         "table.kv.format-version": "2",
+        "table.kv.standby-replica.enabled": "true",
         "table.log.format": "Arrow",
     });
     assert_eq!(stored["properties"], properties);
@@ -408,7 +505,7 @@ fn what_is_left_open_is_filled_in() {
     }
 }
 
-/// A request and what a 0.9.1 server has made of it (`descriptors.md` §2).
+/// A request and what a server has made of it (`descriptors.md` §2, `v1_0.md` §14.2).
 #[test]
 fn a_definition_is_stored_as_a_real_server_stores_it() {
     let request = br#"{"version":1,"schema":{"version":1,"columns":[{"name":"id","data_type":{"type":"INTEGER"},"id":0},
@@ -428,7 +525,11 @@ fn a_definition_is_stored_as_a_real_server_stores_it() {
         "partition_key": [],
         "bucket_key": ["id"],
         "bucket_count": 3,
-        "properties": {"table.replication.factor": "1", "table.kv.format-version": "2"},
+        "properties": {
+            "table.replication.factor": "1",
+            "table.kv.format-version": "2",
+            "table.kv.standby-replica.enabled": "true",
+        },
         "custom_properties": {},
     });
     let limits = Limits {

@@ -1,5 +1,7 @@
 use fluss_core::id::{BucketId, SchemaId, TableBucket};
-use fluss_core::types::DatabaseDescriptor;
+use std::collections::BTreeMap;
+
+use fluss_core::types::{AggregateFunction, DatabaseDescriptor};
 
 use super::*;
 
@@ -105,6 +107,7 @@ fn add(name: &str, data_type: &str) -> Alteration {
         name: name.to_owned(),
         data_type: data_type.parse().unwrap(),
         comment: None,
+        aggregate: None,
     }])
 }
 
@@ -115,7 +118,13 @@ fn alterations_obey_the_rules() {
     let alter = |alteration: &Alteration| catalog.alter_table(&path("t"), alteration, false, NOW + 1);
     for (alteration, expected) in [
         (set("table.log.format", "INDEXED"), 56),
-        (set("table.log.ttl", "1 d"), 56),
+        (set("table.log.arrow.compression.type", "NONE"), 56),
+        (set("table.auto-partition.time-format", "yyyy"), 56),
+        (set("table.kv.standby-replica.enabled", "false"), 56),
+        (set("table.statistics.columns", "x"), 39),
+        (set("table.log.local-ttl", "9 d"), 39),
+        (set("table.log.local-ttl", "5 d"), 0),
+        (set("table.log.ttl", "1 d"), 39),
         (reset("table.unknown"), 56),
         (set("table.log.tiered.local-segments", "0"), 39),
         (set("table.datalake.freshness", "3600"), 39),
@@ -124,7 +133,10 @@ fn alterations_obey_the_rules() {
         (add("b", "INT NOT NULL"), -1),
         (add("__offset", "INT"), 15),
     ] {
-        assert_eq!(code(alter(&alteration)), expected, "{alteration:?}");
+        let found = alter(&alteration)
+            .err()
+            .map_or(0, |failure| failure.code.number());
+        assert_eq!(found, expected, "{alteration:?}");
     }
     assert_eq!(
         code(catalog.alter_table(&path("none"), &reset("x"), false, NOW)),
@@ -134,6 +146,11 @@ fn alterations_obey_the_rules() {
         .alter_table(&path("none"), &reset("x"), true, NOW)
         .unwrap();
 
+    alter(&reset("table.log.local-ttl")).unwrap();
+    for (key, value) in [("table.log.ttl", "1 d"), ("table.statistics.columns", "*")] {
+        alter(&set(key, value)).unwrap();
+        alter(&reset(key)).unwrap();
+    }
     alter(&set("table.log.tiered.local-segments", "5")).unwrap();
     alter(&set("owner", "me")).unwrap();
     let entry = catalog.table_by_path(&path("t")).unwrap();
@@ -192,6 +209,42 @@ fn added_columns_make_the_next_schema() {
         .collect();
     assert_eq!(ids, [0, 1, 2, 3, 5]);
     assert!(entry.schema(SchemaId(4)).is_none());
+}
+
+#[test]
+fn a_column_is_added_with_its_function_where_the_engine_aggregates() {
+    let catalog = catalog();
+    let schema = || {
+        let schema = Schema::builder()
+            .column("a", DataType::int())
+            .column("n", DataType::int());
+        TableDescriptor::builder(schema.primary_key(["a"]).build().unwrap())
+    };
+    create(
+        &catalog,
+        "sums",
+        schema().property("table.merge-engine", "aggregation"),
+    );
+    create(&catalog, "plain", schema());
+    let add = |table: &str, function: &str, name: &str| {
+        let column = NewColumn {
+            name: name.to_owned(),
+            data_type: DataType::big_int(),
+            comment: None,
+            aggregate: Some(AggregateFunction {
+                name: function.to_owned(),
+                parameters: BTreeMap::new(),
+            }),
+        };
+        let added = catalog.alter_table(&path(table), &Alteration::Columns(vec![column]), false, NOW);
+        added.err().map_or(0, |failure| failure.code.number())
+    };
+    assert_eq!(add("sums", "sum", "s"), 0);
+    assert_eq!(add("sums", "bool_and", "b"), 39);
+    assert_eq!(add("plain", "sum", "s"), 39);
+    let entry = catalog.table_by_path(&path("sums")).unwrap();
+    let column = entry.info().schema().column("s").unwrap();
+    assert_eq!(column.aggregate.as_ref().unwrap().name, "sum");
 }
 
 #[test]

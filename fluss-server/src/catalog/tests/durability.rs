@@ -45,6 +45,7 @@ fn changes() -> Vec<Change> {
                 name: "b".to_owned(),
                 data_type: "ROW<x INT>".parse().unwrap(),
                 comment: Some("new".to_owned()),
+                aggregate: None,
             };
             catalog
                 .alter_table(&path("t"), &Alteration::Columns(vec![column]), false, NOW + 1)

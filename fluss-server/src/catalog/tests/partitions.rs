@@ -106,7 +106,12 @@ fn partitions_are_listed_by_some_of_their_values() {
     let list = |filter: Option<&[(&str, &str)]>| {
         let filter = filter.map(spec);
         let found = catalog.list_partitions(&path("t"), filter.as_ref());
-        found.map(|found| found.into_iter().map(|(_, id)| id.get()).collect::<Vec<_>>())
+        found.map(|found| {
+            found
+                .into_iter()
+                .map(|(_, partition)| partition.id.get())
+                .collect::<Vec<_>>()
+        })
     };
     assert_eq!(list(None).unwrap(), [0, 1, 2]);
     assert_eq!(list(Some(&[("p", "1")])).unwrap(), [0, 1]);
@@ -127,7 +132,9 @@ fn there_is_room_for_so_many() {
     };
     let catalog = Catalog::open(Arc::new(MemoryDisk::new()), limits, NOW).unwrap();
     create(&catalog, "narrow", table(&["p"]));
-    create(&catalog, "wide", table(&["p"]).distributed_by(2, ["a"]));
+    create(&catalog, "wide", table(&["p"]).distributed_by(4, ["a"]));
+    let wider = json(table(&["p"]).distributed_by(5, ["a"]));
+    assert_eq!(code(catalog.create_table(&path("wider"), &wider, false, NOW)), 49);
     let create_all = |table: &str| -> Vec<i32> {
         let values = ["a", "b", "c", "d"].map(|value| spec(&[("p", value)]));
         let results = values
@@ -138,7 +145,7 @@ fn there_is_room_for_so_many() {
             .collect()
     };
     assert_eq!(create_all("narrow"), [0, 0, 0, 45]);
-    assert_eq!(create_all("wide"), [0, 0, 49, 49]);
+    assert_eq!(create_all("wide"), [0, 0, 0, 45]);
     let ahead = table(&["p"])
         .property("table.auto-partition.enabled", "true")
         .property("table.auto-partition.num-precreate", "9");
@@ -154,9 +161,11 @@ fn the_clock_makes_and_drops_partitions() {
         .property("table.auto-partition.num-retention", "1");
     let entry = create(&catalog, "t", auto);
     assert_eq!(names(&entry), ["20261120", "20261121"]);
-    catalog
-        .create_partition(&path("t"), &spec(&[("p", "junk")]), false, NOW)
-        .unwrap();
+    let create_by_hand = |time| catalog.create_partition(&path("t"), &spec(&[("p", time)]), false, NOW);
+    create_by_hand("20261130").unwrap();
+    assert_eq!(code(create_by_hand("junk")), 43);
+    assert_eq!(code(create_by_hand("20261118")), 43);
+    assert_eq!(create_by_hand("20261119"), Ok(()));
     assert_eq!(catalog.auto_partition(NOW).unwrap(), []);
 
     let first = entry
@@ -164,9 +173,90 @@ fn the_clock_makes_and_drops_partitions() {
         .unwrap()
         .id;
     let day = 86_400_000;
-    assert_eq!(catalog.auto_partition(NOW + day).unwrap(), []);
+    assert_eq!(catalog.auto_partition(NOW + day).unwrap().len(), 1);
     let gone = catalog.auto_partition(NOW + 2 * day).unwrap();
     assert_eq!(gone, [Gone::Partition(entry.id(), first)]);
     let entry = catalog.table_by_path(&path("t")).unwrap();
-    assert_eq!(names(&entry), ["20261121", "20261122", "20261123", "junk"]);
+    assert_eq!(names(&entry), ["20261121", "20261122", "20261123", "20261130"]);
+}
+
+#[test]
+fn partitions_keep_the_buckets_that_they_were_made_with() {
+    let disk = FaultyDisk::new(1);
+    let catalog = open(&disk);
+    create(&catalog, "t", table(&["p"]).distributed_by(1, ["a"]));
+    let create = |value| {
+        catalog
+            .create_partition(&path("t"), &spec(&[("p", value)]), false, NOW)
+            .unwrap()
+    };
+    let rescale = |count| {
+        catalog.alter_table(
+            &path("t"),
+            &Alteration::BucketCount(count),
+            false,
+            NOW + count.max(0) as i64,
+        )
+    };
+    create("a");
+    rescale(4).unwrap();
+    create("b");
+    rescale(2).unwrap();
+    create("c");
+    rescale(2).unwrap();
+    assert_eq!(code(rescale(0)), 56);
+    assert_eq!(code(rescale(4_097)), 49);
+    let check = |catalog: &Catalog| {
+        let entry = catalog.table_by_path(&path("t")).unwrap();
+        let counts: Vec<_> = entry
+            .partitions()
+            .values()
+            .map(|partition| partition.buckets)
+            .collect();
+        assert_eq!(counts, [1, 4, 2]);
+        assert_eq!(
+            (entry.info().bucket_count, entry.info().bucket_count_epoch),
+            (2, 3)
+        );
+        assert_eq!((entry.bucket_total(), entry.info().modified_time), (7, NOW + 2));
+        for partition in entry.partitions().values() {
+            assert!(entry.has_bucket(Some(partition.id), partition.buckets - 1));
+            assert!(!entry.has_bucket(Some(partition.id), partition.buckets));
+        }
+    };
+    check(&catalog);
+    drop(catalog);
+    check(&open(&disk));
+    let catalog = open(&disk);
+    super::create(&catalog, "plain", table(&[]));
+    let refused = catalog.alter_table(&path("plain"), &Alteration::BucketCount(2), false, NOW);
+    assert_eq!(code(refused), 56);
+}
+
+#[test]
+fn partitions_follow_what_becomes_of_their_table() {
+    let catalog = catalog();
+    let set = |key: &str, value: &str| {
+        let change = PropertyChange::Set(format!("table.auto-partition.{key}"), value.to_owned());
+        catalog.alter_table(&path("t"), &Alteration::Properties(vec![change]), false, NOW)
+    };
+    create(
+        &catalog,
+        "t",
+        table(&["p"]).property("table.auto-partition.time-zone", "UTC"),
+    );
+    for day in ["20261101", "20261119", "20261120"] {
+        catalog
+            .create_partition(&path("t"), &spec(&[("p", day)]), false, NOW)
+            .unwrap();
+    }
+    assert_eq!(set("enabled", "true").unwrap().len(), 1);
+    assert_eq!(set("num-precreate", "3").unwrap(), []);
+    assert_eq!(set("num-retention", "0").unwrap().len(), 1);
+    let entry = catalog.table_by_path(&path("t")).unwrap();
+    assert_eq!(names(&entry), ["20261120", "20261121", "20261122"]);
+    create(&catalog, "plain", table(&[]));
+    let enable = PropertyChange::Set("table.auto-partition.enabled".to_owned(), "true".to_owned());
+    let refused = catalog.alter_table(&path("plain"), &Alteration::Properties(vec![enable]), false, NOW);
+    assert_eq!(code(refused), 39);
 }

@@ -8,9 +8,7 @@ use bytes::BytesMut;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::{BatchSequence, Offset, SchemaId, TableId, WriterId};
 use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
-use fluss_core::record::log::{
-    Append, ChangeType, Generation, LogBatch, LogBatches, decode_arrow, decode_rows,
-};
+use fluss_core::record::log::{Append, ChangeType, LogBatch, LogBatches, decode_arrow, decode_rows};
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::{KeyEncoder, RowFormat, pad};
 use fluss_core::types::{
@@ -45,6 +43,7 @@ fn info(schemas: &[Schema], properties: &[(&str, &str)], partition: Option<&str>
         properties: TableProperties::parse(descriptor.properties()).unwrap(),
         descriptor,
         bucket_count: 1,
+        bucket_count_epoch: 0,
         created_time: 0,
         modified_time: 0,
     }
@@ -172,10 +171,8 @@ impl World {
             commit_timestamp: 0,
             leader_epoch: None,
         };
-        let placed = append
-            .place(BytesMut::from(sealed).freeze(), Generation::V0_9)
-            .unwrap();
-        let mut batches = LogBatches::new(placed.bytes, Generation::V0_9);
+        let placed = append.place(BytesMut::from(sealed).freeze()).unwrap();
+        let mut batches = LogBatches::new(placed.bytes);
         self.log.push(batches.next().unwrap().unwrap());
         assert!(batches.next().is_none());
         self.log.last().unwrap().clone()

@@ -82,11 +82,12 @@ fn table_metadata(table: &TableEntry) -> proto::PbTableMetadata {
         bucket_metadata: if info.is_partitioned() {
             Vec::new()
         } else {
-            buckets(table)
+            buckets(info.bucket_count)
         },
         created_time: info.created_time,
         modified_time: info.modified_time,
         remote_data_dir: None,
+        bucket_count_epoch: Some(info.bucket_count_epoch),
     }
 }
 
@@ -107,22 +108,26 @@ fn partition_metadata(
     name: &PartitionName,
     id: PartitionId,
 ) -> proto::PbPartitionMetadata {
+    let count = table.bucket_count(Some(id)).unwrap_or_default();
     proto::PbPartitionMetadata {
         table_id: table.id().get(),
         partition_name: name.as_str().to_owned(),
         partition_id: id.get(),
-        bucket_metadata: buckets(table),
+        bucket_metadata: buckets(count),
+        bucket_count: Some(count),
     }
 }
 
-fn buckets(table: &TableEntry) -> Vec<proto::PbBucketMetadata> {
+fn buckets(count: i32) -> Vec<proto::PbBucketMetadata> {
     let bucket = |bucket_id| proto::PbBucketMetadata {
         bucket_id,
         leader_id: Some(NODE_ID),
         replica_id: vec![NODE_ID],
         leader_epoch: Some(EPOCH),
+        bucket_epoch: Some(EPOCH),
+        isr: vec![NODE_ID],
     };
-    (0..table.info().bucket_count).map(bucket).collect()
+    (0..count).map(bucket).collect()
 }
 
 fn missing(reason: String) -> Failure {

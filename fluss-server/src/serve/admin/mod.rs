@@ -38,6 +38,7 @@ pub use self::producers::{delete_producer_offsets, get_producer_offsets, registe
 pub use self::rights::{create_acls, drop_acls, list_acls};
 pub use self::snapshots::{
     get_file_system_security_token, get_kv_snapshot_metadata, get_lake_snapshot, get_latest_kv_snapshots,
+    list_kv_snapshots, list_remote_log_manifests,
 };
 pub use self::tables::{
     alter_table, create_table, drop_table, get_table_info, get_table_schema, list_tables, table_exists,

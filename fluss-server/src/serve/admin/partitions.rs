@@ -3,6 +3,7 @@ use fluss_rpc::proto;
 use super::Context;
 use super::convert::{path, pb_spec, spec};
 use crate::Failure;
+use crate::catalog::Partition;
 use crate::security::Operation;
 
 /// `CREATE_PARTITION`.
@@ -46,12 +47,15 @@ pub fn list_partition_infos(
     context.check_table(Operation::Describe, &path)?;
     let filter = request.partial_partition_spec.map(spec);
     let found = context.node.catalog.list_partitions(&path, filter.as_ref())?;
-    let info = |(spec, id): (_, fluss_core::id::PartitionId)| proto::PbPartitionInfo {
-        partition_id: id.get(),
+    let info = |(spec, partition): (_, Partition)| proto::PbPartitionInfo {
+        partition_id: partition.id.get(),
         partition_spec: pb_spec(spec),
         remote_data_dir: None,
+        bucket_count: Some(partition.buckets),
     };
     Ok(proto::ListPartitionInfosResponse {
         partitions_info: found.into_iter().map(info).collect(),
+        // There is no such partition; that it was asked for is understood.
+        system_partitions_included: request.include_system_partitions,
     })
 }

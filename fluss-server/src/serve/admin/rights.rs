@@ -103,11 +103,12 @@ fn check_enabled(context: &Context<'_>) -> Result<(), Failure> {
     ))
 }
 
-/// Rights to a resource are given by those who may alter it; those to a table by those who may alter its database.
+/// Rights to a resource are given and taken by those who may do everything to it; those to a table by those who may do
+/// everything to its database (`v1_0.md` §17).
 fn check_may_give(context: &Context<'_>, resource: &Resource) -> Result<(), Failure> {
     let table = resource.kind == ResourceKind::Table;
     let parent = if table { resource.parent() } else { None };
-    context.check(Operation::Alter, parent.as_ref().unwrap_or(resource))
+    context.check(Operation::All, parent.as_ref().unwrap_or(resource))
 }
 
 fn acl(acl: &proto::PbAclInfo) -> Result<Acl, Failure> {

@@ -1,5 +1,7 @@
 //! What a node without remote storage says about it: there are no snapshots, and nothing is needed to read them.
 
+use std::sync::Arc;
+
 use fluss_core::types::PartitionName;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
@@ -27,7 +29,9 @@ pub fn get_latest_kv_snapshots(
     Ok(proto::GetLatestKvSnapshotsResponse {
         table_id: table.id().get(),
         partition_id: partition.map(PartitionId::get),
-        latest_snapshots: (0..table.info().bucket_count).map(snapshot).collect(),
+        latest_snapshots: (0..table.bucket_count(partition).unwrap_or_default())
+            .map(snapshot)
+            .collect(),
     })
 }
 
@@ -86,6 +90,52 @@ pub fn get_kv_snapshot_metadata(
             table.info().path
         ),
     ))
+}
+
+/// `LIST_KV_SNAPSHOTS`: none is kept.
+pub fn list_kv_snapshots(
+    context: &Context<'_>,
+    request: proto::ListKvSnapshotsRequest,
+) -> Result<proto::ListKvSnapshotsResponse, Failure> {
+    let missing = ErrorCode::TABLE_NOT_EXIST;
+    let table = described_by_id(context, request.table_id, request.partition_id, missing)?;
+    check_keyed(&table)?;
+    Ok(proto::ListKvSnapshotsResponse {
+        table_id: request.table_id,
+        partition_id: request.partition_id,
+        active_snapshots: Vec::new(),
+    })
+}
+
+/// `LIST_REMOTE_LOG_MANIFESTS`: nothing is in remote storage.
+pub fn list_remote_log_manifests(
+    context: &Context<'_>,
+    request: proto::ListRemoteLogManifestsRequest,
+) -> Result<proto::ListRemoteLogManifestsResponse, Failure> {
+    let missing = ErrorCode::UNKNOWN_TABLE_OR_BUCKET;
+    described_by_id(context, request.table_id, request.partition_id, missing)?;
+    Ok(proto::ListRemoteLogManifestsResponse::default())
+}
+
+/// The table of a number, if the caller may see it, and has the partition.
+fn described_by_id(
+    context: &Context<'_>,
+    table: i64,
+    partition: Option<i64>,
+    missing: ErrorCode,
+) -> Result<Arc<TableEntry>, Failure> {
+    let id = TableId(table);
+    let table = context.node.catalog.table(id);
+    let table = table.ok_or_else(|| Failure::new(missing, format!("table {id} does not exist")))?;
+    context.check_table_by_id(Operation::Describe, &table)?;
+    if table.bucket_count(partition.map(PartitionId)).is_some() {
+        return Ok(table);
+    }
+    let reason = match partition {
+        Some(partition) => format!("table {id} has no partition {partition}"),
+        None => format!("table {id} is partitioned: a partition has to be named"),
+    };
+    Err(Failure::new(ErrorCode::PARTITION_NOT_EXISTS, reason))
 }
 
 /// `GET_FILESYSTEM_SECURITY_TOKEN`: local files need none. Any caller may ask.

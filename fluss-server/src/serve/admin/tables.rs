@@ -1,5 +1,5 @@
 use fluss_core::id::SchemaId;
-use fluss_core::types::{DataType, TablePath};
+use fluss_core::types::{AggregateFunction, DataType, TablePath};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
 
@@ -57,10 +57,11 @@ pub fn alter_table(
     let if_exists = request.ignore_if_not_exists;
     match alteration(request)? {
         Some(alteration) => {
-            context
+            let gone = context
                 .node
                 .catalog
                 .alter_table(&path, &alteration, if_exists, context.now_ms())?;
+            context.node.remove.remove(&gone);
         }
         None if !if_exists => drop(context.node.catalog.table_by_path(&path)?),
         None => {}
@@ -75,9 +76,19 @@ fn alteration(request: proto::AlterTableRequest) -> Result<Option<Alteration>, F
         (request.modify_columns.len(), "modify"),
     ];
     let columns = !request.add_columns.is_empty() || unsupported.iter().any(|(count, _)| *count > 0);
-    if columns && !request.config_changes.is_empty() {
-        let reason = "properties and columns cannot be altered by one request";
+    let properties = !request.config_changes.is_empty();
+    let buckets = request.modify_bucket_count;
+    if [columns, properties, buckets.is_some()]
+        .into_iter()
+        .filter(|kind| *kind)
+        .count()
+        > 1
+    {
+        let reason = "properties, columns and the bucket count cannot be altered by one request";
         return Err(Failure::new(ErrorCode::INVALID_ALTER_TABLE, reason));
+    }
+    if let Some(change) = buckets {
+        return Ok(Some(Alteration::BucketCount(change.new_bucket_count)));
     }
     if let Some((_, what)) = unsupported.iter().find(|(count, _)| *count > 0) {
         return Err(unknown(format!("to {what} columns is not supported")));
@@ -117,17 +128,21 @@ fn new_column(column: proto::PbAddColumn) -> Result<NewColumn, Failure> {
             "column '{name}' can only be added as the last one"
         )));
     }
-    if column.agg_function_type.is_some() {
-        return Err(unknown(format!(
-            "column '{name}' cannot be added with an aggregate function"
-        )));
-    }
+    let parameters = column.agg_function_params.into_iter();
+    let parameters = parameters
+        .map(|parameter| (parameter.key, parameter.value))
+        .collect();
+    let aggregate = column.agg_function_type.map(|name| AggregateFunction {
+        name: name.to_lowercase(),
+        parameters,
+    });
     let data_type = DataType::from_json(&column.data_type_json)
         .map_err(|error| Failure::new(ErrorCode::INVALID_TABLE, error.to_string()))?;
     Ok(NewColumn {
         name,
         data_type,
         comment: column.comment,
+        aggregate,
     })
 }
 
@@ -148,6 +163,7 @@ pub fn get_table_info(
         created_time: table.info().created_time,
         modified_time: table.info().modified_time,
         remote_data_dir: None,
+        bucket_count_epoch: Some(table.info().bucket_count_epoch),
     })
 }
 

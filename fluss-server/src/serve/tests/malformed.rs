@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use fluss_core::arrow::{ColumnsBuilder, arrow_schema};
 use fluss_core::record::kv::KvBatchBuilder;
-use fluss_core::record::log::{Generation, WholeBatches, decode_arrow, encode_arrow};
+use fluss_core::record::log::{WholeBatches, decode_arrow, encode_arrow};
 use fluss_core::row::KeyEncoder;
 use fluss_core::types::{Compression, Field, OwnedRow, RowType, ZstdLevel};
 
@@ -218,7 +218,7 @@ async fn arrow_messages_that_do_not_fit_are_refused() {
         let mut bad = good.clone();
         bad[at] ^= 0xff;
         let bad = spoilt(&bad, |_| {});
-        let mut batches = WholeBatches::new(bad.clone().into(), Generation::V0_9);
+        let mut batches = WholeBatches::new(bad.clone().into());
         let is_unreadable = decode_arrow(&batches.next().unwrap().unwrap(), &schema).is_err();
         let is_refused = table.produce(bad).await.is_err();
         refused += usize::from(is_refused);

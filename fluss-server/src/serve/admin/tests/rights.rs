@@ -74,6 +74,7 @@ fn of_a_table() -> Vec<Case> {
             let request = ListPartitionInfosRequest {
                 table_path: table_path("t"),
                 partial_partition_spec: None,
+                include_system_partitions: None,
             };
             list_partition_infos(context, request).map(drop)
         }),
@@ -155,23 +156,18 @@ fn of_a_database() -> Vec<Case> {
             )
             .map(drop)
         }),
-        (
-            "CREATE_ACLS on a table",
-            Operation::Alter,
-            database(),
-            |context| {
-                let acl = PbAclInfo {
-                    resource_name: "fluss.t".to_owned(),
-                    resource_type: 4,
-                    principal_name: "bob".to_owned(),
-                    principal_type: "User".to_owned(),
-                    host: "*".to_owned(),
-                    operation_type: 3,
-                    permission_type: 2,
-                };
-                create_acls(context, CreateAclsRequest { acl: vec![acl] }).map(drop)
-            },
-        ),
+        ("CREATE_ACLS on a table", Operation::All, database(), |context| {
+            let acl = PbAclInfo {
+                resource_name: "fluss.t".to_owned(),
+                resource_type: 4,
+                principal_name: "bob".to_owned(),
+                principal_type: "User".to_owned(),
+                host: "*".to_owned(),
+                operation_type: 3,
+                permission_type: 2,
+            };
+            create_acls(context, CreateAclsRequest { acl: vec![acl] }).map(drop)
+        }),
         ("DROP_DATABASE", Operation::Drop, database(), |context| {
             let database_name = "fluss".to_owned();
             let request = DropDatabaseRequest {
