@@ -56,7 +56,8 @@ pub(crate) const BRIEF_ATTEMPTS: u32 = 5;
 /// leader looked for, which also tells whether the table is gone.
 pub(crate) fn retry_at_leader(code: ErrorCode) -> Retry {
     match code {
-        ErrorCode::UNKNOWN_SERVER_ERROR => Retry::Briefly,
+        // The number of buckets is refreshed with the leader.
+        ErrorCode::UNKNOWN_SERVER_ERROR | ErrorCode::INVALID_BUCKET_ROUTING => Retry::Briefly,
         code => code.retry(),
     }
 }

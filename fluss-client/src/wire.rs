@@ -77,6 +77,7 @@ pub(crate) fn table_info(
         schema_id: schema_id.into(),
         properties: TableProperties::parse(descriptor.properties())?,
         bucket_count,
+        bucket_count_epoch: response.bucket_count_epoch.unwrap_or_default(),
         created_time: response.created_time,
         modified_time: response.modified_time,
         descriptor,

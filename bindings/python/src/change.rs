@@ -32,6 +32,11 @@ impl TableChange {
         })
     }
 
+    #[staticmethod]
+    fn bucket_count(count: i32) -> Self {
+        Self(client::TableChange::bucket_count(count))
+    }
+
     fn __repr__(&self) -> String {
         match &self.0 {
             client::TableChange::Set { key, value } => format!("TableChange.set({key:?}, {value:?})"),
@@ -45,6 +50,7 @@ impl TableChange {
                 let comment = comment.unwrap_or_default();
                 format!("TableChange.add_column({name:?}, \"{data_type}\"{comment})")
             }
+            client::TableChange::BucketCount { count } => format!("TableChange.bucket_count({count})"),
             other => format!("TableChange({other:?})"),
         }
     }

@@ -120,7 +120,7 @@ pub(crate) struct TableInfo(pub(crate) types::TableInfo);
 
 /// What a table's info is made of, beside its path: table and schema by number, the descriptor, the buckets, and when it
 /// was created and altered.
-type InfoParts = (i64, i16, String, i32, i64, i64);
+type InfoParts = (i64, i16, String, (i32, i64), i64, i64);
 
 #[pymethods]
 impl TableInfo {
@@ -130,7 +130,7 @@ impl TableInfo {
             info.id.get(),
             info.schema_id.get(),
             self.get_table_descriptor().to_json(),
-            info.bucket_count,
+            (info.bucket_count, info.bucket_count_epoch),
             info.created_time,
             info.modified_time,
         );
@@ -140,7 +140,8 @@ impl TableInfo {
 
     #[staticmethod]
     fn _restore(path: PathArgument, parts: InfoParts) -> Result<Self, Fault> {
-        let (id, schema_id, descriptor, bucket_count, created_time, modified_time) = parts;
+        let (id, schema_id, descriptor, buckets, created_time, modified_time) = parts;
+        let (bucket_count, bucket_count_epoch) = buckets;
         let descriptor = types::TableDescriptor::from_json(descriptor.as_bytes())?;
         Ok(Self(types::TableInfo {
             path: path.0,
@@ -149,6 +150,7 @@ impl TableInfo {
             properties: types::TableProperties::parse(descriptor.properties())?,
             descriptor,
             bucket_count,
+            bucket_count_epoch,
             created_time,
             modified_time,
         }))
@@ -176,6 +178,11 @@ impl TableInfo {
     #[getter]
     fn num_buckets(&self) -> i32 {
         self.0.bucket_count
+    }
+
+    #[getter]
+    fn bucket_count_epoch(&self) -> i64 {
+        self.0.bucket_count_epoch
     }
 
     #[getter]

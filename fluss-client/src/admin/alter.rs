@@ -38,6 +38,12 @@ pub enum TableChange {
         /// A comment.
         comment: Option<String>,
     },
+    /// Gives partitions that are created from now on another number of buckets. Those that there are keep theirs. No other
+    /// change goes with it.
+    BucketCount {
+        /// The number, at least 1.
+        count: i32,
+    },
 }
 
 impl TableChange {
@@ -59,6 +65,11 @@ impl TableChange {
             data_type,
             comment: None,
         }
+    }
+
+    /// Gives partitions that are created from now on so many buckets.
+    pub const fn bucket_count(count: i32) -> Self {
+        Self::BucketCount { count }
     }
 
     fn check(&self) -> Result<(), InvalidDefinition> {
@@ -94,6 +105,11 @@ impl TableChange {
                 column_position_type: LAST,
                 ..Default::default()
             }),
+            Self::BucketCount { count } => {
+                request.modify_bucket_count = Some(proto::PbModifyBucketCount {
+                    new_bucket_count: *count,
+                });
+            }
         }
     }
 }
@@ -109,7 +125,9 @@ impl Admin {
     /// A column that takes no null, or whose name is not allowed.
     /// [`TABLE_NOT_EXIST`](crate::ErrorCode::TABLE_NOT_EXIST) if there is no such table, unless
     /// `ignore_if_not_exists`; [`INVALID_ALTER_TABLE`](crate::ErrorCode::INVALID_ALTER_TABLE) for properties and
-    /// columns at once, a column that is there already, or a property that cannot be altered;
+    /// columns at once, a column that is there already, a property that cannot be altered, or the bucket count of a table
+    /// without partitions; [`Unsupported`](crate::ErrorKind::Unsupported) for a bucket count where the server is older than
+    /// 1.0;
     /// [`INVALID_TABLE`](crate::ErrorCode::INVALID_TABLE) and [`INVALID_CONFIG`](crate::ErrorCode::INVALID_CONFIG) for a
     /// value that makes no sense.
     ///
@@ -133,6 +151,23 @@ impl Admin {
             change.add_to(&mut request);
         }
         self.cluster.ask(&context, &request).await.map(drop)
+    }
+
+    /// Gives the partitions of a table that are created from now on another number of buckets. Those that there are keep
+    /// theirs: writers, readers and look-ups go on as they are.
+    ///
+    /// # Errors
+    ///
+    /// [`INVALID_ALTER_TABLE`](crate::ErrorCode::INVALID_ALTER_TABLE) for a table without partitions, or fewer than one bucket;
+    /// [`BUCKET_MAX_NUM`](crate::ErrorCode::BUCKET_MAX_NUM) for more than the cluster allows;
+    /// [`Unsupported`](crate::ErrorKind::Unsupported) where the server is older than 1.0: nothing is sent then.
+    ///
+    /// # Cancellation
+    ///
+    /// As of [`alter_table`](Self::alter_table).
+    pub async fn set_bucket_count(&self, path: &TablePath, count: i32) -> Result<()> {
+        self.alter_table(path, &[TableChange::bucket_count(count)], false)
+            .await
     }
 }
 

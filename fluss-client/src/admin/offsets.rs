@@ -7,7 +7,7 @@ use fluss_rpc::proto;
 use futures::future::try_join_all;
 
 use super::{Admin, ByBucket};
-use crate::cluster::{buckets_of, buckets_of_all, check_bucket, each_bucket};
+use crate::cluster::{buckets_of, buckets_of_all, each_bucket};
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::DecodeError;
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
@@ -98,10 +98,13 @@ impl Admin {
     /// All buckets of a table, in all of its partitions.
     pub(crate) async fn table_buckets(&self, info: &TableInfo) -> Result<Vec<TableBucket>> {
         if !info.is_partitioned() {
-            return Ok(buckets_of(info, None).collect());
+            return Ok(buckets_of(info.id, None, info.bucket_count).collect());
         }
-        let partitions = self.list_partitions(&info.path, None).await?;
-        buckets_of_all(info, partitions.iter().map(|partition| partition.id))
+        let partitions = self.partitions_of(info).await?;
+        let counts = partitions
+            .iter()
+            .map(|partition| (partition.id, partition.bucket_count));
+        buckets_of_all(info.id, counts)
             .map_err(|error| Context::new("list buckets of").table(&info.path).error(error))
     }
 
@@ -118,10 +121,7 @@ impl Admin {
             bucket: *bucket,
         });
         for bucket in of_table.clone() {
-            check_bucket(info, bucket).map_err(|reason| {
-                let context = self.context("list offsets of", info, bucket);
-                context.error(ErrorKind::InvalidArgument(reason))
-            })?;
+            self.cluster.check_bucket("list offsets of", info, bucket).await?;
         }
         let offsets = of_table.map(|bucket| self.offset(info, bucket, spec));
         let offsets = try_join_all(offsets).await?;
@@ -136,7 +136,7 @@ impl Admin {
         spec: OffsetSpec,
     ) -> Result<Offset> {
         let context = self.context("list offsets of", info, bucket);
-        let request = proto::ListOffsetsRequest {
+        let request = |routing_bucket_count| proto::ListOffsetsRequest {
             follower_server_id: -1,
             offset_type: spec.number(),
             table_id: bucket.table.get(),
@@ -146,6 +146,7 @@ impl Admin {
                 OffsetSpec::Timestamp(time) => Some(time.millis_up()),
                 _ => None,
             },
+            routing_bucket_count,
         };
         let refusal = |response: &proto::ListOffsetsResponse| {
             let answer = response.buckets_resp.first()?;
@@ -153,7 +154,7 @@ impl Admin {
         };
         let response = self
             .cluster
-            .ask_leader(&context, &info.path, &bucket, &request, refusal)
+            .ask_leader(&context, &info.path, &bucket, request, refusal)
             .await?;
         let offset = response.buckets_resp.first().and_then(|answer| answer.offset);
         let fault = |reason: String| DecodeError::new("offset list", reason);
@@ -190,11 +191,12 @@ impl Admin {
 
     async fn bucket_row_count(&self, info: &TableInfo, bucket: TableBucket) -> Result<i64> {
         let context = self.context("count rows of", info, bucket);
-        let request = proto::GetTableStatsRequest {
+        let request = |routing_bucket_count| proto::GetTableStatsRequest {
             table_id: bucket.table.get(),
             buckets_req: vec![proto::PbTableStatsReqForBucket {
                 partition_id: bucket.partition.map(PartitionId::get),
                 bucket_id: bucket.bucket.get(),
+                routing_bucket_count,
             }],
             target_columns: Vec::new(),
         };
@@ -204,7 +206,7 @@ impl Admin {
         };
         let response = self
             .cluster
-            .ask_leader(&context, &info.path, &bucket, &request, refusal)
+            .ask_leader(&context, &info.path, &bucket, request, refusal)
             .await?;
         let count = response.buckets_resp.first().and_then(|answer| answer.row_count);
         count.ok_or_else(|| {

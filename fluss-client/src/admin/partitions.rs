@@ -1,11 +1,12 @@
 use fluss_rpc::proto;
 
 use super::Admin;
+use crate::cluster::told_or_the_tables;
 use crate::error::{Context, ErrorKind, Result};
 use crate::wire;
 use fluss_core::id::PartitionId;
 use fluss_core::row::check_partition;
-use fluss_core::types::{PartitionName, PartitionSpec, TablePath};
+use fluss_core::types::{PartitionName, PartitionSpec, TableInfo, TablePath};
 
 /// A partition of a table.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -15,6 +16,28 @@ pub struct PartitionInfo {
     pub id: PartitionId,
     /// The partition keys and their values, in the order of the table's partition keys.
     pub spec: PartitionSpec,
+    /// How many buckets it has. Those of one table may differ (`v1_0.md` §5).
+    pub bucket_count: i32,
+}
+
+fn context(path: &TablePath) -> Context {
+    Context::new("list partitions of").table(path)
+}
+
+fn partition_infos(
+    path: &TablePath,
+    listed: Vec<proto::PbPartitionInfo>,
+    count: impl Fn(Option<i32>) -> Result<i32, ErrorKind>,
+) -> Result<Vec<PartitionInfo>> {
+    let info = |partition: proto::PbPartitionInfo| {
+        Ok(PartitionInfo {
+            id: partition.partition_id.into(),
+            spec: wire::spec_of(&partition.partition_spec),
+            bucket_count: count(partition.bucket_count.filter(|count| *count > 0))?,
+        })
+    };
+    let infos = listed.into_iter().map(info).collect::<Result<_, ErrorKind>>();
+    infos.map_err(|kind| context(path).error(kind))
 }
 
 impl PartitionInfo {
@@ -103,16 +126,36 @@ impl Admin {
         path: &TablePath,
         having: Option<&PartitionSpec>,
     ) -> Result<Vec<PartitionInfo>> {
-        let context = Context::new("list partitions of").table(path);
+        let listed = self.listed(path, having).await?;
+        let is_told = |partition: &proto::PbPartitionInfo| partition.bucket_count.is_some();
+        let info = if listed.iter().all(is_told) {
+            None
+        } else {
+            Some(self.table_info(path).await?)
+        };
+        partition_infos(path, listed, |told| match (&info, told) {
+            (Some(info), _) => told_or_the_tables(info, told),
+            (None, told) => Ok(told.unwrap_or_default()),
+        })
+    }
+
+    /// All partitions of a table.
+    pub(crate) async fn partitions_of(&self, info: &TableInfo) -> Result<Vec<PartitionInfo>> {
+        let listed = self.listed(&info.path, None).await?;
+        partition_infos(&info.path, listed, |told| told_or_the_tables(info, told))
+    }
+
+    async fn listed(
+        &self,
+        path: &TablePath,
+        having: Option<&PartitionSpec>,
+    ) -> Result<Vec<proto::PbPartitionInfo>> {
         let request = proto::ListPartitionInfosRequest {
             table_path: wire::table_path(path),
             partial_partition_spec: having.map(wire::partition_spec),
+            include_system_partitions: None,
         };
-        let response = self.cluster.ask(&context, &request).await?;
-        let info = |partition: &proto::PbPartitionInfo| PartitionInfo {
-            id: partition.partition_id.into(),
-            spec: wire::spec_of(&partition.partition_spec),
-        };
-        Ok(response.partitions_info.iter().map(info).collect())
+        let response = self.cluster.ask(&context(path), &request).await?;
+        Ok(response.partitions_info)
     }
 }

@@ -6,16 +6,17 @@ use fluss_rpc::code::ErrorCode;
 use futures::stream::{self, StreamExt};
 
 use crate::error::{ErrorKind, Result};
-use fluss_core::id::{BucketId, PartitionId, TableBucket};
+use fluss_core::DecodeError;
+use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_core::types::TableInfo;
 
-/// The buckets of a partition, or of a table without partitions.
+/// The buckets of a partition, or of a table without partitions, that has so many.
 pub(crate) fn buckets_of(
-    info: &TableInfo,
+    table: TableId,
     partition: Option<PartitionId>,
+    count: i32,
 ) -> impl Iterator<Item = TableBucket> + use<> {
-    let table = info.id;
-    (0..info.bucket_count).map(move |bucket| TableBucket {
+    (0..count).map(move |bucket| TableBucket {
         table,
         partition,
         bucket: BucketId(bucket),
@@ -25,40 +26,70 @@ pub(crate) fn buckets_of(
 /// The most buckets that something is done with at a time.
 const MAX_BUCKETS_AT_A_TIME: usize = 1 << 20;
 
-/// The buckets of partitions.
+/// How many buckets a partition has of which a server of 1.0 tells it: those of 0.9.1 do not, and all partitions of a table have
+/// as many as the table.
+///
+/// # Errors
+///
+/// It is not told although the counts of the table's partitions differ.
+pub(crate) fn told_or_the_tables(info: &TableInfo, told: Option<i32>) -> Result<i32, ErrorKind> {
+    match told {
+        Some(count) => Ok(count),
+        None if info.bucket_count_epoch == 0 => Ok(info.bucket_count),
+        None => {
+            let reason = "the server does not tell how many buckets a partition has, and they differ";
+            Err(DecodeError::new("partition", reason).into())
+        }
+    }
+}
+
+/// The buckets of partitions, each of which has so many.
 ///
 /// # Errors
 ///
 /// More than a client can have memory for, which is of the order of a kilobyte each.
 pub(crate) fn buckets_of_all(
-    info: &TableInfo,
-    partitions: impl IntoIterator<Item = PartitionId>,
+    table: TableId,
+    partitions: impl IntoIterator<Item = (PartitionId, i32)>,
 ) -> Result<Vec<TableBucket>, ErrorKind> {
     let mut buckets = Vec::new();
-    for partition in partitions {
+    for (partition, count) in partitions {
         if buckets.len() > MAX_BUCKETS_AT_A_TIME {
             let reason = format!(
                 "the partitions have more than {MAX_BUCKETS_AT_A_TIME} buckets: read them one after the other"
             );
             return Err(ErrorKind::InvalidArgument(reason));
         }
-        buckets.extend(buckets_of(info, Some(partition)));
+        buckets.extend(buckets_of(table, Some(partition), count));
     }
     Ok(buckets)
 }
 
-/// Says why a bucket cannot be one of a table, nor of its partitions.
+/// Says why a bucket cannot be one of a table, nor of its partitions. How many those have is for
+/// [`check_in_partition`].
 pub(crate) fn check_bucket(info: &TableInfo, bucket: TableBucket) -> Result<(), String> {
     if bucket.table != info.id {
         Err(format!("the table is number {}, not {}", info.id, bucket.table))
     } else if bucket.partition.is_some() != info.is_partitioned() {
         let is = if info.is_partitioned() { "is" } else { "is not" };
         Err(format!("the table {is} partitioned"))
-    } else if !(0..info.bucket_count).contains(&bucket.bucket.get()) {
-        Err(format!("the table has buckets 0 to {}", info.bucket_count - 1))
+    } else if bucket.partition.is_none() {
+        check_in("table", info.bucket_count, bucket)
     } else {
-        Ok(())
+        check_in("table", i32::MAX, bucket)
     }
+}
+
+/// Says why a bucket cannot be one of a partition with so many.
+pub(crate) fn check_in_partition(count: i32, bucket: TableBucket) -> Result<(), String> {
+    check_in("partition", count, bucket)
+}
+
+fn check_in(whole: &str, count: i32, bucket: TableBucket) -> Result<(), String> {
+    if (0..count).contains(&bucket.bucket.get()) {
+        return Ok(());
+    }
+    Err(format!("the {whole} has buckets 0 to {}", count - 1))
 }
 
 /// How many buckets are asked about at the same time.

@@ -92,6 +92,7 @@ impl Metadata {
         let request = proto::ListPartitionInfosRequest {
             table_path: crate::wire::table_path(table),
             partial_partition_spec: None,
+            include_system_partitions: None,
         };
         let no_server = || context.clone().error(ErrorKind::NoServer);
         let server = known.coordinator().ok_or_else(no_server)?;

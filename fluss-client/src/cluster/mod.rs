@@ -21,7 +21,9 @@ use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 pub(crate) use answers::Answers;
-pub(crate) use buckets::{buckets_of, buckets_of_all, check_bucket, each_bucket};
+pub(crate) use buckets::{
+    buckets_of, buckets_of_all, check_bucket, check_in_partition, each_bucket, told_or_the_tables,
+};
 use known_schemas::Schemas;
 pub(crate) use leader_search::LeaderSearch;
 use metadata::Metadata;
@@ -32,7 +34,7 @@ pub(crate) use unsent::{OpenWriters, Unsent};
 use crate::config::ClientOptions;
 use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader};
 use crate::{meters, retry, wire};
-use fluss_core::id::{PartitionId, TableBucket, TableId};
+use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_core::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
 
 /// A cluster that is connected to. Clones share the connections and what is known.
@@ -392,22 +394,70 @@ impl Cluster {
         self.until_closed(context.operation, Box::pin(found)).await
     }
 
-    /// Sends a request that only reads to the leader of a bucket. While the answer, read by `refusal`, says that the bucket is
+    /// How many buckets a table has, or a partition of it.
+    ///
+    /// # Errors
+    ///
+    /// There is no such partition; no server tells.
+    pub(crate) async fn bucket_count(&self, info: &TableInfo, partition: Option<PartitionId>) -> Result<i32> {
+        let Some(id) = partition else {
+            return Ok(info.bucket_count);
+        };
+        let known = self.topology();
+        if let Some(count) = known.bucket_count(info.id, partition) {
+            return Ok(count);
+        }
+        let any = TableBucket::in_partition(info.id, id, BucketId(0));
+        let topology = self
+            .refresh_buckets(&info.path, [&any], known.generation())
+            .await?;
+        let context = || Context::new("find buckets of").table(&info.path);
+        if topology.partition_name(id).is_none() {
+            let message = format!("there is no partition {id}");
+            let missing = ErrorKind::server(ErrorCode::PARTITION_NOT_EXISTS, Some(message));
+            return Err(context().error(missing));
+        }
+        let told = topology.bucket_count(info.id, partition);
+        told_or_the_tables(info, told).map_err(|kind| context().error(kind))
+    }
+
+    /// Refuses a bucket that a table does not have, nor a partition of it.
+    pub(crate) async fn check_bucket(
+        &self,
+        operation: &'static str,
+        info: &TableInfo,
+        bucket: TableBucket,
+    ) -> Result<()> {
+        let refuse = |reason| {
+            let context = self.topology().bucket_context(operation, &info.path, &bucket);
+            context.error(ErrorKind::InvalidArgument(reason))
+        };
+        check_bucket(info, bucket).map_err(refuse)?;
+        if bucket.partition.is_some() {
+            let count = self.bucket_count(info, bucket.partition).await?;
+            check_in_partition(count, bucket).map_err(refuse)?;
+        }
+        Ok(())
+    }
+
+    /// Sends a request that only reads to the leader of a bucket. It is made of the number of buckets by which the bucket was
+    /// chosen, if that is known. While the answer, read by `refusal`, says that the bucket is
     /// led elsewhere, or the leader cannot be reached, the leader is looked for again.
     pub(crate) async fn ask_leader<R: Request>(
         &self,
         context: &Context,
         path: &TablePath,
         bucket: &TableBucket,
-        request: &R,
+        request: impl Fn(Option<i32>) -> R,
         refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
     ) -> Result<R::Response> {
-        let (refusal, timeout) = (&refusal, self.options().request_timeout);
+        let (request, refusal, timeout) = (&request, &refusal, self.options().request_timeout);
         let is_worth = |error: &Error, attempts| error.is_worth_another(retry_at_leader, attempts);
         let asked = retry::until_by(is_worth, context, timeout, self.random(), |limit| async move {
             let generation = self.topology().generation();
             let server = self.leader(context, path, bucket).await?;
-            let result = match self.ask_server(&server, context, request, limit).await {
+            let count = self.topology().bucket_count(bucket.table, bucket.partition);
+            let result = match self.ask_server(&server, context, &request(count), limit).await {
                 Ok(response) => match refusal(&response) {
                     None => return Ok(response),
                     Some(kind) => Err(context.clone().server(&server).error(kind)),

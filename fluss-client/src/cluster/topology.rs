@@ -34,6 +34,8 @@ pub(crate) struct Topology {
     /// Of each partitioned table the partitions that were asked for.
     partitions: HashMap<TableId, HashMap<PartitionName, PartitionId>>,
     names: HashMap<PartitionId, PartitionName>,
+    /// How many buckets each table without partitions has, and each partition.
+    counts: HashMap<(TableId, Option<PartitionId>), i32>,
     /// Partitions that were dropped. Their ids are never used again.
     gone: HashSet<PartitionId>,
     /// Tables that were dropped, with those that have taken their names. Their ids are never used again.
@@ -76,6 +78,12 @@ impl Topology {
     /// The name of a partition, if it was asked for before.
     pub(crate) fn partition_name(&self, partition: PartitionId) -> Option<&PartitionName> {
         self.names.get(&partition)
+    }
+
+    /// How many buckets a partition has, or a table without partitions, if it was asked for before (`v1_0.md` §5.1). A request
+    /// says it with a bucket that was chosen by it.
+    pub(crate) fn bucket_count(&self, table: TableId, partition: Option<PartitionId>) -> Option<i32> {
+        self.counts.get(&(table, partition)).copied()
     }
 
     /// The table that has this path, if it was asked for before.
@@ -146,6 +154,8 @@ impl Topology {
         next.gone.extend(gone);
         let is_left = |id: &PartitionId| !gone.contains(id);
         next.names.retain(|id, _| is_left(id));
+        next.counts
+            .retain(|(_, partition), _| partition.as_ref().is_none_or(is_left));
         let is_of_those = |bucket: &TableBucket| bucket.partition.as_ref().is_none_or(is_left);
         next.leaders.retain(|bucket, _| is_of_those(bucket));
         next.last_leaders.retain(|bucket, _| is_of_those(bucket));
@@ -170,6 +180,7 @@ impl Topology {
         self.leaders.retain(|bucket, _| bucket.table != table);
         self.last_leaders.retain(|bucket, _| bucket.table != table);
         self.partitions.remove(&table);
+        self.counts.retain(|(of, _), _| *of != table);
     }
 
     /// What is known after an answer: the servers are replaced, of tables only those that it names.
@@ -219,6 +230,8 @@ impl Topology {
         let name = PartitionName::from(partition.partition_name.clone());
         self.names.insert(id, name.clone());
         self.partitions.entry(table).or_default().insert(name, id);
+        let told = partition.bucket_count.filter(|count| *count > 0);
+        self.put_count((table, Some(id)), told, &partition.bucket_metadata);
         self.put_buckets(&partition.bucket_metadata, |bucket| {
             TableBucket::in_partition(table, id, bucket)
         });
@@ -234,7 +247,21 @@ impl Topology {
         if let Some(former) = self.tables.insert(path, id).filter(|former| *former != id) {
             self.forget(former);
         }
+        self.put_count((id, None), None, &table.bucket_metadata);
         self.put_buckets(&table.bucket_metadata, |bucket| TableBucket::new(id, bucket));
+    }
+
+    /// Servers of 0.9.1 tell no count, but list all buckets.
+    fn put_count(
+        &mut self,
+        of: (TableId, Option<PartitionId>),
+        told: Option<i32>,
+        buckets: &[proto::PbBucketMetadata],
+    ) {
+        let listed = i32::try_from(buckets.len()).ok().filter(|count| *count > 0);
+        if let Some(count) = told.or(listed) {
+            self.counts.insert(of, count);
+        }
     }
 
     fn put_buckets(&mut self, buckets: &[proto::PbBucketMetadata], key: impl Fn(BucketId) -> TableBucket) {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use crate::shape::Shape;
 use fluss_core::ValueError;
 use fluss_core::arrow::ArrowRows;
-use fluss_core::id::TableBucket;
+use fluss_core::id::{BucketId, PartitionId, TableBucket};
 use fluss_core::row::{BucketFunction, KeyEncoder, partition_name};
 use fluss_core::types::{InvalidDefinition, PartitionName, Row, RowType, TableInfo};
 
@@ -15,10 +15,29 @@ use fluss_core::types::{InvalidDefinition, PartitionName, Row, RowType, TableInf
 pub(super) struct Located {
     /// Its partition by name, in a partitioned table.
     pub(super) partition: Option<PartitionName>,
-    /// Its bucket. Which partition that is in is found out later, in `places`.
+    /// Its bucket. In a partitioned table it is found out later, in `places`: partitions have their own numbers of buckets.
     pub(super) bucket: TableBucket,
+    /// Among how many buckets that was chosen.
+    pub(super) count: Option<i32>,
     /// Its bytes.
     pub(super) key: Bytes,
+    /// The bytes that choose the bucket, if they are others.
+    bucket_key: Option<Bytes>,
+}
+
+impl Located {
+    /// Chooses the bucket in a partition of so many.
+    pub(super) fn put(
+        &mut self,
+        function: BucketFunction,
+        partition: PartitionId,
+        count: i32,
+    ) -> Result<(), ValueError> {
+        let bytes = self.bucket_key.as_ref().unwrap_or(&self.key);
+        self.bucket.bucket = function.bucket(bytes, count)?;
+        (self.bucket.partition, self.count) = (Some(partition), Some(count));
+        Ok(())
+    }
 }
 
 /// Finds the buckets of keys.
@@ -72,7 +91,7 @@ impl Keys {
             key,
             bucket,
             function: info.lake_format().into(),
-            table: TableBucket::new(info.id, fluss_core::id::BucketId(0)),
+            table: TableBucket::new(info.id, BucketId(0)),
             buckets: info.bucket_count,
         })
     }
@@ -88,19 +107,27 @@ impl Keys {
         let row = self.shape.spread(key);
         let mut bytes = Vec::new();
         self.bucket.encode(&row, &mut bytes)?;
-        let bucket = self.function.bucket(&bytes, self.buckets)?;
+        let mut bucket_key = None;
+        let (row_type, partition) = &self.partition;
+        let is_partitioned = !partition.is_empty();
+        let count = (!is_partitioned).then_some(self.buckets);
+        let bucket = match count {
+            Some(count) => self.function.bucket(&bytes, count)?,
+            None => BucketId(0),
+        };
         if self.bucket != self.key {
+            bucket_key = Some(Bytes::copy_from_slice(&bytes));
             bytes.clear();
             self.key.encode(&row, &mut bytes)?;
         }
-        let (row_type, partition) = &self.partition;
-        let is_partitioned = !partition.is_empty();
         Ok(Located {
             partition: is_partitioned
                 .then(|| partition_name(row_type, partition, &row))
                 .transpose()?,
             bucket: TableBucket { bucket, ..self.table },
+            count,
             key: bytes.into(),
+            bucket_key: bucket_key.filter(|_| is_partitioned),
         })
     }
 

@@ -14,6 +14,13 @@ use fluss_core::id::{PartitionId, TableBucket, TableId};
 /// The keys to look up in a bucket.
 pub(super) type BucketKeys = (TableBucket, Vec<Bytes>);
 
+/// The same, with the number of buckets among which the bucket was chosen.
+pub(super) struct Counted {
+    pub(super) bucket: TableBucket,
+    pub(super) count: Option<i32>,
+    pub(super) keys: Vec<Bytes>,
+}
+
 /// What was found in a bucket, for each key in the order of the request; or why nothing was looked for.
 type Found<F> = Result<Vec<F>, ErrorKind>;
 
@@ -78,7 +85,7 @@ pub(super) trait Query: Send + Sync + 'static {
         &self,
         connection: &Connection,
         table: TableId,
-        keys: Vec<BucketKeys>,
+        keys: Vec<Counted>,
         patience: Patience,
     ) -> impl Future<Output = Answer<Self::Found>> + Send + use<Self>;
 }
@@ -103,13 +110,14 @@ impl Query for Get {
         &self,
         connection: &Connection,
         table: TableId,
-        keys: Vec<BucketKeys>,
+        keys: Vec<Counted>,
         patience: Patience,
     ) -> impl Future<Output = Answer<Self::Found>> + Send + use<> {
-        let bucket = |(bucket, keys): BucketKeys| proto::PbLookupReqForBucket {
-            partition_id: bucket.partition.map(PartitionId::get),
-            bucket_id: bucket.bucket.get(),
-            keys,
+        let bucket = |asked: Counted| proto::PbLookupReqForBucket {
+            partition_id: asked.bucket.partition.map(PartitionId::get),
+            bucket_id: asked.bucket.bucket.get(),
+            keys: asked.keys,
+            routing_bucket_count: asked.count,
             ..Default::default()
         };
         let millis = i32::try_from(patience.timeout.as_millis())
@@ -148,13 +156,14 @@ impl Query for GetByPrefix {
         &self,
         connection: &Connection,
         table: TableId,
-        keys: Vec<BucketKeys>,
+        keys: Vec<Counted>,
         patience: Patience,
     ) -> impl Future<Output = Answer<Self::Found>> + Send + use<> {
-        let bucket = |(bucket, keys): BucketKeys| proto::PbPrefixLookupReqForBucket {
-            partition_id: bucket.partition.map(PartitionId::get),
-            bucket_id: bucket.bucket.get(),
-            keys,
+        let bucket = |asked: Counted| proto::PbPrefixLookupReqForBucket {
+            partition_id: asked.bucket.partition.map(PartitionId::get),
+            bucket_id: asked.bucket.bucket.get(),
+            keys: asked.keys,
+            routing_bucket_count: asked.count,
         };
         let request = proto::PrefixLookupRequest {
             table_id: table.get(),

@@ -19,7 +19,7 @@ use tracing::{Instrument, debug_span};
 use super::attempts::Attempts;
 use super::batcher::{Batcher, Entry, Limits};
 use super::keys::Located;
-use super::query::{Answer, BucketKeys, Patience, Query, malformed, outcome};
+use super::query::{Answer, BucketKeys, Counted, Patience, Query, malformed, outcome};
 use crate::cluster::Cluster;
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
@@ -359,7 +359,17 @@ impl<Q: Query> Sender<Q> {
         patience: Patience,
     ) -> impl Future<Output = Answer<Q::Found>> + Send + use<Q> {
         let span = self.note(cluster.address(), &keys);
-        let answer = span.in_scope(|| self.query.send(cluster, self.info.id, keys, patience));
+        // Of a partition it never changes: it is the one that the buckets were chosen by.
+        let topology = self.cluster.topology();
+        let counted = keys.into_iter().map(|(bucket, keys)| Counted {
+            bucket,
+            count: topology.bucket_count(bucket.table, bucket.partition),
+            keys,
+        });
+        let answer = span.in_scope(|| {
+            self.query
+                .send(cluster, self.info.id, counted.collect(), patience)
+        });
         answer.instrument(span)
     }
 

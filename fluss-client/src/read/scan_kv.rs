@@ -168,7 +168,10 @@ impl KvScan {
             progress: Progress::new(cluster.options().request_timeout, cluster.random()),
             runtime: Handle::current(),
         });
-        let answer = open.ask(opening(self.bucket)).await;
+        let count = cluster
+            .topology()
+            .bucket_count(self.bucket.table, self.bucket.partition);
+        let answer = open.ask(opening(self.bucket, count)).await;
         if matches!(&answer, Err(error) if error.is_worth_another(retry_at_leader, 0)) {
             cluster.refresh_buckets(path, [&self.bucket], generation).await?;
         }
@@ -317,13 +320,14 @@ fn may_begin_anew(error: &Error, attempts: u32) -> bool {
         || error.code().is_some_and(|code| PASSING.contains(&code))
 }
 
-fn opening(bucket: TableBucket) -> proto::ScanKvRequest {
+fn opening(bucket: TableBucket, routing_bucket_count: Option<i32>) -> proto::ScanKvRequest {
     proto::ScanKvRequest {
         bucket_scan_req: Some(proto::PbScanReqForBucket {
             table_id: bucket.table.get(),
             partition_id: bucket.partition.map(PartitionId::get),
             bucket_id: bucket.bucket.get(),
             limit: None,
+            routing_bucket_count,
         }),
         call_seq_id: Some(0),
         batch_size_bytes: Some(ANSWER_BYTES),

@@ -7,6 +7,7 @@ use arrow::array::{RecordBatchOptions, new_null_array};
 use arrow::datatypes::{DataType as ArrowType, FieldRef, SchemaRef};
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
+use fluss_rpc::proto::PbPredicate;
 
 use super::arrivals::Fetched;
 use super::form::{Form, Forms};
@@ -14,7 +15,7 @@ use super::records::{Run, ScanBatch};
 use crate::config::ScannerOptions;
 use crate::log_target;
 use fluss_core::arrow::{ColumnsBuilder, arrow_schema, user_schema};
-use fluss_core::filter::{Filter, Predicate};
+use fluss_core::filter::{Filter, Predicate, Pushed};
 use fluss_core::id::{Offset, SchemaId, TableBucket};
 use fluss_core::record::log::{ChangeType, LogBatch, decode_arrow_within, decode_rows};
 use fluss_core::row::RowFormat;
@@ -35,6 +36,8 @@ pub(super) struct Decoder {
     /// The positions of the columns that are enough to fetch, ascending; nothing for all.
     projection: Option<Vec<usize>>,
     filter: Option<RowFilter>,
+    /// What of the filter a server is told, so that it leaves batches out.
+    pushed: Option<PbPredicate>,
     shown_type: RowType,
     shown_schema: SchemaRef,
     check_crc: bool,
@@ -51,6 +54,14 @@ struct RowFilter {
     of_batches: Filter,
     /// On rows of the table.
     of_table: Filter,
+}
+
+/// The part of a condition by which batches can be left out. Only those of columns in the log of a table without a primary
+/// key tell what is in them (`v1_0.md` §8.3).
+fn pushed(info: &TableInfo, predicate: &Predicate) -> Option<PbPredicate> {
+    let tells = !info.has_primary_key() && info.properties.log_format == LogFormat::Arrow;
+    let pushed = Pushed::new(predicate, info.row_type()).filter(|_| tells)?;
+    pushed.encode(info.row_type())
 }
 
 impl Decoder {
@@ -76,6 +87,7 @@ impl Decoder {
             wire_schema: arrow_schema(&info.row_type().project(&columns)),
             columns,
             filter,
+            pushed: predicate.and_then(|predicate| pushed(info, predicate)),
             shown_schema: user_schema(&shown_type),
             shown_type,
             check_crc: options.check_crc,
@@ -103,6 +115,14 @@ impl Decoder {
         keys.map_or(true, |keys| {
             filter.of_table.may_match(self.info.row_type(), &keys, partition)
         })
+    }
+
+    /// What of the filter a server is told, under the table's schema.
+    pub(super) fn pushed(&self) -> Option<(&PbPredicate, SchemaId)> {
+        match &self.pushed {
+            Some(predicate) => Some((predicate, self.info.schema_id)),
+            None => None,
+        }
     }
 
     /// The positions of the columns that are enough to fetch, ascending; nothing for all.
@@ -379,6 +399,7 @@ pub(super) mod tests {
             bucket_count: 2,
             created_time: 0,
             modified_time: 0,
+            bucket_count_epoch: 0,
         };
         Decoder::new(&Arc::new(info), columns, None, &ScannerOptions::default()).unwrap()
     }

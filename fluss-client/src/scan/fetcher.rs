@@ -212,11 +212,14 @@ impl Fetcher {
         let options = &self.cluster.options().scanner;
         let bytes = |bytes: usize| i32::try_from(bytes).unwrap_or(i32::MAX);
         let columns = self.shared.decoder.projection().filter(|_| fetch.projected);
+        let pushed = self.shared.decoder.pushed();
+        let topology = self.cluster.topology();
         let bucket = |wanted: &Wanted| proto::PbFetchLogReqForBucket {
             partition_id: wanted.bucket.partition.map(PartitionId::get),
             bucket_id: wanted.bucket.bucket.get(),
             fetch_offset: wanted.offset,
             max_fetch_bytes: bytes(options.fetch_max_bytes_per_bucket),
+            routing_bucket_count: topology.bucket_count(wanted.bucket.table, wanted.bucket.partition),
         };
         let table = proto::PbFetchLogReqForTable {
             table_id: self.shared.info.id.get(),
@@ -227,7 +230,8 @@ impl Fetcher {
                 .map(|column| *column as i32)
                 .collect(),
             buckets_req: fetch.buckets.iter().map(bucket).collect(),
-            ..Default::default()
+            filter_predicate: pushed.map(|(predicate, _)| predicate.clone()),
+            filter_schema_id: pushed.map(|(_, schema)| schema.get().into()),
         };
         let wait = if fetch.waits {
             options.fetch_wait

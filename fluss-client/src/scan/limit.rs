@@ -18,13 +18,12 @@ use super::form::Form;
 use super::records::ScanBatch;
 use super::take::place;
 use crate::cluster::Cluster;
-use crate::cluster::check_bucket;
 use crate::cluster::each_bucket;
 use crate::error::{Context, ErrorKind, Result};
 use crate::lookup::Values;
 use fluss_core::DecodeError;
 use fluss_core::id::{Offset, PartitionId, TableBucket};
-use fluss_core::record::log::{Generation, LogBatch, LogBatches};
+use fluss_core::record::log::{LogBatch, LogBatches};
 use fluss_core::record::value::split_values;
 use fluss_core::types::{TableInfo, Timestamp};
 
@@ -74,10 +73,10 @@ impl ScanBuilder {
     pub async fn take_bucket_rows(self, bucket: TableBucket, rows: usize) -> Result<ScanBatch> {
         let info = self.table().shared_info();
         self.refuse_filter(&info)?;
-        check_bucket(&info, bucket).map_err(|reason| {
-            let reason = format!("there is no bucket {bucket}: {reason}");
-            context(&info).error(ErrorKind::InvalidArgument(reason))
-        })?;
+        self.table()
+            .cluster()
+            .check_bucket("limit scan", &info, bucket)
+            .await?;
         let found = self.limited([bucket], rows).await?;
         Ok(ScanBatch {
             bucket,
@@ -134,17 +133,18 @@ async fn answer(cluster: &Cluster, info: &TableInfo, bucket: TableBucket, rows: 
     let context = Context::new("limit scan")
         .physical(&physical)
         .bucket(bucket.bucket);
-    let request = proto::LimitScanRequest {
+    let request = |routing_bucket_count| proto::LimitScanRequest {
         table_id: bucket.table.get(),
         partition_id: bucket.partition.map(PartitionId::get),
         bucket_id: bucket.bucket.get(),
         limit: i32::try_from(rows).unwrap_or(i32::MAX),
+        routing_bucket_count,
     };
     let refusal = |response: &proto::LimitScanResponse| {
         ErrorKind::refusal(response.error_code, response.error_message.clone())
     };
     let response = cluster
-        .ask_leader(&context, &info.path, &bucket, &request, refusal)
+        .ask_leader(&context, &info.path, &bucket, request, refusal)
         .await?;
     Ok(response.records.unwrap_or_default())
 }
@@ -179,7 +179,7 @@ async fn decoded(
     let mut known = BTreeMap::from([decoder.own_forms()]);
     let mut scanned = Vec::new();
     for (bucket, records) in answers {
-        for batch in LogBatches::new(records, Generation::V0_9) {
+        for batch in LogBatches::new(records) {
             let batch = batch.map_err(|error| context(info).error(error))?;
             if batch.record_count() == 0 {
                 continue;

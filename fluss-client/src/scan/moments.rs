@@ -10,7 +10,7 @@ use crate::admin::Admin;
 use crate::admin::OffsetSpec;
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::id::{Offset, PartitionId, TableBucket};
-use fluss_core::record::log::{Generation, LogBatches};
+use fluss_core::record::log::LogBatches;
 use fluss_core::types::Timestamp;
 
 /// Longer than any bucket is without answer.
@@ -46,12 +46,12 @@ impl LogScanner {
             let answer = only_answer(response)?;
             ErrorKind::refusal(answer.error_code, answer.error_message.clone())
         };
-        let request = one_batch(bucket, offset);
+        let request = |count| one_batch(bucket, offset, count);
         let response = cluster
-            .ask_leader(&context, path, &bucket, &request, refusal)
+            .ask_leader(&context, path, &bucket, request, refusal)
             .await?;
         let records = only_answer(&response).and_then(|answer| answer.records.clone());
-        let batch = LogBatches::new(records.unwrap_or_default(), Generation::V0_9).next();
+        let batch = LogBatches::new(records.unwrap_or_default()).next();
         let batch = batch.transpose().map_err(|error| context.error(error))?;
         Ok(batch.map(|batch| Timestamp::from_millis(batch.commit_timestamp())))
     }
@@ -83,12 +83,17 @@ impl LogScanner {
 }
 
 /// Asks for the batch at an offset, which comes whatever its size, and for nothing else.
-fn one_batch(bucket: TableBucket, offset: Offset) -> proto::FetchLogRequest {
+fn one_batch(
+    bucket: TableBucket,
+    offset: Offset,
+    routing_bucket_count: Option<i32>,
+) -> proto::FetchLogRequest {
     let wanted = proto::PbFetchLogReqForBucket {
         partition_id: bucket.partition.map(PartitionId::get),
         bucket_id: bucket.bucket.get(),
         fetch_offset: offset,
         max_fetch_bytes: 1,
+        routing_bucket_count,
     };
     proto::FetchLogRequest {
         follower_server_id: -1,

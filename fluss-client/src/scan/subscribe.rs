@@ -14,9 +14,9 @@ use super::scanner::LogScanner;
 use super::session::Session;
 use super::start::StartOffset;
 use crate::admin::Admin;
-use crate::admin::OffsetSpec;
+use crate::admin::{OffsetSpec, PartitionInfo};
 use crate::cluster::Cluster;
-use crate::cluster::{buckets_of, buckets_of_all, check_bucket};
+use crate::cluster::{buckets_of, buckets_of_all, check_bucket, check_in_partition};
 use crate::error::{Context, ErrorKind, Result};
 use fluss_core::id::{BucketId, Offset, PartitionId, TableBucket};
 use fluss_core::types::{PartitionName, PhysicalTablePath, TableInfo, TablePath};
@@ -46,7 +46,9 @@ impl LogScanner {
     ///
     /// Dropping the future changes nothing.
     pub async fn subscribe_partition(&self, partition: PartitionId, start: StartOffset) -> Result<()> {
-        let starts: Vec<_> = buckets_of(self.table(), Some(partition))
+        let cluster = &self.inner.cluster;
+        let count = cluster.bucket_count(self.table(), Some(partition)).await?;
+        let starts: Vec<_> = buckets_of(self.table().id, Some(partition), count)
             .map(|bucket| (bucket, start))
             .collect();
         self.subscribe_buckets(&starts).await
@@ -88,7 +90,7 @@ impl LogScanner {
         if self.table().is_partitioned() {
             return self.subscribe_partitions(start).await;
         }
-        let starts: Vec<_> = buckets_of(self.table(), None)
+        let starts: Vec<_> = buckets_of(self.table().id, None, self.table().bucket_count)
             .map(|bucket| (bucket, start))
             .collect();
         self.subscribe_buckets(&starts).await
@@ -251,7 +253,7 @@ impl LogScanner {
     pub(crate) async fn wanted_buckets(&self) -> Result<Vec<TableBucket>> {
         let shared = &self.inner.shared;
         if !shared.info.is_partitioned() {
-            return Ok(buckets_of(&shared.info, None).collect());
+            return Ok(buckets_of(shared.info.id, None, shared.info.bucket_count).collect());
         }
         let partitions = partitions(&self.inner.cluster, &shared.info).await?;
         shared.buckets_of(&partitions, partitions.keys().copied())
@@ -290,15 +292,23 @@ impl LogScanner {
 
     /// Whether there are such buckets, and where to begin in them.
     pub(crate) async fn check_starts(&self, starts: &[(TableBucket, StartOffset)]) -> Result<()> {
-        for (bucket, start) in starts {
-            self.check(*bucket, *start)?;
-        }
+        let check = || {
+            let mut starts = starts.iter();
+            starts.try_for_each(|(bucket, start)| self.check(*bucket, *start))
+        };
+        check()?;
         self.check_partitions(starts.iter().map(|(bucket, _)| bucket))
-            .await
+            .await?;
+        // How many buckets a partition has may be known only now.
+        check()
     }
 
     fn check(&self, bucket: TableBucket, start: StartOffset) -> Result<()> {
         check_bucket(self.table(), bucket).map_err(|reason| self.refuse(Some(bucket), reason))?;
+        let topology = self.inner.cluster.topology();
+        if let Some(count) = topology.bucket_count(bucket.table, bucket.partition) {
+            check_in_partition(count, bucket).map_err(|reason| self.refuse(Some(bucket), reason))?;
+        }
         if let StartOffset::At(offset @ ..0) = start {
             return Err(self.refuse(Some(bucket), format!("offset {offset} is negative")));
         }
@@ -344,32 +354,41 @@ impl LogScanner {
     }
 }
 
-/// The partitions of a table, with their names.
-async fn partitions(cluster: &Cluster, info: &TableInfo) -> Result<BTreeMap<PartitionId, PartitionName>> {
-    let partitions = Admin::new(cluster.clone())
-        .list_partitions(&info.path, None)
-        .await?;
+/// A partition as it is listed.
+struct Listed {
+    name: PartitionName,
+    buckets: i32,
+}
+
+/// The partitions of a table.
+async fn partitions(cluster: &Cluster, info: &TableInfo) -> Result<BTreeMap<PartitionId, Listed>> {
+    let partitions = Admin::new(cluster.clone()).partitions_of(info).await?;
+    let listed = |partition: &PartitionInfo| Listed {
+        name: partition.name(),
+        buckets: partition.bucket_count,
+    };
     Ok(partitions
         .iter()
-        .map(|partition| (partition.id, partition.name()))
+        .map(|partition| (partition.id, listed(partition)))
         .collect())
 }
 
 impl Shared {
     /// Whether a partition may have rows that are wanted.
-    fn is_wanted(&self, partitions: &BTreeMap<PartitionId, PartitionName>, partition: PartitionId) -> bool {
-        let name = partitions.get(&partition);
-        name.is_none_or(|name| self.decoder.may_match(name))
+    fn is_wanted(&self, partition: &Listed) -> bool {
+        self.decoder.may_match(&partition.name)
     }
 
     /// The buckets of those partitions that may have rows that are wanted.
     fn buckets_of(
         &self,
-        partitions: &BTreeMap<PartitionId, PartitionName>,
+        partitions: &BTreeMap<PartitionId, Listed>,
         among: impl Iterator<Item = PartitionId>,
     ) -> Result<Vec<TableBucket>> {
-        let wanted = among.filter(|partition| self.is_wanted(partitions, *partition));
-        buckets_of_all(&self.info, wanted)
+        let listed = among.filter_map(|partition| Some((partition, partitions.get(&partition)?)));
+        let wanted = listed.filter(|(_, partition)| self.is_wanted(partition));
+        let counts = wanted.map(|(id, partition)| (id, partition.buckets));
+        buckets_of_all(self.info.id, counts)
             .map_err(|error| Context::new("subscribe").table(&self.info.path).error(error))
     }
 }
@@ -377,14 +396,14 @@ impl Shared {
 fn begin(
     session: &mut Session,
     path: &TablePath,
-    partitions: &BTreeMap<PartitionId, PartitionName>,
+    partitions: &BTreeMap<PartitionId, Listed>,
     starts: impl IntoIterator<Item = (TableBucket, Option<Offset>)>,
 ) {
     for (bucket, next) in starts {
-        let name = bucket.partition.and_then(|partition| partitions.get(&partition));
+        let partition = bucket.partition.and_then(|partition| partitions.get(&partition));
         let table = PhysicalTablePath {
             table: path.clone(),
-            partition: name.cloned(),
+            partition: partition.map(|partition| partition.name.clone()),
         };
         session.subscribe(bucket, table, next);
     }
@@ -394,7 +413,7 @@ fn begin(
 fn begin_new(
     shared: &Shared,
     session: &mut Session,
-    partitions: &BTreeMap<PartitionId, PartitionName>,
+    partitions: &BTreeMap<PartitionId, Listed>,
 ) -> Result<()> {
     let new = session.discover(partitions.keys().copied()).into_iter();
     let starts = shared.buckets_of(partitions, new)?.into_iter();

@@ -6,12 +6,13 @@ use std::sync::Arc;
 use fluss_rpc::net::{Random, ServerAddress};
 use tokio::time::Instant;
 
-use super::batch::{Load, OpenBatch, Part, Stage};
+use super::batch::{Batch, Load, OpenBatch, Part, Stage};
 use super::bucket::BucketQueue;
 use super::handle::{Delivery, Line, WriteHandle};
 use super::layout::{Change, Layout, Rows};
-use super::outcome::{Followup, Outcome};
+use super::outcome::{Followup, Outcome, fail};
 use super::partitions::{Partitions, Slot, Target};
+use super::reroute::{Group, Rerouter};
 use super::router::Room;
 use super::shipment::{BatchKey, Due, Obstacles, Route, Sent, Shipment, place};
 use crate::config::WriterOptions;
@@ -228,8 +229,8 @@ impl Accumulator {
                 obstacles.writer |= !queue.has_in_flight();
                 continue;
             }
-            let (bucket, server) = match route(*target) {
-                Route::Open(bucket, server) => (bucket, server),
+            let (bucket, buckets, server) = match route(*target) {
+                Route::Open(bucket, buckets, server) => (bucket, buckets, server),
                 Route::Closed(bucket) => {
                     obstacles.leaders.push((target.slot, bucket));
                     continue;
@@ -253,6 +254,7 @@ impl Accumulator {
                 sent: Sent {
                     key: (*target, id),
                     bucket,
+                    buckets,
                 },
                 bytes,
                 deadline,
@@ -316,7 +318,7 @@ impl Accumulator {
                     .bucket(target.bucket);
                 let asked = batch.last_error.as_ref().map(Error::context);
                 let asked = asked.and_then(|context| context.server.as_ref());
-                let leads = || leader(&partitions.bucket(*target)?);
+                let leads = || leader(&partitions.bucket(*target)?.0);
                 context.server = asked.or_else(leads).cloned();
                 context.last_answer = batch.last_words();
                 if context.server.is_none() && batch.attempts == 0 {
@@ -363,6 +365,74 @@ impl Accumulator {
         }
         self.of(slot).for_each(BucketQueue::restart);
         true
+    }
+
+    /// Whether everything that is to go to a partition can be taken apart: none of it is on its way, or being encoded.
+    pub(super) fn is_at_rest(&self, slot: Slot) -> bool {
+        let of_slot = |(target, _): &(&Target, &BucketQueue)| target.slot == slot;
+        let mut queues = self.buckets.iter().filter(of_slot);
+        queues.all(|(_, queue)| !queue.has_in_flight() && !queue.is_being_encoded())
+    }
+
+    /// Has everything that waits for a partition, none of which is stored, go to the buckets that it has now. It is then in
+    /// other batches, in the order in which it was collected. Returns the bytes to give back of what could not be taken
+    /// apart.
+    pub(super) fn reroute(&mut self, slot: Slot, rerouter: &mut Rerouter<'_>) -> usize {
+        let mut batches = Vec::new();
+        let targets: Vec<Target> = self
+            .buckets
+            .keys()
+            .filter(|target| target.slot == slot)
+            .copied()
+            .collect();
+        for target in targets {
+            if let Some(mut queue) = self.buckets.remove(&target) {
+                queue.close_open(&mut self.last_id);
+                batches.extend(queue.into_waiting());
+            }
+        }
+        batches.sort_by_key(|batch| batch.id);
+        let mut failed = Vec::new();
+        for mut batch in batches {
+            match rerouter.regroup(slot, std::mem::replace(&mut batch.stage, Stage::Encoding)) {
+                Ok(groups) => self.scatter(&batch, groups),
+                Err(error) => {
+                    let context = Context::new(self.operation).table(rerouter.path());
+                    failed.push(fail(&batch, context.error(error)));
+                }
+            }
+        }
+        self.settle(failed)
+    }
+
+    /// Puts the rows of a batch into others.
+    fn scatter(&mut self, batch: &Batch, groups: Vec<Group>) {
+        let mut left = batch.load.bytes;
+        let mut places = vec![None; batch.load.rows as usize];
+        let groups_left = groups.len();
+        for (number, Group { target, rows, stage }) in groups.into_iter().enumerate() {
+            let share = batch.load.bytes / (batch.load.rows.max(1) as usize) * rows.len();
+            let is_last = number + 1 == groups_left;
+            let bytes = if is_last { left } else { share.min(left) };
+            left -= bytes;
+            let delivery = Arc::new(Delivery::of(&self.line));
+            if batch.delivery.is_urgent() {
+                delivery.hurry();
+            }
+            for (index, row) in (0..).zip(&rows) {
+                if let Some(place) = places.get_mut(*row as usize) {
+                    *place = Some((delivery.clone(), index));
+                }
+            }
+            let queue = self.buckets.entry(target);
+            let queue = queue.or_insert_with(|| BucketQueue::new(self.random.clone()));
+            let load = Load {
+                rows: rows.len() as u32,
+                bytes,
+            };
+            queue.push(&mut self.last_id, stage, load, batch.created, delivery);
+        }
+        batch.delivery.move_to(places.into_iter().flatten().collect());
     }
 
     fn of(&mut self, slot: Slot) -> impl Iterator<Item = &mut BucketQueue> {

@@ -80,6 +80,8 @@ pub(super) struct Batch {
 #[derive(Debug)]
 pub(super) struct Part {
     pub(super) target: Target,
+    /// Among how many buckets that was chosen.
+    pub(super) buckets: i32,
     pub(super) stage: Stage,
     pub(super) load: Load,
     /// How many rows of the call are before those that the part is of.
@@ -88,13 +90,14 @@ pub(super) struct Part {
 
 impl Part {
     /// Rows that are not encoded yet.
-    pub(super) fn raw(target: Target, rows: Rows, bytes: usize, start: usize) -> Self {
+    pub(super) fn raw((target, buckets): (Target, i32), rows: Rows, bytes: usize, start: usize) -> Self {
         let load = Load {
             rows: rows.count(),
             bytes,
         };
         Self {
             target,
+            buckets,
             stage: Stage::Raw(rows),
             load,
             start,

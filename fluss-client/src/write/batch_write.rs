@@ -106,7 +106,7 @@ impl BatchWrite {
             let reserved = self.writer.reserve(self.change, self.kept_bytes).await;
             let reserved = reserved.map_err(|error| self.told(error))?;
             let kept = std::mem::take(&mut self.kept);
-            let pushed = self.writer.push_parts(kept, reserved);
+            let pushed = self.writer.push_parts(self.change, kept, reserved);
             let pushed = pushed.map_err(|error| self.told(error))?;
             self.deliveries.extend(pushed);
         }
@@ -118,7 +118,7 @@ impl BatchWrite {
             let (rows, bytes) = (part.load.rows, part.load.bytes);
             let reserved = self.writer.reserve(self.change, bytes).await;
             let reserved = reserved.map_err(|error| self.told(error))?;
-            let pushed = self.writer.push_parts(vec![part], reserved);
+            let pushed = self.writer.push_parts(self.change, vec![part], reserved);
             let pushed = pushed.map_err(|error| self.told(error))?;
             self.deliveries.extend(pushed);
             self.kept_bytes -= bytes;

@@ -107,6 +107,17 @@ impl BucketQueue {
         self.waiting.iter_mut()
     }
 
+    /// All batches, of which none is on its way.
+    pub(super) fn into_waiting(self) -> VecDeque<Batch> {
+        self.waiting
+    }
+
+    /// Whether any batch is being encoded.
+    pub(super) fn is_being_encoded(&self) -> bool {
+        let mut waiting = self.waiting.iter();
+        waiting.any(|batch| matches!(batch.stage, Stage::Encoding))
+    }
+
     pub(super) fn has_in_flight(&self) -> bool {
         !self.in_flight.is_empty()
     }
@@ -177,6 +188,11 @@ impl BucketQueue {
                 batch.doubtful = true;
                 (Verdict::Fail, error)
             }
+            // That is looked at first: it is not stored, however often it was sent (`v1_0.md` §5.5).
+            Outcome::Refused(ErrorCode::INVALID_BUCKET_ROUTING, error) => {
+                batch.doubtful = false;
+                (Verdict::Misrouted, error)
+            }
             Outcome::Refused(code, error) => (judge(code, self.standing(&batch, position)), error),
             Outcome::Unknown(error) => {
                 batch.doubtful = true;
@@ -201,6 +217,12 @@ impl BucketQueue {
                     self.sequences.abandon(stamp);
                 }
                 self.requeue(batch, &error, now, false)
+            }
+            Verdict::Misrouted => {
+                if let Some(stamp) = batch.stamp {
+                    self.sequences.abandon(stamp);
+                }
+                self.requeue(batch, &error, now, true)
             }
             Verdict::Retry { refresh } => self.requeue(batch, &error, now, refresh),
         }

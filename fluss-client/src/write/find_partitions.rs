@@ -3,6 +3,7 @@
 use fluss_rpc::code::ErrorCode;
 
 use super::partitions::Slot;
+use super::reroute::Rerouter;
 use super::sender::{Event, Sender};
 use crate::admin::Admin;
 use crate::error::{Context, ErrorKind, Result};
@@ -35,16 +36,53 @@ impl Sender {
             let (cluster, info) = (self.cluster.clone(), self.shared.info.clone());
             let create = cluster.options().writer.create_partitions;
             self.tasks.spawn(async move {
-                let found = find(&cluster, &info, &name, create, &context).await;
-                Event::Found(slot, found)
+                let found = async {
+                    let partition = find(&cluster, &info, &name, create, &context).await?;
+                    let buckets = cluster.bucket_count(&info, Some(partition)).await;
+                    let buckets = buckets.map_err(|error| error.within(context))?;
+                    Ok((partition, buckets))
+                };
+                Event::Found(slot, found.await)
             });
         }
     }
 
-    pub(super) fn on_found(&mut self, slot: Slot, found: Result<PartitionId>) -> Result<()> {
+    /// Lets rows go to the buckets of their partitions that were collected for another number of them, as soon as none of
+    /// them is on its way or being encoded.
+    pub(super) fn fit_misfits(&self) -> Result<()> {
+        let misfits = self.shared.partitions().misfits();
+        for (slot, partition, buckets) in misfits {
+            self.fit(slot, partition, buckets)?;
+        }
+        Ok(())
+    }
+
+    fn fit(&self, slot: Slot, partition: PartitionId, buckets: i32) -> Result<()> {
+        let released = {
+            let mut router = self.shared.router.lock();
+            let mut accumulator = self.shared.lock()?;
+            if router.count(slot) == buckets {
+                0
+            } else if accumulator.is_at_rest(slot) {
+                router.set_count(slot, buckets);
+                let mut rerouter = Rerouter::new(&self.shared.info, &self.shared.layout, &mut router);
+                accumulator.reroute(slot, &mut rerouter)
+            } else {
+                drop(accumulator);
+                drop(router);
+                self.shared.partitions().misfit(slot, partition, buckets);
+                return Ok(());
+            }
+        };
+        self.shared.memory.release(released);
+        self.shared.partitions().found(slot, partition, buckets);
+        Ok(())
+    }
+
+    pub(super) fn on_found(&mut self, slot: Slot, found: Result<(PartitionId, i32)>) -> Result<()> {
         self.looked_for -= 1;
         match found {
-            Ok(partition) => self.shared.partitions().found(slot, partition),
+            Ok((partition, buckets)) => self.fit(slot, partition, buckets)?,
             Err(error) => {
                 self.shared.partitions().lost(slot);
                 if error.is_retriable() {

@@ -76,7 +76,12 @@ pub(crate) struct Delivery {
     is_open: bool,
     /// Who settles it.
     writer: Option<Arc<Line>>,
+    /// The fates of its rows, in their order, once the batch was taken apart: each is that of a row of another.
+    moved: OnceLock<Vec<Place>>,
 }
+
+/// The batch that a row is in, and its number there.
+pub(crate) type Place = (Arc<Delivery>, u32);
 
 impl Delivery {
     /// The fate of a batch of a writer.
@@ -93,6 +98,38 @@ impl Delivery {
             is_open: true,
             ..Self::of(writer)
         }
+    }
+
+    /// States that the rows of the batch have gone to others.
+    pub(crate) fn move_to(&self, rows: Vec<Place>) {
+        if self.moved.set(rows).is_ok() {
+            self.settled.notify_waiters();
+        }
+    }
+
+    /// The batch that a row is in by now, and its number there.
+    fn place_of(self: &Arc<Self>, row: u32) -> Place {
+        let (mut delivery, mut row) = (self.clone(), row);
+        while let Some((next, number)) = delivery.moved.get().and_then(|rows| rows.get(row as usize)) {
+            (delivery, row) = (next.clone(), *number);
+        }
+        (delivery, row)
+    }
+
+    /// The batches that the rows are in by now, each once.
+    fn batches(self: &Arc<Self>) -> Vec<Arc<Self>> {
+        let Some(rows) = self.moved.get() else {
+            return vec![self.clone()];
+        };
+        let mut batches: Vec<Arc<Self>> = Vec::new();
+        for (delivery, _) in rows {
+            for batch in delivery.batches() {
+                if !batches.iter().any(|other| Arc::ptr_eq(other, &batch)) {
+                    batches.push(batch);
+                }
+            }
+        }
+        batches
     }
 
     /// Has the batch sent without waiting for more rows.
@@ -125,14 +162,37 @@ impl Delivery {
         }
     }
 
-    /// Has the batch sent and waits for its fate.
-    pub(crate) async fn wait(&self) -> Result<Stored> {
+    /// Has the batch sent and waits for its fate. Rows that have gone to others share the first failure of those; where they
+    /// are stored is told by each.
+    pub(crate) async fn wait(self: &Arc<Self>) -> Result<Stored> {
+        loop {
+            let mut settled = Ok(Stored::default());
+            let batches = self.batches();
+            for batch in &batches {
+                let outcome = batch.wait_here().await;
+                settled = match (settled, outcome) {
+                    (Ok(_), outcome) => outcome,
+                    (failed, _) => failed,
+                };
+            }
+            // Meanwhile they may have gone elsewhere.
+            if batches.iter().all(|batch| batch.moved.get().is_none()) {
+                return settled;
+            }
+        }
+    }
+
+    /// Waits until the batch has a fate, or is none any more.
+    async fn wait_here(&self) -> Result<Stored> {
         if self.outcome.get().is_none() {
             self.hurry();
         }
         loop {
             let settled = self.settled.notified();
             let broke = self.writer.as_ref().map(|writer| writer.broke.notified());
+            if self.moved.get().is_some() {
+                return Ok(Stored::default());
+            }
             if let Some(outcome) = self.outcome() {
                 return outcome.copied().map_err(Error::clone);
             }
@@ -175,10 +235,11 @@ impl WriteHandle {
         }
     }
 
-    fn deliveries(&self) -> &[Arc<Delivery>] {
+    /// The batches that the rows are in by now.
+    fn deliveries(&self) -> Vec<Arc<Delivery>> {
         match &self.parts {
-            Parts::Row(delivery, _) => std::slice::from_ref(delivery),
-            Parts::Batches(deliveries) => deliveries,
+            Parts::Row(delivery, index) => vec![delivery.place_of(*index).0],
+            Parts::Batches(deliveries) => deliveries.iter().flat_map(Delivery::batches).collect(),
         }
     }
 
@@ -194,7 +255,10 @@ impl WriteHandle {
                 continue;
             };
             let end = match (&self.parts, stored.base_offset) {
-                (Parts::Row(_, index), Some(base)) => Some(base.saturating_add(i64::from(*index) + 1)),
+                (Parts::Row(delivery, index), Some(base)) => {
+                    let (_, index) = delivery.place_of(*index);
+                    Some(base.saturating_add(i64::from(index) + 1))
+                }
                 _ => stored.end_offset,
             };
             if let Some(bucket) = stored.bucket {
@@ -225,10 +289,13 @@ impl WriteHandle {
     /// Dropping the future only stops waiting.
     pub async fn wait(&self) -> Result<Option<Offset>> {
         match &self.parts {
-            Parts::Row(delivery, index) => {
-                let base = delivery.wait().await?.base_offset;
-                Ok(base.map(|base| base.saturating_add(i64::from(*index))))
-            }
+            Parts::Row(delivery, index) => loop {
+                let (delivery, index) = delivery.place_of(*index);
+                let base = delivery.wait_here().await?.base_offset;
+                if delivery.moved.get().is_none() {
+                    return Ok(base.map(|base| base.saturating_add(i64::from(index))));
+                }
+            },
             Parts::Batches(deliveries) => {
                 for delivery in deliveries.iter() {
                     delivery.wait().await?;
@@ -276,8 +343,38 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn rows_that_went_to_other_batches_have_their_fates() {
+        let (first, whole) = (Arc::new(Delivery::default()), Arc::new(Delivery::default()));
+        let handles: Vec<_> = (0..3)
+            .map(|index| WriteHandle::row(first.clone(), index))
+            .collect();
+        let all = WriteHandle::batches(vec![first.clone()]);
+        let waiting = handles[2].clone();
+        let waiting = tokio::spawn(async move { waiting.wait().await });
+        let waiting_for_all = all.clone();
+        let waiting_for_all = tokio::spawn(async move { waiting_for_all.wait().await });
+        tokio::task::yield_now().await;
+        let (other, last) = (Arc::new(Delivery::default()), Arc::new(Delivery::default()));
+        first.move_to(vec![(whole.clone(), 0), (other.clone(), 0), (whole.clone(), 1)]);
+        whole.move_to(vec![(last.clone(), 1), (last.clone(), 4)]);
+        let stored = |base| Stored {
+            bucket: Some(TableBucket::new(TableId(7), BucketId(base as i32))),
+            base_offset: Some(base),
+            end_offset: Some(base + 5),
+        };
+        last.settle(Ok(stored(40)));
+        assert!(!all.is_settled() && handles[0].is_settled());
+        other.settle(Ok(stored(7)));
+        assert_eq!(waiting.await.unwrap().unwrap(), Some(44));
+        assert_eq!(waiting_for_all.await.unwrap().unwrap(), None);
+        assert_eq!(handles[1].wait().await.unwrap(), Some(7));
+        assert_eq!(handles[0].ends().into_values().collect::<Vec<_>>(), [Some(42)]);
+        assert_eq!(all.ends().into_values().collect::<Vec<_>>(), [Some(12), Some(45)]);
+    }
+
+    #[tokio::test]
     async fn the_first_fate_stays() {
-        let delivery = Delivery::default();
+        let delivery = Arc::new(Delivery::default());
         delivery.settle(Ok(Stored::default()));
         delivery.settle(Ok(Stored {
             base_offset: Some(1),

@@ -9,7 +9,9 @@ use fluss_core::arrow::{ArrowRows, ColumnsBuilder};
 use fluss_core::id::SchemaId;
 use fluss_core::record::UnsealedBatch;
 use fluss_core::record::kv::KvBatchBuilder;
-use fluss_core::record::log::{ChangeType, RowsBuilder, encode_arrow};
+use fluss_core::record::log::{
+    ChangeType, RowsBuilder, StatisticsColumns, encode_arrow, encode_arrow_with_statistics,
+};
 use fluss_core::row::{KeyEncoder, RowFormat};
 use fluss_core::types::{Compression, InvalidDefinition, LogFormat, Row, RowType, TableInfo};
 
@@ -44,7 +46,8 @@ pub(super) struct Layout {
 
 #[derive(Clone, Debug)]
 enum Payload {
-    Columns(Compression),
+    /// With the columns of which batches tell, if there are any.
+    Columns(Compression, Option<Arc<StatisticsColumns>>),
     Records(RowFormat),
     /// Rows by key.
     Keyed(RowFormat, KeyEncoder),
@@ -54,7 +57,7 @@ impl Layout {
     /// That of a log table.
     pub(super) fn log(info: &TableInfo) -> Self {
         let payload = match info.properties.log_format {
-            LogFormat::Arrow => Payload::Columns(info.properties.compression),
+            LogFormat::Arrow => Payload::Columns(info.properties.compression, statistics(info)),
             LogFormat::Indexed => Payload::Records(RowFormat::Indexed),
             LogFormat::Compacted => Payload::Records(RowFormat::Compacted),
         };
@@ -78,15 +81,29 @@ impl Layout {
         }
     }
 
+    /// The type of the table's rows.
+    pub(super) fn row_type(&self) -> &RowType {
+        &self.row_type
+    }
+
+    /// How rows are laid out, and how they are found by their keys, where they do not go as columns.
+    pub(super) const fn rows(&self) -> Option<(RowFormat, Option<&KeyEncoder>)> {
+        match &self.payload {
+            Payload::Columns(..) => None,
+            Payload::Records(format) => Some((*format, None)),
+            Payload::Keyed(format, key) => Some((*format, Some(key))),
+        }
+    }
+
     /// Whether rows go as Arrow columns. Others are only checked while they are encoded.
     pub(super) const fn is_columns(&self) -> bool {
-        matches!(self.payload, Payload::Columns(_))
+        matches!(self.payload, Payload::Columns(..))
     }
 
     /// Rows that more rows may join.
     pub(super) fn open(&self) -> Rows {
         match &self.payload {
-            Payload::Columns(_) => Rows::Columns(ColumnsBuilder::new(&self.row_type, 0)),
+            Payload::Columns(..) => Rows::Columns(ColumnsBuilder::new(&self.row_type, 0)),
             Payload::Records(format) => Rows::Records(RowsBuilder::new(*format, self.schema_id, true)),
             Payload::Keyed(..) => Rows::Keyed(KvBatchBuilder::new(self.schema_id)),
         }
@@ -104,11 +121,13 @@ impl Layout {
     }
 
     fn encode_columns(&self, batch: &RecordBatch) -> Result<UnsealedBatch, ValueError> {
-        let compression = match self.payload {
-            Payload::Columns(compression) => compression,
-            _ => Compression::None,
-        };
-        encode_arrow(batch, None, compression, self.schema_id)
+        match &self.payload {
+            Payload::Columns(compression, Some(columns)) => {
+                encode_arrow_with_statistics(batch, None, *compression, self.schema_id, columns)
+            }
+            Payload::Columns(compression, None) => encode_arrow(batch, None, *compression, self.schema_id),
+            _ => encode_arrow(batch, None, Compression::None, self.schema_id),
+        }
     }
 
     fn encode_picked(&self, picked: &Picked) -> Result<UnsealedBatch, ValueError> {
@@ -120,6 +139,13 @@ impl Layout {
         }
         self.encode(out)
     }
+}
+
+/// The columns of which the batches of a table tell (`v1_0.md` §7.1). A property that cannot be read tells of none.
+fn statistics(info: &TableInfo) -> Option<Arc<StatisticsColumns>> {
+    let columns = info.descriptor.properties().get("table.statistics.columns")?;
+    let columns = StatisticsColumns::parse(columns, info.row_type()).ok();
+    columns.filter(|columns| !columns.is_empty()).map(Arc::new)
 }
 
 /// Rows that are not encoded yet.

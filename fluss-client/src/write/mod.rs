@@ -24,6 +24,7 @@ mod memory;
 mod outcome;
 mod partitions;
 mod request;
+mod reroute;
 mod router;
 mod sender;
 mod sequences;

@@ -54,15 +54,17 @@ enum State {
     Wanted,
     /// Somebody is looking for it.
     Sought,
-    /// It is there.
-    Found(Option<PartitionId>),
+    /// It is there, with so many buckets, but rows were collected for another number.
+    Misfit(PartitionId, i32),
+    /// It is there, with so many buckets.
+    Found(Option<PartitionId>, i32),
 }
 
 impl Partitions {
     pub(super) fn of(info: &TableInfo) -> Result<Self, InvalidDefinition> {
         let whole = Place {
             name: None,
-            state: State::Found(None),
+            state: State::Found(None, info.bucket_count),
         };
         Ok(Self {
             path: info.path.clone(),
@@ -139,8 +141,30 @@ impl Partitions {
     }
 
     /// Takes note of which partition it is.
-    pub(super) fn found(&mut self, slot: Slot, partition: PartitionId) {
-        self.put(slot, State::Found(Some(partition)));
+    pub(super) fn found(&mut self, slot: Slot, partition: PartitionId, buckets: i32) {
+        self.put(slot, State::Found(Some(partition), buckets));
+    }
+
+    /// Takes note of which partition it is, for whose number of buckets the rows that wait were not collected.
+    pub(super) fn misfit(&mut self, slot: Slot, partition: PartitionId, buckets: i32) {
+        self.put(slot, State::Misfit(partition, buckets));
+    }
+
+    /// The partitions that rows were collected for as if they had another number of buckets.
+    pub(super) fn misfits(&self) -> Vec<(Slot, PartitionId, i32)> {
+        let misfit = |(slot, place): (usize, &Place)| match place.state {
+            State::Misfit(partition, buckets) => Some((Slot(slot), partition, buckets)),
+            _ => None,
+        };
+        self.places.iter().enumerate().filter_map(misfit).collect()
+    }
+
+    /// Takes note that what was found of a partition does not hold any more.
+    pub(super) fn doubt(&mut self, slot: Slot) {
+        let place = self.places.get_mut(slot.0);
+        if let Some(place) = place.filter(|place| matches!(place.state, State::Found(Some(_), _))) {
+            place.state = State::Idle;
+        }
     }
 
     /// Takes note that a partition was not found, or is not there any more. Who wants it has to say so.
@@ -154,14 +178,17 @@ impl Partitions {
         }
     }
 
-    /// The bucket on the server, if the partition is known.
-    pub(super) fn bucket(&self, target: Target) -> Option<TableBucket> {
+    /// The bucket on the server, if the partition is known, and how many there are.
+    pub(super) fn bucket(&self, target: Target) -> Option<(TableBucket, i32)> {
         match self.places.get(target.slot.0)?.state {
-            State::Found(partition) => Some(TableBucket {
-                table: self.table,
-                partition,
-                bucket: target.bucket,
-            }),
+            State::Found(partition, buckets) => {
+                let bucket = TableBucket {
+                    table: self.table,
+                    partition,
+                    bucket: target.bucket,
+                };
+                Some((bucket, buckets))
+            }
             _ => None,
         }
     }
@@ -198,6 +225,7 @@ mod tests {
             created_time: 0,
             modified_time: 0,
             descriptor,
+            bucket_count_epoch: 0,
         }
     }
 
@@ -218,7 +246,7 @@ mod tests {
         let slot = partitions.slot(&row(0, "de")).unwrap();
         assert!(!partitions.want(slot));
         let expected = TableBucket::new(TableId(1), BucketId(1));
-        assert_eq!(partitions.bucket(target(slot)), Some(expected));
+        assert_eq!(partitions.bucket(target(slot)), Some((expected, 2)));
     }
 
     #[test]
@@ -233,9 +261,9 @@ mod tests {
         assert_eq!((wanted, name.as_str()), (slot, "1970-01-01$de"));
         assert!(!partitions.want(slot) && partitions.next_wanted().is_none());
         assert_eq!(partitions.bucket(target(slot)), None);
-        partitions.found(slot, PartitionId(7));
+        partitions.found(slot, PartitionId(7), 2);
         let expected = TableBucket::in_partition(TableId(1), PartitionId(7), BucketId(1));
-        assert_eq!(partitions.bucket(target(slot)), Some(expected));
+        assert_eq!(partitions.bucket(target(slot)), Some((expected, 2)));
         assert_eq!(
             partitions.physical(slot).to_string(),
             "d.t partition 1970-01-01$de"

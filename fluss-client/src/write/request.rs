@@ -6,8 +6,9 @@ use bytes::Bytes;
 use fluss_rpc::net::{Connection, RequestError};
 use fluss_rpc::proto;
 
+use super::shipment::Sent;
 use crate::cluster::Answers;
-use fluss_core::id::{Offset, PartitionId, TableBucket, TableId};
+use fluss_core::id::{Offset, PartitionId, TableId};
 
 /// What a writer's requests have in common.
 #[derive(Clone, Debug)]
@@ -47,7 +48,7 @@ impl Destination {
     pub(super) fn send(
         &self,
         connection: &Connection,
-        batches: Vec<(TableBucket, Bytes)>,
+        batches: Vec<(Sent, Bytes)>,
         timeout: Duration,
     ) -> impl Future<Output = Result<Answers<Answer>, RequestError>> + Send + use<> {
         let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
@@ -65,11 +66,13 @@ impl Destination {
         }
     }
 
-    fn produce(&self, batches: Vec<(TableBucket, Bytes)>, timeout_ms: i32) -> proto::ProduceLogRequest {
-        let bucket = |(bucket, records): (TableBucket, Bytes)| proto::PbProduceLogReqForBucket {
-            partition_id: bucket.partition.map(PartitionId::get),
-            bucket_id: bucket.bucket.get(),
+    fn produce(&self, batches: Vec<(Sent, Bytes)>, timeout_ms: i32) -> proto::ProduceLogRequest {
+        let bucket = |(sent, records): (Sent, Bytes)| proto::PbProduceLogReqForBucket {
+            partition_id: sent.bucket.partition.map(PartitionId::get),
+            bucket_id: sent.bucket.bucket.get(),
             records,
+            original_partition_name: None,
+            routing_bucket_count: Some(sent.buckets),
         };
         proto::ProduceLogRequest {
             acks: self.acks,
@@ -81,15 +84,17 @@ impl Destination {
 
     fn put(
         &self,
-        batches: Vec<(TableBucket, Bytes)>,
+        batches: Vec<(Sent, Bytes)>,
         timeout_ms: i32,
         target_columns: Vec<i32>,
         overwrite: bool,
     ) -> proto::PutKvRequest {
-        let bucket = |(bucket, records): (TableBucket, Bytes)| proto::PbPutKvReqForBucket {
-            partition_id: bucket.partition.map(PartitionId::get),
-            bucket_id: bucket.bucket.get(),
+        let bucket = |(sent, records): (Sent, Bytes)| proto::PbPutKvReqForBucket {
+            partition_id: sent.bucket.partition.map(PartitionId::get),
+            bucket_id: sent.bucket.bucket.get(),
             records,
+            original_partition_name: None,
+            routing_bucket_count: Some(sent.buckets),
         };
         proto::PutKvRequest {
             acks: self.acks,

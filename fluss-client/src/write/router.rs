@@ -17,7 +17,10 @@ use fluss_core::types::{InvalidDefinition, Row, TableInfo};
 /// Which bucket a row goes to (`rows.md` §6), in its table or partition.
 #[derive(Debug)]
 pub(super) struct Router {
+    /// How many buckets a partition has of which nothing else is known.
     count: i32,
+    /// How many the others have.
+    counts: BTreeMap<Slot, i32>,
     way: Way,
     rng: Rng,
 }
@@ -82,7 +85,27 @@ impl Router {
             (None, BucketAssigner::Sticky) => Way::Sticky(BTreeMap::new()),
             (None, BucketAssigner::RoundRobin) => Way::RoundRobin(BTreeMap::new()),
         };
-        Ok(Self { count, way, rng })
+        Ok(Self {
+            count,
+            counts: BTreeMap::new(),
+            way,
+            rng,
+        })
+    }
+
+    /// Among how many buckets those of a partition are chosen.
+    pub(super) fn count(&self, slot: Slot) -> i32 {
+        self.counts.get(&slot).copied().unwrap_or(self.count)
+    }
+
+    /// Chooses those of a partition among so many from now on.
+    pub(super) fn set_count(&mut self, slot: Slot, count: i32) {
+        self.counts.insert(slot, count);
+        match &mut self.way {
+            Way::Key { .. } => {}
+            Way::Sticky(current) => drop(current.remove(&slot)),
+            Way::RoundRobin(last) => drop(last.remove(&slot)),
+        }
     }
 
     /// Where a row goes: one of the table's type, which is checked, in the partition `slot`. `room` tells what it finds
@@ -93,7 +116,7 @@ impl Router {
         row: &(impl Row + ?Sized),
         room: impl Fn(Target) -> Room,
     ) -> Result<Target, ValueError> {
-        let (count, rng) = (self.count, &mut self.rng);
+        let (count, rng) = (self.count(slot), &mut self.rng);
         let bucket = match &mut self.way {
             Way::Key {
                 encoder,
@@ -165,7 +188,7 @@ impl Router {
 
     /// Another sticky bucket.
     fn turn(&mut self, slot: Slot) -> Target {
-        let (count, rng) = (self.count, &mut self.rng);
+        let (count, rng) = (self.count(slot), &mut self.rng);
         let Way::Sticky(current) = &mut self.way else {
             return Target {
                 slot,
@@ -233,6 +256,7 @@ mod tests {
     fn sticky(seed: u64) -> Router {
         Router {
             count: 3,
+            counts: BTreeMap::new(),
             way: Way::Sticky(BTreeMap::new()),
             rng: Rng::with_seed(seed),
         }

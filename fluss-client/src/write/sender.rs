@@ -38,7 +38,7 @@ pub(super) enum Event {
     Connected(ServerAddress),
     Writer(Result<WriterId>),
     Refreshed(Result<()>),
-    Found(Slot, Result<PartitionId>),
+    Found(Slot, Result<(PartitionId, i32)>),
 }
 
 /// Sends the batches of one writer, until the writer is closed and everything is settled.
@@ -122,6 +122,7 @@ impl Sender {
             self.shared.lock()?.expire(now, &partitions, leader)
         };
         self.shared.memory.release(released);
+        self.fit_misfits()?;
         loop {
             let raw = self.shared.lock()?.take_raw(now);
             for (key, rows, bytes) in raw {
@@ -143,10 +144,17 @@ impl Sender {
         let partitions = self.shared.partitions();
         let route = |target| match partitions.bucket(target) {
             None => Route::Unknown,
-            Some(bucket) => match topology.leader(&bucket).filter(|server| open(server)) {
-                Some(server) => Route::Open(bucket, server.clone()),
-                None => Route::Closed(bucket),
-            },
+            Some((bucket, buckets)) => {
+                let known = topology.bucket_count(bucket.table, bucket.partition);
+                match topology.leader(&bucket).filter(|server| open(server)) {
+                    // What a server has refused to believe is found out anew.
+                    _ if bucket.partition.is_some() && known.is_some_and(|known| known != buckets) => {
+                        Route::Unknown
+                    }
+                    Some(server) => Route::Open(bucket, buckets, server.clone()),
+                    None => Route::Closed(bucket),
+                }
+            }
         };
         Ok(self.shared.lock()?.drain(now, route))
     }
@@ -172,12 +180,11 @@ impl Sender {
         let timeout = timeout.min(deadline.saturating_duration_since(now));
         let sent: Vec<Sent> = batches.iter().map(|(sent, _)| *sent).collect();
         let span = span(self.shared.operation, &self.shared.info.path, &sent, &server);
-        let batches = batches.into_iter().map(|(sent, records)| (sent.bucket, records));
         // Sent before the next shipment is looked at, so that the batches of a bucket arrive in their order.
         match self.cluster.servers().open(&server) {
             Some(cluster) => {
                 let destination = &self.shared.destination;
-                let answer = span.in_scope(|| destination.send(&cluster, batches.collect(), timeout));
+                let answer = span.in_scope(|| destination.send(&cluster, batches, timeout));
                 let answered = async move { Event::Answered(sent, server, answer.await) };
                 self.tasks.spawn(answered.instrument(span));
                 Ok(())
@@ -220,7 +227,9 @@ impl Sender {
             }
         }
         for slot in &obstacles.partitions {
-            self.shared.partitions().want(*slot);
+            let mut partitions = self.shared.partitions();
+            partitions.doubt(*slot);
+            partitions.want(*slot);
         }
         self.find_partitions();
         Ok(())

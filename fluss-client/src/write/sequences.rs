@@ -98,6 +98,9 @@ pub(crate) enum Verdict {
     },
     /// The batch is not stored and its number cannot be used: it is to be sent under another.
     Renumber,
+    /// The bucket was chosen by another number of buckets than there is: its number is free, and how many there are is to be
+    /// found out.
+    Misrouted,
     /// The batch cannot be stored.
     Fail,
 }

@@ -12,6 +12,7 @@ use super::layout::Layout;
 use super::memory::Memory;
 use super::partitions::Partitions;
 use super::request::Destination;
+use super::router::Router;
 use crate::cluster::Unsent;
 use crate::error::{Result, tell};
 use crate::log_target;
@@ -31,6 +32,8 @@ pub(super) struct Shared {
     pub(super) accumulator: Guarded<Accumulator>,
     /// Locked before the accumulator by who needs both. It is whole whenever a row of the caller's is asked for its values.
     pub(super) partitions: Mutex<Partitions>,
+    /// Locked before the accumulator by who needs both, and by nobody who has the partitions.
+    pub(super) router: Mutex<Router>,
     pub(super) line: Arc<Line>,
 }
 

@@ -20,15 +20,17 @@ pub(super) struct Sent {
     pub(super) key: BatchKey,
     /// Where it is sent: the bucket on the server at that time.
     pub(super) bucket: TableBucket,
+    /// Among how many that was chosen.
+    pub(super) buckets: i32,
 }
 
 /// The way to a bucket.
 pub(super) enum Route {
-    /// Its leader is connected.
-    Open(TableBucket, ServerAddress),
+    /// Its leader is connected. It was chosen among so many.
+    Open(TableBucket, i32, ServerAddress),
     /// It has no leader that is connected.
     Closed(TableBucket),
-    /// It is not known which partition it is of.
+    /// It is not known which partition it is of, or how many buckets that has.
     Unknown,
 }
 

@@ -15,6 +15,7 @@ use super::layout::{Change, Layout, Picked, Rows};
 use super::memory::Memory;
 use super::partitions::{Partitions, Slot};
 use super::request::{Api, Destination};
+use super::reroute::Rerouter;
 use super::router::Router;
 use super::sender::{SMALL_BYTES, Sender};
 use super::shared::Shared;
@@ -35,7 +36,6 @@ const FUNDS_BYTES: usize = 64 << 10;
 pub(super) struct Writer {
     pub(super) shared: Arc<Shared>,
     cluster: Cluster,
-    router: Arc<Mutex<Router>>,
     options: Arc<WriterOptions>,
     closing: CancellationToken,
     /// Lets the sender end when the last clone goes away.
@@ -77,6 +77,7 @@ impl Writer {
             meters,
             accumulator: Guarded::telling(accumulator, move || told.break_down()),
             partitions: Mutex::new(Partitions::of(info)?),
+            router: Mutex::new(router),
             line,
         });
         let unsent: Weak<Shared> = Arc::downgrade(&shared);
@@ -87,7 +88,6 @@ impl Writer {
         Ok(Self {
             shared,
             cluster: cluster.clone(),
-            router: Arc::new(Mutex::new(router)),
             options: Arc::new(options),
             _guard: Arc::new(closing.clone().drop_guard()),
             closing,
@@ -145,7 +145,7 @@ impl Writer {
     fn collect(&self, change: Change, row: &(impl Row + ?Sized), now: Instant) -> Result<Pushed> {
         let slot = self.slot(row).map_err(|error| self.refusal(change, error))?;
         let pushed = {
-            let mut router = self.router.lock();
+            let mut router = self.shared.router.lock();
             let mut accumulator = self.shared.lock()?;
             if let Some(error) = accumulator.ended() {
                 return Err(error.clone());
@@ -210,17 +210,27 @@ impl Writer {
             let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
             let misrouted = |error: ValueError| error.after_rows(start as u64);
             if self.shared.layout.is_columns() {
-                let split = self.route(|router| router.split(shape, piece, slots));
-                parts.extend(split.map_err(misrouted)?.into_iter().map(|(target, rows)| {
+                let split = self.route(|router| {
+                    let split = router.split(shape, piece, slots)?.into_iter();
+                    let chosen = split.map(|(target, rows)| ((target, router.count(target.slot)), rows));
+                    Ok(chosen.collect::<Vec<_>>())
+                });
+                let split = split.map_err(misrouted)?.into_iter();
+                parts.extend(split.map(|(chosen, rows)| {
                     let bytes = fluss_core::arrow::data_bytes(&rows);
-                    Part::raw(target, Rows::Batch(rows), bytes, start)
+                    Part::raw(chosen, Rows::Batch(rows), bytes, start)
                 }));
                 continue;
             }
             let row_bytes = fluss_core::arrow::data_bytes(&piece) / piece.num_rows().max(1) + 1;
             let rows = Arc::new(ArrowRows::new(piece, shape.row_type())?);
-            let picked = self.route(|router| router.pick(&rows, shape, slots));
-            parts.extend(picked.map_err(misrouted)?.into_iter().map(|(target, indexes)| {
+            let picked = self.route(|router| {
+                let picked = router.pick(&rows, shape, slots)?.into_iter();
+                let chosen = picked.map(|(target, indexes)| ((target, router.count(target.slot)), indexes));
+                Ok(chosen.collect::<Vec<_>>())
+            });
+            let picked = picked.map_err(misrouted)?.into_iter();
+            parts.extend(picked.map(|(chosen, indexes)| {
                 let bytes = row_bytes * indexes.len();
                 let picked = Picked {
                     rows: rows.clone(),
@@ -228,7 +238,7 @@ impl Writer {
                     change,
                     indexes,
                 };
-                Part::raw(target, Rows::Picked(picked), bytes, start)
+                Part::raw(chosen, Rows::Picked(picked), bytes, start)
             }));
         }
         Ok(parts)
@@ -258,10 +268,16 @@ impl Writer {
     }
 
     /// Collects parts at once, for which memory is reserved.
-    pub(super) fn push_parts(&self, parts: Vec<Part>, reserved: usize) -> Result<Vec<Arc<Delivery>>> {
+    pub(super) fn push_parts(
+        &self,
+        change: Change,
+        parts: Vec<Part>,
+        reserved: usize,
+    ) -> Result<Vec<Arc<Delivery>>> {
         let mut deliveries = Vec::with_capacity(parts.len());
         let slots: Vec<Slot> = parts.iter().map(|part| part.target.slot).collect();
         {
+            let mut router = self.shared.router.lock();
             let mut accumulator = self.shared.lock()?;
             if let Some(error) = accumulator.ended().cloned() {
                 self.shared.memory.release(reserved);
@@ -269,7 +285,18 @@ impl Writer {
             }
             let mut left = reserved;
             let now = Instant::now();
+            let mut fitting = Vec::with_capacity(parts.len());
+            let mut rerouter = Rerouter::new(&self.shared.info, &self.shared.layout, &mut router);
             for part in parts {
+                if rerouter.fits(part.target.slot, part.buckets) {
+                    fitting.push(part);
+                    continue;
+                }
+                // How many buckets its partition has was found out since it was cut.
+                let regrouped = rerouter.regroup_part(part);
+                fitting.extend(regrouped.map_err(|error| self.refusal(change, error))?);
+            }
+            for part in fitting {
                 // What asked for more memory than there is holds all of it.
                 let bytes = part.load.bytes.min(left);
                 left -= bytes;
@@ -290,7 +317,7 @@ impl Writer {
     }
 
     fn route<T>(&self, route: impl FnOnce(&mut Router) -> T) -> T {
-        route(&mut self.router.lock())
+        route(&mut self.shared.router.lock())
     }
 
     /// Slices of a batch of about the size of a log batch, and where they begin.

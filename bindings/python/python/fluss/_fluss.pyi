@@ -245,6 +245,10 @@ class TableChange:
     def add_column(name: str, data_type: DataType | str, comment: str | None = None) -> TableChange:
         """Adds a column at the end, of a type that takes nulls."""
 
+    @staticmethod
+    def bucket_count(count: int) -> TableChange:
+        """Gives partitions that are created from now on so many buckets. No other change goes with it."""
+
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
 
@@ -397,7 +401,11 @@ class TableInfo:
 
     @property
     def num_buckets(self) -> int:
-        """Buckets of the table, or of each of its partitions."""
+        """Buckets of the table, or of each partition that is created from now on: older ones may have another count."""
+
+    @property
+    def bucket_count_epoch(self) -> int:
+        """How often the bucket count was changed."""
 
     @property
     def comment(self) -> str | None:

@@ -94,11 +94,15 @@ class DatabaseSummary:
 
 @dataclass(frozen=True)
 class PartitionInfo:
-    """A partition of a table; ``partition_spec`` has the value of each partition key as text."""
+    """A partition of a table; ``partition_spec`` has the value of each partition key as text.
+
+    ``bucket_count`` is the number of its buckets. Those of one table may differ.
+    """
 
     partition_id: int
     partition_name: str
     partition_spec: Mapping[str, str]
+    bucket_count: int
 
 
 @dataclass(frozen=True)

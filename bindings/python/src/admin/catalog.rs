@@ -52,7 +52,12 @@ pub(super) fn partitions(
         for (key, value) in &partition.spec.values {
             spec.set_item(key, value)?;
         }
-        class.call1((partition.id.get(), partition.name().as_str(), spec))
+        class.call1((
+            partition.id.get(),
+            partition.name().as_str(),
+            spec,
+            partition.bucket_count,
+        ))
     };
     list(py, partitions.into_iter().map(info))
 }

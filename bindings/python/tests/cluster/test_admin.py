@@ -91,7 +91,7 @@ def test_partitions_come_and_go(connection: fluss.Connection) -> None:
     with pytest.raises(fluss.AlreadyExistsError):
         admin.create_partition("fluss.parted", {"dt": "2024"})
     (partition,) = admin.list_partition_infos("fluss.parted")
-    assert partition == PartitionInfo(partition.partition_id, "2024", {"dt": "2024"})
+    assert partition == PartitionInfo(partition.partition_id, "2024", {"dt": "2024"}, partition.bucket_count)
     assert admin.list_partition_infos("fluss.parted", {"dt": "2025"}) == []
     admin.drop_partition("fluss.parted", {"dt": "2024"})
     with pytest.raises(fluss.NotFoundError):

@@ -60,6 +60,7 @@ fn a_dropped_partition_is_forgotten_and_one_created_again_has_another_id() {
                 leader_id: Some(1),
                 ..Default::default()
             }],
+            bucket_count: None,
         }],
         ..response(7, None)
     };

@@ -17,7 +17,7 @@ use super::*;
 use crate::config::{RemoteOptions, ScannerOptions};
 use crate::error::{Context, ErrorKind};
 use fluss_core::id::{BucketId, TableId};
-use fluss_core::record::log::{Append, ChangeType, Generation, LogBatches, Received, RowsBuilder};
+use fluss_core::record::log::{Append, ChangeType, LogBatches, Received, RowsBuilder};
 use fluss_core::row::RowFormat;
 use fluss_core::types::{Datum, PhysicalTablePath, TablePath};
 
@@ -122,7 +122,7 @@ fn batch(id: SchemaId, offset: Offset) -> Bytes {
     rows.append(schema(id).row_type(), ChangeType::AppendOnly, &row)
         .unwrap();
     let sealed = rows.finish().unwrap().seal(None);
-    let received = Received::check(sealed, Generation::V0_9).unwrap();
+    let received = Received::check(sealed).unwrap();
     let place = Append {
         next_offset: offset,
         commit_timestamp: 0,
@@ -164,7 +164,7 @@ fn batches_that_wait_count_as_fetched_until_they_are_dropped() {
     world.learn(2);
     assert_eq!(world.next(), None);
     let mut arrivals = Arrivals::default();
-    let records = LogBatches::new(batch(SchemaId(1), 0), Generation::V0_9);
+    let records = LogBatches::new(batch(SchemaId(1), 0));
     for batch in records {
         arrivals.push(Arrival {
             bucket: BUCKET,
@@ -272,7 +272,7 @@ fn unreadable(offset: Offset) -> Bytes {
         SchemaId(1),
     )
     .unwrap();
-    let received = Received::check(sealed.seal(None), Generation::V0_9).unwrap();
+    let received = Received::check(sealed.seal(None)).unwrap();
     let place = Append {
         next_offset: offset,
         commit_timestamp: 0,
@@ -286,10 +286,7 @@ fn a_batch_that_cannot_be_read_names_its_column_and_is_passed_over_by_name() {
     let decoder = || super::super::decode::tests::text_decoder();
     let fetched = || {
         let form = decoder().forms(&super::super::decode::tests::text_schema()).whole;
-        let batch = LogBatches::new(unreadable(7), Generation::V0_9)
-            .next()
-            .unwrap()
-            .unwrap();
+        let batch = LogBatches::new(unreadable(7)).next().unwrap().unwrap();
         Fetched {
             bucket: BUCKET,
             subscription: 0,

@@ -17,7 +17,7 @@ use super::{AHEAD, Session};
 use crate::error::{Context, Error, ErrorKind};
 use fluss_core::DecodeError;
 use fluss_core::id::{Offset, TableBucket};
-use fluss_core::record::log::{Generation, LogBatch, LogBatches};
+use fluss_core::record::log::{LogBatch, LogBatches};
 
 /// A fetch to send.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -145,13 +145,20 @@ impl Session {
         now: Instant,
     ) {
         let records = answer.records.unwrap_or_default();
-        // An answer without records was at the end, whatever the server knows to be behind it.
-        let more = !records.is_empty();
         let before = self.next_of(wanted);
+        // An answer without records was at the end, whatever the server knows to be behind it.
+        let has_records = !records.is_empty();
         self.take(wanted, records, context);
         let Some(subscription) = self.subscription(wanted) else {
             return;
         };
+        // Unless it has left them out.
+        let filtered = answer.filtered_end_offset.min(answer.high_watermark);
+        let has_filtered = filtered > subscription.next.max(Some(0));
+        if has_filtered {
+            subscription.next = filtered;
+        }
+        let more = has_records || has_filtered;
         if !more && subscription.next.is_none() {
             subscription.next = answer.log_start_offset.filter(|start| *start >= 0);
         }
@@ -180,7 +187,7 @@ impl Session {
         };
         let to = subscription.stop.unwrap_or(Offset::MAX);
         let mut schemas = BTreeSet::new();
-        for batch in LogBatches::new(records, Generation::V0_9) {
+        for batch in LogBatches::new(records) {
             let batch = match batch {
                 Ok(batch) => batch,
                 Err(error) => {

@@ -6,7 +6,7 @@ use bytes::Bytes;
 
 use super::held::{Held, Hold};
 use fluss_core::DecodeError;
-use fluss_core::record::log::{BATCH_SIZE_TOLD_BY, Generation, LogBatch, LogBatches, batch_size};
+use fluss_core::record::log::{BATCH_SIZE_TOLD_BY, LogBatch, LogBatches, batch_size};
 
 /// The largest batch that is put together, whatever a file claims. A server takes 100 MiB unless told otherwise.
 const MAX_BATCH_BYTES: usize = 256 << 20;
@@ -108,7 +108,7 @@ impl Assembly {
 }
 
 const fn batches(bytes: Bytes) -> LogBatches {
-    LogBatches::new(bytes, Generation::V0_9)
+    LogBatches::new(bytes)
 }
 
 /// How many bytes have to follow before more is known of a batch that begins with `cut`, or before it is whole.

@@ -93,6 +93,14 @@ class Admin:
         """
         return await self._core.alter_table(table_path, list(changes), ignore_if_not_exists)
 
+    async def set_bucket_count(self, table_path: TablePath | str, count: int) -> None:
+        """Gives the partitions of a table that are created from now on another number of buckets.
+
+        Those that there are keep theirs: writers, readers and look-ups go on as they are. A server that is older than 1.0
+        cannot do it: ``UnsupportedError``, and nothing is sent.
+        """
+        await self._core.alter_table(table_path, [TableChange.bucket_count(count)], False)
+
     async def drop_table(self, table_path: TablePath | str, ignore_if_not_exists: bool = False) -> None:
         """Drops a table."""
         return await self._core.drop_table(table_path, ignore_if_not_exists)
