@@ -17,6 +17,7 @@ mod partitions;
 mod place;
 mod positions;
 mod reads;
+mod rescale;
 mod suite;
 mod tiered;
 
@@ -29,7 +30,7 @@ use fluss_client::types::{DataType, Schema, TableDescriptor, TableDescriptorBuil
 use fluss_client::{Connection, LogScanner, OffsetSpec, Table};
 
 use place::{Backend, Place, SESSION, Shared, connect, options, start, start_alone};
-use suite::{CLUSTER, DIRECTORIES, EVERYWHERE, JAVA, ONCE, SERVE, SERVERS, note, tests};
+use suite::{CLUSTER, DIRECTORIES, EVERYWHERE, JAVA, NODES, ONCE, SERVE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -63,6 +64,7 @@ fn run_all() -> ExitCode {
         filters::TESTS,
         positions::TESTS,
         reads::TESTS,
+        rescale::TESTS,
         java::TESTS,
         faults::TESTS,
         faults::answers::TESTS,

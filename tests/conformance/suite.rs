@@ -32,6 +32,8 @@ pub(crate) const JAVA: On = On {
 };
 /// Once, for it brings its own server.
 pub(crate) const ONCE: On = on(&[Backend::Memory]);
+/// Tests of what came with 1.0, of which no server is published.
+pub(crate) const NODES: On = on(&[Backend::Memory, Backend::Directory, Backend::Serve]);
 /// Tests of `fluss serve` as a process.
 pub(crate) const SERVE: On = on(&[Backend::Serve]);
 /// Tests of the files of a node.
