@@ -202,7 +202,7 @@ impl Table {
         names.transpose()
     }
 
-    /// A scan of whole rows, and the moment of which they are wanted.
+    /// A scan as of [`scan`](Self::scan), and the moment whose rows are wanted: now if none is named.
     fn scan_as_of(
         &self,
         columns: Option<Vec<ColumnArgument>>,
