@@ -6,7 +6,7 @@ pub mod rights;
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use fluss_client::id::{BucketId, PartitionId, SnapshotId, TableBucket, TableId};
+use fluss_client::id::{BucketId, SnapshotId, TableBucket, TableId};
 use fluss_client::types::{DataType, DatabaseDescriptor, PartitionSpec, Schema, TableDescriptor, TablePath};
 use fluss_client::{
     Admin, ConfigChange, ConfigSource, Connection, Error, ErrorKind, Goal, HealthStatus, LakeSnapshotSpec,
@@ -341,19 +341,46 @@ fn what_a_server_lacks_is_told_with_what_the_server_is(backend: Backend) {
             assert!(text.ends_with(&expected) && !error.is_retriable(), "{text}");
             assert!(error.context().server.is_some(), "{text}");
         };
-        let (table, partition) = (TableId(0), Some(PartitionId(0)));
-        let manifests = admin.list_remote_log_manifests(table, partition).await;
-        missing(manifests.map(drop), "LIST_REMOTE_LOG_MANIFESTS");
+        let keys = Schema::builder().column("a", DataType::int()).primary_key(["a"]);
+        let table = create(&connection, keys.build().unwrap(), 1, &[]).await.info().id;
+        let manifests = admin.list_remote_log_manifests(table, None).await;
         let snapshots = admin.list_kv_snapshots(table, None).await;
-        missing(snapshots.map(drop), "LIST_KV_SNAPSHOTS");
         let set = [ConfigChange::Set("owner".to_owned(), "me".to_owned())];
         let altered = admin.alter_database("fluss", &set, Some("hi"), false).await;
         let health = admin.cluster_health().await;
         if backend == Backend::Cluster {
+            missing(manifests.map(drop), "LIST_REMOTE_LOG_MANIFESTS");
+            missing(snapshots.map(drop), "LIST_KV_SNAPSHOTS");
             missing(altered, "ALTER_DATABASE");
             missing(health.map(drop), "GET_CLUSTER_HEALTH");
             return;
         }
+        assert_eq!(manifests.unwrap(), []);
+        assert_eq!(snapshots.unwrap(), []);
+        let code = |error: Error| error.code().map(fluss_client::ErrorCode::number);
+        let unknown = TableId(i64::MAX);
+        assert_eq!(
+            code(admin.list_remote_log_manifests(unknown, None).await.unwrap_err()),
+            Some(21)
+        );
+        assert_eq!(
+            code(admin.list_kv_snapshots(unknown, None).await.unwrap_err()),
+            Some(7)
+        );
+        let racks = ["r1".to_owned()];
+        missing(
+            admin
+                .add_server_tag_by_rack(&racks, ServerTag::PermanentOffline)
+                .await,
+            "ADD_SERVER_TAG_BY_RACK",
+        );
+        let blank = admin
+            .add_server_tag_by_rack(&[" ".to_owned()], ServerTag::PermanentOffline)
+            .await;
+        assert_eq!(
+            blank.unwrap_err().outcome(),
+            fluss_client::Outcome::InvalidArgument
+        );
         altered.unwrap();
         let described = admin.database_info("fluss").await.unwrap().descriptor;
         assert_eq!(described.comment.as_deref(), Some("hi"));

@@ -4,8 +4,8 @@ use bytes::Bytes;
 use fluss_core::arrow::{ArrowRows, arrow_schema};
 use fluss_core::id::{BatchSequence, SchemaId, WriterId};
 use fluss_core::record::log::{
-    BatchShape, ChangeType, LogBatch, LogBatches, RowsBuilder, Statistics, StatisticsColumns, decode_arrow,
-    decode_rows, encode_arrow, encode_arrow_with_statistics,
+    BatchShape, ChangeType, LogBatch, LogBatches, RowsBuilder, StatisticsColumns, decode_arrow, decode_rows,
+    encode_arrow, encode_arrow_with_statistics,
 };
 use fluss_core::row::RowFormat;
 use fluss_core::types::{Compression, Datum, Kind, OwnedRow, Row, RowType, Timestamp, ZstdLevel};
@@ -259,7 +259,7 @@ fn statistics_tell_of_the_rows_of_their_batch() {
         for vector in load(file) {
             let row_type = row_type(&vector);
             let batch = only_batch(hex(&vector["batch"]));
-            let statistics = Statistics::of(&batch, &row_type).unwrap();
+            let statistics = batch.statistics(&row_type).unwrap();
             let columns = vector["statistics_columns"]
                 .as_array()
                 .filter(|_| batch.record_count() > 0);
@@ -307,7 +307,7 @@ fn wrong_statistics_do_no_harm() {
         flipped[bit / 8] ^= 1 << (bit % 8);
         let allocated = measure(|| {
             for batch in LogBatches::new(flipped.into()).flatten() {
-                let _ = Statistics::of(&batch, &row_type);
+                let _ = batch.statistics(&row_type);
             }
         });
         assert!(

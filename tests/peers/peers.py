@@ -21,7 +21,7 @@ sys.path.insert(0, str(HERE.parent / "cluster" / "python"))
 
 from fluss_cluster import java_class_path  # noqa: E402
 
-__all__ = ["TOUR", "Peer", "PeerError", "fluss_rs", "java", "pyfluss", "pyfluss_on_ours", "pyfluss_python"]
+__all__ = ["TOUR", "Peer", "PeerError", "fluss_rs", "java", "java_1_0", "pyfluss", "pyfluss_on_ours", "pyfluss_python"]
 
 TOUR = HERE / "python" / "tour.py"
 """A program that does all that pyfluss can do, to be compared."""
@@ -62,12 +62,17 @@ class Peer:
         self.close()
 
 
-def java(mode: str = "serve") -> Peer:
-    """The published Java client, 0.9.1."""
-    class_path = java_class_path(HERE / "java" / "Peer.java")
+def java(mode: str = "serve", *, next_version: bool = False) -> Peer:
+    """The published Java client, 0.9.1 or 1.0.0."""
+    class_path = java_class_path(HERE / "java" / "Peer.java", next_version=next_version)
     opens = "--add-opens=java.base/java.nio=ALL-UNNAMED"
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
     return Peer(["java", opens, quiet, "-cp", class_path, "Peer", mode])
+
+
+def java_1_0(mode: str = "serve") -> Peer:
+    """The published Java client, 1.0.0."""
+    return java(mode, next_version=True)
 
 
 def pyfluss(mode: str = "serve") -> Peer:

@@ -5,7 +5,7 @@ use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 
 use super::Admin;
-use crate::error::{Context, Result};
+use crate::error::{Context, ErrorKind, Result};
 use fluss_core::DecodeError;
 use fluss_core::id::ServerId;
 use fluss_core::numbered;
@@ -61,6 +61,17 @@ pub struct ClusterHealth {
     pub led_buckets: i32,
     /// What that comes to.
     pub status: HealthStatus,
+}
+
+/// Says why these cannot be the racks of a request.
+fn check_racks(racks: &[String]) -> Result<(), String> {
+    if racks.is_empty() {
+        return Err("there is no rack".to_owned());
+    }
+    match racks.iter().find(|rack| rack.trim().is_empty()) {
+        Some(rack) => Err(format!("'{rack}' is no name of a rack")),
+        None => Ok(()),
+    }
 }
 
 impl Admin {
@@ -127,6 +138,46 @@ impl Admin {
         let context = Context::new("remove server tag");
         let request = proto::RemoveServerTagRequest {
             server_ids: servers.iter().map(|server| server.get()).collect(),
+            server_tag: tag.number(),
+        };
+        self.cluster.ask(&context, &request).await.map(drop)
+    }
+
+    /// Tags all tablet servers of racks that are alive. A rack without any is passed over.
+    ///
+    /// # Errors
+    ///
+    /// No rack, or one without a name; [`SERVER_TAG_ALREADY_EXIST`](crate::ErrorCode::SERVER_TAG_ALREADY_EXIST) if a server has
+    /// another tag; [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node, and where the server is older than 1.0.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
+    pub async fn add_server_tag_by_rack(&self, racks: &[String], tag: ServerTag) -> Result<()> {
+        let context = Context::new("add server tag");
+        check_racks(racks).map_err(|reason| context.clone().error(ErrorKind::InvalidArgument(reason)))?;
+        let request = proto::AddServerTagByRackRequest {
+            racks: racks.to_vec(),
+            server_tag: tag.number(),
+        };
+        self.cluster.ask(&context, &request).await.map(drop)
+    }
+
+    /// Takes a tag off all tablet servers of racks that are alive. A rack without any is passed over.
+    ///
+    /// # Errors
+    ///
+    /// No rack, or one without a name; [`SERVER_TAG_NOT_EXIST`](crate::ErrorCode::SERVER_TAG_NOT_EXIST) if a server has another
+    /// tag; [`Unsupported`](crate::ErrorKind::Unsupported) on an embedded node, and where the server is older than 1.0.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves open whether it takes effect: a request that was sent is not called back.
+    pub async fn remove_server_tag_by_rack(&self, racks: &[String], tag: ServerTag) -> Result<()> {
+        let context = Context::new("remove server tag");
+        check_racks(racks).map_err(|reason| context.clone().error(ErrorKind::InvalidArgument(reason)))?;
+        let request = proto::RemoveServerTagByRackRequest {
+            racks: racks.to_vec(),
             server_tag: tag.number(),
         };
         self.cluster.ask(&context, &request).await.map(drop)

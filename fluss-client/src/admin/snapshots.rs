@@ -162,8 +162,9 @@ impl Admin {
         })
     }
 
-    /// Every snapshot of a table, or of one partition, that is retained or leased: for those who look for files that
-    /// nobody needs. A server of Fluss 0.9 cannot tell, nor an embedded node.
+    /// Every snapshot of a table, or of one partition, that is retained or leased, by its bucket: for those who look for
+    /// files that nobody needs. Where the changelog goes on behind one is told by
+    /// [`kv_snapshot_metadata`](Self::kv_snapshot_metadata). A server of Fluss 0.9 cannot tell; an embedded node keeps none.
     ///
     /// # Errors
     ///
@@ -176,7 +177,7 @@ impl Admin {
         &self,
         table: TableId,
         partition: Option<PartitionId>,
-    ) -> Result<Vec<(BucketId, KvSnapshot)>> {
+    ) -> Result<Vec<(BucketId, SnapshotId)>> {
         let context = Context::new("list KV snapshots");
         let request = proto::ListKvSnapshotsRequest {
             table_id: table.get(),
@@ -185,12 +186,12 @@ impl Admin {
         let response = self.cluster.ask_again(&context, &request).await?;
         let found = response.active_snapshots.iter();
         Ok(found
-            .filter_map(|found| Some((BucketId(found.bucket_id), snapshot(found)?)))
+            .filter_map(|found| Some((BucketId(found.bucket_id), SnapshotId(found.snapshot_id?))))
             .collect())
     }
 
     /// What is in remote storage of the logs of a table, or of one partition: for those who look for files that nobody
-    /// needs. A server of Fluss 0.9 cannot tell, nor an embedded node.
+    /// needs. A server of Fluss 0.9 cannot tell; an embedded node has nothing there.
     ///
     /// # Errors
     ///

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::{Bytes, BytesMut};
 use fluss_core::filter::Pushed;
 use fluss_core::id::{Offset, SchemaId};
-use fluss_core::record::log::{LogBatch, LogBatches, Statistics};
+use fluss_core::record::log::{LogBatch, LogBatches};
 use fluss_core::types::{LogFormat, Schema};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto;
@@ -80,7 +80,7 @@ impl Pruning {
             return false;
         };
         // Statistics that cannot be read tell nothing.
-        let statistics = Statistics::of(batch, schema.row_type()).ok().flatten();
+        let statistics = batch.statistics(schema.row_type()).ok().flatten();
         statistics.is_some_and(|statistics| !condition.may_hold(batch.record_count(), &statistics))
     }
 

@@ -59,9 +59,13 @@ def _built(package: str, binary: str) -> str:
     return next(path for message in messages if (path := message.get("executable")))
 
 
-def java_class_path(source: Path) -> str:
-    """Compiles a Java program against the Java client; returns the class path to run it with."""
-    done = subprocess.run([program(), "compile-peer", str(source)], stdout=subprocess.PIPE, text=True, check=False)
+def java_class_path(source: Path, *, next_version: bool = False) -> str:
+    """Compiles a Java program; returns the class path to run it with.
+
+    The Java client is that of the cluster's version, or that of 1.0.0.
+    """
+    command = [program(), "compile-peer", str(source), *(["--next"] if next_version else [])]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=False)
     answer = json.loads(done.stdout)
     if done.returncode:
         raise ClusterError(answer["error"])

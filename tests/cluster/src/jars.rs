@@ -13,6 +13,19 @@ use crate::programs::{java_tool, run};
 /// The version of Apache Fluss that the cluster runs.
 pub const FLUSS_VERSION: &str = "0.9.1-incubating";
 
+/// A published Java client.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub enum JavaClient {
+    /// That of the cluster's version.
+    #[default]
+    Own,
+    /// That of 1.0.0, of which no server is published.
+    V1_0,
+}
+
+/// The version of [`JavaClient::V1_0`].
+const NEXT_VERSION: &str = "1.0.0";
+
 const POM: &str = include_str!("../pom.xml");
 
 /// Where the jars are.
@@ -56,16 +69,22 @@ impl Jars {
         self.class_path(&["fluss-client-", "slf4j-simple-"])
     }
 
-    /// Compiles one Java source file against the Java client, once, and returns the class path to run it with.
+    /// Compiles one Java source file against a Java client, once, and returns the class path to run it with.
     ///
     /// # Errors
-    /// When `javac` is missing or finds a mistake, or the source cannot be read.
-    pub fn compile(&self, source: &Path) -> Result<String, Error> {
-        let jars = self.client_class_path()?;
+    /// When `javac` is missing or finds a mistake, or the source cannot be read; when the client cannot be fetched.
+    pub fn compile(&self, source: &Path, client: JavaClient) -> Result<String, Error> {
+        let jars = match client {
+            JavaClient::Own => self.client_class_path()?,
+            JavaClient::V1_0 => {
+                let client = self.artifact("fluss-client", NEXT_VERSION)?;
+                format!("{client}:{}", self.jar("slf4j-simple-")?)
+            }
+        };
         let text = fs::read(source).attempt(|| format!("read {}", source.display()))?;
         // What was compiled is never written again: programs that run load their classes when they need them.
         let mut hasher = DefaultHasher::new();
-        text.hash(&mut hasher);
+        (text, &jars).hash(&mut hasher);
         let classes = self.cache.join(format!("classes-{:016x}", hasher.finish()));
         let _lock = lock(&self.cache.join("lock"))?;
         if !classes.is_dir() {
@@ -85,12 +104,17 @@ impl Jars {
     /// # Errors
     /// When Maven is missing or does not know it, or the cache cannot be written.
     pub fn plugin(&self, name: &str) -> Result<String, Error> {
+        self.artifact(name, FLUSS_VERSION)
+    }
+
+    /// A jar of a version, fetched when it is asked for the first time.
+    fn artifact(&self, name: &str, version: &str) -> Result<String, Error> {
         let _lock = lock(&self.cache.join("lock"))?;
-        let directory = self.cache.join(format!("plugins-{FLUSS_VERSION}"));
-        let jar = directory.join(format!("{name}-{FLUSS_VERSION}.jar"));
+        let directory = self.cache.join(format!("plugins-{version}"));
+        let jar = directory.join(format!("{name}-{version}.jar"));
         if !jar.is_file() {
             fs::create_dir_all(&directory).attempt(|| format!("create {}", directory.display()))?;
-            copy_plugin(&self.cache, name, &jar)?;
+            copy_artifact(&self.cache, name, version, &jar)?;
         }
         Ok(jar.display().to_string())
     }
@@ -154,14 +178,14 @@ fn copy_from_maven(cache: &Path, directory: &Path) -> Result<(), Error> {
 }
 
 /// As [`copy_from_maven`], one jar.
-fn copy_plugin(cache: &Path, name: &str, jar: &Path) -> Result<(), Error> {
+fn copy_artifact(cache: &Path, name: &str, version: &str, jar: &Path) -> Result<(), Error> {
     let staging = staging_in(cache)?;
     let mut maven = Command::new("mvn");
     maven
         .args(["-q", "-B", "dependency:copy"])
-        .arg(format!("-Dartifact=org.apache.fluss:{name}:{FLUSS_VERSION}"))
+        .arg(format!("-Dartifact=org.apache.fluss:{name}:{version}"))
         .arg(format!("-DoutputDirectory={}", staging.path().display()));
     run("mvn", &mut maven, &format!("fetching {name} with Maven"))?;
-    let copy = staging.path().join(format!("{name}-{FLUSS_VERSION}.jar"));
+    let copy = staging.path().join(format!("{name}-{version}.jar"));
     fs::rename(&copy, jar).attempt(|| format!("rename to {}", jar.display()))
 }

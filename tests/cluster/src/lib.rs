@@ -40,7 +40,7 @@ mod zookeeper;
 
 pub use cluster::Cluster;
 pub use error::Error;
-pub use jars::{FLUSS_VERSION, Jars};
+pub use jars::{FLUSS_VERSION, Jars, JavaClient};
 pub use peer::Peer;
 pub use probe::{Members, members};
 pub use programs::has_java;

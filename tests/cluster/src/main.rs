@@ -4,7 +4,7 @@ use std::io::{self, BufRead, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
-use fluss_cluster::{Cluster, Error, Jars};
+use fluss_cluster::{Cluster, Error, Jars, JavaClient};
 use serde_json::{Value, json};
 
 mod commands;
@@ -16,8 +16,11 @@ use options::{Options, Run};
 fn main() -> ExitCode {
     let done = match Options::parse() {
         Options::Fetch => Jars::fetch().map(|_| ()),
-        Options::CompilePeer { source } => Jars::fetch()
-            .and_then(|jars| jars.compile(&source))
+        Options::CompilePeer { source, next } => Jars::fetch()
+            .and_then(|jars| {
+                let client = if next { JavaClient::V1_0 } else { JavaClient::Own };
+                jars.compile(&source, client)
+            })
             .map(|path| say(&json!(path))),
         Options::Run(run) => serve(run),
     };

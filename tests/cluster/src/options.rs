@@ -17,6 +17,9 @@ pub(crate) enum Options {
     CompilePeer {
         /// The Java source file.
         source: PathBuf,
+        /// Against the client of 1.0.0, in place of that of the cluster's version.
+        #[arg(long)]
+        next: bool,
     },
 }
 

@@ -7,7 +7,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::Value;
 
 use crate::error::{Attempt, Error};
-use crate::jars::Jars;
+use crate::jars::{Jars, JavaClient};
 use crate::programs::{java_tool, not_started};
 
 const JAVA_SOURCE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../peers/java/Peer.java");
@@ -26,7 +26,7 @@ impl Peer {
     /// # Errors
     /// When the jars, `javac` or `java` cannot be had.
     pub fn java() -> Result<Self, Error> {
-        let class_path = Jars::fetch()?.compile(Path::new(JAVA_SOURCE))?;
+        let class_path = Jars::fetch()?.compile(Path::new(JAVA_SOURCE), JavaClient::Own)?;
         let mut command = Command::new(java_tool("java"));
         command.args([
             "--add-opens=java.base/java.nio=ALL-UNNAMED",

@@ -69,7 +69,10 @@ fn what_may_not_be_altered_is_refused(backend: Backend) {
             altered.map_err(|error| error.code().unwrap().number()).err()
         };
         let refused: [(&[TableChange], i32); 6] = [
-            (&[TableChange::set("table.log.ttl", "1 d")], 56),
+            (
+                &[TableChange::set("table.log.arrow.compression.type", "NONE")],
+                56,
+            ),
             (&[TableChange::set("table.nothing", "1")], 56),
             (&[TableChange::reset("table.log.format")], 56),
             (&[TableChange::set("mine", "1"), column("b", "INT")], 56),

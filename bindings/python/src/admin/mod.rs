@@ -299,6 +299,16 @@ impl Admin {
         self.act(|admin| async move { admin.remove_server_tag(&servers, tag).await })
     }
 
+    fn add_server_tag_by_rack(&self, racks: Vec<String>, tag: i32) -> PyResult<Pending> {
+        let tag = cluster::tag(tag)?;
+        self.act(|admin| async move { admin.add_server_tag_by_rack(&racks, tag).await })
+    }
+
+    fn remove_server_tag_by_rack(&self, racks: Vec<String>, tag: i32) -> PyResult<Pending> {
+        let tag = cluster::tag(tag)?;
+        self.act(|admin| async move { admin.remove_server_tag_by_rack(&racks, tag).await })
+    }
+
     fn rebalance(&self, goals: Vec<i32>) -> PyResult<Pending> {
         let goals = cluster::goals(goals)?;
         self.ask(|admin| async move { Ok(admin.rebalance(&goals).await?.0) })

@@ -75,9 +75,9 @@ fn snapshot(py: Python<'_>, snapshot: client::KvSnapshot) -> PyResult<Bound<'_, 
     metadata(py, "KvSnapshot")?.call1((snapshot.id.get(), snapshot.log_offset))
 }
 
-pub(super) fn all(py: Python<'_>, found: Vec<(BucketId, client::KvSnapshot)>) -> PyResult<Bound<'_, PyAny>> {
-    let pair = |(bucket, found): (BucketId, client::KvSnapshot)| {
-        Ok((bucket.get(), snapshot(py, found)?).into_pyobject(py)?.into_any())
+pub(super) fn all(py: Python<'_>, found: Vec<(BucketId, SnapshotId)>) -> PyResult<Bound<'_, PyAny>> {
+    let pair = |(bucket, snapshot): (BucketId, SnapshotId)| {
+        Ok((bucket.get(), snapshot.get()).into_pyobject(py)?.into_any())
     };
     list(py, found.into_iter().map(pair))
 }

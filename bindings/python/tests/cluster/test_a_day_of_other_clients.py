@@ -11,9 +11,13 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "tests" / "peers"))
 
 import peers
 
-PEERS: dict[str, Callable[[], peers.Peer]] = {"java": peers.java, "pyfluss": peers.pyfluss}
+PEERS: dict[str, Callable[[], peers.Peer]] = {
+    "java": peers.java,
+    "java_1_0": peers.java_1_0,
+    "pyfluss": peers.pyfluss,
+}
 # What Java calls client.security.protocol is security.protocol to pyfluss.
-PREFIX = {"java": "client.", "pyfluss": ""}
+PREFIX = {"java": "client.", "java_1_0": "client.", "pyfluss": ""}
 LOGIN = {"security.protocol": "sasl", "security.sasl.mechanism": "PLAIN"}
 
 EVENTS = [[number, f"n{number}", number / 4] for number in range(10)]
@@ -49,7 +53,7 @@ class Client:
 
 @pytest.fixture(scope="module", params=PEERS)
 def peer(request: pytest.FixtureRequest) -> Iterator[Client]:
-    if request.param == "java":
+    if request.param.startswith("java"):
         request.getfixturevalue("needs_java")
     with PEERS[request.param]() as running:
         yield Client(request.param, running)

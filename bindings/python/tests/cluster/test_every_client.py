@@ -1,8 +1,9 @@
 """Whatever table is drawn, and whatever clients in turn write to it, all find and read the same.
 
-Ours as rows and as Arrow, blocking and awaited, the Java client and pyfluss, on a cluster and on `fluss serve`. What is
-left out for whom is in `drawn/left_out.py`. `FLUSS_DRAWN_ROUNDS` tables are drawn, the first with `FLUSS_DRAWN_SEED`:
-`FLUSS_DRAWN_SEED=17 FLUSS_DRAWN_ROUNDS=1` does again what failed with 17 in its name.
+Ours as rows and as Arrow, blocking and awaited, the Java clients of 0.9.1 and of 1.0.0 in turns, and pyfluss, on a
+cluster and on `fluss serve`. What is left out for whom is in `drawn/left_out.py`. `FLUSS_DRAWN_ROUNDS` tables are
+drawn, the first with `FLUSS_DRAWN_SEED`: `FLUSS_DRAWN_SEED=17 FLUSS_DRAWN_ROUNDS=1` does again what failed with 17 in
+its name.
 """
 
 import os
@@ -48,28 +49,31 @@ PYFLUSS_OPTIONS = {"writer.batch-timeout-ms": "1"}
 
 
 @pytest.fixture(scope="module")
-def processes(needs_java: None) -> Iterator[tuple[peers.Peer, peers.Peer]]:
-    with peers.java() as java, peers.pyfluss() as pyfluss:
-        yield java, pyfluss
+def processes(needs_java: None) -> Iterator[tuple[list[peers.Peer], peers.Peer]]:
+    with peers.java() as java, peers.java_1_0() as java_1_0, peers.pyfluss() as pyfluss:
+        yield [java, java_1_0], pyfluss
 
 
 @pytest.fixture(scope="module")
-def clients(server: Any, processes: tuple[peers.Peer, peers.Peer]) -> Iterator[dict[str, Any]]:
-    java, pyfluss = processes
-    java.ask(op="connect", bootstrap=server.bootstrap, properties=JAVA_OPTIONS)
+def clients(server: Any, processes: tuple[list[peers.Peer], peers.Peer]) -> Iterator[list[dict[str, Any]]]:
+    """Of two rounds, the first has the Java client of 0.9.1, and the second that of 1.0.0."""
+    javas, pyfluss = processes
+    for java in javas:
+        java.ask(op="connect", bootstrap=server.bootstrap, properties=JAVA_OPTIONS)
     pyfluss.ask(op="connect", bootstrap=server.bootstrap, properties=PYFLUSS_OPTIONS)
     with ExitStack() as stack:
         ours, awaited = Ours(fluss, server), Ours(aio, server)
         for client in (ours, awaited):
             stack.callback(client.close)
-        yield dict(zip(CLIENTS, [ours, awaited, Peer(java), Peer(pyfluss), Peer(pyfluss, arrow=True)], strict=True))
-    java.ask(op="close")
-    pyfluss.ask(op="close")
+        others = [[Peer(java), Peer(pyfluss), Peer(pyfluss, arrow=True)] for java in javas]
+        yield [dict(zip(CLIENTS, [ours, awaited, *peers], strict=True)) for peers in others]
+    for peer in (*javas, pyfluss):
+        peer.ask(op="close")
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + ROUNDS))
-def test_clients_find_and_read_the_same(clients: dict[str, Any], seed: int) -> None:
-    Round(clients, seed).play()
+def test_clients_find_and_read_the_same(clients: list[dict[str, Any]], seed: int) -> None:
+    Round(clients[seed % len(clients)], seed).play()
 
 
 class Round:

@@ -3,9 +3,10 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::header::{ChangeType, HEADER_BYTES, LENGTH_AT, LENGTH_OVERHEAD, LogBatchHeader};
-use super::statistics::check_whole;
+use super::statistics::{Statistics, check_whole};
 use crate::error::DecodeError;
 use crate::id::{Offset, SchemaId};
+use crate::types::RowType;
 
 /// One batch of a log: its header, read, and its bytes, shared with what it was fetched in.
 #[derive(Clone, Debug)]
@@ -75,7 +76,7 @@ impl LogBatch {
     /// for one with statistics.
     pub fn verify(&self) -> Result<(), DecodeError> {
         self.verify_checksum()?;
-        check_whole(self.statistics())
+        check_whole(self.stored_statistics())
     }
 
     /// What is behind the header.
@@ -83,8 +84,17 @@ impl LogBatch {
         self.bytes.slice(self.header.payload_from.min(self.bytes.len())..)
     }
 
-    /// What the batch tells of its columns, as it is stored: nothing in most batches.
-    pub(super) fn statistics(&self) -> &[u8] {
+    /// What the batch tells of its columns; nothing if it does not, or in a version that is not known. `row_type` is that
+    /// of its schema id.
+    ///
+    /// # Errors
+    ///
+    /// A section that is malformed. The records can be read all the same.
+    pub fn statistics(&self, row_type: &RowType) -> Result<Option<Statistics>, DecodeError> {
+        Statistics::decode(self.stored_statistics(), row_type)
+    }
+
+    fn stored_statistics(&self) -> &[u8] {
         let end = self.header.payload_from;
         let start = end.saturating_sub(self.header.statistics_bytes);
         self.bytes.get(start..end).unwrap_or_default()

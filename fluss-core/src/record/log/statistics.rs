@@ -9,7 +9,6 @@ use arrow::array::{
 use arrow::compute;
 use arrow::datatypes::{DataType as ArrowType, Float32Type, Float64Type};
 
-use super::LogBatch;
 use crate::arrow::ArrowRows;
 use crate::error::{DecodeError, ValueError};
 use crate::record::Take;
@@ -44,14 +43,9 @@ impl Statistics {
         }
     }
 
-    /// What a batch tells of its columns; nothing if it does not, or in a version that is not known. `row_type` is that of
-    /// its schema id.
-    ///
-    /// # Errors
-    ///
-    /// A section that is malformed. The records can be read all the same.
-    pub fn of(batch: &LogBatch, row_type: &RowType) -> Result<Option<Self>, DecodeError> {
-        let mut take = Take::new("statistics", batch.statistics());
+    /// What [`LogBatch::statistics`](super::LogBatch::statistics) found, of the section as it is stored.
+    pub(super) fn decode(section: &[u8], row_type: &RowType) -> Result<Option<Self>, DecodeError> {
+        let mut take = Take::new("statistics", section);
         if take.rest.is_empty() {
             return Ok(None);
         }

@@ -17,7 +17,6 @@ from fluss.metadata import (
     DatabaseDescriptor,
     DatabaseInfo,
     DatabaseSummary,
-    KvSnapshot,
     KvSnapshotMetadata,
     KvSnapshots,
     LakeSnapshot,
@@ -96,8 +95,8 @@ class Admin:
     async def set_bucket_count(self, table_path: TablePath | str, count: int) -> None:
         """Gives the partitions of a table that are created from now on another number of buckets.
 
-        Those that there are keep theirs: writers, readers and look-ups go on as they are. A server that is older than 1.0
-        cannot do it: ``UnsupportedError``, and nothing is sent.
+        Those that there are keep theirs: writers, readers and look-ups go on as they are. A server that is older than
+        1.0 cannot do it: ``UnsupportedError``, and nothing is sent.
         """
         await self._core.alter_table(table_path, [TableChange.bucket_count(count)], False)
 
@@ -217,6 +216,14 @@ class Admin:
         """Takes a tag off tablet servers; a server without any is fine."""
         return await self._core.remove_server_tag(list(tablet_servers), server_tag)
 
+    async def add_server_tag_by_rack(self, racks: Iterable[str], server_tag: ServerTag) -> None:
+        """Tags all tablet servers of racks that are alive; a rack without any is passed over. Since Fluss 1.0."""
+        return await self._core.add_server_tag_by_rack(list(racks), server_tag)
+
+    async def remove_server_tag_by_rack(self, racks: Iterable[str], server_tag: ServerTag) -> None:
+        """Takes a tag off all tablet servers of racks that are alive. Since Fluss 1.0."""
+        return await self._core.remove_server_tag_by_rack(list(racks), server_tag)
+
     async def rebalance(self, priority_goals: Iterable[GoalType]) -> str:
         """Begins to move replicas and leaders, and gives the name by which `list_rebalance_progress` knows it."""
         return await self._core.rebalance(list(priority_goals))
@@ -253,8 +260,11 @@ class Admin:
         """What a snapshot consists of; `fluss.NotFoundError` if there is none of this number."""
         return await self._core.get_kv_snapshot_metadata(bucket, snapshot_id)
 
-    async def list_kv_snapshots(self, table_id: int, partition_id: int | None = None) -> list[tuple[int, KvSnapshot]]:
-        """Every snapshot that is retained or leased, with its bucket. A server of Fluss 0.9 cannot tell."""
+    async def list_kv_snapshots(self, table_id: int, partition_id: int | None = None) -> list[tuple[int, int]]:
+        """Every snapshot that is retained or leased: pairs of a bucket and a snapshot.
+
+        A server of Fluss 0.9 cannot tell.
+        """
         return await self._core.list_kv_snapshots(table_id, partition_id)
 
     async def list_remote_log_manifests(

@@ -18,7 +18,6 @@ from fluss.metadata import (
     DatabaseDescriptor,
     DatabaseInfo,
     DatabaseSummary,
-    KvSnapshot,
     KvSnapshotMetadata,
     KvSnapshots,
     LakeSnapshot,
@@ -92,6 +91,14 @@ class Admin:
         new ones, which are null in the rows from before.
         """
         return self._core.alter_table(table_path, list(changes), ignore_if_not_exists).wait()
+
+    def set_bucket_count(self, table_path: TablePath | str, count: int) -> None:
+        """Gives the partitions of a table that are created from now on another number of buckets.
+
+        Those that there are keep theirs: writers, readers and look-ups go on as they are. A server that is older than
+        1.0 cannot do it: ``UnsupportedError``, and nothing is sent.
+        """
+        self._core.alter_table(table_path, [TableChange.bucket_count(count)], False).wait()
 
     def drop_table(self, table_path: TablePath | str, ignore_if_not_exists: bool = False) -> None:
         """Drops a table."""
@@ -209,6 +216,14 @@ class Admin:
         """Takes a tag off tablet servers; a server without any is fine."""
         return self._core.remove_server_tag(list(tablet_servers), server_tag).wait()
 
+    def add_server_tag_by_rack(self, racks: Iterable[str], server_tag: ServerTag) -> None:
+        """Tags all tablet servers of racks that are alive; a rack without any is passed over. Since Fluss 1.0."""
+        return self._core.add_server_tag_by_rack(list(racks), server_tag).wait()
+
+    def remove_server_tag_by_rack(self, racks: Iterable[str], server_tag: ServerTag) -> None:
+        """Takes a tag off all tablet servers of racks that are alive. Since Fluss 1.0."""
+        return self._core.remove_server_tag_by_rack(list(racks), server_tag).wait()
+
     def rebalance(self, priority_goals: Iterable[GoalType]) -> str:
         """Begins to move replicas and leaders, and gives the name by which `list_rebalance_progress` knows it."""
         return self._core.rebalance(list(priority_goals)).wait()
@@ -243,8 +258,11 @@ class Admin:
         """What a snapshot consists of; `fluss.NotFoundError` if there is none of this number."""
         return self._core.get_kv_snapshot_metadata(bucket, snapshot_id).wait()
 
-    def list_kv_snapshots(self, table_id: int, partition_id: int | None = None) -> list[tuple[int, KvSnapshot]]:
-        """Every snapshot that is retained or leased, with its bucket. A server of Fluss 0.9 cannot tell."""
+    def list_kv_snapshots(self, table_id: int, partition_id: int | None = None) -> list[tuple[int, int]]:
+        """Every snapshot that is retained or leased: pairs of a bucket and a snapshot.
+
+        A server of Fluss 0.9 cannot tell.
+        """
         return self._core.list_kv_snapshots(table_id, partition_id).wait()
 
     def list_remote_log_manifests(self, table_id: int, partition_id: int | None = None) -> list[RemoteLogManifest]:
