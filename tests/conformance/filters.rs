@@ -11,8 +11,9 @@ use fluss_client::{Connection, LogScanner, StartOffset, Table};
 use fluss_cluster::Spec;
 use fluss_core::arrow::ArrowRows;
 
+use crate::observability::sum;
 use crate::{
-    Backend, EVERYWHERE, PATIENCE, connect, create, create_described, options, read, run, start, tests,
+    Backend, EVERYWHERE, NODES, PATIENCE, connect, create, create_described, options, read, run, start, tests,
 };
 
 tests! {
@@ -22,6 +23,7 @@ tests! {
         only_partitions_that_can_match_are_followed,
         a_condition_that_does_not_fit_the_table_is_refused,
     ],
+    NODES => [batches_that_hold_nothing_of_a_condition_are_not_fetched],
 }
 
 const ROWS: i32 = 600;
@@ -143,6 +145,54 @@ fn exactly_the_rows_that_hold_a_condition_come_in_every_format(backend: Backend)
                 let found = places(&scanner(&table, Some(predicate.clone())).await, expected.len()).await;
                 assert_eq!(found, expected, "{format} {predicate:?}");
             }
+        }
+    });
+}
+
+/// Batches whose statistics show that no row holds (`v1_0.md` §4): a server of 1.0 leaves them out, and positions move on.
+fn batches_that_hold_nothing_of_a_condition_are_not_fetched(backend: Backend) {
+    const BATCHES: i64 = 200;
+    const BATCH: i64 = 50;
+    let place = start(backend, Spec::default());
+    run(async {
+        let connection = connect(&place).await;
+        let table = create(&connection, schema(), 1, &[("table.statistics.columns", "*")]).await;
+        let writer = table.append_writer().unwrap();
+        for id in 0..BATCHES * BATCH {
+            writer.append(&row(id as i32)).await.unwrap();
+            if id % BATCH == BATCH - 1 {
+                writer.flush().await.unwrap();
+            }
+        }
+        writer.close().await.unwrap();
+        let path = table.info().path.to_string();
+        let fetched = || sum("fluss_client_scanner_bytes_total", &path);
+        let all = places(&scanner(&table, None).await, (BATCHES * BATCH) as usize).await;
+        let bytes_of_all = fetched();
+        let conditions: [Case; 3] = [
+            (col("id").ge(5_850) & col("id").lt(5_950), |id| {
+                (5_850..5_950).contains(&id)
+            }),
+            (col("x").eq(1_000.0) | col("id").is_in([9_999_i64]), |id| {
+                id == 4_000 || id == 9_999
+            }),
+            (col("name").starts_with("x"), |_| false),
+        ];
+        for (condition, meaning) in conditions {
+            let before = fetched();
+            let mut expected = all.clone();
+            expected.retain(|id, _| meaning(*id));
+            let filtered = scanner(&table, Some(condition.clone())).await;
+            assert_eq!(places(&filtered, expected.len()).await, expected, "{condition:?}");
+            let bytes = fetched() - before;
+            assert!(
+                bytes * 10 <= bytes_of_all,
+                "{bytes} of {bytes_of_all} for {condition:?}"
+            );
+            // It stands behind the batches that were left out, and would not ask for them again.
+            let positions = filtered.positions().unwrap();
+            let ends: Vec<_> = positions.buckets().map(|(_, offset)| offset).collect();
+            assert_eq!(ends, [StartOffset::At(BATCHES * BATCH)], "{condition:?}");
         }
     });
 }

@@ -81,7 +81,8 @@ fn value(name: &str, label: &str) -> Option<Value> {
     value
 }
 
-fn sum(name: &str, label: &str) -> u64 {
+/// What a counter has come to under a label.
+pub(crate) fn sum(name: &str, label: &str) -> u64 {
     match value(name, label) {
         Some(Value::Counter(sum)) => sum,
         other => panic!("{name} of {label} is {other:?}"),
