@@ -20,6 +20,7 @@ mod reads;
 mod rescale;
 mod suite;
 mod tiered;
+mod versions;
 
 use std::future::Future;
 use std::process::ExitCode;
@@ -74,6 +75,7 @@ fn run_all() -> ExitCode {
         tiered::TESTS,
         tiered::parts::TESTS,
         tiered::changelogs::TESTS,
+        versions::TESTS,
     ])
 }
 
