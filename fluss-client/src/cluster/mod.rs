@@ -345,7 +345,7 @@ impl Cluster {
     }
 
     /// Asks a server. When nothing at all has come from it until `limit`, its connection is given up.
-    async fn ask_server<R: Request>(
+    pub(crate) async fn ask_server<R: Request>(
         &self,
         server: &ServerAddress,
         context: &Context,

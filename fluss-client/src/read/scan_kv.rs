@@ -12,6 +12,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Random, ServerAddress};
 use fluss_rpc::proto;
 use tokio::runtime::Handle;
+use tokio::time::Instant;
 
 use super::columns::Columns;
 use super::end::End;
@@ -151,11 +152,12 @@ impl KvScan {
         let cluster = &self.scans.cluster;
         let timeout = cluster.options().request_timeout;
         let context = self.scans.context(self.bucket);
-        let open = |_| self.open(context.clone());
+        let open = |limit| self.open(context.clone(), limit);
         retry::until_by(may_begin_anew, &context, timeout, cluster.random(), open).await
     }
 
-    async fn open(&self, context: Context) -> Result<(Box<Open>, proto::ScanKvResponse)> {
+    /// Opens a scan. A server of which nothing comes by `limit` is given up.
+    async fn open(&self, context: Context, limit: Instant) -> Result<(Box<Open>, proto::ScanKvResponse)> {
         let (cluster, path) = (&self.scans.cluster, &self.scans.columns.info.path);
         let generation = cluster.topology().generation();
         let server = cluster.leader(&context, path, &self.bucket).await?;
@@ -171,7 +173,7 @@ impl KvScan {
         let count = cluster
             .topology()
             .bucket_count(self.bucket.table, self.bucket.partition);
-        let answer = open.ask(opening(self.bucket, count)).await;
+        let answer = open.ask(opening(self.bucket, count), limit).await;
         if matches!(&answer, Err(error) if error.is_worth_another(retry_at_leader, 0)) {
             cluster.refresh_buckets(path, [&self.bucket], generation).await?;
         }
@@ -240,15 +242,16 @@ impl Open {
             batch_size_bytes: Some(ANSWER_BYTES),
             ..Default::default()
         };
-        self.ask(request).await
+        let limit = Instant::now() + self.cluster.options().request_timeout;
+        self.ask(request, limit).await
     }
 
-    async fn ask(&mut self, request: proto::ScanKvRequest) -> Result<proto::ScanKvResponse> {
+    async fn ask(&mut self, request: proto::ScanKvRequest, limit: Instant) -> Result<proto::ScanKvResponse> {
         self.cluster.check_open("read")?;
-        let open = self.cluster.servers().get(&self.server).await;
-        let open = open.map_err(|error| error.within(self.context.clone()))?;
-        let answer = open.request(&request).await;
-        let mut answer = answer.map_err(|error| self.context.clone().error(error))?;
+        let asked = self
+            .cluster
+            .ask_server(&self.server, &self.context, &request, limit);
+        let mut answer = asked.await?;
         if let Some(kind) = ErrorKind::refusal(answer.error_code, answer.error_message.take()) {
             return Err(self.context.clone().error(kind));
         }
@@ -337,8 +340,6 @@ fn opening(bucket: TableBucket, routing_bucket_count: Option<i32>) -> proto::Sca
 
 #[cfg(test)]
 mod tests {
-    use tokio::time::Instant;
-
     use super::*;
 
     const TIMEOUT: Duration = Duration::from_secs(30);

@@ -122,7 +122,7 @@ def test_properties_are_set_and_reset(run: Callable[[Body], None]) -> None:
         assert SEGMENTS not in table.get_table_info().get_properties()
         assert table.get_table_info().get_custom_properties() == {}
         for changes in (
-            [TableChange.set("table.log.ttl", "1 d")],
+            [TableChange.set("table.log.format", "INDEXED")],
             [TableChange.add_column("id", "INT")],
             [TableChange.set("mine", "1"), TableChange.add_column("b", "INT")],
         ):

