@@ -100,7 +100,7 @@ fn rows_find_their_buckets_whatever_becomes_of_their_number(backend: Backend) {
             writer.upsert_arrow(&batch(&table, more)).await.unwrap();
             writer.flush().await.unwrap();
         }
-        assert!(handles.iter().all(|handle| handle.is_settled()));
+        assert!(handles.iter().all(fluss_client::WriteHandle::is_settled));
         for handle in &handles {
             handle.wait().await.unwrap();
             assert_eq!(handle.ends().len(), 1);
@@ -134,7 +134,7 @@ fn rows_find_their_buckets_whatever_becomes_of_their_number(backend: Backend) {
         assert_eq!(whole.num_rows(), PARTITIONS.len() * 110);
         assert_eq!(
             admin.row_count(path).await.unwrap(),
-            (PARTITIONS.len() * 110) as i64
+            i64::try_from(PARTITIONS.len() * 110).unwrap()
         );
         let buckets: BTreeSet<_> = admin
             .list_table_offsets(path, fluss_client::OffsetSpec::Latest)

@@ -1,4 +1,4 @@
-//! `predicates_1_0.json` and `pruning_1_0.json`: conditions as FETCH_LOG carries them, and the batches that they leave out.
+//! `predicates_1_0.json` and `pruning_1_0.json`: conditions as `FETCH_LOG` carries them, and the batches that they leave out.
 
 use fluss_core::filter::{Function, Pushed};
 use fluss_core::record::log::{ColumnStatistics, Statistics};
@@ -85,16 +85,16 @@ fn what_is_not_understood_is_ignored_as_a_whole() {
         part.leaf = Some(fluss_rpc::proto::PbLeafPredicate {
             field_id: 77,
             ..leaf(part)
-        })
+        });
     }));
     spoilt.push(spoil(&|part| {
         part.leaf = Some(fluss_rpc::proto::PbLeafPredicate {
             function: 13,
             ..leaf(part)
-        })
+        });
     }));
     spoilt.push(spoil(&|part| {
-        part.leaf.as_mut().unwrap().literals[0].literal_type = 3
+        part.leaf.as_mut().unwrap().literals[0].literal_type = 3;
     }));
     spoilt.push(spoil(&|part| part.leaf.as_mut().unwrap().literals.clear()));
     spoilt.push(spoil(&|part| part.r#type = 2));

@@ -54,12 +54,11 @@ impl<Q: Query> Sender<Q> {
             if let Some(key) = keys.get_mut(*index)
                 && let Some(partition) = key.partition.as_ref().and_then(|name| partitions.get(name))
             {
-                match partition {
-                    Some((partition, count)) => self.put(key, *partition, *count)?,
-                    None => {
-                        key.bucket.partition = None;
-                        missing.insert(*index);
-                    }
+                if let Some((partition, count)) = partition {
+                    self.put(key, *partition, *count)?;
+                } else {
+                    key.bucket.partition = None;
+                    missing.insert(*index);
                 }
             }
         }

@@ -164,21 +164,20 @@ impl<'r> Rerouter<'r> {
             Ok(keys.spread(&values).to_owned_row())
         };
         let rows = records.iter().map(row).collect::<Result<Vec<_>, _>>();
-        let targets = match rows {
-            Ok(rows) => self.targets(slot, rows.into_iter())?,
+        let targets = if let Ok(rows) = rows {
+            self.targets(slot, rows.into_iter())?
+        } else {
             // A key that cannot be taken apart belongs to a row that can.
-            Err(_) => {
-                let row = |bytes: Option<&[u8]>| -> Result<OwnedRow, DecodeError> {
-                    let row = format.decode(row_type, bytes.unwrap_or_default())?;
-                    Ok(row
-                        .into_iter()
-                        .map(fluss_core::types::Datum::into_owned)
-                        .collect())
-                };
-                let rows = records.iter().map(|record| row(record.row));
-                let rows = rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-                self.targets(slot, rows.into_iter())?
-            }
+            let row = |bytes: Option<&[u8]>| -> Result<OwnedRow, DecodeError> {
+                let row = format.decode(row_type, bytes.unwrap_or_default())?;
+                Ok(row
+                    .into_iter()
+                    .map(fluss_core::types::Datum::into_owned)
+                    .collect())
+            };
+            let rows = records.iter().map(|record| row(record.row));
+            let rows = rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
+            self.targets(slot, rows.into_iter())?
         };
         let mut groups = Vec::new();
         for (target, numbers) in by_target(&targets) {

@@ -56,7 +56,7 @@ numbered! {
     }
 }
 
-/// A condition as FETCH_LOG carries it. It holds for every row that the [`Predicate`] holds for from which it was made, and
+/// A condition as `FETCH_LOG` carries it. It holds for every row that the [`Predicate`] holds for from which it was made, and
 /// maybe for others: rows have to be tested again.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
@@ -241,7 +241,7 @@ fn leaf(column: usize, data_type: &DataType, test: &Test, wanted: bool) -> Optio
             } else {
                 opposite(*comparison)
             };
-            return compare(column, comparison, value);
+            return Some(compare(column, comparison, value));
         }
         Test::IsIn(values) if wanted && values.iter().all(|value| zero_of(value).is_none()) => {
             (Function::In, all_fitted(values, data_type)?)
@@ -249,19 +249,19 @@ fn leaf(column: usize, data_type: &DataType, test: &Test, wanted: bool) -> Optio
         Test::IsIn(values) if wanted => {
             let parts = values
                 .iter()
-                .map(|value| compare(column, Comparison::Equal, fitted(value, data_type)?));
+                .map(|value| Some(compare(column, Comparison::Equal, fitted(value, data_type)?)));
             return Some(Pushed::Any(parts.collect::<Option<_>>()?));
         }
         Test::IsIn(values) => (Function::NotIn, all_fitted(values, data_type)?),
-        Test::Text(part, text) if wanted => {
+        Test::Text(part, sought) if wanted => {
             let function = match part {
-                TextPart::Prefix if text.chars().all(|char| char < FIRST_OF_ANOTHER_ORDER) => {
+                TextPart::Prefix if sought.chars().all(|char| char < FIRST_OF_ANOTHER_ORDER) => {
                     Function::StartsWith
                 }
                 // These rule out nothing but batches of nulls.
                 TextPart::Prefix | TextPart::Suffix | TextPart::Infix => return None,
             };
-            (function, vec![Datum::from(text.clone())])
+            (function, vec![Datum::from(sought.clone())])
         }
         Test::Text(..) => return None,
     };
@@ -284,14 +284,14 @@ const fn opposite(comparison: Comparison) -> Comparison {
 }
 
 /// A comparison, as a server makes it: to it one zero is below the other.
-fn compare(column: usize, comparison: Comparison, value: Datum<'static>) -> Option<Pushed> {
+fn compare(column: usize, comparison: Comparison, value: Datum<'static>) -> Pushed {
     let leaf = |function, value| Pushed::Leaf {
         column,
         function,
         literals: vec![value],
     };
     let (least, greatest) = zero_of(&value).unwrap_or_else(|| (value.clone(), value.clone()));
-    Some(match comparison {
+    match comparison {
         Comparison::Equal if zero_of(&value).is_some() => Pushed::All(vec![
             leaf(Function::GreaterOrEqual, least),
             leaf(Function::LessOrEqual, greatest),
@@ -303,7 +303,7 @@ fn compare(column: usize, comparison: Comparison, value: Datum<'static>) -> Opti
         Comparison::LessOrEqual => leaf(Function::LessOrEqual, greatest),
         Comparison::Greater => leaf(Function::Greater, greatest),
         Comparison::GreaterOrEqual => leaf(Function::GreaterOrEqual, least),
-    })
+    }
 }
 
 /// Both zeros of a floating-point number that is one, the lesser first.
@@ -346,25 +346,25 @@ fn pairs(function: i32, parts: &[Pushed], row_type: &RowType) -> Option<proto::P
 
 /// `literal_type` of a value in a column of a type; nothing if it is no value of that type.
 const fn literal_type(value: &Datum<'_>, data_type: &DataType) -> Option<i32> {
-    let matches = match (value, data_type.kind()) {
+    let fits = matches!(
+        (value, data_type.kind()),
         (Datum::Null, _)
-        | (Datum::Boolean(_), Kind::Boolean)
-        | (Datum::TinyInt(_), Kind::TinyInt)
-        | (Datum::SmallInt(_), Kind::SmallInt)
-        | (Datum::Int(_), Kind::Int)
-        | (Datum::BigInt(_), Kind::BigInt)
-        | (Datum::Float(_), Kind::Float)
-        | (Datum::Double(_), Kind::Double)
-        | (Datum::String(_), Kind::Char(_) | Kind::String)
-        | (Datum::Decimal(_), Kind::Decimal { .. })
-        | (Datum::Date(_), Kind::Date)
-        | (Datum::Time(_), Kind::Time(_))
-        | (Datum::Timestamp(_), Kind::Timestamp(_))
-        | (Datum::TimestampLtz(_), Kind::TimestampLtz(_))
-        | (Datum::Bytes(_), Kind::Binary(_) | Kind::Bytes) => true,
-        _ => false,
-    };
-    if !matches {
+            | (Datum::Boolean(_), Kind::Boolean)
+            | (Datum::TinyInt(_), Kind::TinyInt)
+            | (Datum::SmallInt(_), Kind::SmallInt)
+            | (Datum::Int(_), Kind::Int)
+            | (Datum::BigInt(_), Kind::BigInt)
+            | (Datum::Float(_), Kind::Float)
+            | (Datum::Double(_), Kind::Double)
+            | (Datum::String(_), Kind::Char(_) | Kind::String)
+            | (Datum::Decimal(_), Kind::Decimal { .. })
+            | (Datum::Date(_), Kind::Date)
+            | (Datum::Time(_), Kind::Time(_))
+            | (Datum::Timestamp(_), Kind::Timestamp(_))
+            | (Datum::TimestampLtz(_), Kind::TimestampLtz(_))
+            | (Datum::Bytes(_), Kind::Binary(_) | Kind::Bytes)
+    );
+    if !fits {
         return None;
     }
     Some(match data_type.kind() {

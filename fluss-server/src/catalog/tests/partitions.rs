@@ -188,14 +188,14 @@ fn partitions_keep_the_buckets_that_they_were_made_with() {
     let create = |value| {
         catalog
             .create_partition(&path("t"), &spec(&[("p", value)]), false, NOW)
-            .unwrap()
+            .unwrap();
     };
     let rescale = |count| {
         catalog.alter_table(
             &path("t"),
             &Alteration::BucketCount(count),
             false,
-            NOW + count.max(0) as i64,
+            NOW + i64::from(count.max(0)),
         )
     };
     create("a");
