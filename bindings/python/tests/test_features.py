@@ -10,7 +10,7 @@ RUST = REPOSITORY / "tests" / "conformance"
 PYTHON = Path(__file__).parent / "cluster"
 
 LINES = (REPOSITORY / "docs" / "features.md").read_text().splitlines()
-ROWS = [cells for line in LINES if len(cells := line.strip("|").split("|")) == 6 and "`" in cells[-1]]
+ROWS = [cells for line in LINES if len(cells := line.strip("|").split("|")) == 7 and "`" in cells[-1]]
 
 BOTH = {"EVERYWHERE", "SERVERS", "JAVA"}
 """What tests of the conformance suite are listed under that run on a node and on a cluster."""

@@ -18,8 +18,9 @@ impl Sender {
     /// Lets the rows of a partition that was dropped go to the one of its name, once none is on its way any more.
     pub(super) fn replace(&mut self, slot: Slot) -> Result<()> {
         if self.shared.lock()?.restart(slot) {
+            // One that is looked for already is looked for once: who comes second could create what was dropped meanwhile.
             let mut partitions = self.shared.partitions();
-            partitions.lost(slot);
+            partitions.doubt(slot);
             partitions.want(slot);
         }
         Ok(())

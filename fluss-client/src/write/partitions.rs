@@ -162,7 +162,9 @@ impl Partitions {
     /// Takes note that what was found of a partition does not hold any more.
     pub(super) fn doubt(&mut self, slot: Slot) {
         let place = self.places.get_mut(slot.0);
-        if let Some(place) = place.filter(|place| matches!(place.state, State::Found(Some(_), _))) {
+        let is_found =
+            |place: &&mut Place| matches!(place.state, State::Found(Some(_), _) | State::Misfit(..));
+        if let Some(place) = place.filter(is_found) {
             place.state = State::Idle;
         }
     }
