@@ -75,8 +75,10 @@ pub(crate) fn check_bucket(info: &TableInfo, bucket: TableBucket) -> Result<(), 
         Err(format!("the table {is} partitioned"))
     } else if bucket.partition.is_none() {
         check_in("table", info.bucket_count, bucket)
+    } else if bucket.bucket.get() < 0 {
+        Err(format!("no bucket has the number {}", bucket.bucket))
     } else {
-        check_in("table", i32::MAX, bucket)
+        Ok(())
     }
 }
 

@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 
+use bytes::Bytes;
+
 use super::batch::{Load, Part, Stage};
 use super::layout::{Layout, Rows};
 use super::partitions::{Slot, Target};
 use super::router::{Room, Router};
 use crate::shape::Shape;
 use fluss_core::arrow::{ArrowRows, arrow_schema, split};
-use fluss_core::record::kv::{KvBatch, KvBatchBuilder};
+use fluss_core::record::kv::{KvBatch, KvBatchBuilder, KvRecord};
 use fluss_core::record::log::{LogBatches, RowsBuilder, decode_arrow, decode_rows};
 use fluss_core::row::{KeyEncoder, RowFormat};
-use fluss_core::types::{OwnedRow, Row, TableInfo, TablePath};
+use fluss_core::types::{Datum, OwnedRow, Row, TableInfo, TablePath};
 use fluss_core::{DecodeError, ValueError};
 
 /// Takes batches apart, and has their rows go where the router says now.
@@ -91,7 +93,7 @@ impl<'r> Rerouter<'r> {
             .collect()
     }
 
-    fn regroup_columns(&mut self, slot: Slot, bytes: bytes::Bytes) -> Result<Vec<Group>, ValueError> {
+    fn regroup_columns(&mut self, slot: Slot, bytes: Bytes) -> Result<Vec<Group>, ValueError> {
         let row_type = self.layout.row_type();
         let mut rows = None;
         for batch in LogBatches::new(bytes) {
@@ -117,7 +119,7 @@ impl<'r> Rerouter<'r> {
     fn regroup_rows(
         &mut self,
         slot: Slot,
-        bytes: bytes::Bytes,
+        bytes: Bytes,
         format: RowFormat,
     ) -> Result<Vec<Group>, ValueError> {
         let row_type = self.layout.row_type();
@@ -159,7 +161,7 @@ impl<'r> Rerouter<'r> {
             .collect::<Result<Vec<_>, _>>()
             .map_err(unreadable)?;
         // The bucket key is among the columns of the key, which a row that is deleted has too.
-        let row = |record: &fluss_core::record::kv::KvRecord<'_>| -> Result<OwnedRow, DecodeError> {
+        let row = |record: &KvRecord<'_>| -> Result<OwnedRow, DecodeError> {
             let values = key.decode(record.key)?;
             Ok(keys.spread(&values).to_owned_row())
         };
@@ -170,10 +172,7 @@ impl<'r> Rerouter<'r> {
             // A key that cannot be taken apart belongs to a row that can.
             let row = |bytes: Option<&[u8]>| -> Result<OwnedRow, DecodeError> {
                 let row = format.decode(row_type, bytes.unwrap_or_default())?;
-                Ok(row
-                    .into_iter()
-                    .map(fluss_core::types::Datum::into_owned)
-                    .collect())
+                Ok(row.into_iter().map(Datum::into_owned).collect())
             };
             let rows = records.iter().map(|record| row(record.row));
             let rows = rows.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
