@@ -19,7 +19,8 @@ BOTH = {"EVERYWHERE", "SERVERS", "JAVA"}
 def listed_under(test: str) -> str:
     """What a test of the conformance suite is listed under."""
     *modules, name = test.split("::")
-    path = RUST.joinpath(*modules).with_suffix(".rs")
+    folder = RUST.joinpath(*modules)
+    path = folder / "mod.rs" if folder.is_dir() else folder.with_suffix(".rs")
     for group, names in re.findall(r"(\w+) => \[([^\]]*)\]", path.read_text()):
         if name in re.findall(r"\w+", names):
             return str(group)

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     /// The page that tells users of the metrics.
-    const PAGE: &str = include_str!("../../docs/observability.md");
+    const PAGE: &str = include_str!("../../../docs/observability.md");
 
     fn row(metric: &Metric) -> String {
         let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
