@@ -17,7 +17,7 @@ use super::scans;
 use super::session::Session;
 use super::storage_warning::warn_of_storage;
 use super::turn::Write;
-use super::writes::Put;
+use super::writes::{ApiVersion, Put};
 use crate::error::Failure;
 
 /// A request that reads, of more than this many bytes, takes long enough to be done on a thread of its own.
@@ -199,21 +199,24 @@ impl Call {
     /// Answers in the order of the requests that write.
     pub(super) fn write<R: Request>(
         self,
-        handle: impl FnOnce(&Session, R) -> Result<R::Response, Failure> + Send + 'static,
+        handle: impl FnOnce(&Session, R, ApiVersion) -> Result<R::Response, Failure> + Send + 'static,
     ) {
-        let mut handle = Some(handle);
+        let (mut handle, version) = (Some(handle), self.header.api_version);
         self.in_turn(move |call, room| {
-            call.once(room, handle.take()?);
+            let handle = handle.take()?;
+            call.once(room, move |session, request| handle(session, request, version));
             None
         });
     }
 
     /// As [`write`](Self::write), for what goes on where it was when there was no room for what it changes.
-    pub(super) fn put(self, begin: fn(&Session, proto::PutKvRequest) -> Result<Put, Failure>) {
-        let mut put = match self.request().and_then(|request| begin(&self.session, request)) {
+    pub(super) fn put(self, begin: fn(&Session, proto::PutKvRequest, ApiVersion) -> Result<Put, Failure>) {
+        let version = self.header.api_version;
+        let begin = |request| begin(&self.session, request, version);
+        let mut put = match self.request().and_then(begin) {
             Ok(put) => put,
             // In its turn too.
-            Err(failure) => return self.write(move |_, _: proto::PutKvRequest| Err(failure)),
+            Err(failure) => return self.write(move |_, _: proto::PutKvRequest, _| Err(failure)),
         };
         self.in_turn(move |call, mut room| match put.go_on(&call.session, &mut room) {
             Some(message) => {

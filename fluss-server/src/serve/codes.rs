@@ -1,5 +1,7 @@
 //! The wire's error codes for what the rooms below refuse: chosen here, and nowhere below.
 
+use std::io;
+
 use fluss_rpc::code::ErrorCode;
 use fluss_store::log;
 
@@ -24,6 +26,14 @@ impl From<bucket::Error> for Failure {
     }
 }
 
+/// Whether a disk has no room: then it may have some later.
+fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 impl From<log::Error> for Failure {
     fn from(error: log::Error) -> Self {
         use log::Error;
@@ -32,6 +42,7 @@ impl From<log::Error> for Failure {
             Error::BadBatch(_) | Error::Damaged { .. } => ErrorCode::CORRUPT_RECORD,
             Error::OutOfOrder { .. } => ErrorCode::OUT_OF_ORDER_SEQUENCE,
             Error::OutOfRange { .. } => ErrorCode::LOG_OFFSET_OUT_OF_RANGE,
+            Error::Storage { ref error, .. } if is_full(error) => ErrorCode::DISK_WRITE_LOCKED,
             Error::Storage { .. } => ErrorCode::LOG_STORAGE_EXCEPTION,
         };
         Self::new(code, error.to_string())
@@ -51,6 +62,7 @@ impl From<kv::Error> for Failure {
             Error::DeletesDisabled => ErrorCode::DELETION_DISABLED,
             Error::KeyTooLong { .. } | Error::NoRoom(_) => ErrorCode::RECORD_TOO_LARGE,
             Error::BadRecord(_) => ErrorCode::UNKNOWN_SERVER_ERROR,
+            Error::State(ref error) if is_full(error) => ErrorCode::DISK_WRITE_LOCKED,
             Error::State(_) | Error::BadValue(_) | Error::Replay(_) | Error::Moved { .. } => {
                 ErrorCode::KV_STORAGE_EXCEPTION
             }

@@ -26,6 +26,9 @@ pub(super) fn warn_of_storage(failure: &Failure) {
 const fn is_storage(code: ErrorCode) -> bool {
     matches!(
         code,
-        ErrorCode::LOG_STORAGE_EXCEPTION | ErrorCode::KV_STORAGE_EXCEPTION | ErrorCode::STORAGE_EXCEPTION
+        ErrorCode::LOG_STORAGE_EXCEPTION
+            | ErrorCode::KV_STORAGE_EXCEPTION
+            | ErrorCode::STORAGE_EXCEPTION
+            | ErrorCode::DISK_WRITE_LOCKED
     )
 }

@@ -19,13 +19,18 @@ use crate::error::Failure;
 use crate::kv::WriteMode;
 use crate::security::Operation;
 
+/// The version of an API that a client speaks.
+pub(super) type ApiVersion = i16;
+
 pub(super) fn produce_log(
     session: &Session,
     request: proto::ProduceLogRequest,
+    version: ApiVersion,
 ) -> Result<proto::ProduceLogResponse, Failure> {
     let table = writable(session, request.table_id, request.acks)?;
     let append = |bucket: proto::PbProduceLogReqForBucket| {
         let appended = append(session, &table, named!(bucket), bucket.records);
+        let appended = appended.map_err(|failure| known(failure, version >= 1));
         let answer = proto::PbProduceLogRespForBucket {
             partition_id: bucket.partition_id,
             bucket_id: bucket.bucket_id,
@@ -57,15 +62,21 @@ fn append(
 pub(super) struct Put {
     table: Arc<TableEntry>,
     mode: WriteMode,
+    version: ApiVersion,
     left: VecDeque<proto::PbPutKvReqForBucket>,
     done: Vec<proto::PbPutKvRespForBucket>,
 }
 
 impl Put {
-    pub(super) fn new(session: &Session, request: proto::PutKvRequest) -> Result<Self, Failure> {
+    pub(super) fn new(
+        session: &Session,
+        request: proto::PutKvRequest,
+        version: ApiVersion,
+    ) -> Result<Self, Failure> {
         Ok(Self {
             table: writable(session, request.table_id, request.acks)?,
             mode: mode(&request)?,
+            version,
             done: Vec::with_capacity(request.buckets_req.len()),
             left: request.buckets_req.into(),
         })
@@ -82,6 +93,7 @@ impl Put {
                 return None;
             }
             room.reset(set_aside);
+            let put = put.map_err(|failure| known(failure, self.version >= 2));
             let answer = proto::PbPutKvRespForBucket {
                 partition_id: bucket.partition_id,
                 bucket_id: bucket.bucket_id,
@@ -95,6 +107,15 @@ impl Put {
             buckets_resp: std::mem::take(&mut self.done),
         })
     }
+}
+
+/// The failure as a client knows it. Those before 1.0 have no code for a disk that is full, and try again after the one that is
+/// sent instead.
+fn known(mut failure: Failure, is_new: bool) -> Failure {
+    if failure.code == ErrorCode::DISK_WRITE_LOCKED && !is_new {
+        failure.code = ErrorCode::LOG_STORAGE_EXCEPTION;
+    }
+    failure
 }
 
 /// A batch of the changelog has to fit into an answer, and be some way from its limit, or nobody could read it.

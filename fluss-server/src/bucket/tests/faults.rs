@@ -39,10 +39,7 @@ fn a_full_disk_refuses_writes_and_takes_them_when_there_is_room_again() {
                     .map(|failure| failure.code)
                     .collect();
                 for code in &codes {
-                    assert!(
-                        [ErrorCode::LOG_STORAGE_EXCEPTION, ErrorCode::KV_STORAGE_EXCEPTION].contains(code),
-                        "{code}"
-                    );
+                    assert_eq!(*code, ErrorCode::DISK_WRITE_LOCKED);
                 }
                 if !codes.is_empty() {
                     break;

@@ -69,7 +69,7 @@ async fn a_full_disk_is_told_at_once() {
         };
         let (of_log, of_keys, created) = tokio::time::timeout(AT_ONCE, refused).await.unwrap();
         for (code, message) in [of_log, of_keys] {
-            assert_eq!(code, Some(ErrorCode::LOG_STORAGE_EXCEPTION.number()));
+            assert_eq!(code, Some(ErrorCode::DISK_WRITE_LOCKED.number()));
             let message = message.unwrap();
             assert!(message.contains(".log: "), "{message}");
         }
