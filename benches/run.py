@@ -107,10 +107,11 @@ CLIENTS: dict[str, Callable[[], peers.Peer]] = {
     "ours": ours,
     "fluss-rs": lambda: peers.fluss_rs("release"),
     "java": lambda: peers.java("bench"),
+    "java-1.0": lambda: peers.java_1_0("bench"),
     "ours-python": ours_python,
     "pyfluss": lambda: peers.pyfluss("bench"),
 }
-OURS = {"ours": ["fluss-rs", "java", "pyfluss"], "ours-python": ["pyfluss"]}
+OURS = {"ours": ["fluss-rs", "java", "java-1.0", "pyfluss"], "ours-python": ["pyfluss"]}
 
 
 @dataclass
