@@ -203,7 +203,7 @@ codes! {
     62 NO_REBALANCE_IN_PROGRESS No NotFound, "there is no such rebalance";
     63 INVALID_PRODUCER_ID No InvalidArgument, "the producer id is not a valid name";
     64 CONFIG_EXCEPTION No InvalidArgument, "the configuration change was refused";
-    65 NOT_COORDINATOR_LEADER No Unavailable, "the coordinator is not the active one";
+    65 NOT_COORDINATOR_LEADER RefreshMetadata Unavailable, "the coordinator is not the active one";
     66 SCANNER_EXPIRED No Expired, "the scanner was idle for too long";
     67 UNKNOWN_SCANNER_ID No Expired, "the server does not know the scanner";
     68 INVALID_SCAN_REQUEST No InvalidArgument, "the scan request contradicts itself or came out of order";
@@ -236,7 +236,7 @@ mod tests {
         };
         assert_eq!(with(Retry::Briefly), [3, 14]);
         assert_eq!(with(Retry::Yes), [9, 10, 11, 25, 26, 28, 29, 70, 72, 73]);
-        assert_eq!(with(Retry::RefreshMetadata), [1, 12, 21, 44]);
+        assert_eq!(with(Retry::RefreshMetadata), [1, 12, 21, 44, 65]);
         assert_eq!(with(Retry::Authenticate), [51]);
     }
 

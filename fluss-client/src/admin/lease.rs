@@ -68,7 +68,7 @@ impl KvSnapshotLease {
             lease_duration_ms: duration,
             snapshots_to_lease: by_table(snapshots),
         };
-        let response = self.cluster.ask(&context, &request).await?;
+        let response = self.cluster.ask_again(&context, &request).await?;
         Ok(response.unavailable_snapshots.iter().flat_map(of_table).collect())
     }
 
@@ -92,7 +92,7 @@ impl KvSnapshotLease {
             lease_id: self.id.clone(),
             buckets_to_release: buckets.iter().map(wire::pb_table_bucket).collect(),
         };
-        self.cluster.ask(&context, &request).await.map(drop)
+        self.cluster.ask_again(&context, &request).await.map(drop)
     }
 
     /// Ends the lease with all that it holds. One that is not there is fine.
@@ -105,7 +105,7 @@ impl KvSnapshotLease {
         let request = proto::DropKvSnapshotLeaseRequest {
             lease_id: self.id.clone(),
         };
-        self.cluster.ask(&context, &request).await.map(drop)
+        self.cluster.ask_again(&context, &request).await.map(drop)
     }
 }
 

@@ -32,7 +32,8 @@ use topology::Topology;
 pub(crate) use unsent::{OpenWriters, Unsent};
 
 use crate::config::ClientOptions;
-use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader};
+use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader, tell_retry};
+use crate::log_target;
 use crate::{meters, retry, wire};
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_core::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
@@ -92,7 +93,7 @@ impl Cluster {
         loop {
             match cluster.shared.metadata.refresh(None, &[], 0).await {
                 Ok(_) => return Ok(cluster),
-                Err(error) if !matches!(error.kind(), ErrorKind::NoServer) => return Err(error),
+                Err(error) if !is_starting(&error) => return Err(error),
                 Err(error) => {
                     let next = Instant::now() + starting.next().unwrap_or(timeout);
                     if next > deadline {
@@ -299,14 +300,36 @@ impl Cluster {
         self.until_closed(context.operation, asked).await
     }
 
+    /// Asks the coordinator. One that only stands by has done nothing: then the one that leads is looked for, until `limit`.
     async fn ask_coordinator<R: Request>(
         &self,
         context: &Context,
         request: &R,
         limit: Instant,
     ) -> Result<R::Response> {
-        let server = self.coordinator(context).await?;
-        self.ask_server(&server, context, request, limit).await
+        let mut pauses = retry::pauses_after_the_first(self.random());
+        let mut attempts = 0;
+        loop {
+            let generation = self.topology().generation();
+            let server = self.coordinator(context).await?;
+            let error = match self.ask_server(&server, context, request, limit).await {
+                Err(error) if error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER) => error,
+                other => return other,
+            };
+            attempts += 1;
+            let next = Instant::now() + pauses.next().unwrap_or_default();
+            if next >= limit {
+                return Err(error);
+            }
+            tell_retry!(
+                log_target::CLIENT,
+                &error,
+                attempts,
+                "the coordinator is looked for"
+            );
+            sleep_until(next).await;
+            self.refresh(None, generation).await?;
+        }
     }
 
     async fn ask_once<R: Request>(
@@ -472,6 +495,11 @@ impl Cluster {
         });
         self.until_closed(context.operation, Box::pin(asked)).await
     }
+}
+
+/// Whether a cluster has no server yet that could tell where things are, and may soon have one.
+fn is_starting(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NoServer) || error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER)
 }
 
 /// Whether there is no table of the path that was asked for.

@@ -176,9 +176,10 @@ impl fmt::Display for ApiKey {
     }
 }
 
-/// An older server alters nothing, and answers that it did.
+/// An older server passes over what it does not know, and answers that it has altered the table.
 fn of_alteration(request: &proto::AlterTableRequest) -> i16 {
-    i16::from(request.modify_bucket_count.is_some())
+    let is_aggregated = |column: &proto::PbAddColumn| column.agg_function_type.is_some();
+    i16::from(request.modify_bucket_count.is_some() || request.add_columns.iter().any(is_aggregated))
 }
 
 apis! {
