@@ -1,5 +1,7 @@
 //! What is counted and measured of writers, scanners, look-ups and metadata, as [`meter`] says.
 
+use std::time::Duration;
+
 use fluss_rpc::net::meter::{self, Metric, Since, Unit};
 use metrics::{Counter, Histogram, SharedString};
 use tokio::time::Instant;
@@ -56,6 +58,12 @@ const WRITER_MEMORY_WAIT_SECONDS: Metric = Metric::histogram(
     Unit::Seconds,
     TABLE,
     "how long writes waited for memory that other rows held",
+);
+const WRITER_THROTTLE_SECONDS: Metric = Metric::histogram(
+    "fluss_client_writer_throttle_seconds",
+    Unit::Seconds,
+    TABLE,
+    "how long writes to a bucket were held up because its server fell behind",
 );
 const SCANNER_ROWS: Metric = Metric::counter(
     "fluss_client_scanner_rows_total",
@@ -134,6 +142,7 @@ pub const METRICS: &[Metric] = &[
     WRITER_BATCH_BYTES,
     WRITER_BATCH_SECONDS,
     WRITER_MEMORY_WAIT_SECONDS,
+    WRITER_THROTTLE_SECONDS,
     SCANNER_ROWS,
     SCANNER_BYTES,
     SCANNER_FETCHES,
@@ -175,6 +184,7 @@ pub(crate) struct WriterMeters {
     batch_bytes: Histogram,
     batch_seconds: Histogram,
     memory_wait_seconds: Histogram,
+    throttle_seconds: Histogram,
 }
 
 impl WriterMeters {
@@ -189,6 +199,7 @@ impl WriterMeters {
             batch_bytes: WRITER_BATCH_BYTES.measure([table]),
             batch_seconds: WRITER_BATCH_SECONDS.measure([table]),
             memory_wait_seconds: WRITER_MEMORY_WAIT_SECONDS.measure([table]),
+            throttle_seconds: WRITER_THROTTLE_SECONDS.measure([table]),
         }
     }
 
@@ -211,6 +222,11 @@ impl WriterMeters {
         } else {
             self.failed_rows.increment(rows.into());
         }
+    }
+
+    /// Takes note of a pause that a server asked for.
+    pub(crate) fn held_up(&self, pause: Duration) {
+        self.throttle_seconds.record(pause);
     }
 
     /// Takes note of a wait for memory.

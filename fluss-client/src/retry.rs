@@ -10,15 +10,34 @@ use tokio::time::{Instant, sleep_until, timeout_at};
 use super::error::{Context, Error, ErrorKind, Result, tell_retry};
 use crate::log_target;
 
-/// The pauses between attempts: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
-pub(crate) fn pauses(random: &Random) -> impl Iterator<Item = Duration> + Send + Sync + use<> {
+/// How attempts are spaced: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
+const USUAL: Backoff = spaced(50, 1_000);
+/// Of a server whose engine has no room at the moment, and cannot say so in more detail (`v1_0.md` §6.1).
+const OVERLOADED: Backoff = spaced(100, 3_000);
+/// Of a disk that is full: somebody has to make room, and the server looks only now and then.
+const FULL: Backoff = spaced(500, 5_000);
+
+const fn spaced(initial: u64, max: u64) -> Backoff {
     Backoff {
-        initial: Duration::from_millis(50),
-        max: Duration::from_secs(1),
+        initial: Duration::from_millis(initial),
+        max: Duration::from_millis(max),
         factor: 2.0,
         jitter: 0.2,
     }
-    .delays(random.fork())
+}
+
+/// How attempts to write are spaced that are refused in this way.
+pub(crate) const fn backoff_after(code: Option<ErrorCode>) -> Backoff {
+    match code {
+        Some(ErrorCode::KV_STORAGE_EXCEPTION) => OVERLOADED,
+        Some(ErrorCode::DISK_WRITE_LOCKED) => FULL,
+        _ => USUAL,
+    }
+}
+
+/// The pauses between attempts: 50 ms, doubling up to 1 s, each moved by up to a fifth at random.
+pub(crate) fn pauses(random: &Random) -> impl Iterator<Item = Duration> + Send + Sync + use<> {
+    USUAL.delays(random.fork())
 }
 
 /// No pause, and then those of [`pauses`]: for what is to be looked for at once when it is first missed.

@@ -59,7 +59,8 @@ impl Warnings {
             told.at = now;
             return Some(repeated);
         }
-        if !error.is_worth_a_warning(attempts) {
+        // What was tried before may have failed of another cause.
+        if error.is_told_after().is_none_or(|most| attempts < most) {
             return None;
         }
         self.told.insert(cause, Told { at: now, since: 0 });

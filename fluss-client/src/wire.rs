@@ -1,5 +1,7 @@
 //! Names and descriptors as messages carry them.
 
+use std::time::Duration;
+
 use fluss_rpc::proto;
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
@@ -9,6 +11,14 @@ use fluss_core::types::{
 
 /// The most buckets that a table or a partition may be said to have; servers allow fewer, unless configured otherwise.
 const MAX_BUCKETS: i32 = 1 << 17;
+
+/// The time in ms that a server may take for a write whose answer is waited for as long as `timeout`: half of it, so that it
+/// still can say that it was late, and be asked again.
+pub(crate) fn server_limit(timeout: Duration) -> i32 {
+    i32::try_from((timeout / 2).as_millis())
+        .unwrap_or(i32::MAX)
+        .max(1)
+}
 
 pub(crate) fn table_path(path: &TablePath) -> proto::PbTablePath {
     proto::PbTablePath {

@@ -59,16 +59,21 @@ impl Write for Warnings {
 async fn warned(words: &[&str]) {
     let deadline = Instant::now() + PATIENCE;
     loop {
-        let told = String::from_utf8(WARNINGS.lock().clone()).unwrap();
-        if told
-            .lines()
-            .any(|line| words.iter().all(|word| line.contains(word)))
-        {
+        if !warnings(words).is_empty() {
             return;
         }
         assert!(Instant::now() < deadline, "no warning of {words:?}");
         sleep(Duration::from_millis(20)).await;
     }
+}
+
+/// The warnings until now that have these words.
+pub(crate) fn warnings(words: &[&str]) -> Vec<String> {
+    let told = String::from_utf8(WARNINGS.lock().clone()).unwrap();
+    told.lines()
+        .filter(|line| words.iter().all(|word| line.contains(word)))
+        .map(str::to_owned)
+        .collect()
 }
 
 /// What a metric has come to under a label.
@@ -85,6 +90,15 @@ fn value(name: &str, label: &str) -> Option<Value> {
 pub(crate) fn sum(name: &str, label: &str) -> u64 {
     match value(name, label) {
         Some(Value::Counter(sum)) => sum,
+        other => panic!("{name} of {label} is {other:?}"),
+    }
+}
+
+/// How often something was measured under a label.
+pub(crate) fn count(name: &str, label: &str) -> u64 {
+    match value(name, label) {
+        Some(Value::Histogram(values)) => values.count,
+        None => 0,
         other => panic!("{name} of {label} is {other:?}"),
     }
 }

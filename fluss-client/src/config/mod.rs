@@ -9,7 +9,8 @@ use std::time::Duration;
 use fluss_rpc::sasl::{Credentials, Mechanism};
 
 pub use options::{
-    Acks, BucketAssigner, ClientOptions, RemoteOptions, S3AccessKey, S3Options, ScannerOptions, WriterOptions,
+    Acks, BucketAssigner, ClientOptions, ReadPreference, RemoteOptions, S3AccessKey, S3Options,
+    ScannerOptions, WriterOptions,
 };
 pub use target::{InvalidTarget, Target};
 
@@ -115,6 +116,7 @@ pub const KEYS: &[Key] = keys! {
     "writer.enable-idempotence": Boolean = "true" => |s, value: boolean| s.options.writer.idempotence = value;
     "writer.max-inflight-requests-per-bucket": Number = "5" => |s, value: number| s.options.writer.max_in_flight = value;
     "writer.retries": Number = "4294967295" => |s, value: number| s.options.writer.retries = value;
+    "writer.kv-backpressure.max-throttle": Duration = "3 s" => |s, value: duration| s.options.writer.max_throttle = value;
     "writer.bucket.no-key-assigner": OneOf(&["sticky", "round_robin"]) = "sticky" => |s, value: assigner| s.options.writer.bucket_assigner = value;
     "writer.dynamic-create-partition.enabled": Boolean = "true" => |s, value: boolean| s.options.writer.create_partitions = value;
     "scanner.log.fetch.max-bytes": Size = "16 mb" => |s, value: size| s.options.scanner.fetch_max_bytes = value;
@@ -125,6 +127,7 @@ pub const KEYS: &[Key] = keys! {
     "scanner.log.max-poll-bytes": Size = "64 mb" => |s, value: size| s.options.scanner.max_poll_bytes = value;
     "scanner.log.max-batch-bytes": Size = "256 mb" => |s, value: size| s.options.scanner.max_batch_bytes = value;
     "scanner.log.check-crc": Boolean = "true" => |s, value: boolean| s.options.scanner.check_crc = value;
+    "scanner.log.read-preference": OneOf(&["local-first", "remote-first"]) = "local-first" => |s, value: preference| s.options.scanner.read_preference = value;
     "scanner.partition-discovery-interval": Duration = "10 s" => |s, value: duration| s.options.scanner.partition_discovery = value;
     "scanner.remote-log.prefetch-bytes": Size = "32 mb" => |s, value: size| s.options.remote.prefetch_bytes = value;
     "scanner.remote-log.read-concurrency": Number = "4" => |s, value: number| s.options.remote.read_concurrency = value;
@@ -154,14 +157,12 @@ const WITHOUT_EFFECT: &[&str] = &[
     "scanner.io.tmpdir",
     "scanner.kv.batch-strategy",
     "scanner.kv.fetch.max-bytes",
-    "scanner.log.read-preference",
     "scanner.remote-log.prefetch-num",
     "writer.buffer.page-size",
     "writer.buffer.per-request-memory-size",
     "writer.buffer.wait-timeout",
     "writer.dynamic-batch-size-min",
     "writer.dynamic-batch-size.enabled",
-    "writer.kv-backpressure.max-throttle",
 ];
 
 /// Checks a key and its value, and returns the key under which this client knows it.
@@ -333,6 +334,14 @@ fn assigner(text: &str) -> Result<BucketAssigner, String> {
         "sticky" => Ok(BucketAssigner::Sticky),
         "round_robin" => Ok(BucketAssigner::RoundRobin),
         _ => Err(format!("'{text}' is neither sticky nor round_robin")),
+    }
+}
+
+fn preference(text: &str) -> Result<ReadPreference, String> {
+    match text.to_ascii_lowercase().replace('_', "-").as_str() {
+        "local-first" => Ok(ReadPreference::LocalFirst),
+        "remote-first" => Ok(ReadPreference::RemoteFirst),
+        _ => Err(format!("'{text}' is neither local-first nor remote-first")),
     }
 }
 

@@ -55,6 +55,9 @@ pub struct WriterOptions {
     pub max_in_flight: usize,
     /// How often a batch is sent again before its delivery deadline. Without limit.
     pub retries: u32,
+    /// The longest that writes to a bucket of a primary-key table are held up at a time because its server says that it falls
+    /// behind (`v1_0.md` §6.2). 0 holds nothing up. 3 s.
+    pub max_throttle: Duration,
     /// How the bucket is chosen in a table without bucket key.
     pub bucket_assigner: BucketAssigner,
     /// Whether partitions that rows belong to are created if they are missing. Yes.
@@ -82,6 +85,8 @@ pub struct ScannerOptions {
     pub max_batch_bytes: usize,
     /// Whether the checksums of batches are verified. Yes.
     pub check_crc: bool,
+    /// Where records are read that a server has both itself and in the cluster's remote storage. From the server.
+    pub read_preference: ReadPreference,
     /// How often a scanner that reads a whole partitioned table looks for new partitions. 10 s.
     pub partition_discovery: Duration,
 }
@@ -168,6 +173,28 @@ pub enum BucketAssigner {
     RoundRobin,
 }
 
+/// Where records are read that a server has both itself and in the cluster's remote storage (`v1_0.md` §9). Servers before 1.0
+/// answer with their own.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum ReadPreference {
+    /// From the server: soonest there.
+    #[default]
+    LocalFirst,
+    /// From the remote storage: the server has less to do.
+    RemoteFirst,
+}
+
+impl ReadPreference {
+    /// The number on the wire (`v1_0.md` §3.1); nothing where it says what servers do anyhow.
+    pub(crate) const fn number(self) -> Option<i32> {
+        match self {
+            Self::LocalFirst => None,
+            Self::RemoteFirst => Some(1),
+        }
+    }
+}
+
 impl ClientOptions {
     /// The defaults, with servers to begin with.
     pub fn new(bootstrap_servers: impl IntoIterator<Item = ServerAddress>) -> Self {
@@ -246,6 +273,7 @@ impl Default for WriterOptions {
             idempotence: true,
             max_in_flight: 5,
             retries: u32::MAX,
+            max_throttle: Duration::from_secs(3),
             bucket_assigner: BucketAssigner::Sticky,
             create_partitions: true,
         }
@@ -263,6 +291,7 @@ impl Default for ScannerOptions {
             max_poll_bytes: 64 << 20,
             max_batch_bytes: 256 << 20,
             check_crc: true,
+            read_preference: ReadPreference::LocalFirst,
             partition_discovery: Duration::from_secs(10),
         }
     }

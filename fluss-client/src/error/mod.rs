@@ -172,13 +172,18 @@ impl Error {
     /// Whether somebody should hear of so many failed attempts: of each failure once. That a bucket is led elsewhere, or not
     /// yet, is the course of things unless it lasts; that somebody has closed the connection is what they wanted.
     pub(crate) fn is_worth_a_warning(&self, attempts: u32) -> bool {
+        self.is_told_after() == Some(attempts)
+    }
+
+    /// After how many failed attempts somebody should hear of it, if ever.
+    pub(crate) fn is_told_after(&self) -> Option<u32> {
         if self.is_of_a_connection() || matches!(self.kind, ErrorKind::Closed) {
-            return false;
+            return None;
         }
         let is_elsewhere = self.code().is_some_and(|code| {
             code.retry() == Retry::RefreshMetadata || code == ErrorCode::FENCED_LEADER_EPOCH
         });
-        attempts == if is_elsewhere { PATIENT_ATTEMPTS } else { 1 }
+        Some(if is_elsewhere { PATIENT_ATTEMPTS } else { 1 })
     }
 
     /// The same failure of a call of which so many rows were sent before.

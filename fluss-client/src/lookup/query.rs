@@ -8,6 +8,7 @@ use fluss_rpc::proto;
 
 use crate::cluster::Answers;
 use crate::error::ErrorKind;
+use crate::wire::server_limit;
 use fluss_core::DecodeError;
 use fluss_core::id::{PartitionId, TableBucket, TableId};
 
@@ -120,15 +121,12 @@ impl Query for Get {
             routing_bucket_count: asked.count,
             ..Default::default()
         };
-        let millis = i32::try_from(patience.timeout.as_millis())
-            .unwrap_or(i32::MAX)
-            .max(1);
         let request = proto::LookupRequest {
             table_id: table.get(),
             buckets_req: keys.into_iter().map(bucket).collect(),
             insert_if_not_exists: self.insert.map(|_| true),
             acks: self.insert,
-            timeout_ms: self.insert.map(|_| millis),
+            timeout_ms: self.insert.map(|_| server_limit(patience.timeout)),
         };
         let answer = connection.send_unless_silent(&request, patience.timeout, patience.silence);
         async move {

@@ -244,7 +244,7 @@ impl Fetcher {
             tables_req: vec![table],
             max_wait_ms: Some(i32::try_from(wait.as_millis()).unwrap_or(i32::MAX)),
             min_bytes: Some(bytes(options.fetch_min_bytes)),
-            ..Default::default()
+            read_preference: options.read_preference.number(),
         }
     }
 

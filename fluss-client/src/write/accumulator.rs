@@ -10,7 +10,7 @@ use super::batch::{Batch, Load, OpenBatch, Part, Stage};
 use super::bucket::BucketQueue;
 use super::handle::{Delivery, Line, WriteHandle};
 use super::layout::{Change, Layout, Rows};
-use super::outcome::{Followup, Outcome, fail};
+use super::outcome::{Followup, Next, Outcome, fail};
 use super::partitions::{Partitions, Slot, Target};
 use super::reroute::{Group, Rerouter};
 use super::router::Room;
@@ -272,19 +272,22 @@ impl Accumulator {
             .for_each(|queue| queue.sequences.adopt(writer));
     }
 
-    /// Takes note of what came of a batch. Returns the bytes to give back, and whether the leader is to be looked for.
+    /// Takes note of what came of a batch. Returns the bytes to give back, and what is to be done.
     pub(super) fn on_outcome(
         &mut self,
         (target, id): BatchKey,
         outcome: Outcome,
         now: Instant,
-    ) -> (usize, bool) {
+    ) -> (usize, Next) {
         let Some(queue) = self.buckets.get_mut(&target) else {
-            return (0, false);
+            return (0, Next::default());
         };
-        let followup = queue.on_outcome(id, outcome, now, self.options.retries);
-        let refresh = followup.refresh;
-        (self.settle([followup]), refresh)
+        let mut followup = queue.on_outcome(id, outcome, now, &self.options);
+        let next = std::mem::take(&mut followup.next);
+        if let Some(pause) = next.held_up {
+            self.meters.held_up(pause);
+        }
+        (self.settle([followup]), next)
     }
 
     /// Fails what cannot be encoded.

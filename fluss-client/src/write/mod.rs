@@ -7,7 +7,7 @@
 //!             memory ◀── released ───┴─ outcomes ◀─┘
 //! ```
 //!
-//! `accumulator`, `batch`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is
+//! `accumulator`, `batch`, `brake`, `partitions`, `router` and `sequences` decide and know neither sockets nor tasks: time is
 //! passed in. `sender` is the task that carries out what they decide, and `find_partitions` how it finds and creates partitions.
 //! What the kinds of tables differ in is in `layout` (bytes), `request` (messages) and `shape` (which columns rows are
 //! given with).
@@ -16,6 +16,7 @@ mod accumulator;
 mod append;
 mod batch;
 mod batch_write;
+mod brake;
 mod bucket;
 mod find_partitions;
 mod handle;

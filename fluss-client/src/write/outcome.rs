@@ -1,5 +1,7 @@
 //! What comes of batches, and what is to be done then.
 
+use std::time::Duration;
+
 use fluss_rpc::code::ErrorCode;
 use tokio::time::Instant;
 
@@ -10,8 +12,8 @@ use crate::log_target;
 
 /// What came of a batch on its way.
 pub(super) enum Outcome {
-    /// It is stored.
-    Stored(Stored),
+    /// It is stored. With how far behind the server is with the bucket, 0 to 1.
+    Stored(Stored, f32),
     /// The server refused it.
     Refused(ErrorCode, Error),
     /// Nobody knows; it is to be sent again under the same number.
@@ -25,12 +27,23 @@ pub(super) enum Outcome {
 pub(super) struct Followup {
     /// Bytes of memory to give back.
     pub(super) released: usize,
-    /// Whether the leader is to be looked for.
-    pub(super) refresh: bool,
+    /// What the sender is to do.
+    pub(super) next: Next,
     /// Why the batch failed for good.
     pub(super) failure: Option<Error>,
     /// The batch whose fate is known now.
     pub(super) settled: Option<Settled>,
+}
+
+/// What a sender is to do after an outcome.
+#[derive(Default)]
+pub(super) struct Next {
+    /// Whether the leader is to be looked for.
+    pub(super) refresh: bool,
+    /// Why the batch is sent again, after so many attempts.
+    pub(super) again: Option<(Error, u32)>,
+    /// For how long nothing is sent to the bucket, because its server falls behind.
+    pub(super) held_up: Option<Duration>,
 }
 
 /// A batch whose fate is known.

@@ -8,6 +8,7 @@ use fluss_rpc::proto;
 
 use super::shipment::Sent;
 use crate::cluster::Answers;
+use crate::wire::server_limit;
 use fluss_core::id::{Offset, PartitionId, TableId};
 
 /// What a writer's requests have in common.
@@ -41,6 +42,8 @@ pub(super) struct Answer {
     pub(super) base_offset: Option<Offset>,
     /// Where the changelog ends with the changes of a batch that was put.
     pub(super) end_offset: Option<Offset>,
+    /// How far behind the server is with a bucket that a batch was put to, 0 to 1 (`v1_0.md` §6.2).
+    pub(super) pressure: f32,
 }
 
 impl Destination {
@@ -51,7 +54,7 @@ impl Destination {
         batches: Vec<(Sent, Bytes)>,
         timeout: Duration,
     ) -> impl Future<Output = Result<Answers<Answer>, RequestError>> + Send + use<> {
-        let timeout_ms = i32::try_from(timeout.as_millis()).unwrap_or(i32::MAX).max(1);
+        let timeout_ms = server_limit(timeout);
         match &self.api {
             Api::Produce => {
                 let request = self.produce(batches, timeout_ms);
@@ -117,6 +120,7 @@ fn produced(response: proto::ProduceLogResponse) -> Answers<Answer> {
             error_message: bucket.error_message,
             base_offset: bucket.base_offset.filter(|offset| *offset >= 0),
             end_offset: None,
+            pressure: 0.0,
         };
         (bucket.partition_id, bucket.bucket_id, answer)
     };
@@ -131,6 +135,7 @@ fn put(response: proto::PutKvResponse) -> Answers<Answer> {
             // The changes of a row depend on what was there.
             base_offset: None,
             end_offset: bucket.log_end_offset.filter(|offset| *offset >= 0),
+            pressure: bucket.pressure.unwrap_or_default(),
         };
         (bucket.partition_id, bucket.bucket_id, answer)
     };

@@ -14,7 +14,7 @@ use tracing::{Instrument, field, trace};
 
 use super::handle::Stored;
 use super::layout::Rows;
-use super::outcome::Outcome;
+use super::outcome::{Next, Outcome};
 use super::partitions::Slot;
 use super::request::Answer;
 use super::shared::Shared;
@@ -23,6 +23,7 @@ use crate::cluster::{Answers, Cluster, LeaderSearch};
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::log_target;
 use crate::retry;
+use crate::warnings::{Warnings, tell_once};
 use fluss_core::ValueError;
 use fluss_core::id::{PartitionId, WriterId};
 use fluss_core::record::UnsealedBatch;
@@ -54,6 +55,7 @@ pub(super) struct Sender {
     /// Before this nobody is asked for a leader or writer again.
     rest: Option<Instant>,
     pauses: Box<dyn Iterator<Item = std::time::Duration> + Send>,
+    warnings: Warnings,
     closing: tokio_util::sync::CancellationToken,
 }
 
@@ -74,6 +76,7 @@ impl Sender {
             asking_writer: false,
             rest: None,
             pauses,
+            warnings: Warnings::default(),
             closing,
         }
     }
@@ -197,7 +200,7 @@ impl Sender {
     fn on_lost(&mut self, sent: &[Sent], server: &ServerAddress) -> Result<()> {
         for sent in sent {
             let error = self.context(*sent, server).error(ErrorKind::NoServer);
-            self.on_outcome(*sent, Outcome::Unknown(error))?;
+            self.on_outcome(*sent, server, Outcome::Unknown(error))?;
         }
         Ok(())
     }
@@ -323,13 +326,13 @@ impl Sender {
                 self.pauses = Box::new(retry::pauses_after_the_first(self.cluster.random()));
                 for sent in sent {
                     let outcome = self.outcome(*sent, server, answers.take(&sent.bucket));
-                    self.on_outcome(*sent, outcome)?;
+                    self.on_outcome(*sent, server, outcome)?;
                 }
             }
             Err(error) => {
                 for sent in sent {
                     let outcome = self.failure(*sent, server, error.clone());
-                    self.on_outcome(*sent, outcome)?;
+                    self.on_outcome(*sent, server, outcome)?;
                 }
             }
         }
@@ -347,11 +350,12 @@ impl Sender {
         }
         let (table, bucket) = (field::display(&self.shared.info.path), sent.bucket.bucket.get());
         trace!(target: log_target::WRITER, table, bucket, %server, offset = answer.base_offset, "acknowledged");
-        Outcome::Stored(Stored {
+        let stored = Stored {
             bucket: Some(sent.bucket),
             base_offset: answer.base_offset,
             end_offset: answer.end_offset,
-        })
+        };
+        Outcome::Stored(stored, answer.pressure)
     }
 
     fn failure(&self, sent: Sent, server: &ServerAddress, error: RequestError) -> Outcome {
@@ -369,14 +373,41 @@ impl Sender {
         }
     }
 
-    fn on_outcome(&mut self, sent: Sent, outcome: Outcome) -> Result<()> {
-        let (released, refresh) = self.shared.lock()?.on_outcome(sent.key, outcome, Instant::now());
+    fn on_outcome(&mut self, sent: Sent, server: &ServerAddress, outcome: Outcome) -> Result<()> {
+        let (released, next) = self.shared.lock()?.on_outcome(sent.key, outcome, Instant::now());
         self.shared.memory.release(released);
-        if refresh {
+        self.tell(sent, server, &next);
+        if next.refresh {
             self.leaders.add([sent.bucket]);
             self.refresh();
         }
         Ok(())
+    }
+
+    /// Tells of what is sent again, and of what has to wait: of each cause once in a while.
+    fn tell(&mut self, sent: Sent, server: &ServerAddress, next: &Next) {
+        if let Some(pause) = next.held_up {
+            let behind = ErrorKind::server(ErrorCode::STORAGE_BACKPRESSURE, None);
+            let (error, millis) = (self.context(sent, server).error(behind), pause.as_millis() as u64);
+            let warnings = &mut self.warnings;
+            tell_once!(
+                log_target::WRITER,
+                warnings,
+                &error,
+                1,
+                millis,
+                "writes to a bucket wait"
+            );
+        } else if let Some((error, attempts)) = &next.again {
+            let warnings = &mut self.warnings;
+            tell_once!(
+                log_target::WRITER,
+                warnings,
+                error,
+                *attempts,
+                "a batch is sent again"
+            );
+        }
     }
 
     fn end(&mut self, error: &Error) -> Result<()> {

@@ -97,11 +97,16 @@ impl InProcess for Astray {
             asked: asked.clone(),
             astray: self.clone(),
         });
-        let server: Arc<dyn Receive> = match &self.way {
-            Transport::InProcess(process) => process.dial(server, answers),
-            Transport::Stream(connector) => Streamed::dial(connector.clone(), server.clone(), answers),
-        };
+        let server = dial(&self.way, server, answers);
         Arc::new(Requests { server, asked })
+    }
+}
+
+/// Opens a connection to a server, frame by frame, whichever way leads there.
+pub(super) fn dial(way: &Transport, server: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
+    match way {
+        Transport::InProcess(process) => process.dial(server, client),
+        Transport::Stream(connector) => Streamed::dial(connector.clone(), server.clone(), client),
     }
 }
 
@@ -336,7 +341,7 @@ async fn upsert_once(options: ClientOptions, seed: u64) {
     connection.shut_down().await.unwrap();
 }
 
-fn big_int(value: &Datum<'_>) -> i64 {
+pub(super) fn big_int(value: &Datum<'_>) -> i64 {
     match value {
         Datum::BigInt(value) => *value,
         other => panic!("{other:?}"),
@@ -346,7 +351,7 @@ fn big_int(value: &Datum<'_>) -> i64 {
 type Records = Vec<(ChangeType, Vec<Datum<'static>>)>;
 
 /// The whole log of each bucket, which has so many records.
-async fn records(table: &Table, count: i64) -> BTreeMap<i32, Records> {
+pub(super) async fn records(table: &Table, count: i64) -> BTreeMap<i32, Records> {
     let scanner = table.scan().log_scanner().unwrap();
     scanner.subscribe_all(StartOffset::Earliest).await.unwrap();
     let (mut found, mut left) = (BTreeMap::<i32, Records>::new(), count);

@@ -1,8 +1,11 @@
 //! Servers that stop and die.
 
 pub mod answers;
+mod between;
 pub mod keys;
+pub mod pressure;
 pub mod serve;
+pub mod stand_by;
 pub mod streams;
 
 use std::collections::BTreeSet;

@@ -5,15 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::Random;
+use fluss_rpc::net::{Backoff, Random};
 use tokio::time::Instant;
 
 use super::batch::{Batch, Load, OpenBatch, Stage};
+use super::brake::Brake;
 use super::handle::{Delivery, Stored};
-use super::outcome::{Followup, Outcome, fail, settle};
+use super::outcome::{Followup, Next, Outcome, fail, settle};
 use super::sequences::{Sequences, Standing, Verdict, judge};
-use crate::error::{Error, tell_retry};
-use crate::log_target;
+use crate::config::WriterOptions;
+use crate::error::Error;
 use crate::retry;
 use fluss_core::id::TableBucket;
 
@@ -38,6 +39,7 @@ pub(super) struct BucketQueue {
     in_flight: VecDeque<Batch>,
     pub(super) sequences: Sequences,
     pause: Option<Pause>,
+    brake: Brake,
     /// Where the last batch was sent: the bucket on the server.
     pub(super) sent_to: Option<TableBucket>,
 }
@@ -45,6 +47,7 @@ pub(super) struct BucketQueue {
 /// A bucket that was refused rests before it tries again.
 struct Pause {
     until: Instant,
+    backoff: Backoff,
     lengths: Box<dyn Iterator<Item = Duration> + Send>,
 }
 
@@ -57,6 +60,7 @@ impl BucketQueue {
             in_flight: VecDeque::new(),
             sequences: Sequences::default(),
             pause: None,
+            brake: Brake::default(),
             sent_to: None,
         }
     }
@@ -130,7 +134,8 @@ impl BucketQueue {
         let rested = self.pause.as_ref().is_none_or(|pause| pause.until <= now);
         let alone = self.in_flight.is_empty();
         let in_line = head.attempts == 0 && self.has_room(max_in_flight);
-        rested && (alone || in_line) && matches!(head.stage, Stage::Encoded(_))
+        let held_up = self.brake.until(now).is_some();
+        rested && !held_up && (alone || in_line) && matches!(head.stage, Stage::Encoded(_))
     }
 
     /// Whether a batch that was not sent before may follow those that are on their way.
@@ -147,7 +152,8 @@ impl BucketQueue {
     /// next. Until then more rows join it.
     pub(super) fn is_ripe(&self, now: Instant, linger: Duration, max_in_flight: usize) -> bool {
         let is_wanted = |open: &OpenBatch| open.delivery.is_urgent() || now >= open.opened + linger;
-        self.open.as_ref().is_some_and(is_wanted) && self.flows(max_in_flight)
+        let held_up = self.brake.until(now).is_some();
+        self.open.as_ref().is_some_and(is_wanted) && self.flows(max_in_flight) && !held_up
     }
 
     /// Whether the open batch would be the next to be sent.
@@ -174,7 +180,28 @@ impl BucketQueue {
     }
 
     /// Takes note of what came of a batch.
-    pub(super) fn on_outcome(&mut self, id: u64, outcome: Outcome, now: Instant, retries: u32) -> Followup {
+    pub(super) fn on_outcome(
+        &mut self,
+        id: u64,
+        outcome: Outcome,
+        now: Instant,
+        options: &WriterOptions,
+    ) -> Followup {
+        let most = options.max_throttle;
+        let held_up = match &outcome {
+            Outcome::Stored(_, pressure) => self.brake.on_pressure(*pressure, most, now),
+            Outcome::Refused(ErrorCode::STORAGE_BACKPRESSURE, _) => self.brake.on_refusal(most, now),
+            _ => None,
+        };
+        let mut followup = self.come_of(id, outcome, now, options.retries);
+        followup.next.held_up = held_up;
+        if followup.next.refresh {
+            self.brake.release();
+        }
+        followup
+    }
+
+    fn come_of(&mut self, id: u64, outcome: Outcome, now: Instant, retries: u32) -> Followup {
         let Some(position) = self.in_flight.iter().position(|batch| batch.id == id) else {
             return Followup::default();
         };
@@ -182,7 +209,7 @@ impl BucketQueue {
             return Followup::default();
         };
         let (verdict, error) = match outcome {
-            Outcome::Stored(stored) => return self.acknowledge(&batch, stored),
+            Outcome::Stored(stored, _) => return self.acknowledge(&batch, stored),
             // Without a number it would be stored twice, if it is stored.
             Outcome::Refused(ErrorCode::UNKNOWN_SERVER_ERROR, error) if batch.stamp.is_none() => {
                 batch.doubtful = true;
@@ -193,7 +220,14 @@ impl BucketQueue {
                 batch.doubtful = false;
                 (Verdict::Misrouted, error)
             }
-            Outcome::Refused(code, error) => (judge(code, self.standing(&batch, position)), error),
+            Outcome::Refused(code, error) => {
+                // The leader has it, and not as many others as were asked for.
+                batch.doubtful |= matches!(
+                    code,
+                    ErrorCode::REQUEST_TIME_OUT | ErrorCode::NOT_ENOUGH_REPLICAS_AFTER_APPEND
+                );
+                (judge(code, self.standing(&batch, position)), error)
+            }
             Outcome::Unknown(error) => {
                 batch.doubtful = true;
                 (Verdict::Retry { refresh: true }, error)
@@ -216,15 +250,15 @@ impl BucketQueue {
                 if let Some(stamp) = batch.stamp {
                     self.sequences.abandon(stamp);
                 }
-                self.requeue(batch, &error, now, false)
+                self.requeue(batch, error, now, false)
             }
             Verdict::Misrouted => {
                 if let Some(stamp) = batch.stamp {
                     self.sequences.abandon(stamp);
                 }
-                self.requeue(batch, &error, now, true)
+                self.requeue(batch, error, now, true)
             }
-            Verdict::Retry { refresh } => self.requeue(batch, &error, now, refresh),
+            Verdict::Retry { refresh } => self.requeue(batch, error, now, refresh),
         }
     }
 
@@ -250,12 +284,18 @@ impl BucketQueue {
         Standing::Behind
     }
 
-    fn requeue(&mut self, mut batch: Batch, error: &Error, now: Instant, refresh: bool) -> Followup {
-        tell_retry!(log_target::WRITER, error, batch.attempts, "a batch is sent again");
+    fn requeue(&mut self, mut batch: Batch, error: Error, now: Instant, refresh: bool) -> Followup {
+        self.rest(error.code(), now);
+        let next = Next {
+            refresh,
+            again: Some((error, batch.attempts)),
+            held_up: None,
+        };
         // What was numbered by a writer that was given up is not stored, as little as the batch that it was given up for.
         for batch in std::iter::once(&mut batch).chain(&mut self.waiting) {
-            batch.stamp = batch.stamp.filter(|stamp| self.sequences.is_current(*stamp));
-            batch.doubtful &= batch.stamp.is_some();
+            if batch.stamp.is_some_and(|stamp| !self.sequences.is_current(stamp)) {
+                (batch.stamp, batch.doubtful) = (None, false);
+            }
         }
         let place = self
             .waiting
@@ -263,16 +303,23 @@ impl BucketQueue {
             .position(|other| other.id > batch.id)
             .unwrap_or(self.waiting.len());
         self.waiting.insert(place, batch);
-        let pause = self.pause.get_or_insert_with(|| Pause {
+        Followup {
+            next,
+            ..Followup::default()
+        }
+    }
+
+    /// Lets some time pass after a refusal, the more the longer there are none but such.
+    fn rest(&mut self, code: Option<ErrorCode>, now: Instant) {
+        let backoff = retry::backoff_after(code);
+        let pause = self.pause.take().filter(|pause| pause.backoff == backoff);
+        let pause = self.pause.insert(pause.unwrap_or_else(|| Pause {
             until: now,
-            lengths: Box::new(retry::pauses(&self.random)),
-        });
+            backoff,
+            lengths: Box::new(backoff.delays(self.random.fork())),
+        }));
         if pause.until <= now {
             pause.until = now + pause.lengths.next().unwrap_or_default();
-        }
-        Followup {
-            refresh,
-            ..Followup::default()
         }
     }
 
@@ -326,10 +373,12 @@ impl BucketQueue {
         let expired = waiting.into_iter().chain(open).map(|created| created + timeout);
         let pause = self.pause.as_ref().filter(|_| !self.waiting.is_empty());
         let rested = pause.map(|pause| pause.until);
+        let free = self.brake.until(now);
         // What is overdue waits for an answer or a task, which wakes the sender when it ends.
         expired
             .chain(lingered)
             .chain(rested)
+            .chain(free)
             .filter(|due| *due > now)
             .min()
     }
@@ -337,6 +386,7 @@ impl BucketQueue {
     /// Begins anew in a bucket where nothing of this one is stored.
     pub(super) fn restart(&mut self) {
         (self.sequences, self.pause) = (Sequences::default(), None);
+        self.brake.release();
         for batch in &mut self.waiting {
             (batch.stamp, batch.attempts, batch.doubtful) = (None, 0, false);
         }

@@ -46,6 +46,10 @@ fn lost() -> Outcome {
     Outcome::Unknown(Context::new("append").error(ErrorKind::NoServer))
 }
 
+fn stored() -> Outcome {
+    Outcome::Stored(Stored::default(), 0.0)
+}
+
 fn refused(code: ErrorCode) -> Outcome {
     Outcome::Refused(code, Context::new("append").error(ErrorKind::server(code, None)))
 }
@@ -59,7 +63,10 @@ fn answered(codes: &[ErrorCode]) -> (usize, Option<Error>) {
         now += Duration::from_secs(2);
         assert!(send(&mut queue, now).is_some());
         answers += 1;
-        if let Some(failure) = queue.on_outcome(1, refused(*code), now, u32::MAX).failure {
+        if let Some(failure) = queue
+            .on_outcome(1, refused(*code), now, &WriterOptions::default())
+            .failure
+        {
             return (answers, Some(failure));
         }
     }
@@ -93,7 +100,12 @@ fn a_batch_without_a_number_that_may_be_stored_is_not_sent_again() {
     let now = Instant::now();
     let mut queue = queue(1, now);
     assert!(queue.send_next(false).is_some());
-    let followup = queue.on_outcome(1, refused(ErrorCode::UNKNOWN_SERVER_ERROR), now, u32::MAX);
+    let followup = queue.on_outcome(
+        1,
+        refused(ErrorCode::UNKNOWN_SERVER_ERROR),
+        now,
+        &WriterOptions::default(),
+    );
     let code = followup.failure.and_then(|error| error.code());
     assert_eq!(code, Some(ErrorCode::UNKNOWN_SERVER_ERROR));
 }
@@ -112,7 +124,7 @@ fn at_most_five_batches_are_on_their_way() {
     let mut queue = queue(7, now);
     let sent: Vec<_> = std::iter::from_fn(|| send(&mut queue, now)).collect();
     assert_eq!(sent, [(1, 7, 0), (2, 7, 1), (3, 7, 2), (4, 7, 3), (5, 7, 4)]);
-    queue.on_outcome(1, Outcome::Stored(Stored::default()), now, u32::MAX);
+    queue.on_outcome(1, stored(), now, &WriterOptions::default());
     assert_eq!(send(&mut queue, now), Some((6, 7, 5)));
 }
 
@@ -124,16 +136,26 @@ fn a_batch_that_was_lost_is_sent_again_alone_in_its_order_and_under_its_number()
         assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
     }
     for id in [2, 1] {
-        assert!(queue.on_outcome(id, lost(), now, u32::MAX).refresh);
+        assert!(
+            queue
+                .on_outcome(id, lost(), now, &WriterOptions::default())
+                .next
+                .refresh
+        );
     }
     let later = now + Duration::from_secs(10);
     assert_eq!(send(&mut queue, later), None, "batch 3 is still on its way");
-    queue.on_outcome(3, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), later, u32::MAX);
+    queue.on_outcome(
+        3,
+        refused(ErrorCode::OUT_OF_ORDER_SEQUENCE),
+        later,
+        &WriterOptions::default(),
+    );
     let much_later = later + Duration::from_secs(10);
     for (id, sequence) in [(1, 0), (2, 1), (3, 2)] {
         assert_eq!(send(&mut queue, much_later), Some((id, 7, sequence)));
         assert_eq!(send(&mut queue, much_later), None);
-        queue.on_outcome(id, Outcome::Stored(Stored::default()), much_later, u32::MAX);
+        queue.on_outcome(id, stored(), much_later, &WriterOptions::default());
     }
 }
 
@@ -145,13 +167,13 @@ fn numbers_stay_within_five_of_the_oldest_without_an_answer() {
         assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
     }
     for id in 2..=5 {
-        queue.on_outcome(id, Outcome::Stored(Stored::default()), now, u32::MAX);
+        queue.on_outcome(id, stored(), now, &WriterOptions::default());
         assert_eq!(send(&mut queue, now), None, "the server would forget batch 1");
     }
-    queue.on_outcome(1, lost(), now, u32::MAX);
+    queue.on_outcome(1, lost(), now, &WriterOptions::default());
     let later = now + Duration::from_secs(10);
     assert_eq!(send(&mut queue, later), Some((1, 7, 0)));
-    queue.on_outcome(1, Outcome::Stored(Stored::default()), later, u32::MAX);
+    queue.on_outcome(1, stored(), later, &WriterOptions::default());
     assert_eq!(send(&mut queue, later), Some((6, 7, 5)));
 }
 
@@ -161,12 +183,17 @@ fn a_gap_before_an_acknowledged_batch_means_that_the_batch_is_stored() {
     let mut queue = queue(3, now);
     let delivery = queue.unsettled().next().unwrap().delivery.clone();
     while send(&mut queue, now).is_some() {}
-    queue.on_outcome(2, Outcome::Stored(Stored::default()), now, u32::MAX);
-    queue.on_outcome(1, lost(), now, u32::MAX);
-    queue.on_outcome(3, Outcome::Stored(Stored::default()), now, u32::MAX);
+    queue.on_outcome(2, stored(), now, &WriterOptions::default());
+    queue.on_outcome(1, lost(), now, &WriterOptions::default());
+    queue.on_outcome(3, stored(), now, &WriterOptions::default());
     let later = now + Duration::from_secs(10);
     assert_eq!(send(&mut queue, later), Some((1, 7, 0)));
-    queue.on_outcome(1, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), later, u32::MAX);
+    queue.on_outcome(
+        1,
+        refused(ErrorCode::OUT_OF_ORDER_SEQUENCE),
+        later,
+        &WriterOptions::default(),
+    );
     assert!(delivery.outcome().unwrap().is_ok());
 }
 
@@ -177,17 +204,32 @@ fn a_lost_number_makes_the_bucket_another_writer() {
     for id in 1..=3 {
         assert_eq!(send(&mut queue, now).map(|(sent, ..)| sent), Some(id));
     }
-    let followup = queue.on_outcome(1, refused(ErrorCode::RECORD_TOO_LARGE), now, u32::MAX);
+    let followup = queue.on_outcome(
+        1,
+        refused(ErrorCode::RECORD_TOO_LARGE),
+        now,
+        &WriterOptions::default(),
+    );
     assert!(followup.failure.is_some());
     assert_eq!(followup.released, 10);
-    queue.on_outcome(2, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), now, u32::MAX);
+    queue.on_outcome(
+        2,
+        refused(ErrorCode::OUT_OF_ORDER_SEQUENCE),
+        now,
+        &WriterOptions::default(),
+    );
     assert!(queue.lacks_writer());
-    queue.on_outcome(3, refused(ErrorCode::OUT_OF_ORDER_SEQUENCE), now, u32::MAX);
+    queue.on_outcome(
+        3,
+        refused(ErrorCode::OUT_OF_ORDER_SEQUENCE),
+        now,
+        &WriterOptions::default(),
+    );
     queue.sequences.adopt(WriterId(8));
     let later = now + Duration::from_secs(10);
     for (id, sequence) in [(2, 0), (3, 1), (4, 2)] {
         assert_eq!(send(&mut queue, later), Some((id, 8, sequence)));
-        queue.on_outcome(id, Outcome::Stored(Stored::default()), later, u32::MAX);
+        queue.on_outcome(id, stored(), later, &WriterOptions::default());
     }
 }
 
@@ -197,7 +239,7 @@ fn a_batch_that_is_given_up_leaves_the_numbers_of_the_others() {
     let mut queue = queue(2, now);
     while send(&mut queue, now).is_some() {}
     for id in [1, 2] {
-        queue.on_outcome(id, lost(), now, u32::MAX);
+        queue.on_outcome(id, lost(), now, &WriterOptions::default());
     }
     let timeout = Duration::from_secs(2);
     let second = queue.waiting.back_mut().unwrap();
@@ -213,7 +255,7 @@ fn a_batch_that_is_given_up_leaves_the_numbers_of_the_others() {
         Some((2, 7, 1)),
         "it may be stored as well"
     );
-    queue.on_outcome(2, Outcome::Stored(Stored::default()), later, u32::MAX);
+    queue.on_outcome(2, stored(), later, &WriterOptions::default());
 }
 
 #[test]
@@ -230,7 +272,7 @@ fn rows_join_the_open_batch_until_it_can_be_sent() {
         queue.next_wake(later, linger, timeout, IN_FLIGHT),
         Some(now + timeout)
     );
-    queue.on_outcome(1, Outcome::Stored(Stored::default()), later, u32::MAX);
+    queue.on_outcome(1, stored(), later, &WriterOptions::default());
     assert!(queue.is_ripe(later, linger, IN_FLIGHT));
     assert!(!queue.is_ripe(now, linger, IN_FLIGHT), "nobody waits for it yet");
     queue.open.as_ref().unwrap().delivery.hurry();
