@@ -5,7 +5,7 @@ use fluss_rpc::proto;
 use super::Admin;
 use crate::error::{Context, Result};
 use crate::wire;
-use fluss_core::types::{DataType, InvalidDefinition, Schema, TablePath};
+use fluss_core::types::{AggregateFunction, DataType, InvalidDefinition, Schema, TablePath};
 
 /// `op_type` of a configuration change (`messages.md` 1044).
 const SET: i32 = 0;
@@ -37,6 +37,8 @@ pub enum TableChange {
         data_type: DataType,
         /// A comment.
         comment: Option<String>,
+        /// How the aggregation merge engine merges the values. Only in tables of that engine.
+        aggregate: Option<AggregateFunction>,
     },
     /// Gives partitions that are created from now on another number of buckets. Those that there are keep theirs. No other
     /// change goes with it.
@@ -64,6 +66,7 @@ impl TableChange {
             name: name.into(),
             data_type,
             comment: None,
+            aggregate: None,
         }
     }
 
@@ -98,12 +101,14 @@ impl TableChange {
                 name,
                 data_type,
                 comment,
+                aggregate,
             } => request.add_columns.push(proto::PbAddColumn {
                 column_name: name.clone(),
                 data_type_json: data_type.to_json().into(),
                 comment: comment.clone(),
                 column_position_type: LAST,
-                ..Default::default()
+                agg_function_type: aggregate.as_ref().map(|function| function.name.clone()),
+                agg_function_params: aggregate.iter().flat_map(parameters).collect(),
             }),
             Self::BucketCount { count } => {
                 request.modify_bucket_count = Some(proto::PbModifyBucketCount {
@@ -112,6 +117,13 @@ impl TableChange {
             }
         }
     }
+}
+
+fn parameters(function: &AggregateFunction) -> impl Iterator<Item = proto::PbKeyValue> {
+    function.parameters.iter().map(|(key, value)| proto::PbKeyValue {
+        key: key.clone(),
+        value: value.clone(),
+    })
 }
 
 impl Admin {
@@ -126,8 +138,8 @@ impl Admin {
     /// [`TABLE_NOT_EXIST`](crate::ErrorCode::TABLE_NOT_EXIST) if there is no such table, unless
     /// `ignore_if_not_exists`; [`INVALID_ALTER_TABLE`](crate::ErrorCode::INVALID_ALTER_TABLE) for properties and
     /// columns at once, a column that is there already, a property that cannot be altered, or the bucket count of a table
-    /// without partitions; [`Unsupported`](crate::ErrorKind::Unsupported) for a bucket count where the server is older than
-    /// 1.0;
+    /// without partitions; [`Unsupported`](crate::ErrorKind::Unsupported) for a bucket count or an aggregate function where the
+    /// server is older than 1.0;
     /// [`INVALID_TABLE`](crate::ErrorCode::INVALID_TABLE) and [`INVALID_CONFIG`](crate::ErrorCode::INVALID_CONFIG) for a
     /// value that makes no sense.
     ///

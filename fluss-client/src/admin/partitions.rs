@@ -8,6 +8,9 @@ use fluss_core::id::PartitionId;
 use fluss_core::row::check_partition;
 use fluss_core::types::{PartitionName, PartitionSpec, TableInfo, TablePath};
 
+/// The partition that stands for those that only the lake has any more.
+const HISTORICAL: &str = "__historical__";
+
 /// A partition of a table.
 #[derive(Clone, PartialEq, Eq, Debug)]
 #[non_exhaustive]
@@ -126,7 +129,48 @@ impl Admin {
         path: &TablePath,
         having: Option<&PartitionSpec>,
     ) -> Result<Vec<PartitionInfo>> {
-        let listed = self.listed(path, having).await?;
+        let (listed, _) = self.listed(path, having, false).await?;
+        self.infos(path, listed).await
+    }
+
+    /// As [`list_partitions`](Self::list_partitions), and with the one that the cluster keeps for itself, if there is one:
+    /// `__historical__`, by which partitions are read that only its lake has any more (`v1_0.md` §12).
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind.
+    pub async fn list_partitions_and_system(
+        &self,
+        path: &TablePath,
+        having: Option<&PartitionSpec>,
+    ) -> Result<Vec<PartitionInfo>> {
+        let (listed, are_included) = self.listed(path, having, true).await?;
+        let mut infos = self.infos(path, listed).await?;
+        if are_included || having.is_some() {
+            return Ok(infos);
+        }
+        // The server did not understand what it was asked.
+        let info = self.table_info(path).await?;
+        let (name, keys) = (
+            PartitionName::from_values(&[HISTORICAL]),
+            info.descriptor.partition_keys(),
+        );
+        if let ([key], Some(id)) = (keys, self.cluster.partition(path, &name).await?) {
+            let value = [(key.clone(), HISTORICAL.to_owned())];
+            infos.push(PartitionInfo {
+                id,
+                spec: PartitionSpec::new(value),
+                bucket_count: self.cluster.bucket_count(&info, Some(id)).await?,
+            });
+        }
+        Ok(infos)
+    }
+
+    async fn infos(
+        &self,
+        path: &TablePath,
+        listed: Vec<proto::PbPartitionInfo>,
+    ) -> Result<Vec<PartitionInfo>> {
         let is_told = |partition: &proto::PbPartitionInfo| partition.bucket_count.is_some();
         let info = if listed.iter().all(is_told) {
             None
@@ -141,7 +185,7 @@ impl Admin {
 
     /// All partitions of a table.
     pub(crate) async fn partitions_of(&self, info: &TableInfo) -> Result<Vec<PartitionInfo>> {
-        let listed = self.listed(&info.path, None).await?;
+        let (listed, _) = self.listed(&info.path, None, false).await?;
         partition_infos(&info.path, listed, |told| told_or_the_tables(info, told))
     }
 
@@ -149,13 +193,15 @@ impl Admin {
         &self,
         path: &TablePath,
         having: Option<&PartitionSpec>,
-    ) -> Result<Vec<proto::PbPartitionInfo>> {
+        with_system: bool,
+    ) -> Result<(Vec<proto::PbPartitionInfo>, bool)> {
         let request = proto::ListPartitionInfosRequest {
             table_path: wire::table_path(path),
             partial_partition_spec: having.map(wire::partition_spec),
-            include_system_partitions: None,
+            include_system_partitions: with_system.then_some(true),
         };
         let response = self.cluster.ask(&context(path), &request).await?;
-        Ok(response.partitions_info)
+        let are_included = response.system_partitions_included == Some(true);
+        Ok((response.partitions_info, are_included))
     }
 }

@@ -3,7 +3,7 @@
 use arrow::array::RecordBatch;
 use fluss_client::ChangeType::{self, Delete, Insert, UpdateAfter, UpdateBefore};
 use fluss_client::types::{AggregateFunction, DataType, Datum, OwnedRow, Row, RowType, Schema};
-use fluss_client::{Connection, Lookuper, StartOffset, Table};
+use fluss_client::{Connection, ErrorKind, Lookuper, StartOffset, Table, TableChange};
 use fluss_cluster::Spec;
 use fluss_core::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
 
@@ -15,6 +15,7 @@ tests! {
         rows_are_upserted_and_found_under_every_schema,
         rows_are_updated_in_part_and_deleted_across_a_change,
         rows_are_aggregated_across_a_change,
+        a_column_is_added_with_a_function_that_merges_it,
         rows_are_inserted_where_they_are_missed_under_every_schema,
     ],
 }
@@ -292,6 +293,42 @@ fn rows_are_aggregated_across_a_change(backend: Backend) {
                 .unwrap();
             assert_eq!(found, Some(seen(&row(1_111, Some("x")), &all_columns(table))));
         }
+    });
+}
+
+fn a_column_is_added_with_a_function_that_merges_it(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        let schema = Schema::builder().column("id", DataType::int());
+        let schema = schema.primary_key(["id"]).build().unwrap();
+        let engine = [("table.merge-engine", "aggregation")];
+        let first = create_by(&connection, schema, (1, &["id"]), &engine).await;
+        let added = |function: &str| TableChange::AddColumn {
+            name: "most".to_owned(),
+            data_type: DataType::int(),
+            comment: None,
+            aggregate: Some(AggregateFunction {
+                name: function.to_owned(),
+                parameters: std::collections::BTreeMap::default(),
+            }),
+        };
+        let (admin, path) = (connection.admin(), &first.info().path);
+        let altered = admin.alter_table(path, &[added("max")], false).await;
+        if backend == Backend::Cluster {
+            // It would add the column, and merge it otherwise.
+            let error = altered.unwrap_err();
+            assert!(matches!(error.kind(), ErrorKind::Unsupported(_)), "{error}");
+            assert!(error.to_string().contains("ALTER_TABLE"), "{error}");
+            return;
+        }
+        altered.unwrap();
+        let second = connection.table(path).await.unwrap();
+        for most in [3, 7, 5] {
+            upsert(&second, &[vec![Datum::Int(1), Datum::Int(most)]]).await;
+        }
+        let found = second.lookup().lookuper().unwrap().lookup(&[Datum::Int(1)]).await;
+        assert_eq!(found.unwrap(), Some(vec![Datum::Int(1), Datum::Int(7)]));
     });
 }
 

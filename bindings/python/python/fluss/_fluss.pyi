@@ -241,8 +241,18 @@ class TableChange:
         """Goes back to a property's default; the user's own are removed."""
 
     @staticmethod
-    def add_column(name: str, data_type: DataType | str, comment: str | None = None) -> TableChange:
-        """Adds a column at the end, of a type that takes nulls."""
+    def add_column(
+        name: str,
+        data_type: DataType | str,
+        comment: str | None = None,
+        aggregate: str | None = None,
+        parameters: dict[str, str] | None = None,
+    ) -> TableChange:
+        """Adds a column at the end, of a type that takes nulls.
+
+        In a table of the aggregation merge engine ``aggregate`` is how its values are merged (``sum``, ``max``, …), with its
+        ``parameters``. That needs a server of 1.0.
+        """
 
     @staticmethod
     def bucket_count(count: int) -> TableChange:
@@ -843,7 +853,7 @@ class Admin:
         self, path: TablePath | str, spec: dict[str, str], ignore_if_not_exists: bool
     ) -> Pending[None]: ...
     def list_partition_infos(
-        self, path: TablePath | str, spec: dict[str, str] | None
+        self, path: TablePath | str, spec: dict[str, str] | None, with_system: bool
     ) -> Pending[list[PartitionInfo]]: ...
     def list_offsets(self, path: TablePath | str, buckets: list[int], spec: OffsetSpec) -> Pending[dict[int, int]]: ...
     def list_partition_offsets(

@@ -33,6 +33,7 @@ class Configuration:
     client.writer.delivery-timeout                 120 s       longest wait for room and for an acknowledgement
     client.writer.dynamic-create-partition.enabled true        partitions that rows belong to are created
     client.writer.enable-idempotence               true        retries store nothing twice
+    client.writer.kv-backpressure.max-throttle     3 s         longest pause that a server's word brings
     client.writer.max-inflight-requests-per-bucket 5           batches of a bucket on their way
     client.writer.request-max-size                 10 mb       most bytes of a write request
     client.writer.retries                          no limit    how often a batch is sent again
@@ -44,6 +45,7 @@ class Configuration:
     client.scanner.log.max-poll-records            500         most records of a poll
     client.scanner.log.max-poll-bytes              64 mb       after so many decoded bytes a poll ends
     client.scanner.log.max-batch-bytes             256 mb      most decoded bytes of a batch
+    client.scanner.log.read-preference             local-first or remote-first, where a server has both
     client.scanner.partition-discovery-interval    10 s        how often a whole table's new partitions are sought
     client.scanner.remote-log.prefetch-bytes       32 mb       most bytes of tiered segments held ahead
     client.scanner.remote-log.read-concurrency     4           reads of tiered segments at a time

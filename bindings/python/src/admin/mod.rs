@@ -168,15 +168,22 @@ impl Admin {
         self.act(|admin| async move { admin.drop_partition(&path.0, &spec, ignore_if_not_exists).await })
     }
 
-    #[pyo3(signature = (path, spec))]
+    #[pyo3(signature = (path, spec, with_system))]
     fn list_partition_infos(
         &self,
         path: PathArgument,
         spec: Option<BTreeMap<String, String>>,
+        with_system: bool,
     ) -> PyResult<Pending> {
         let spec = spec.map(PartitionSpec::new);
         self.tell(
-            |admin| async move { admin.list_partitions(&path.0, spec.as_ref()).await },
+            move |admin| async move {
+                if with_system {
+                    admin.list_partitions_and_system(&path.0, spec.as_ref()).await
+                } else {
+                    admin.list_partitions(&path.0, spec.as_ref()).await
+                }
+            },
             catalog::partitions,
         )
     }

@@ -93,6 +93,7 @@ def test_partitions_come_and_go(connection: fluss.Connection) -> None:
     (partition,) = admin.list_partition_infos("fluss.parted")
     assert partition == PartitionInfo(partition.partition_id, "2024", {"dt": "2024"}, partition.bucket_count)
     assert admin.list_partition_infos("fluss.parted", {"dt": "2025"}) == []
+    assert admin.list_partition_infos("fluss.parted", include_system_partitions=True) == [partition]
     admin.drop_partition("fluss.parted", {"dt": "2024"})
     with pytest.raises(fluss.NotFoundError):
         admin.drop_partition("fluss.parted", {"dt": "2024"})

@@ -109,6 +109,28 @@ def test_rows_are_found_by_handles_of_both_ages(run: Callable[[Body], None]) -> 
     run(body)
 
 
+def test_a_column_is_added_with_a_function_that_merges_it(run: Callable[[Body], None]) -> None:
+    schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
+
+    async def body(connection: Any) -> None:
+        path = "fluss.evolved_engine"
+        old = await create(connection, path, schema, properties={"table.merge-engine": "aggregation"})
+        change = TableChange.add_column("most", "INT", aggregate="max")
+        try:
+            new = await alter(connection, path, change)
+        except fluss.UnsupportedError as error:
+            # A server before 1.0 would add the column, and merge it otherwise.
+            assert "ALTER_TABLE" in str(error)
+            assert (await settle(connection.get_table(path))).get_table_info().schema_id == 1
+            return
+        await upsert(old, [1])
+        await upsert(new, [1, 3], [1, 7], [1, 5])
+        found = await settle(new.new_lookup().create_lookuper().lookup([1]))
+        assert found == {"id": 1, "most": 7}
+
+    run(body)
+
+
 def test_properties_are_set_and_reset(run: Callable[[Body], None]) -> None:
     schema = fluss.Schema.new_builder().column("id", "INT").build()
 
@@ -161,3 +183,8 @@ def test_every_version_of_a_schema_can_be_asked_for(run: Callable[[Body], None])
 def test_changes_are_values() -> None:
     assert TableChange.set("k", "v") == TableChange.set("k", "v") != TableChange.reset("k")
     assert repr(TableChange.add_column("a", "INT", "why")) == 'TableChange.add_column("a", "INT", "why")'
+    summed = TableChange.add_column("a", "INT", aggregate="sum")
+    assert summed != TableChange.add_column("a", "INT")
+    assert repr(summed) == 'TableChange.add_column("a", "INT", aggregate="sum")'
+    with pytest.raises(ValueError, match="no aggregate function"):
+        TableChange.add_column("a", "INT", parameters={"delimiter": "|"})

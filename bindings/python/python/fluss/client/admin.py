@@ -136,11 +136,17 @@ class Admin:
         return self._core.drop_partition(table_path, dict(partition_spec), ignore_if_not_exists).wait()
 
     def list_partition_infos(
-        self, table_path: TablePath | str, partition_spec: Mapping[str, str] | None = None
+        self,
+        table_path: TablePath | str,
+        partition_spec: Mapping[str, str] | None = None,
+        include_system_partitions: bool = False,
     ) -> list[PartitionInfo]:
-        """A table's partitions; with a spec, those that have its values."""
+        """A table's partitions; with a spec, those that have its values.
+
+        With ``include_system_partitions`` also the one that a cluster keeps for itself, ``__historical__``, if there is one.
+        """
         spec = None if partition_spec is None else dict(partition_spec)
-        return self._core.list_partition_infos(table_path, spec).wait()
+        return self._core.list_partition_infos(table_path, spec, include_system_partitions).wait()
 
     def list_offsets(
         self, table_path: TablePath | str, bucket_ids: Iterable[int], offset_spec: OffsetSpec
