@@ -20,6 +20,7 @@ use crate::log_target;
 use crate::remote::RemoteFiles;
 use fluss_core::DecodeError;
 use fluss_core::id::{Offset, PartitionId, SnapshotId, TableBucket};
+use fluss_core::record::value::split_tag;
 use fluss_core::sst::Rows;
 use fluss_core::types::TableInfo;
 
@@ -173,6 +174,7 @@ impl KvSnapshots {
                 let offset = metadata.log_offset;
                 return Ok(Beginning { offset, rows });
             }
+            let some = plain(some, self.info.properties.kv_value_layout_version).map_err(fault)?;
             rows.push(self.rows.columns(&some, &context).await?);
         }
     }
@@ -189,10 +191,38 @@ impl KvSnapshots {
     }
 }
 
+/// Values as every other answer has them: without the times that the files hold of a table whose rows expire
+/// (`v1_0.md` §11.3).
+fn plain(values: Vec<Bytes>, layout_version: i32) -> Result<Vec<Bytes>, DecodeError> {
+    if layout_version < 2 {
+        return Ok(values);
+    }
+    let untagged = |value: Bytes| {
+        let (_, plain) = split_tag(&value)?;
+        Ok(value.slice_ref(plain))
+    };
+    values.into_iter().map(untagged).collect()
+}
+
 /// Whether the cluster has removed a snapshot since it was told of, because there is a newer one.
 fn is_replaced(error: &Error) -> bool {
     match error.kind() {
         ErrorKind::Storage(error) => matches!(**error, StorageError::NotFound { .. }),
         _ => error.code() == Some(ErrorCode::KV_SNAPSHOT_NOT_EXIST),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_times_of_rows_that_expire_are_taken_off() {
+        let value = Bytes::from_static(b"\x01\x00row");
+        let tagged = Bytes::from([&1_700_000_000_000_i64.to_be_bytes()[..], &value].concat());
+        let found = plain(vec![tagged], 2).unwrap();
+        assert_eq!(found, std::slice::from_ref(&value));
+        assert_eq!(plain(found, 1).unwrap(), std::slice::from_ref(&value));
+        assert!(plain(vec![value], 2).is_err(), "too short to have one");
     }
 }

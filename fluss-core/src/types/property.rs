@@ -123,6 +123,8 @@ pub struct TableProperties {
     pub lake_format: Option<LakeFormat>,
     /// `table.auto-partition.enabled`.
     pub auto_partition: bool,
+    /// `table.kv.value-layout-version`; 1 where the property is absent. From 2 on the values in snapshots have tags.
+    pub kv_value_layout_version: i32,
 }
 
 impl TableProperties {
@@ -137,6 +139,7 @@ impl TableProperties {
             auto_partition: properties
                 .get("table.auto-partition.enabled")
                 .is_some_and(|enabled| enabled.eq_ignore_ascii_case("true")),
+            kv_value_layout_version: property(properties, "table.kv.value-layout-version")?.unwrap_or(1),
         })
     }
 }
