@@ -36,8 +36,9 @@ pub(super) struct Decoder {
     /// The positions of the columns that are enough to fetch, ascending; nothing for all.
     projection: Option<Vec<usize>>,
     filter: Option<RowFilter>,
-    /// What of the filter a server is told, so that it leaves batches out.
-    pushed: Option<PbPredicate>,
+    /// What of the filter the statistics of batches can be compared with, and as a server is told it, so that it leaves
+    /// batches out.
+    pushed: Option<(Pushed, PbPredicate)>,
     shown_type: RowType,
     shown_schema: SchemaRef,
     check_crc: bool,
@@ -58,10 +59,11 @@ struct RowFilter {
 
 /// The part of a condition by which batches can be left out. Only those of columns in the log of a table without a primary
 /// key tell what is in them (`v1_0.md` §8.3).
-fn pushed(info: &TableInfo, predicate: &Predicate) -> Option<PbPredicate> {
+fn pushed(info: &TableInfo, predicate: &Predicate) -> Option<(Pushed, PbPredicate)> {
     let tells = !info.has_primary_key() && info.properties.log_format == LogFormat::Arrow;
     let pushed = Pushed::new(predicate, info.row_type()).filter(|_| tells)?;
-    pushed.encode(info.row_type())
+    let message = pushed.encode(info.row_type())?;
+    Some((pushed, message))
 }
 
 impl Decoder {
@@ -120,7 +122,7 @@ impl Decoder {
     /// What of the filter a server is told, under the table's schema.
     pub(super) fn pushed(&self) -> Option<(&PbPredicate, SchemaId)> {
         match &self.pushed {
-            Some(predicate) => Some((predicate, self.info.schema_id)),
+            Some((_, message)) => Some((message, self.info.schema_id)),
             None => None,
         }
     }
@@ -170,6 +172,9 @@ impl Decoder {
         {
             return Ok(self.passed_over(fetched));
         }
+        if self.rules_out(fetched)? {
+            return Ok(self.nothing_of(fetched));
+        }
         let (batch, change_types) = self.columns(fetched)?;
         let base = fetched.batch.base_offset();
         let place = |offset: Offset| {
@@ -216,6 +221,37 @@ impl Decoder {
             records = batch.record_count(),
             "a batch is passed over, as was asked"
         );
+        self.nothing_of(fetched)
+    }
+
+    /// Whether the statistics of a batch say that no row of it is wanted. A server leaves such batches out, if it understands
+    /// the filter; those from the remote storage come all the same.
+    fn rules_out(&self, fetched: &Fetched) -> Result<bool, DecodeError> {
+        let (Some((condition, _)), Some(form)) = (&self.pushed, &fetched.form) else {
+            return Ok(false);
+        };
+        let batch = &fetched.batch;
+        // A server takes the statistics off what it projects. Those that cannot be read tell nothing.
+        let Some(statistics) = batch
+            .statistics(&form.held)
+            .ok()
+            .flatten()
+            .filter(|_| form.is_whole)
+        else {
+            return Ok(false);
+        };
+        let condition = condition.carried_over(self.info.row_type(), &form.held);
+        let is_ruled_out =
+            condition.is_some_and(|condition| !condition.may_hold(batch.record_count(), &statistics));
+        if is_ruled_out && self.check_crc {
+            batch.verify_checksum()?;
+        }
+        Ok(is_ruled_out)
+    }
+
+    /// A batch of which no row is wanted.
+    fn nothing_of(&self, fetched: &Fetched) -> ScanBatch {
+        let batch = &fetched.batch;
         ScanBatch {
             bucket: fetched.bucket,
             base_offset: batch.base_offset(),
@@ -350,9 +386,15 @@ fn projection(info: &TableInfo, columns: &[usize]) -> Option<Vec<usize>> {
 
 #[cfg(test)]
 pub(super) mod tests {
+    use arrow::array::{ArrayRef, Int32Array};
+    use fluss_core::filter::col;
+    use fluss_core::id::{BucketId, TableId};
+    use fluss_core::record::log::{
+        Append, LogBatches, Received, StatisticsColumns, encode_arrow_with_statistics,
+    };
+    use fluss_core::types::{Column, Compression, DataType, TableDescriptor, TablePath, TableProperties};
+
     use super::*;
-    use fluss_core::id::TableId;
-    use fluss_core::types::{Column, DataType, TableDescriptor, TablePath, TableProperties};
 
     /// The version of a schema that has so many columns: `a`, and each later one with one more.
     pub(in crate::scan) fn schema(id: SchemaId) -> Schema {
@@ -388,9 +430,14 @@ pub(super) mod tests {
     }
 
     fn decoder_of(schema: Schema, id: SchemaId, columns: Option<&[usize]>, format: &str) -> Decoder {
+        let info = table(schema, id, format);
+        Decoder::new(&info, columns, None, &ScannerOptions::default()).unwrap()
+    }
+
+    fn table(schema: Schema, id: SchemaId, format: &str) -> Arc<TableInfo> {
         let descriptor = TableDescriptor::builder(schema).property("table.log.format", format);
         let descriptor = descriptor.build().unwrap();
-        let info = TableInfo {
+        Arc::new(TableInfo {
             path: TablePath::new("d", "t"),
             id: TableId(1),
             schema_id: id,
@@ -400,8 +447,7 @@ pub(super) mod tests {
             created_time: 0,
             modified_time: 0,
             bucket_count_epoch: 0,
-        };
-        Decoder::new(&Arc::new(info), columns, None, &ScannerOptions::default()).unwrap()
+        })
     }
 
     #[test]
@@ -419,6 +465,50 @@ pub(super) mod tests {
             let fetched = projected.unwrap();
             assert_eq!(places(&fetched), (vec![0, 1], vec![Some(1), Some(0)]));
         }
+    }
+
+    /// A batch of the numbers from 1 to 3, with statistics of them, whole and at the beginning of its log.
+    fn numbers(schema: &Schema) -> LogBatch {
+        let columns =
+            RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from(vec![1, 2, 3])) as ArrayRef)]);
+        let statistics = StatisticsColumns::parse("*", schema.row_type()).unwrap();
+        let lz4 = Compression::Lz4Frame;
+        let encoded = encode_arrow_with_statistics(&columns.unwrap(), None, lz4, SchemaId(1), &statistics);
+        let received = Received::check(encoded.unwrap().seal(None)).unwrap();
+        let place = Append {
+            next_offset: 0,
+            commit_timestamp: 0,
+            leader_epoch: None,
+        };
+        let mut batches = LogBatches::new(received.place(&place).bytes);
+        batches.next().unwrap().unwrap()
+    }
+
+    #[test]
+    fn a_batch_that_its_statistics_rule_out_is_not_decoded() {
+        let schema = schema(SchemaId(1));
+        let info = table(schema.clone(), SchemaId(1), "ARROW");
+        let options = ScannerOptions {
+            // Whatever is decoded is too large.
+            max_batch_bytes: 1,
+            ..ScannerOptions::default()
+        };
+        let read = |predicate: &Predicate| {
+            let decoder = Decoder::new(&info, None, Some(predicate), &options).unwrap();
+            let fetched = Fetched {
+                bucket: TableBucket::new(TableId(1), BucketId(0)),
+                subscription: 0,
+                from: 0,
+                to: Offset::MAX,
+                batch: numbers(&schema),
+                form: Some(decoder.forms(&schema).whole),
+                segment: None,
+                hold: None,
+            };
+            decoder.batch(&fetched)
+        };
+        assert!(read(&col("a").gt(3)).unwrap().is_filtered_out());
+        assert!(read(&col("a").ge(3)).is_err(), "one of them is wanted");
     }
 
     #[test]
