@@ -74,8 +74,8 @@ pub use fluss_rpc::net::{
 pub use fluss_rpc::sasl::Mechanism;
 
 pub use config::{
-    Acks, BucketAssigner, ClientOptions, InvalidTarget, RemoteOptions, S3AccessKey, S3Options,
-    ScannerOptions, Target, WriterOptions,
+    Acks, BucketAssigner, ClientOptions, InvalidTarget, ReadPreference, RemoteOptions, S3AccessKey,
+    S3Options, ScannerOptions, Target, WriterOptions,
 };
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;
