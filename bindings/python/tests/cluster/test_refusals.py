@@ -147,7 +147,7 @@ def test_a_deadline_tells_what_the_server_answered_last(refusals: Refusals, writ
     assert f"127.0.0.1:{refusals.port}" in str(error.server)
     # What the server refused is not stored.
     assert not error.outcome_unknown
-    assert refusals.answered > 5
+    assert refusals.answered >= 5
 
 
 @pytest.mark.parametrize("code", [-1, 3, 14])
