@@ -25,6 +25,7 @@ mod admin;
 mod cluster;
 mod connect;
 mod connection;
+mod deadline;
 mod error;
 mod log_target;
 mod lookup;
@@ -61,6 +62,7 @@ pub use admin::{
 };
 pub use connect::{ConnectionBuilder, connect, options};
 pub use connection::{Connection, WeakConnection};
+pub use deadline::within;
 pub use error::{BatchPlace, Context, Error, ErrorKind, Result, StorageError};
 pub use fluss_core::arrow::{ArrowRow, ArrowRows};
 pub use fluss_core::record::log::ChangeType;

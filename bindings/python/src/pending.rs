@@ -1,6 +1,7 @@
 //! An operation that was begun and can be finished in two ways: waited for or awaited.
 
 use std::future::Future;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use pyo3::IntoPyObjectExt;
@@ -62,6 +63,22 @@ impl Pending {
     }
 }
 
+/// How long a call has.
+#[derive(FromPyObject)]
+pub(crate) enum Limit {
+    Delta(Duration),
+    Seconds(f64),
+}
+
+impl Limit {
+    fn duration(self) -> PyResult<Duration> {
+        match self {
+            Self::Delta(limit) => Ok(limit),
+            Self::Seconds(limit) => seconds(limit),
+        }
+    }
+}
+
 #[pymethods]
 impl Pending {
     /// Blocks until the operation has ended, at most `timeout` seconds.
@@ -72,6 +89,18 @@ impl Pending {
         // An interrupt that has come meanwhile would be raised on the way to the caller, who would not get the outcome.
         py.check_signals()?;
         outcome?(py)
+    }
+
+    /// The same, which has so long: a number of seconds or a `timedelta`. Without one it has as long as the options say.
+    fn within(slf: PyRef<'_, Self>, limit: Option<Limit>) -> PyResult<PyRef<'_, Self>> {
+        if let Some(limit) = limit {
+            let limit = limit.duration()?;
+            let mut slot = slf.0.get()?.lock();
+            *slot = slot
+                .take()
+                .map(|task| -> Task { Box::pin(fluss_client::within(limit, task)) });
+        }
+        Ok(slf)
     }
 
     pub(crate) fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {

@@ -13,6 +13,7 @@ mod unsent;
 use std::collections::BTreeSet;
 use std::future::Future;
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
 use fluss_rpc::api::{Request, ServerRole};
 use fluss_rpc::code::ErrorCode;
@@ -34,7 +35,7 @@ pub(crate) use unsent::{OpenWriters, Unsent};
 use crate::config::ClientOptions;
 use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader, tell_retry};
 use crate::log_target;
-use crate::{meters, retry, wire};
+use crate::{deadline, meters, retry, wire};
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_core::types::{InvalidDefinition, PartitionName, TableInfo, TablePath};
 
@@ -130,6 +131,12 @@ impl Cluster {
 
     pub(crate) fn options(&self) -> &ClientOptions {
         &self.shared.options
+    }
+
+    /// The longest wait for the answer to a request, or for what takes several: of the call that asks, if it has a deadline of
+    /// its own.
+    pub(crate) fn request_timeout(&self) -> Duration {
+        deadline::patience(self.options().request_timeout)
     }
 
     pub(crate) fn servers(&self) -> &Servers {
@@ -271,7 +278,7 @@ impl Cluster {
         request: &R,
         is_final: impl Fn(ErrorCode) -> bool,
     ) -> Result<R::Response> {
-        let timeout = self.options().request_timeout;
+        let timeout = self.request_timeout();
         if R::API.is_served_by(ServerRole::Tablet) {
             let is_final = &is_final;
             let ask = |limit| async move {
@@ -294,7 +301,7 @@ impl Cluster {
 
     /// As [`ask`](Self::ask), tried again although only the coordinator answers: for what only reads.
     pub(crate) async fn ask_again<R: Request>(&self, context: &Context, request: &R) -> Result<R::Response> {
-        let timeout = self.options().request_timeout;
+        let timeout = self.request_timeout();
         let ask = |limit| self.ask_coordinator(context, request, limit);
         let asked = Box::pin(retry::until(context, timeout, self.random(), ask));
         self.until_closed(context.operation, asked).await
@@ -381,7 +388,7 @@ impl Cluster {
             .get(server)
             .await
             .map_err(|error| error.within(context.clone()))?;
-        let timeout = self.options().request_timeout;
+        let timeout = self.request_timeout();
         let silence = limit.saturating_duration_since(Instant::now());
         connection
             .send_unless_silent(request, timeout, silence)
@@ -396,7 +403,7 @@ impl Cluster {
         path: &TablePath,
         bucket: &TableBucket,
     ) -> Result<ServerAddress> {
-        let timeout = self.options().request_timeout;
+        let timeout = self.request_timeout();
         let found = retry::until(context, timeout, self.random(), |_| async {
             let known = self.topology();
             if let Some(leader) = known.leader(bucket) {
@@ -474,7 +481,7 @@ impl Cluster {
         request: impl Fn(Option<i32>) -> R,
         refusal: impl Fn(&R::Response) -> Option<ErrorKind>,
     ) -> Result<R::Response> {
-        let (request, refusal, timeout) = (&request, &refusal, self.options().request_timeout);
+        let (request, refusal, timeout) = (&request, &refusal, self.request_timeout());
         let is_worth = |error: &Error, attempts| error.is_worth_another(retry_at_leader, attempts);
         let asked = retry::until_by(is_worth, context, timeout, self.random(), |limit| async move {
             let generation = self.topology().generation();

@@ -166,10 +166,7 @@ mod tests {
     use super::*;
 
     fn server(port: u16) -> ServerAddress {
-        ServerAddress {
-            host: "h".to_owned(),
-            port,
-        }
+        ServerAddress::new("h".to_owned(), port)
     }
 
     fn batcher(keys: usize, bytes: usize) -> Batcher<i32> {

@@ -60,7 +60,7 @@ impl<Q: Query> Engine<Q> {
 
     /// How long a call may take.
     pub(super) fn timeout(&self) -> Duration {
-        self.sender.cluster.options().request_timeout
+        self.sender.cluster.request_timeout()
     }
 
     /// Whether looking a key up may insert its row.

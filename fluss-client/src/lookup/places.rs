@@ -101,7 +101,7 @@ impl<Q: Query> Sender<Q> {
         timeout_at(deadline, asked).await.unwrap_or_else(|_| {
             let context = Context::new(Q::OPERATION).table(&self.info.path);
             Err(context.error(ErrorKind::Timeout {
-                after: self.cluster.options().request_timeout,
+                after: self.cluster.request_timeout(),
                 outcome_unknown: false,
             }))
         })

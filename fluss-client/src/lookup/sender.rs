@@ -183,7 +183,7 @@ impl<Q: Query> Sender<Q> {
         let context = self.context(bucket);
         let found = self.cluster.leader(&context, &self.info.path, &bucket);
         let server = timeout_at(attempts.deadline, found).await.unwrap_or_else(|_| {
-            let timeout = self.cluster.options().request_timeout;
+            let timeout = self.cluster.request_timeout();
             Err(self.context(bucket).error(ErrorKind::NoLeader(timeout)))
         });
         attempts.generation = self.cluster.topology().generation();
@@ -255,7 +255,7 @@ impl<Q: Query> Sender<Q> {
 
     fn late(&self) -> ErrorKind {
         ErrorKind::Timeout {
-            after: self.cluster.options().request_timeout,
+            after: self.cluster.request_timeout(),
             outcome_unknown: self.query.writes(),
         }
     }
@@ -292,7 +292,7 @@ impl<Q: Query> Sender<Q> {
         let keys = |wants: &Vec<Want<_>>| wants.iter().map(|want| want.key.clone()).collect();
         let buckets = batch.iter().map(|(bucket, wants)| (*bucket, keys(wants)));
         let keys = buckets.collect();
-        let timeout = self.cluster.options().request_timeout;
+        let timeout = self.cluster.request_timeout();
         let silence = timeout / 2;
         let answer = self.ask(server, keys, Patience { timeout, silence });
         let (sender, server) = (self.clone(), server.clone());

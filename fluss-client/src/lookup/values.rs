@@ -79,7 +79,7 @@ impl Values {
         for id in unknown {
             timeout_at(deadline, self.fetch(id)).await.unwrap_or_else(|_| {
                 Err(self.context().error(ErrorKind::Timeout {
-                    after: self.cluster.options().request_timeout,
+                    after: self.cluster.request_timeout(),
                     outcome_unknown: false,
                 }))
             })?;

@@ -78,7 +78,7 @@ impl KvScans {
         bucket: TableBucket,
         end: &End,
     ) -> Result<Vec<RecordBatch>> {
-        let timeout = self.cluster.options().request_timeout;
+        let timeout = self.cluster.request_timeout();
         let mut stall = None;
         let mut attempts = 0;
         loop {
@@ -150,7 +150,7 @@ impl KvScan {
     /// Opens a scan, trying again what can be helped.
     async fn begin(&self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
         let cluster = &self.scans.cluster;
-        let timeout = cluster.options().request_timeout;
+        let timeout = cluster.request_timeout();
         let context = self.scans.context(self.bucket);
         let open = |limit| self.open(context.clone(), limit);
         retry::until_by(may_begin_anew, &context, timeout, cluster.random(), open).await
@@ -167,7 +167,7 @@ impl KvScan {
             server,
             scanner: None,
             call: 0,
-            progress: Progress::new(cluster.options().request_timeout, cluster.random()),
+            progress: Progress::new(cluster.request_timeout(), cluster.random()),
             runtime: Handle::current(),
         });
         let count = cluster
@@ -242,7 +242,7 @@ impl Open {
             batch_size_bytes: Some(ANSWER_BYTES),
             ..Default::default()
         };
-        let limit = Instant::now() + self.cluster.options().request_timeout;
+        let limit = Instant::now() + self.cluster.request_timeout();
         self.ask(request, limit).await
     }
 

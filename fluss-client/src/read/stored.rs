@@ -29,7 +29,7 @@ impl StoredRows {
 
     /// The columns of some values.
     pub(super) async fn columns(&self, values: &[Bytes], context: &Context) -> Result<RecordBatch> {
-        let deadline = Instant::now() + self.cluster.options().request_timeout;
+        let deadline = Instant::now() + self.cluster.request_timeout();
         self.values.prepare(values.iter(), deadline).await?;
         let rows = self.values.project(values.iter(), &self.columns.read);
         rows.map_err(|error| error.within(context.clone()))

@@ -84,7 +84,7 @@ impl RemoteFiles {
     }
 
     async fn read_some(&self, file: &str, range: Range<u64>) -> Result<Part, StorageError> {
-        let after = self.cluster.options().request_timeout;
+        let after = self.cluster.request_timeout();
         let late = |_| StorageError::Timeout {
             file: file.to_owned(),
             after,

@@ -163,7 +163,7 @@ async fn first_rows(
     }
     found.truncate(rows);
     let values = Values::new(cluster, info, "limit scan");
-    let deadline = Instant::now() + cluster.options().request_timeout;
+    let deadline = Instant::now() + cluster.request_timeout();
     values.prepare(found.iter(), deadline).await?;
     let all: Vec<usize> = (0..info.row_type().len()).collect();
     values.project(found.iter(), columns.unwrap_or(&all))

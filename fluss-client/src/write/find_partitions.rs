@@ -123,7 +123,7 @@ async fn find(
         .create_checked_partition(&info.path, &spec, true)
         .await;
     created.map_err(|error| error.within(context.clone()))?;
-    let timeout = cluster.options().request_timeout;
+    let timeout = cluster.request_timeout();
     retry::until(context, timeout, cluster.random(), |_| async {
         let partition = cluster.partition(&info.path, name).await?;
         partition.ok_or_else(|| {

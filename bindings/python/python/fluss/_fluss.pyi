@@ -1,4 +1,5 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
+from datetime import timedelta
 from typing import Any, Generic, TypeVar, final, overload
 
 from fluss._row import Key, Row
@@ -99,6 +100,9 @@ class Pending(Generic[_T]):
 
     def wait(self, timeout: float | None = None) -> _T:
         """Blocks until the operation has ended, at most ``timeout`` seconds."""
+
+    def within(self, limit: float | timedelta | None) -> Pending[_T]:
+        """The same, which has so long: seconds or a ``timedelta``, in place of what the options say."""
 
     def __await__(self) -> Generator[Any, None, _T]: ...
 

@@ -7,6 +7,7 @@ from fluss import _bases, _fluss
 from fluss._fluss import ArrowTable
 from fluss._read import columns_of
 from fluss._row import Key
+from fluss._waits import Timeout
 
 __all__ = ["Lookuper", "PrefixLookuper", "TableLookup", "TablePrefixLookup"]
 
@@ -60,24 +61,26 @@ class Lookuper(_bases.Lookuper):
     def __init__(self, core: _fluss.Lookuper) -> None:
         self._core = core
 
-    async def lookup(self, key: Key, *, exact: bool = False) -> dict[str, Any] | None:
+    async def lookup(self, key: Key, *, exact: bool = False, timeout: Timeout = None) -> dict[str, Any] | None:
         """The row of a key, or None; there is none in a partition that does not exist.
 
         With ``exact``, moments come as of `fluss.client.ScanRecord.get_row`.
         """
-        return await self._core.lookup(key, exact=exact)
+        return await self._core.lookup(key, exact=exact).within(timeout)
 
-    async def lookup_many(self, keys: Iterable[Key], *, exact: bool = False) -> list[dict[str, Any] | None]:
+    async def lookup_many(
+        self, keys: Iterable[Key], *, exact: bool = False, timeout: Timeout = None
+    ) -> list[dict[str, Any] | None]:
         """The rows of many keys, in their order, with None for those that are not there."""
-        return await self._core.lookup_many(keys, exact=exact)
+        return await self._core.lookup_many(keys, exact=exact).within(timeout)
 
-    async def lookup_arrow(self, keys: object) -> ArrowTable:
+    async def lookup_arrow(self, keys: object, *, timeout: Timeout = None) -> ArrowTable:
         """The rows of the keys in Arrow data, in their order, as one table of all columns.
 
         Where a key has no row, or a null in it, all columns are null. Columns beside those of the primary key are
         passed over.
         """
-        return await self._core.lookup_arrow(keys)
+        return await self._core.lookup_arrow(keys).within(timeout)
 
 
 @final
@@ -87,6 +90,6 @@ class PrefixLookuper(_bases.PrefixLookuper):
     def __init__(self, core: _fluss.PrefixLookuper) -> None:
         self._core = core
 
-    async def lookup(self, prefix: Key, *, exact: bool = False) -> list[dict[str, Any]]:
+    async def lookup(self, prefix: Key, *, exact: bool = False, timeout: Timeout = None) -> list[dict[str, Any]]:
         """The rows of a prefix, in the order of their encoded keys."""
-        return await self._core.lookup(prefix, exact=exact)
+        return await self._core.lookup(prefix, exact=exact).within(timeout)

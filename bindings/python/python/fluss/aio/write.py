@@ -9,6 +9,7 @@ from fluss._fluss import WriteHandle
 from fluss._leave import leave_soon
 from fluss._read import columns_of
 from fluss._row import Key, Row
+from fluss._waits import Timeout
 
 __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter"]
 
@@ -30,13 +31,13 @@ class _Writer:
 
     _core: _fluss.AppendWriter | _fluss.UpsertWriter
 
-    async def flush(self) -> None:
+    async def flush(self, *, timeout: Timeout = None) -> None:
         """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
-        return await self._core.flush()
+        return await self._core.flush().within(timeout)
 
-    async def close(self) -> None:
+    async def close(self, *, timeout: Timeout = None) -> None:
         """Flushes, and takes no more rows."""
-        return await self._core.close()
+        return await self._core.close().within(timeout)
 
     async def __aenter__(self) -> Self:
         return self

@@ -8,6 +8,7 @@ from typing import Any, Self, final
 from fluss import _bases, _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss._read import Bound, Moment, Skipped, bound, columns_of, condition, millis, moment, row_limit
+from fluss._waits import Timeout
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -166,9 +167,9 @@ class BoundedReader:
         """Where reading ends: of each bucket, the offset behind the last record that is wanted."""
         return self._core.ends
 
-    def read_all(self) -> ArrowTable:
+    def read_all(self, *, timeout: Timeout = None) -> ArrowTable:
         """All that is left, as one table."""
-        return self._core.read_all().wait()
+        return self._core.read_all().within(timeout).wait()
 
     def __iter__(self) -> Iterator[RecordBatch]:
         self._core.begin()
@@ -249,9 +250,9 @@ class RowReader:
         """Which moment of each bucket is read, as far as it is known: of all buckets, once all rows have come."""
         return self._core.offsets
 
-    def read_all(self) -> ArrowTable:
+    def read_all(self, *, timeout: Timeout = None) -> ArrowTable:
         """All that is left, as one table."""
-        return self._core.read_all().wait()
+        return self._core.read_all().within(timeout).wait()
 
     def close(self) -> None:
         """Stops reading. Every later call raises `fluss.ClosedError`."""
@@ -297,55 +298,61 @@ class LogScanner(_bases.LogScanner):
     def __init__(self, core: _fluss.LogScanner) -> None:
         self._core = core
 
-    def subscribe(self, bucket_id: int, start_offset: int | OffsetSpec) -> None:
+    def subscribe(self, bucket_id: int, start_offset: int | OffsetSpec, *, timeout: Timeout = None) -> None:
         """Reads a bucket from an offset on, or from where an `OffsetSpec` says."""
-        return self._core.subscribe(bucket_id, start_offset).wait()
+        return self._core.subscribe(bucket_id, start_offset).within(timeout).wait()
 
-    def subscribe_from_beginning(self, bucket_id: int | None = None) -> None:
+    def subscribe_from_beginning(self, bucket_id: int | None = None, *, timeout: Timeout = None) -> None:
         """Reads a bucket, or all buckets of the table, from the first record that is still there."""
-        return self._core.subscribe(bucket_id, OffsetSpec.earliest()).wait()
+        return self._core.subscribe(bucket_id, OffsetSpec.earliest()).within(timeout).wait()
 
-    def subscribe_all(self, start_offset: OffsetSpec) -> None:
+    def subscribe_all(self, start_offset: OffsetSpec, *, timeout: Timeout = None) -> None:
         """Reads all buckets of the table from where the `OffsetSpec` says.
 
         Of a partitioned table these are the buckets of all partitions, and those of the partitions to come, from their
         first record on: they are looked for every ``client.scanner.partition-discovery-interval``.
         """
-        return self._core.subscribe(None, start_offset).wait()
+        return self._core.subscribe(None, start_offset).within(timeout).wait()
 
-    def unsubscribe(self, bucket_id: int) -> None:
+    def unsubscribe(self, bucket_id: int, *, timeout: Timeout = None) -> None:
         """Unsubscribes from a bucket."""
-        return self._core.unsubscribe(bucket_id).wait()
+        return self._core.unsubscribe(bucket_id).within(timeout).wait()
 
-    def subscribe_partition(self, partition_id: int, bucket_id: int | None, start_offset: int | OffsetSpec) -> None:
+    def subscribe_partition(
+        self, partition_id: int, bucket_id: int | None, start_offset: int | OffsetSpec, *, timeout: Timeout = None
+    ) -> None:
         """Reads a bucket of a partition, or with ``None`` the whole partition, from an offset on or from where an
         `OffsetSpec` says; `fluss.NotFoundError` if the table has no such partition.
         """
-        return self._core.subscribe_partition(partition_id, bucket_id, start_offset).wait()
+        return self._core.subscribe_partition(partition_id, bucket_id, start_offset).within(timeout).wait()
 
-    def subscribe_partition_buckets(self, start_offsets: Mapping[tuple[int, int], int | OffsetSpec]) -> None:
+    def subscribe_partition_buckets(
+        self, start_offsets: Mapping[tuple[int, int], int | OffsetSpec], *, timeout: Timeout = None
+    ) -> None:
         """Reads buckets of partitions, each given as ``(partition_id, bucket_id)``: all are subscribed, or none."""
-        return self._core.subscribe_partition_buckets(dict(start_offsets)).wait()
+        return self._core.subscribe_partition_buckets(dict(start_offsets)).within(timeout).wait()
 
-    def unsubscribe_partition(self, partition_id: int, bucket_id: int | None = None) -> None:
+    def unsubscribe_partition(
+        self, partition_id: int, bucket_id: int | None = None, *, timeout: Timeout = None
+    ) -> None:
         """Unsubscribes from a bucket of a partition, or from the whole partition."""
-        return self._core.unsubscribe_partition(partition_id, bucket_id).wait()
+        return self._core.unsubscribe_partition(partition_id, bucket_id).within(timeout).wait()
 
-    def positions(self) -> Positions:
+    def positions(self, *, timeout: Timeout = None) -> Positions:
         """Where the scanner stands: in each bucket that it reads, behind the last record that a poll has returned.
 
         What is fetched and not returned yet is not passed, nor what a poll that is under way will return.
         """
-        return self._core.positions().wait()
+        return self._core.positions().within(timeout).wait()
 
-    def subscribe_positions(self, positions: Positions) -> None:
+    def subscribe_positions(self, positions: Positions, *, timeout: Timeout = None) -> None:
         """Reads on from saved positions, exactly where they were taken; what was read before is read no more.
 
         If new partitions were followed they are again, those included that have come since; those that were dropped
         since are passed over. `fluss.ArgumentError` if the positions are in another table, or in one that was dropped
         and created again since.
         """
-        return self._core.subscribe_positions(positions).wait()
+        return self._core.subscribe_positions(positions).within(timeout).wait()
 
     def poll(self, timeout_ms: int) -> ScanRecords:
         """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""

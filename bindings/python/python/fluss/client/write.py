@@ -10,6 +10,7 @@ from fluss._fluss import WriteHandle
 from fluss._leave import leave
 from fluss._read import columns_of
 from fluss._row import Key, Row
+from fluss._waits import Timeout
 
 __all__ = ["AppendWriter", "TableAppend", "TableUpsert", "UpsertWriter"]
 
@@ -31,13 +32,13 @@ class _Writer:
 
     _core: _fluss.AppendWriter | _fluss.UpsertWriter
 
-    def flush(self) -> None:
+    def flush(self, *, timeout: Timeout = None) -> None:
         """Sends what is buffered and waits for all acknowledgements; raises the first failure."""
-        return self._core.flush().wait()
+        return self._core.flush().within(timeout).wait()
 
-    def close(self) -> None:
+    def close(self, *, timeout: Timeout = None) -> None:
         """Flushes, and takes no more rows."""
-        return self._core.close().wait()
+        return self._core.close().within(timeout).wait()
 
     def __enter__(self) -> Self:
         return self

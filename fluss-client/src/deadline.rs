@@ -1,0 +1,95 @@
+//! Deadlines of single calls.
+
+use std::future::Future;
+use std::time::Duration;
+
+use tokio::time::timeout;
+
+use crate::error::{Context, Error, ErrorKind};
+
+tokio::task_local! {
+    /// How long the call may take that the task is in.
+    static LIMIT: Duration;
+}
+
+/// What a call may take longer than its limit: its own error, which says what it was about, comes first.
+const GRACE: Duration = Duration::from_millis(50);
+
+/// Gives a call so long, in place of [`request_timeout`](crate::ClientOptions::request_timeout): less, or more.
+///
+/// ```
+/// use std::time::Duration;
+/// use fluss_client::within;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), fluss_client::Error> {
+/// # let connection = fluss_client::connect("embedded::memory:").await?;
+/// let databases = within(Duration::from_secs(2), connection.admin().list_databases()).await?;
+/// assert_eq!(databases, ["fluss"]);
+/// # connection.shut_down().await
+/// # }
+/// ```
+///
+/// # Errors
+///
+/// Those of the call; a [timeout](ErrorKind::Timeout) if it takes longer. A write that was begun may be stored then.
+///
+/// # Cancellation
+///
+/// As of the call.
+pub async fn within<T, E: From<Error>>(
+    limit: Duration,
+    call: impl Future<Output = Result<T, E>>,
+) -> Result<T, E> {
+    let ended = timeout(limit.saturating_add(GRACE), LIMIT.scope(limit, call)).await;
+    ended.unwrap_or_else(|_| {
+        let late = ErrorKind::Timeout {
+            after: limit,
+            outcome_unknown: true,
+        };
+        Err(Context::new("call").error(late).into())
+    })
+}
+
+/// How long a wait of the call may take that the task is in, where it usually may take so long.
+pub(crate) fn patience(usual: Duration) -> Duration {
+    LIMIT.try_with(|limit| *limit).unwrap_or(usual)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+
+    use tokio::time::{Instant, sleep};
+
+    use super::*;
+
+    const LIMIT: Duration = Duration::from_secs(2);
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_has_its_own_limit_and_others_the_usual_one() {
+        let usual = Duration::from_secs(30);
+        let limit = within(LIMIT, async { Ok::<_, Error>(patience(usual)) })
+            .await
+            .unwrap();
+        assert_eq!((limit, patience(usual)), (LIMIT, usual));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_the_call_says_of_its_deadline_comes_first() {
+        let call = async {
+            sleep(LIMIT).await;
+            Err::<(), _>(Context::new("look up").error(ErrorKind::NoServer))
+        };
+        let error = within(LIMIT, call).await.unwrap_err();
+        assert_eq!(error.context().operation, "look up");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_call_that_never_ends_is_given_up() {
+        let begun = Instant::now();
+        let error = within(LIMIT, pending::<Result<(), Error>>()).await.unwrap_err();
+        assert_eq!(error.to_string(), "call: no answer within 2s");
+        assert_eq!(begun.elapsed(), LIMIT + GRACE);
+    }
+}
