@@ -108,13 +108,12 @@ impl ConnectionBuilder {
 
     /// The options, which lead to the target.
     async fn into_options(self) -> Result<ClientOptions> {
-        let target: Target = self.target.parse().map_err(refuse)?;
         let keyed = self
             .pairs
             .iter()
             .map(|(key, value)| (key.as_str(), value.as_str()));
         let to_target = std::iter::once(("bootstrap.servers", self.target.as_str()));
-        let (_, mut options) = config::read(to_target.chain(keyed)).map_err(refuse)?;
+        let (target, mut options) = config::read(to_target.chain(keyed)).map_err(refuse)?;
         options.credentials = self.credentials.or(options.credentials);
         for change in self.changes {
             change(&mut options);
@@ -152,6 +151,10 @@ impl Target {
     pub async fn lead(&self, options: &mut ClientOptions) -> Result<()> {
         match self {
             Self::Servers(servers) => options.bootstrap_servers.clone_from(servers),
+            Self::Discover(name) => {
+                options.bootstrap_servers = vec![name.clone()];
+                options.discover = true;
+            }
             #[cfg(feature = "embedded")]
             Self::Directory(_) | Self::Memory(_) => {
                 embedded::lead(options, embedded::node(self).await?);

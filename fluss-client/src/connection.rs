@@ -5,7 +5,7 @@ use crate::cluster::{Cluster, WeakCluster};
 use crate::config::ClientOptions;
 use crate::error::Result;
 use crate::table::Table;
-use fluss_core::types::TablePath;
+use fluss_core::types::{InvalidDefinition, TablePath};
 
 /// A connection to a cluster: everything else is had from it. Clones share it.
 ///
@@ -59,6 +59,27 @@ impl Connection {
     /// What administers databases, tables and partitions.
     pub fn admin(&self) -> Admin {
         Admin::new(self.cluster.clone())
+    }
+
+    /// The path of a table: `database.table`, or the name of a table of the [database](ClientOptions::database) that the
+    /// connection was opened with.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// let connection = fluss_client::connect("embedded::memory:?database=shop").await?;
+    /// assert_eq!(connection.path("orders")?.to_string(), "shop.orders");
+    /// assert_eq!(connection.path("fluss.people")?.to_string(), "fluss.people");
+    /// # connection.shut_down().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// A text that is neither.
+    pub fn path(&self, name: &str) -> Result<TablePath, InvalidDefinition> {
+        self.admin().path(name)
     }
 
     /// A table, as it stands now.

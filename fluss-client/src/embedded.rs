@@ -66,7 +66,7 @@ pub(crate) async fn node(target: &Target) -> Result<Node> {
             through(shared(Place::Memory(name.clone()).into(), Storage::Memory)).await
         }
         Target::Memory(None) => open(Storage::Memory).await,
-        Target::Servers(_) => {
+        Target::Servers(_) | Target::Discover(_) => {
             let reason = format!("{target} is no embedded node");
             Err(Context::new("connect").error(ErrorKind::InvalidArgument(reason)))
         }

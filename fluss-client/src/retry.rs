@@ -40,6 +40,19 @@ pub(crate) fn pauses(random: &Random) -> impl Iterator<Item = Duration> + Send +
     USUAL.delays(random.fork())
 }
 
+/// Pauses that begin with this one, doubling up to ten times of it.
+pub(crate) fn pauses_from(
+    initial: Duration,
+    random: &Random,
+) -> impl Iterator<Item = Duration> + Send + Sync + use<> {
+    Backoff {
+        initial,
+        max: initial * 10,
+        ..USUAL
+    }
+    .delays(random.fork())
+}
+
 /// No pause, and then those of [`pauses`]: for what is to be looked for at once when it is first missed.
 pub(crate) fn pauses_after_the_first(
     random: &Random,

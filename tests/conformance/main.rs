@@ -11,6 +11,7 @@ mod java;
 mod key_tables;
 mod log_tables;
 mod look_ups;
+mod names;
 mod observability;
 mod open_files;
 mod partitions;
@@ -53,6 +54,7 @@ fn run_all() -> ExitCode {
         key_tables::TESTS,
         key_tables::inserts::TESTS,
         look_ups::TESTS,
+        names::TESTS,
         observability::TESTS,
         open_files::TESTS,
         partitions::TESTS,

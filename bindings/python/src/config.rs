@@ -20,10 +20,30 @@ impl From<fluss_client::InvalidQuantity> for Fault {
     }
 }
 
-/// Checks a key and its value, and returns the key under which this client knows it.
+/// Checks a key and its value, and returns the key under which this client knows it, with the value.
 #[pyfunction]
-pub(crate) fn check_option(key: &str, value: &str) -> Result<String, Fault> {
+pub(crate) fn check_option(key: &str, value: &str) -> Result<(String, String), Fault> {
     Ok(config::check(key, value)?)
+}
+
+/// The options that environment variables say.
+#[pyfunction]
+pub(crate) fn environment_options(
+    variables: BTreeMap<String, String>,
+) -> Result<Vec<(String, String)>, Fault> {
+    Ok(config::environment(variables)?)
+}
+
+/// What a connection string says, as options by their keys.
+#[pyfunction]
+pub(crate) fn options_of(text: &str) -> Result<Vec<(String, String)>, Fault> {
+    Ok(config::options_of(text)?)
+}
+
+/// A connection string as it may be shown.
+#[pyfunction]
+pub(crate) fn without_secrets(text: &str) -> String {
+    config::without_secrets(text)
 }
 
 /// The milliseconds of a duration's text.

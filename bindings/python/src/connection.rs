@@ -48,7 +48,8 @@ impl Connection {
 
     fn table(&self, path: PathArgument) -> PyResult<Pending> {
         let connection = self.connection.get()?.clone();
-        let table = async move { connection.table(&path.0).await };
+        let path = path.of(&connection.admin())?;
+        let table = async move { connection.table(&path).await };
         Ok(Pending::object(table, Table::new))
     }
 

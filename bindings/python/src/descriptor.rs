@@ -144,7 +144,7 @@ impl TableInfo {
         let (bucket_count, bucket_count_epoch) = buckets;
         let descriptor = types::TableDescriptor::from_json(descriptor.as_bytes())?;
         Ok(Self(types::TableInfo {
-            path: path.0,
+            path: path.whole()?,
             id: id.into(),
             schema_id: schema_id.into(),
             properties: types::TableProperties::parse(descriptor.properties())?,

@@ -47,6 +47,9 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     register_exit(module)?;
     module.add_function(wrap_pyfunction!(arrow::assume_utc, module)?)?;
     module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
+    module.add_function(wrap_pyfunction!(config::environment_options, module)?)?;
+    module.add_function(wrap_pyfunction!(config::options_of, module)?)?;
+    module.add_function(wrap_pyfunction!(config::without_secrets, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;

@@ -1,6 +1,6 @@
 //! Names of tables.
 
-use fluss_client::types;
+use fluss_client::{Admin, types};
 use pyo3::prelude::*;
 
 use crate::error::Fault;
@@ -10,20 +10,38 @@ use crate::error::Fault;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct TablePath(pub(crate) types::TablePath);
 
-/// A table as an argument: a [`TablePath`] or `database.table`.
-pub(crate) struct PathArgument(pub(crate) types::TablePath);
+/// A table as an argument: a [`TablePath`], `database.table`, or a name in the connection's database.
+pub(crate) enum PathArgument {
+    Whole(types::TablePath),
+    Named(String),
+}
+
+impl PathArgument {
+    /// The path, on the connection that is administered.
+    pub(crate) fn of(self, admin: &Admin) -> Result<types::TablePath, Fault> {
+        match self {
+            Self::Whole(path) => Ok(path),
+            Self::Named(name) => Ok(admin.path(&name)?),
+        }
+    }
+
+    /// The path, without a connection.
+    pub(crate) fn whole(self) -> Result<types::TablePath, Fault> {
+        match self {
+            Self::Whole(path) => Ok(path),
+            Self::Named(name) => Ok(name.parse::<types::TablePath>()?),
+        }
+    }
+}
 
 impl<'py> FromPyObject<'_, 'py> for PathArgument {
     type Error = PyErr;
 
     fn extract(object: Borrowed<'_, 'py, PyAny>) -> Result<Self, Self::Error> {
         if let Ok(path) = object.cast::<TablePath>() {
-            return Ok(Self(path.get().0.clone()));
+            return Ok(Self::Whole(path.get().0.clone()));
         }
-        let text: String = object.extract()?;
-        text.parse()
-            .map(Self)
-            .map_err(|error: types::InvalidDefinition| Fault::from(error).into())
+        object.extract().map(Self::Named)
     }
 }
 
@@ -35,8 +53,8 @@ impl TablePath {
     }
 
     #[staticmethod]
-    fn of(path: PathArgument) -> Self {
-        Self(path.0)
+    fn of(path: PathArgument) -> Result<Self, Fault> {
+        path.whole().map(Self)
     }
 
     #[getter]

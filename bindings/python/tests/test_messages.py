@@ -34,11 +34,14 @@ def said(call: Callable[[], Any], kind: type[fluss.FlussError] = fluss.ArgumentE
 @pytest.mark.parametrize("target", ["fluss://alice:{}@host:9123", "flus://alice:{}@host:9123", "alice:{}@host:9123"])
 def test_a_password_in_a_target_is_never_shown(target: str, secret: str) -> None:
     whole = target.format(secret)
-    for call in (lambda: fluss.connect(whole), lambda: fluss.Configuration({"bootstrap.servers": whole})):
-        message = said(call, fluss.ConfigError)
-        assert "***@host:9123" in message and secret not in message and "alice" not in message
-    if whole.startswith("fluss://"):
-        assert "client.security.sasl.username" in said(lambda: fluss.connect(whole), fluss.ConfigError)
+    for call in (lambda: fluss.Configuration({"bootstrap.servers": whole}), lambda: fluss.connect(whole)):
+        try:
+            told = repr(call())
+        except fluss.FlussError as error:
+            told = str(error)
+        assert secret not in told and "alice" not in told, told
+    if whole.startswith("flus:"):
+        assert "'flus://' is not known" in said(lambda: fluss.connect(whole), fluss.ConfigError)
 
 
 def test_a_closed_port_and_an_unknown_host_are_told_apart() -> None:
@@ -84,8 +87,8 @@ def test_a_user_without_a_security_protocol_is_an_error() -> None:
 
 def test_what_is_no_target_is_told_with_what_is(tmp_path: Path) -> None:
     connect: Any = fluss.connect
-    assert said(lambda: connect(None), fluss.ArgumentTypeError) == (
-        "a target is a text such as 'fluss://host:9123' or 'embedded:./data', not None"
+    assert said(lambda: connect(1), fluss.ArgumentTypeError) == (
+        "a connection string is a text such as 'fluss://host:9123' or 'embedded:./data', not 1"
     )
     assert f"'embedded:{tmp_path}'" in said(lambda: connect(tmp_path), fluss.ArgumentTypeError)
 

@@ -29,6 +29,8 @@ pub use snapshots::{
     SnapshotFile,
 };
 
+use fluss_core::types::{InvalidDefinition, TablePath};
+
 use crate::cluster::Cluster;
 use crate::table::Table;
 
@@ -73,6 +75,19 @@ pub type ByBucket<T> = HashMap<fluss_core::id::BucketId, T>;
 impl Admin {
     pub(crate) const fn new(cluster: Cluster) -> Self {
         Self { cluster }
+    }
+
+    /// The path of a table: `database.table`, or the name of a table of the [database](crate::ClientOptions::database) that the
+    /// connection was opened with.
+    ///
+    /// # Errors
+    ///
+    /// A text that is neither.
+    pub fn path(&self, name: &str) -> Result<TablePath, InvalidDefinition> {
+        match &self.cluster.options().database {
+            Some(database) if !name.contains('.') => Ok(TablePath::new(database, name)),
+            _ => name.parse(),
+        }
     }
 }
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use fluss_rpc::api::{Request, ServerRole};
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::{Random, ServerAddress};
+use fluss_rpc::net::{Random, RequestError, ServerAddress};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
 
@@ -32,7 +32,7 @@ pub(crate) use servers::Servers;
 use topology::Topology;
 pub(crate) use unsent::{OpenWriters, Unsent};
 
-use crate::config::ClientOptions;
+use crate::config::{ClientOptions, DiscoveryOptions};
 use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader, tell_retry};
 use crate::log_target;
 use crate::{deadline, meters, retry, wire};
@@ -75,7 +75,7 @@ impl Cluster {
         }
         meters::describe();
         let servers = Arc::new(Servers::new(&mut options));
-        let metadata = Metadata::new(servers.clone(), options.bootstrap_servers.clone());
+        let metadata = Metadata::new(servers.clone(), &options);
         let shared = Shared {
             options,
             servers,
@@ -88,20 +88,25 @@ impl Cluster {
             shared: Arc::new(shared),
         };
         let timeout = cluster.options().connect_timeout;
-        // A cluster that is starting has no tablet server yet, which passes; an unreachable one is told at once.
-        let mut starting = retry::pauses(cluster.random());
+        // A cluster that is starting has no tablet server yet, which passes; an unreachable one is told at once, unless its
+        // name may lead elsewhere soon.
+        let DiscoveryOptions {
+            attempts, interval, ..
+        } = cluster.options().discovery;
+        let mut pauses =
+            retry::pauses_from(interval, cluster.random()).take(attempts.saturating_sub(1) as usize);
         let deadline = Instant::now() + timeout;
+        let discover = cluster.options().discover;
         loop {
-            match cluster.shared.metadata.refresh(None, &[], 0).await {
+            let error = match cluster.shared.metadata.refresh(None, &[], 0).await {
                 Ok(_) => return Ok(cluster),
-                Err(error) if !is_starting(&error) => return Err(error),
-                Err(error) => {
-                    let next = Instant::now() + starting.next().unwrap_or(timeout);
-                    if next > deadline {
-                        return Err(error);
-                    }
-                    sleep_until(next).await;
-                }
+                Err(error) => error,
+            };
+            let may_pass = is_starting(&error) || discover && error.is_retriable();
+            let next = pauses.next().map(|pause| Instant::now() + pause);
+            match next.filter(|next| may_pass && *next <= deadline) {
+                Some(next) => sleep_until(next).await,
+                None => return Err(error),
             }
         }
     }
@@ -506,7 +511,10 @@ impl Cluster {
 
 /// Whether a cluster has no server yet that could tell where things are, and may soon have one.
 fn is_starting(error: &Error) -> bool {
-    matches!(error.kind(), ErrorKind::NoServer) || error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER)
+    matches!(
+        error.kind(),
+        ErrorKind::NoServer | ErrorKind::Request(RequestError::Timeout { .. })
+    ) || error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER)
 }
 
 /// Whether there is no table of the path that was asked for.

@@ -6,10 +6,10 @@ use std::time::Duration;
 
 use fluss_rpc::api::Request;
 use fluss_rpc::net::{
-    ConnectError, ConnectOptions, Connection, Random, RequestError, ServerAddress, Transport,
+    ConnectError, ConnectOptions, Connection, KeepAlive, Random, RequestError, ServerAddress, Transport,
 };
 use parking_lot::Mutex;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout};
 use tracing::info;
 
 use crate::config::ClientOptions;
@@ -59,12 +59,20 @@ impl std::fmt::Debug for Failures {
 impl Servers {
     /// Takes over how servers are reached.
     pub(crate) fn new(options: &mut ClientOptions) -> Self {
-        let transport = Mutex::new(std::mem::take(&mut options.transport));
+        let mut transport = std::mem::take(&mut options.transport);
+        if let Transport::Stream(connector) = &transport
+            && options.keep_alive != KeepAlive::default()
+            && let Some(kept_alive) = connector.kept_alive(options.keep_alive)
+        {
+            transport = Transport::Stream(kept_alive);
+        }
+        let transport = Mutex::new(transport);
         let options = ConnectOptions {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             credentials: options.credentials.clone(),
             random: Random::new(options.seed),
+            software_name: software_name(options.name.as_deref()),
             ..ConnectOptions::default()
         };
         Self {
@@ -95,7 +103,8 @@ impl Servers {
         Ok(connection)
     }
 
-    /// The answer of a server, which is asked as soon as it can be if there is no connection yet.
+    /// The answer of a server, which is asked as soon as it can be if there is no connection yet. Once there is one, the answer is
+    /// waited for as long as `patience`.
     ///
     /// # Cancellation
     ///
@@ -104,11 +113,15 @@ impl Servers {
         &self,
         server: &ServerAddress,
         request: &R,
+        patience: Duration,
     ) -> Result<Result<R::Response, RequestError>> {
+        let patience = patience.min(self.options.request_timeout);
         let connecting = async { Connection::connect_asking(server, &self.options(), request).await };
         match self.reach(server, connecting).await? {
-            (_, Some(Some(answer))) => Ok(answer.await),
-            (connection, _) => Ok(connection.request(request).await),
+            (_, Some(Some(answer))) => Ok(timeout(patience, answer)
+                .await
+                .unwrap_or_else(|_| Err(RequestError::Timeout { after: patience }))),
+            (connection, _) => Ok(connection.send_within(request, patience).await),
         }
     }
 
@@ -171,6 +184,14 @@ impl Servers {
         }
         slots.entry(server.clone()).or_default().clone()
     }
+}
+
+/// What servers are told of who is connected.
+fn software_name(name: Option<&str>) -> String {
+    name.map_or_else(
+        || "fluss-client".to_owned(),
+        |name| format!("fluss-client ({name})"),
+    )
 }
 
 impl Slot {

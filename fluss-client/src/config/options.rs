@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
-use fluss_rpc::net::{ServerAddress, Transport};
+use fluss_rpc::net::{KeepAlive, ServerAddress, Transport};
 use fluss_rpc::sasl::Credentials;
 
 use fluss_core::types::InvalidDefinition;
@@ -14,6 +14,16 @@ use fluss_core::types::InvalidDefinition;
 pub struct ClientOptions {
     /// Servers to begin with, of any role. At least one.
     pub bootstrap_servers: Vec<ServerAddress>,
+    /// Whether these are to be looked up, and each address that a name has is a server to begin with.
+    pub discover: bool,
+    /// How servers are looked for.
+    pub discovery: DiscoveryOptions,
+    /// The database of tables that are named without one. None: they have to be named with theirs.
+    pub database: Option<String>,
+    /// What servers are told of who is connected, and metrics and logs say. Nothing.
+    pub name: Option<String>,
+    /// When a silent connection is probed. As the system does.
+    pub keep_alive: KeepAlive,
     /// Who the client is, on a listener that asks.
     pub credentials: Option<Credentials>,
     /// How servers are reached. TCP, unless they are in this process, or a test's network stands between.
@@ -30,6 +40,28 @@ pub struct ClientOptions {
     pub scanner: ScannerOptions,
     /// How files in the cluster's remote storage are read.
     pub remote: RemoteOptions,
+}
+
+/// How servers are looked for.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct DiscoveryOptions {
+    /// How often a cluster is looked for that has no servers yet, or whose name leads nowhere. 10.
+    pub attempts: u32,
+    /// The first pause between these attempts; the next are longer, up to ten times. 100 ms.
+    pub interval: Duration,
+    /// The longest wait for one server to say where things are, before another is asked. 5 s.
+    pub timeout: Duration,
+}
+
+impl Default for DiscoveryOptions {
+    fn default() -> Self {
+        Self {
+            attempts: 10,
+            interval: Duration::from_millis(100),
+            timeout: Duration::from_secs(5),
+        }
+    }
 }
 
 /// How writers batch and retry.
@@ -200,6 +232,11 @@ impl ClientOptions {
     pub fn new(bootstrap_servers: impl IntoIterator<Item = ServerAddress>) -> Self {
         Self {
             bootstrap_servers: bootstrap_servers.into_iter().collect(),
+            discover: false,
+            discovery: DiscoveryOptions::default(),
+            database: None,
+            name: None,
+            keep_alive: KeepAlive::default(),
             credentials: None,
             transport: Transport::default(),
             seed: None,

@@ -2,14 +2,15 @@
 
 use std::fmt;
 use std::path::PathBuf;
-use std::str::FromStr;
 
-use fluss_rpc::net::{InvalidAddress, ServerAddress, without_login};
+use fluss_rpc::net::ServerAddress;
 
 /// The scheme of a cluster's target.
-const CLUSTER: &str = "fluss://";
+pub(super) const CLUSTER: &str = "fluss://";
+/// That of one whose servers are the addresses of a name.
+pub(super) const DISCOVER: &str = "fluss+discover://";
 /// What begins the targets of embedded nodes, and of those among them that keep nothing.
-const EMBEDDED: &str = "embedded:";
+pub(super) const EMBEDDED: &str = "embedded:";
 const MEMORY: &str = "memory:";
 
 /// What a program connects to.
@@ -18,6 +19,9 @@ const MEMORY: &str = "memory:";
 pub enum Target {
     /// `fluss://host:port,host:port`: a cluster, or a node in another process, by servers to begin with.
     Servers(Vec<ServerAddress>),
+    /// `fluss+discover://name:port`: a cluster whose servers to begin with are all addresses of a name, which is looked up
+    /// each time.
+    Discover(ServerAddress),
     /// `embedded:./data`: a node in this process that keeps its tables in a directory, where `~/` is the user's home. All
     /// connections of the process share it, however they write the directory; other processes are refused.
     Directory(PathBuf),
@@ -26,54 +30,17 @@ pub enum Target {
     Memory(Option<String>),
 }
 
-impl Target {
-    /// Reads the option `bootstrap.servers`: `host:port,host:port`, or an embedded target.
-    ///
-    /// # Errors
-    ///
-    /// As of a whole target's text.
-    pub fn of_bootstrap(text: &str) -> Result<Self, InvalidTarget> {
-        if text.starts_with(EMBEDDED) || text.starts_with(CLUSTER) {
-            text.parse()
-        } else {
-            format!("{CLUSTER}{text}").parse()
-        }
-    }
-}
-
-impl FromStr for Target {
-    type Err = InvalidTarget;
-
-    fn from_str(text: &str) -> Result<Self, InvalidTarget> {
-        let invalid = |reason: String| InvalidTarget {
-            text: without_login(text),
-            reason,
-        };
-        if text.starts_with(CLUSTER) && text.contains('@') {
-            let reason = "a user and a password are not part of it: give them as credentials, or with the options \
-                          client.security.protocol (SASL), client.security.sasl.username and …password";
-            return Err(invalid(reason.to_owned()));
-        }
-        if let Some(servers) = text.strip_prefix(CLUSTER) {
-            let servers = servers.trim_end_matches('/').split(',').map(str::parse);
-            let servers: Result<_, InvalidAddress> = servers.collect();
-            return Ok(Self::Servers(
-                servers.map_err(|error| invalid(error.to_string()))?,
-            ));
-        }
-        let Some(place) = text.strip_prefix(EMBEDDED) else {
-            return Err(invalid(
-                "'fluss://host:port', 'embedded:directory' or 'embedded::memory:' expected".to_owned(),
-            ));
-        };
-        match place.strip_prefix(':') {
-            None => directory(place).map(Self::Directory).map_err(invalid),
-            Some(memory) => match memory.strip_prefix(MEMORY) {
-                Some("") => Ok(Self::Memory(None)),
-                Some(name) => Ok(Self::Memory(Some(name.to_owned()))),
-                None => Err(invalid(format!("'{EMBEDDED}:{MEMORY}' expected"))),
-            },
-        }
+/// The target of an embedded node, from what stands behind its scheme.
+pub(super) fn embedded(place: &str) -> Result<Target, String> {
+    match place.strip_prefix(':') {
+        None => directory(place).map(Target::Directory),
+        Some(memory) => match memory.strip_prefix(MEMORY) {
+            Some("") => Ok(Target::Memory(None)),
+            Some(name) => Ok(Target::Memory(Some(name.to_owned()))),
+            None => Err(format!(
+                "behind '{EMBEDDED}:' stands '{MEMORY}', with a name or without"
+            )),
+        },
     }
 }
 
@@ -81,18 +48,18 @@ impl FromStr for Target {
 fn directory(place: &str) -> Result<PathBuf, String> {
     let memory = format!("'{EMBEDDED}:{MEMORY}' is a node in memory");
     if place.is_empty() {
-        return Err("the directory is missing".to_owned());
+        return Err(format!("the directory is missing behind '{EMBEDDED}'"));
     }
     // As in the address of a cluster: what follows is no host, and hardly a directory at the root.
     if let Some(rest) = place.strip_prefix("//") {
         let path = rest.trim_start_matches('/');
-        let written = if path.is_empty() { "data" } else { path };
+        let written = if path.is_empty() { "data" } else { shown(path) };
         return Err(format!(
             "no '//' here; '{EMBEDDED}./{written}' or '{EMBEDDED}/{written}' is a directory, {memory}"
         ));
     }
     if place == MEMORY.trim_end_matches(':') || place.starts_with(MEMORY) {
-        return Err(format!("{memory}, '{EMBEDDED}./{place}' a directory"));
+        return Err(format!("{memory}, '{EMBEDDED}./{}' a directory", shown(place)));
     }
     let Some(rest) = place.strip_prefix('~') else {
         return Ok(place.into());
@@ -113,111 +80,42 @@ impl fmt::Display for Target {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Servers(servers) => {
-                let servers: Vec<_> = servers.iter().map(ToString::to_string).collect();
+                let servers: Vec<_> = servers
+                    .iter()
+                    .map(|server| encoded(&server.to_string()))
+                    .collect();
                 write!(f, "{CLUSTER}{}", servers.join(","))
             }
-            Self::Directory(path) => write!(f, "{EMBEDDED}{}", path.display()),
-            Self::Memory(name) => write!(f, "{EMBEDDED}:{MEMORY}{}", name.as_deref().unwrap_or_default()),
+            Self::Discover(name) => write!(f, "{DISCOVER}{}", encoded(&name.to_string())),
+            Self::Directory(path) => write!(f, "{EMBEDDED}{}", encoded(&path.to_string_lossy())),
+            Self::Memory(name) => {
+                write!(
+                    f,
+                    "{EMBEDDED}:{MEMORY}{}",
+                    encoded(name.as_deref().unwrap_or_default())
+                )
+            }
         }
     }
+}
+
+/// As much of a directory as cannot be an option whose '?' was forgotten.
+fn shown(place: &str) -> &str {
+    place.split(['&', '=']).next().unwrap_or_default()
+}
+
+/// A text as it stands in a connection string.
+fn encoded(text: &str) -> String {
+    text.replace('%', "%25").replace('?', "%3F")
 }
 
 /// A text that names nothing to connect to.
 #[derive(Clone, PartialEq, Eq, Debug, thiserror::Error)]
-#[error("target '{text}': {reason}")]
-pub struct InvalidTarget {
-    text: String,
-    reason: String,
-}
+#[error("connection string: {0}")]
+pub struct InvalidTarget(String);
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn targets_survive_their_text() {
-        for (text, target) in [
-            (
-                "fluss://a:1,[::1]:2",
-                Target::Servers(vec![ServerAddress::new("a", 1), ServerAddress::new("::1", 2)]),
-            ),
-            ("embedded:./data", Target::Directory("./data".into())),
-            ("embedded:/a b", Target::Directory("/a b".into())),
-            ("embedded::memory:", Target::Memory(None)),
-            ("embedded::memory:x", Target::Memory(Some("x".to_owned()))),
-        ] {
-            assert_eq!(text.parse(), Ok(target.clone()));
-            assert_eq!(target.to_string(), text);
-        }
-    }
-
-    #[test]
-    fn a_tilde_is_the_home_of_the_user() {
-        let home = std::env::home_dir().unwrap();
-        for (text, path) in [
-            ("embedded:~", home.clone()),
-            ("embedded:~/", home.clone()),
-            ("embedded:~/x/y", home.join("x/y")),
-            ("embedded:./~/x", "./~/x".into()),
-            ("embedded:a~", "a~".into()),
-        ] {
-            assert_eq!(text.parse(), Ok(Target::Directory(path)), "{text}");
-        }
-    }
-
-    #[test]
-    fn other_texts_are_refused_with_what_is_wrong() {
-        let refusal = |text: &str| text.parse::<Target>().unwrap_err().to_string();
-        assert_eq!(
-            refusal("http://a:1"),
-            "target 'http://a:1': 'fluss://host:port', 'embedded:directory' or 'embedded::memory:' expected"
-        );
-        assert_eq!(
-            refusal("embedded:"),
-            "target 'embedded:': the directory is missing"
-        );
-        assert_eq!(
-            refusal("embedded::disk:"),
-            "target 'embedded::disk:': 'embedded::memory:' expected"
-        );
-        for text in ["embedded://memory", "embedded:////memory"] {
-            assert_eq!(
-                refusal(text),
-                format!(
-                    "target '{text}': no '//' here; 'embedded:./memory' or 'embedded:/memory' is a directory, \
-                     'embedded::memory:' is a node in memory"
-                )
-            );
-        }
-        for text in ["memory", "memory:", "memory:x"] {
-            assert_eq!(
-                refusal(&format!("embedded:{text}")),
-                format!(
-                    "target 'embedded:{text}': 'embedded::memory:' is a node in memory, 'embedded:./{text}' a directory"
-                )
-            );
-        }
-        assert_eq!(
-            refusal("embedded:~bob/x"),
-            "target 'embedded:~bob/x': only '~/', the home of the user, is known; write the directory in full"
-        );
-        for secret in ["pw", "p@w", "p,w", "p/w", "p:w"] {
-            for text in [
-                format!("fluss://alice:{secret}@host:9123"),
-                format!("flus://alice:{secret}@host:9123"),
-            ] {
-                let refused = refusal(&text);
-                assert!(refused.contains("://***@host:9123'"), "{refused}");
-                assert!(
-                    !refused.contains("alice") && !refused.contains(secret),
-                    "{refused}"
-                );
-            }
-            let options = Target::of_bootstrap(&format!("alice:{secret}@host:9123"));
-            let refused = options.unwrap_err().to_string();
-            assert!(!refused.contains(secret), "{refused}");
-        }
-        assert!("fluss://".parse::<Target>().is_err());
-        assert!("fluss://a".parse::<Target>().is_err());
+impl InvalidTarget {
+    pub(super) fn new(reason: impl Into<String>) -> Self {
+        Self(reason.into())
     }
 }

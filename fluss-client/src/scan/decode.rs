@@ -469,8 +469,10 @@ pub(super) mod tests {
 
     /// A batch of the numbers from 1 to 3, each often, with statistics of them, at the beginning of its log.
     fn numbers(schema: &Schema) -> LogBatch {
-        let columns =
-            RecordBatch::try_from_iter([("a", Arc::new(Int32Array::from([1, 2, 3].repeat(1000))) as ArrayRef)]);
+        let columns = RecordBatch::try_from_iter([(
+            "a",
+            Arc::new(Int32Array::from([1, 2, 3].repeat(1000))) as ArrayRef,
+        )]);
         let statistics = StatisticsColumns::parse("*", schema.row_type()).unwrap();
         let lz4 = Compression::Lz4Frame;
         let encoded = encode_arrow_with_statistics(&columns.unwrap(), None, lz4, SchemaId(1), &statistics);

@@ -1,6 +1,7 @@
 //! Where a server listens.
 
 use std::fmt;
+use std::net::IpAddr;
 use std::str::FromStr;
 
 /// A host name or IP address, and a port. As text: `host:port`, with IPv6 addresses in brackets.
@@ -10,6 +11,8 @@ pub struct ServerAddress {
     pub host: String,
     /// The TCP port.
     pub port: u16,
+    /// The one of the host's addresses that is meant. Without, it is looked up.
+    at: Option<IpAddr>,
 }
 
 impl ServerAddress {
@@ -18,7 +21,20 @@ impl ServerAddress {
         Self {
             host: host.into(),
             port,
+            at: None,
         }
+    }
+
+    /// The same server at one of the addresses of its host. Its certificate is still one of the host.
+    #[must_use]
+    pub fn at(mut self, address: IpAddr) -> Self {
+        self.at = Some(address);
+        self
+    }
+
+    /// The one of the host's addresses that is meant.
+    pub const fn address(&self) -> Option<IpAddr> {
+        self.at
     }
 }
 
@@ -55,9 +71,13 @@ impl FromStr for ServerAddress {
 impl fmt::Display for ServerAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.host.contains(':') {
-            write!(f, "[{}]:{}", self.host, self.port)
+            write!(f, "[{}]:{}", self.host, self.port)?;
         } else {
-            write!(f, "{}:{}", self.host, self.port)
+            write!(f, "{}:{}", self.host, self.port)?;
+        }
+        match self.at {
+            Some(address) => write!(f, " ({address})"),
+            None => Ok(()),
         }
     }
 }

@@ -2,10 +2,11 @@
 
 use std::fmt;
 use std::pin::Pin;
+use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
-use super::{ConnectError, ServerAddress};
+use super::{ConnectError, KeepAlive, ServerAddress};
 
 pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
@@ -15,6 +16,11 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// Opens a stream to a server. Called on a tokio runtime. It needs no deadline of its own: when `connect_timeout` has
     /// passed, the future is dropped.
     fn connect<'a>(&'a self, server: &'a ServerAddress) -> Connecting<'a>;
+
+    /// The same, with silent streams probed; nothing where there is nothing to probe.
+    fn kept_alive(&self, _keep_alive: KeepAlive) -> Option<Arc<dyn Connector>> {
+        None
+    }
 }
 
 /// What becomes the stream to a server. Dropping it closes what was opened.

@@ -38,7 +38,7 @@ pub use self::inbox::Inbox;
 pub use self::options::ConnectOptions;
 pub use self::outbox::Outbox;
 pub use self::random::Random;
-pub use self::tcp::Tcp;
+pub use self::tcp::{KeepAlive, Tcp};
 pub use self::transport::{InProcess, Receive, Transport};
 pub use crate::sasl::{Credentials, Mechanism};
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
@@ -17,29 +18,89 @@ const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
 /// Connects by TCP, to the first address of the host that accepts: the next is tried when one fails, or takes long.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Tcp;
+pub struct Tcp {
+    keep_alive: KeepAlive,
+}
+
+/// When a silent connection is probed, so that one that leads nowhere any more is noticed while nobody uses it, and one that
+/// firewalls would forget is not.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
+pub struct KeepAlive {
+    /// After such a silence. As the system does, which is often two hours.
+    pub interval: Option<Duration>,
+    /// How long the answer to a probe may take before the connection is given up. As the system does.
+    pub timeout: Option<Duration>,
+}
+
+impl Tcp {
+    /// Streams that are probed so.
+    pub const fn new(keep_alive: KeepAlive) -> Self {
+        Self { keep_alive }
+    }
+}
 
 impl Connector for Tcp {
     fn connect<'a>(&'a self, server: &'a ServerAddress) -> Connecting<'a> {
         Box::pin(async {
-            let (reader, writer) = connect(server).await?.into_split();
+            let (reader, writer) = connect(server, self.keep_alive).await?.into_split();
             Ok(ByteStream::new(reader, writer))
         })
     }
+
+    fn kept_alive(&self, keep_alive: KeepAlive) -> Option<Arc<dyn Connector>> {
+        Some(Arc::new(Self { keep_alive }))
+    }
 }
 
-async fn connect(server: &ServerAddress) -> Result<TcpStream, ConnectError> {
+impl KeepAlive {
+    fn set(self, stream: &TcpStream) -> io::Result<()> {
+        let mut keep_alive = TcpKeepalive::new();
+        if let Some(interval) = self.interval {
+            keep_alive = keep_alive.with_time(interval);
+        }
+        #[cfg(not(windows))]
+        if let Some(timeout) = self.timeout {
+            // One probe, and its answer has so long.
+            keep_alive = keep_alive.with_interval(timeout).with_retries(1);
+        }
+        SockRef::from(stream).set_tcp_keepalive(&keep_alive)
+    }
+}
+
+impl ServerAddress {
+    /// The same server at each address that its host has now.
+    ///
+    /// # Errors
+    ///
+    /// A host that nobody knows.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future leaves nothing behind but a question to the system.
+    pub async fn at_each_address(&self) -> Result<Vec<Self>, ConnectError> {
+        let addresses = addresses(self).await?.into_iter();
+        Ok(addresses.map(|address| self.clone().at(address.ip())).collect())
+    }
+}
+
+async fn addresses(server: &ServerAddress) -> Result<Vec<SocketAddr>, ConnectError> {
+    if let Some(address) = server.address() {
+        return Ok(vec![SocketAddr::new(address, server.port)]);
+    }
     let found = lookup_host((server.host.as_str(), server.port)).await;
-    let addresses: Vec<_> = found
-        .map_err(|error| ConnectError::UnknownHost {
-            server: server.clone(),
-            source: Arc::new(error),
-        })?
-        .collect();
+    let found = found.map_err(|error| ConnectError::UnknownHost {
+        server: server.clone(),
+        source: Arc::new(error),
+    })?;
+    Ok(found.collect())
+}
+
+async fn connect(server: &ServerAddress, keep_alive: KeepAlive) -> Result<TcpStream, ConnectError> {
+    let addresses = addresses(server).await?;
     let connected = match addresses[..] {
         // Nothing to choose from, and no other task for it.
-        [address] => dial(address).await,
-        _ => first_of(addresses, dial).await,
+        [address] => dial(address, keep_alive).await,
+        _ => first_of(addresses, move |address| dial(address, keep_alive)).await,
     };
     connected.map_err(|error| ConnectError::Unreachable {
         server: server.clone(),
@@ -77,14 +138,14 @@ where
     }
 }
 
-async fn dial(address: SocketAddr) -> io::Result<TcpStream> {
+async fn dial(address: SocketAddr, keep_alive: KeepAlive) -> io::Result<TcpStream> {
     let socket = if address.is_ipv4() {
         TcpSocket::new_v4()?
     } else {
         TcpSocket::new_v6()?
     };
-    socket.set_keepalive(true)?;
     let stream = socket.connect(address).await?;
+    keep_alive.set(&stream)?;
     stream.set_nodelay(true)?;
     Ok(stream)
 }

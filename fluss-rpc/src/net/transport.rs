@@ -48,6 +48,6 @@ impl Transport {
 impl Default for Transport {
     /// TCP.
     fn default() -> Self {
-        Self::stream(Tcp)
+        Self::stream(Tcp::default())
     }
 }

@@ -59,17 +59,29 @@ __all__ = [
     "__version__",
     "assume_utc",
     "check_option",
+    "environment_options",
     "is_retriable",
     "metric_values",
+    "options_of",
     "parse_bytes",
     "parse_millis",
     "run_program",
+    "without_secrets",
 ]
 
 __version__: str
 
-def check_option(key: str, value: str) -> str:
-    """Checks a key and its value, and returns the key under which this client knows it."""
+def check_option(key: str, value: str) -> tuple[str, str]:
+    """Checks a key and its value, and returns the key under which this client knows it, with the value."""
+
+def environment_options(variables: dict[str, str]) -> list[tuple[str, str]]:
+    """The options that environment variables say; `ConfigError` if there is no ``FLUSS_TARGET``."""
+
+def options_of(text: str) -> list[tuple[str, str]]:
+    """What a connection string says, as options by their keys; `ConfigError` if it says nothing that makes sense."""
+
+def without_secrets(text: str) -> str:
+    """A connection string as it may be shown: without a user, a password or another secret."""
 
 def is_retriable(error_code: int) -> bool:
     """Whether what a server refused with this code can succeed later."""
@@ -254,8 +266,8 @@ class TableChange:
     ) -> TableChange:
         """Adds a column at the end, of a type that takes nulls.
 
-        In a table of the aggregation merge engine ``aggregate`` is how its values are merged (``sum``, ``max``, …), with its
-        ``parameters``. That needs a server of 1.0.
+        In a table of the aggregation merge engine ``aggregate`` is how its values are merged (``sum``, ``max``, …),
+        with its ``parameters``. That needs a server of 1.0.
         """
 
     @staticmethod

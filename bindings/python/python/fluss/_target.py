@@ -1,24 +1,23 @@
-"""Targets and configurations of connections."""
+"""Where connections lead, and with which options."""
 
 import os
 from collections.abc import Mapping
 
+from fluss._fluss import environment_options
 from fluss.config import Configuration
-from fluss.errors import ArgumentTypeError, ConfigError
-
-_SCHEME = "fluss://"
-_EMBEDDED = "embedded:"
+from fluss.errors import ArgumentTypeError
 
 
-def configuration(target: str, config: Configuration | Mapping[str, object] | None) -> Configuration:
-    """The options for a target such as ``fluss://host:9123`` or ``embedded:./data``, with those of ``config``."""
+def configuration(target: str | None, config: Configuration | Mapping[str, object] | None) -> Configuration:
+    """The options of a connection string, with those of ``config``; without one, those of the environment."""
+    if target is None:
+        merged = Configuration(dict(environment_options(dict(os.environ))))
+        for key, value in options(config or {}).items():
+            merged.set(key, value)
+        return merged
     if not isinstance(target, str):
         raise ArgumentTypeError(_not_a_target(target))
-    if not target.startswith((_SCHEME, _EMBEDDED)):
-        raise ConfigError(f"target '{_shown(target)}' begins with neither '{_SCHEME}' nor '{_EMBEDDED}'")
-    merged = Configuration(options(config or {}))
-    servers = target.removeprefix(_SCHEME).rstrip("/") if target.startswith(_SCHEME) else target
-    return merged.set("bootstrap.servers", servers)
+    return Configuration(options(config or {})).set("bootstrap.servers", target)
 
 
 def options(config: Configuration | Mapping[str, object]) -> dict[str, str]:
@@ -28,12 +27,5 @@ def options(config: Configuration | Mapping[str, object]) -> dict[str, str]:
 
 def _not_a_target(target: object) -> str:
     if isinstance(target, os.PathLike):
-        return f"a target is a text: for a node in a directory, 'embedded:{os.fspath(target)}'"
-    return f"a target is a text such as 'fluss://host:9123' or 'embedded:./data', not {target!r}"
-
-
-def _shown(target: str) -> str:
-    """The target without a user and a password, should there be any."""
-    secret, at, rest = target.rpartition("@")
-    scheme, slashes, _ = secret.partition("//")
-    return f"{scheme + slashes if slashes else ''}***@{rest}" if at else target
+        return f"a connection string is a text: for a node in a directory, 'embedded:{os.fspath(target)}'"
+    return f"a connection string is a text such as 'fluss://host:9123' or 'embedded:./data', not {target!r}"

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from datetime import timedelta
 from typing import Self
 
-from fluss._fluss import check_option
+from fluss._fluss import check_option, options_of, without_secrets
 
 __all__ = ["Configuration"]
 
@@ -14,15 +14,25 @@ _MICROSECOND = timedelta(microseconds=1)
 class Configuration:
     """Options by key, each checked when it is set: `fluss.ConfigError` names the key and what is wrong.
 
-    Keys are those of the Java client (``client.writer.batch-size``); their prefix ``client.`` may be left out, and
-    durations may be given in milliseconds under a key that ends in ``-ms``. A duration is a text with its unit
-    (``"10 s"``, ``"500 ms"``) or a ``timedelta``, a size a number of bytes or a text (``"64 mb"``). Keys of other
-    clients that steer what this one does not have are taken, and have no effect.
+    Keys are those of the Java client (``client.writer.batch-size``); their prefix ``client.`` may be left out, as may
+    hyphens and dots (``writerBatchSize``), and durations may be given in milliseconds under a key that ends in ``-ms``.
+    A duration is a text with its unit (``"10 s"``, ``"500 ms"``) or a ``timedelta``, a size a number of bytes or a text
+    (``"64 mb"``). Keys of other clients that steer what this one does not have are taken, and have no effect.
+
+    A connection string has the same options behind its ``?``; what is said beside it wins.
 
     =============================================  ==========  =================================================
     key                                            default     meaning
     =============================================  ==========  =================================================
-    bootstrap.servers                                          ``host:port,…``, servers to begin with: required
+    bootstrap.servers                                          a connection string, or ``host:port,…``: required
+    client.database                                            of tables that are named without one
+    client.connection-name                                     what servers and logs say of who is connected
+    client.default-deadline                                    longest that a request or a write waits
+    client.max-discover-attempts                   10          how often a cluster without servers is looked for
+    client.discovery-interval                      100 ms      the first pause between these; later ones are longer
+    client.gossip-timeout                          5 s         longest wait for one server to say where things are
+    client.keep-alive-interval                                 after such a silence a connection is probed
+    client.keep-alive-timeout                                  how long the answer to a probe may take
     client.connect-timeout                         10 s        longest wait for a connection
     client.request-timeout                         30 s        longest wait for an answer
     client.writer.acks                             all         who must have stored a write: all, 1 (leader), 0
@@ -63,10 +73,16 @@ class Configuration:
         for key, value in (options or {}).items():
             self.set(key, value)
 
+    @classmethod
+    def of(cls, connection_string: str) -> Self:
+        """What a connection string says, each option by its key; ``bootstrap.servers`` is where it leads."""
+        return cls(dict(options_of(connection_string)))
+
     def set(self, key: str, value: object) -> Self:
         """Sets an option from a str, int, bool or timedelta."""
         text = _text(key, value)
-        self._options[check_option(key, text)] = f"{text} ms" if key.endswith("-ms") else text
+        name, value = check_option(key, text)
+        self._options[name] = value
         return self
 
     def set_string(self, key: str, value: str) -> Self:
@@ -97,7 +113,10 @@ class Configuration:
 
     def __repr__(self) -> str:
         secret = ("password", "secret-key")
-        shown = {key: "***" if key.endswith(secret) else value for key, value in self._options.items()}
+        shown = {
+            key: "***" if key.endswith(secret) else without_secrets(value) if key == "bootstrap.servers" else value
+            for key, value in self._options.items()
+        }
         return f"Configuration({shown})"
 
 

@@ -110,8 +110,9 @@ impl Admin {
         descriptor: &TableDescriptor,
         ignore_if_exists: bool,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let descriptor = descriptor.0.clone();
-        self.act(|admin| async move { admin.create_table(&path.0, &descriptor, ignore_if_exists).await })
+        self.act(|admin| async move { admin.create_table(&path, &descriptor, ignore_if_exists).await })
     }
 
     fn alter_table(
@@ -120,12 +121,14 @@ impl Admin {
         changes: Vec<TableChange>,
         ignore_if_not_exists: bool,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let changes: Vec<_> = changes.into_iter().map(|change| change.0).collect();
-        self.act(|admin| async move { admin.alter_table(&path.0, &changes, ignore_if_not_exists).await })
+        self.act(|admin| async move { admin.alter_table(&path, &changes, ignore_if_not_exists).await })
     }
 
     fn drop_table(&self, path: PathArgument, ignore_if_not_exists: bool) -> PyResult<Pending> {
-        self.act(|admin| async move { admin.drop_table(&path.0, ignore_if_not_exists).await })
+        let path = path.of(self.0.get()?)?;
+        self.act(|admin| async move { admin.drop_table(&path, ignore_if_not_exists).await })
     }
 
     fn list_tables(&self, database: String) -> PyResult<Pending> {
@@ -133,17 +136,20 @@ impl Admin {
     }
 
     fn table_exists(&self, path: PathArgument) -> PyResult<Pending> {
-        self.ask(|admin| async move { admin.table_exists(&path.0).await })
+        let path = path.of(self.0.get()?)?;
+        self.ask(|admin| async move { admin.table_exists(&path).await })
     }
 
     fn get_table_info(&self, path: PathArgument) -> PyResult<Pending> {
-        self.ask(|admin| async move { admin.table_info(&path.0).await.map(TableInfo) })
+        let path = path.of(self.0.get()?)?;
+        self.ask(|admin| async move { admin.table_info(&path).await.map(TableInfo) })
     }
 
     #[pyo3(signature = (path, schema_id))]
     fn get_table_schema(&self, path: PathArgument, schema_id: Option<i16>) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         self.ask(|admin| async move {
-            let (id, schema) = admin.table_schema(&path.0, schema_id.map(SchemaId)).await?;
+            let (id, schema) = admin.table_schema(&path, schema_id.map(SchemaId)).await?;
             Ok((id.get(), Schema(schema)))
         })
     }
@@ -154,8 +160,9 @@ impl Admin {
         spec: BTreeMap<String, String>,
         ignore_if_exists: bool,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let spec = PartitionSpec::new(spec);
-        self.act(|admin| async move { admin.create_partition(&path.0, &spec, ignore_if_exists).await })
+        self.act(|admin| async move { admin.create_partition(&path, &spec, ignore_if_exists).await })
     }
 
     fn drop_partition(
@@ -164,8 +171,9 @@ impl Admin {
         spec: BTreeMap<String, String>,
         ignore_if_not_exists: bool,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let spec = PartitionSpec::new(spec);
-        self.act(|admin| async move { admin.drop_partition(&path.0, &spec, ignore_if_not_exists).await })
+        self.act(|admin| async move { admin.drop_partition(&path, &spec, ignore_if_not_exists).await })
     }
 
     #[pyo3(signature = (path, spec, with_system))]
@@ -175,13 +183,14 @@ impl Admin {
         spec: Option<BTreeMap<String, String>>,
         with_system: bool,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let spec = spec.map(PartitionSpec::new);
         self.tell(
             move |admin| async move {
                 if with_system {
-                    admin.list_partitions_and_system(&path.0, spec.as_ref()).await
+                    admin.list_partitions_and_system(&path, spec.as_ref()).await
                 } else {
-                    admin.list_partitions(&path.0, spec.as_ref()).await
+                    admin.list_partitions(&path, spec.as_ref()).await
                 }
             },
             catalog::partitions,
@@ -189,9 +198,10 @@ impl Admin {
     }
 
     fn list_offsets(&self, path: PathArgument, buckets: Vec<i32>, spec: OffsetSpec) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let buckets: Vec<_> = buckets.into_iter().map(BucketId).collect();
         self.ask(|admin| async move {
-            let offsets = admin.list_offsets(&path.0, &buckets, spec.0).await?;
+            let offsets = admin.list_offsets(&path, &buckets, spec.0).await?;
             Ok(by_number(offsets))
         })
     }
@@ -203,19 +213,21 @@ impl Admin {
         buckets: Vec<i32>,
         spec: OffsetSpec,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let buckets: Vec<_> = buckets.into_iter().map(BucketId).collect();
         let partition = PartitionName::from(partition);
         self.ask(|admin| async move {
             let offsets = admin
-                .list_partition_offsets(&path.0, &partition, &buckets, spec.0)
+                .list_partition_offsets(&path, &partition, &buckets, spec.0)
                 .await?;
             Ok(by_number(offsets))
         })
     }
 
     fn list_table_offsets(&self, path: PathArgument, spec: OffsetSpec) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         self.ask(|admin| async move {
-            let offsets = admin.list_table_offsets(&path.0, spec.0).await?.into_iter();
+            let offsets = admin.list_table_offsets(&path, spec.0).await?.into_iter();
             Ok(offsets
                 .map(|(bucket, offset)| (TableBucket(bucket), offset))
                 .collect::<HashMap<_, _>>())
@@ -223,7 +235,8 @@ impl Admin {
     }
 
     fn get_row_count(&self, path: PathArgument) -> PyResult<Pending> {
-        self.ask(|admin| async move { admin.row_count(&path.0).await })
+        let path = path.of(self.0.get()?)?;
+        self.ask(|admin| async move { admin.row_count(&path).await })
     }
 
     fn get_server_nodes(&self) -> PyResult<Pending> {
@@ -366,9 +379,10 @@ impl Admin {
 
     #[pyo3(signature = (path, partition))]
     fn get_latest_kv_snapshots(&self, path: PathArgument, partition: Option<String>) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let partition = partition.map(PartitionName::from);
         self.tell(
-            |admin| async move { admin.latest_kv_snapshots(&path.0, partition.as_ref()).await },
+            |admin| async move { admin.latest_kv_snapshots(&path, partition.as_ref()).await },
             snapshots::latest,
         )
     }
@@ -405,13 +419,14 @@ impl Admin {
         snapshot: Option<i64>,
         readable: bool,
     ) -> PyResult<Pending> {
+        let path = path.of(self.0.get()?)?;
         let which = match snapshot {
             Some(id) => LakeSnapshotSpec::Id(SnapshotId(id)),
             None if readable => LakeSnapshotSpec::Readable,
             None => LakeSnapshotSpec::Latest,
         };
         self.tell(
-            |admin| async move { admin.lake_snapshot(&path.0, which).await },
+            |admin| async move { admin.lake_snapshot(&path, which).await },
             snapshots::of_lake,
         )
     }

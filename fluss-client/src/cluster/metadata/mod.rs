@@ -7,12 +7,14 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::ServerAddress;
 use fluss_rpc::proto;
 use futures::StreamExt;
+use futures::future::join_all;
 use futures::stream::FuturesUnordered;
 use parking_lot::RwLock;
-use tokio::time::sleep;
+use tokio::time::{sleep, timeout};
 
 use super::servers::Servers;
 use super::topology::Topology;
+use crate::config::ClientOptions;
 use crate::error::{Context, Error, ErrorKind, Result, tell};
 use crate::log_target;
 use crate::meters::MetadataMeters;
@@ -28,16 +30,22 @@ const SILENCE: Duration = Duration::from_secs(1);
 pub(crate) struct Metadata {
     servers: Arc<Servers>,
     bootstrap: Vec<ServerAddress>,
+    /// Whether each address of a bootstrap server is one.
+    discover: bool,
     topology: RwLock<Arc<Topology>>,
     refreshing: tokio::sync::Mutex<()>,
+    /// The longest wait for the answer of one server.
+    patience: Duration,
     meters: MetadataMeters,
 }
 
 impl Metadata {
-    pub(crate) fn new(servers: Arc<Servers>, bootstrap: Vec<ServerAddress>) -> Self {
+    pub(crate) fn new(servers: Arc<Servers>, options: &ClientOptions) -> Self {
         Self {
             servers,
-            bootstrap,
+            bootstrap: options.bootstrap_servers.clone(),
+            discover: options.discover,
+            patience: options.discovery.timeout,
             topology: RwLock::default(),
             refreshing: tokio::sync::Mutex::default(),
             meters: MetadataMeters::new(),
@@ -165,7 +173,7 @@ impl Metadata {
         request: &proto::MetadataRequest,
         table: Option<&TablePath>,
     ) -> Result<proto::MetadataResponse> {
-        let candidates = self.candidates();
+        let candidates = self.candidates().await;
         let mut next = candidates.iter();
         let mut asked = FuturesUnordered::new();
         let mut last = Context::new("find servers").error(ErrorKind::NoServer);
@@ -182,13 +190,29 @@ impl Metadata {
         }
     }
 
-    fn candidates(&self) -> Vec<ServerAddress> {
+    /// The servers to begin with, as names are found now.
+    async fn bootstrap(&self) -> Vec<ServerAddress> {
+        if !self.discover {
+            return self.bootstrap.clone();
+        }
+        let found = self.bootstrap.iter().map(|name| async {
+            // A name that leads nowhere is told by whoever connects to it.
+            match timeout(self.patience, name.at_each_address()).await {
+                Ok(Ok(servers)) if !servers.is_empty() => servers,
+                _ => vec![name.clone()],
+            }
+        });
+        join_all(found).await.concat()
+    }
+
+    async fn candidates(&self) -> Vec<ServerAddress> {
+        let bootstrap = self.bootstrap().await;
         let known = self.topology();
         let mut candidates: Vec<_> = known.tablets().values().cloned().collect();
         let mut rng = self.servers.random().fork();
         rng.shuffle(&mut candidates);
         let is_new = |server: &&ServerAddress| !known.tablets().values().any(|tablet| tablet == *server);
-        let mut others: Vec<_> = self.bootstrap.iter().filter(is_new).cloned().collect();
+        let mut others: Vec<_> = bootstrap.iter().filter(is_new).cloned().collect();
         rng.shuffle(&mut others);
         candidates.extend(others);
         // Opening a connection takes longer than a question.
@@ -204,7 +228,7 @@ impl Metadata {
     ) -> Result<proto::MetadataResponse> {
         let mut context = Context::new("get metadata").server(server);
         context.table = table.map(|table| table.clone().into());
-        match self.servers.ask(server, request).await? {
+        match self.servers.ask(server, request, self.patience).await? {
             // A cluster that is starting names no tablet server yet.
             Ok(response) if response.tablet_servers.is_empty() => Err(context.error(ErrorKind::NoServer)),
             Ok(response) => Ok(response),

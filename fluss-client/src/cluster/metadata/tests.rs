@@ -69,7 +69,7 @@ fn metadata<const N: usize>(bootstrap: [&ServerAddress; N]) -> Metadata {
     let bootstrap: Vec<_> = bootstrap.into_iter().cloned().collect();
     let mut options = ClientOptions::new(bootstrap.clone());
     options.connect_timeout = Duration::from_secs(600);
-    Metadata::new(Arc::new(Servers::new(&mut options)), bootstrap)
+    Metadata::new(Arc::new(Servers::new(&mut options)), &options)
 }
 
 #[tokio::test]

@@ -277,10 +277,7 @@ impl Topology {
 
 fn address(node: &proto::PbServerNode) -> Option<ServerAddress> {
     let port = u16::try_from(node.port).ok()?;
-    Some(ServerAddress {
-        host: node.host.clone(),
-        port,
-    })
+    Some(ServerAddress::new(node.host.clone(), port))
 }
 
 #[cfg(test)]

@@ -107,10 +107,7 @@ pub(in crate::scan) fn table() -> PhysicalTablePath {
 }
 
 pub(in crate::scan) fn server() -> ServerAddress {
-    ServerAddress {
-        host: "h".to_owned(),
-        port: 1,
-    }
+    ServerAddress::new("h".to_owned(), 1)
 }
 
 /// A batch with a row that counts up from its offset.

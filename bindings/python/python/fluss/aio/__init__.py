@@ -14,6 +14,7 @@ from fluss._leave import leave_soon
 from fluss._metrics import Distribution, Metric, metrics
 from fluss._read import Moment
 from fluss._target import configuration, options
+from fluss._waits import Timeout
 from fluss.aio.admin import Admin
 from fluss.aio.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
 from fluss.aio.scan import BoundedReader, BucketRead, LogScanner, RowReader, TableRead, TableScan
@@ -54,8 +55,11 @@ __all__ = [
 ]
 
 
-def connect(target: str, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
-    """Connects to a cluster: ``await connect("fluss://host:9123,host2:9123")``, with the options of ``config``.
+def connect(target: str | None = None, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
+    """Connects to a cluster: ``await connect("fluss://user:password@host:9123/database?requestTimeout=5s")``.
+
+    The options of ``config`` win over those of the string. Without a string, the environment says where to connect:
+    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options.
 
     ``async with connect(...) as connection`` does it, too.
     """
@@ -98,9 +102,9 @@ class Connection:
         """What administers databases, tables and partitions."""
         return Admin(self._core.admin())
 
-    async def get_table(self, table_path: TablePath | str) -> "Table":
+    async def get_table(self, table_path: TablePath | str, *, timeout: Timeout = None) -> "Table":
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
-        return Table(await self._core.table(table_path))
+        return Table(await self._core.table(table_path).within(timeout))
 
     async def close(self) -> None:
         """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.

@@ -15,6 +15,7 @@ from fluss._leave import leave
 from fluss._metrics import Distribution, Metric, metrics
 from fluss._read import Moment
 from fluss._target import configuration, options
+from fluss._waits import Timeout
 from fluss.client.admin import Admin
 from fluss.client.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
 from fluss.client.scan import BoundedReader, BucketRead, LogScanner, RowReader, TableRead, TableScan
@@ -54,8 +55,12 @@ __all__ = [
 ]
 
 
-def connect(target: str, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
-    """Connects to a cluster: ``connect("fluss://host:9123,host2:9123")``, with the options of ``config``."""
+def connect(target: str | None = None, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
+    """Connects to a cluster: ``connect("fluss://user:password@host:9123/database?requestTimeout=5s")``.
+
+    The options of ``config`` win over those of the string. Without a string, the environment says where to connect:
+    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options.
+    """
     return Connection(configuration(target, config))
 
 
@@ -80,9 +85,9 @@ class Connection:
         """What administers databases, tables and partitions."""
         return Admin(self._core.admin())
 
-    def get_table(self, table_path: TablePath | str) -> "Table":
+    def get_table(self, table_path: TablePath | str, *, timeout: Timeout = None) -> "Table":
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
-        return Table(self._core.table(table_path).wait())
+        return Table(self._core.table(table_path).within(timeout).wait())
 
     def close(self) -> None:
         """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.

@@ -33,10 +33,7 @@ fn bucket(number: i32) -> TableBucket {
 }
 
 fn server() -> ServerAddress {
-    ServerAddress {
-        host: "h".to_owned(),
-        port: 1,
-    }
+    ServerAddress::new("h".to_owned(), 1)
 }
 
 impl World {
