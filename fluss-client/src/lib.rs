@@ -71,13 +71,13 @@ pub use fluss_core::{id, rights, types};
 pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
 pub use fluss_rpc::code::{ErrorCode, Outcome};
 pub use fluss_rpc::net::{
-    ConnectError, Credentials, InvalidAddress, MalformedMessage, RequestError, ServerAddress,
+    ConnectError, Credentials, InvalidAddress, KeepAlive, MalformedMessage, RequestError, ServerAddress,
 };
 pub use fluss_rpc::sasl::Mechanism;
 
 pub use config::{
-    Acks, BucketAssigner, ClientOptions, InvalidTarget, ReadPreference, RemoteOptions, S3AccessKey,
-    S3Options, ScannerOptions, Target, WriterOptions,
+    Acks, BucketAssigner, ClientOptions, DiscoveryOptions, InvalidTarget, NodePreference, ReadPreference,
+    RemoteOptions, S3AccessKey, S3Options, ScannerOptions, Target, WriterOptions,
 };
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;

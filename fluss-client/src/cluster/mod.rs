@@ -98,9 +98,8 @@ impl Cluster {
         let deadline = Instant::now() + timeout;
         let discover = cluster.options().discover;
         loop {
-            let error = match cluster.shared.metadata.refresh(None, &[], 0).await {
-                Ok(_) => return Ok(cluster),
-                Err(error) => error,
+            let Err(error) = cluster.shared.metadata.refresh(None, &[], 0).await else {
+                return Ok(cluster);
             };
             let may_pass = is_starting(&error) || discover && error.is_retriable();
             let next = pauses.next().map(|pause| Instant::now() + pause);

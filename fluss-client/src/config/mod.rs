@@ -10,8 +10,8 @@ use std::time::Duration;
 use fluss_rpc::sasl::{Credentials, Mechanism};
 
 pub use options::{
-    Acks, BucketAssigner, ClientOptions, DiscoveryOptions, ReadPreference, RemoteOptions, S3AccessKey,
-    S3Options, ScannerOptions, WriterOptions,
+    Acks, BucketAssigner, ClientOptions, DiscoveryOptions, NodePreference, ReadPreference, RemoteOptions,
+    S3AccessKey, S3Options, ScannerOptions, WriterOptions,
 };
 pub use target::{InvalidTarget, Target};
 
@@ -142,7 +142,7 @@ pub const KEYS: &[Key] = keys! {
     "keep-alive-timeout": Millis, "how long the answer to a probe may take before the connection is given up"
         => |s, value: millis| s.options.keep_alive.timeout = Some(value);
     "node-preference": OneOf(&["leader"]) = "leader", "which server of a bucket reads it: none but its leader can"
-        => |_s, _value: preferred_node| ();
+        => |s, value: preferred_node| s.options.node_preference = value;
     "writer.acks": OneOf(&["all", "1", "0"]) = "all", "who must have stored a write before it is acknowledged: all replicas in sync, the leader (1), nobody (0)"
         => |s, value: acks| s.options.writer.acks = value;
     "writer.batch-size": Size = "2 mb", "a batch of this size, before compression, is sent at once"
@@ -559,9 +559,9 @@ fn in_unit(text: &str, unit: &str) -> Result<Duration, String> {
 }
 
 /// Other clients of other servers read elsewhere, too.
-fn preferred_node(text: &str) -> Result<&'static str, String> {
+fn preferred_node(text: &str) -> Result<NodePreference, String> {
     match text.to_ascii_lowercase().as_str() {
-        "leader" => Ok("leader"),
+        "leader" => Ok(NodePreference::Leader),
         "follower" | "readonlyreplica" | "random" => Err(format!(
             "'{text}' is not to be had: servers of Fluss let only the leader of a bucket read it"
         )),

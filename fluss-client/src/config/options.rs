@@ -24,6 +24,8 @@ pub struct ClientOptions {
     pub name: Option<String>,
     /// When a silent connection is probed. As the system does.
     pub keep_alive: KeepAlive,
+    /// Which server of a bucket reads it. Its leader.
+    pub node_preference: NodePreference,
     /// Who the client is, on a listener that asks.
     pub credentials: Option<Credentials>,
     /// How servers are reached. TCP, unless they are in this process, or a test's network stands between.
@@ -40,6 +42,15 @@ pub struct ClientOptions {
     pub scanner: ScannerOptions,
     /// How files in the cluster's remote storage are read.
     pub remote: RemoteOptions,
+}
+
+/// Which server of a bucket reads it. Servers of Fluss let nobody but its leader do so.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
+pub enum NodePreference {
+    /// Its leader.
+    #[default]
+    Leader,
 }
 
 /// How servers are looked for.
@@ -237,6 +248,7 @@ impl ClientOptions {
             database: None,
             name: None,
             keep_alive: KeepAlive::default(),
+            node_preference: NodePreference::Leader,
             credentials: None,
             transport: Transport::default(),
             seed: None,

@@ -5,13 +5,12 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpSocket, TcpStream, lookup_host};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::connector::{ByteStream, Connecting, Connector};
-use super::{ConnectError, ServerAddress};
+use super::{ConnectError, KeepAlive, ServerAddress};
 
 /// How long an address may take before the next is tried as well (RFC 8305).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
@@ -20,16 +19,6 @@ const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Tcp {
     keep_alive: KeepAlive,
-}
-
-/// When a silent connection is probed, so that one that leads nowhere any more is noticed while nobody uses it, and one that
-/// firewalls would forget is not.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
-pub struct KeepAlive {
-    /// After such a silence. As the system does, which is often two hours.
-    pub interval: Option<Duration>,
-    /// How long the answer to a probe may take before the connection is given up. As the system does.
-    pub timeout: Option<Duration>,
 }
 
 impl Tcp {
@@ -49,21 +38,6 @@ impl Connector for Tcp {
 
     fn kept_alive(&self, keep_alive: KeepAlive) -> Option<Arc<dyn Connector>> {
         Some(Arc::new(Self { keep_alive }))
-    }
-}
-
-impl KeepAlive {
-    fn set(self, stream: &TcpStream) -> io::Result<()> {
-        let mut keep_alive = TcpKeepalive::new();
-        if let Some(interval) = self.interval {
-            keep_alive = keep_alive.with_time(interval);
-        }
-        #[cfg(not(windows))]
-        if let Some(timeout) = self.timeout {
-            // One probe, and its answer has so long.
-            keep_alive = keep_alive.with_interval(timeout).with_retries(1);
-        }
-        SockRef::from(stream).set_tcp_keepalive(&keep_alive)
     }
 }
 

@@ -63,7 +63,11 @@ fn dispatch(call: Call) {
 
 /// What is offered (`rpc.md` §4). A node is coordinator and tablet server in one, and leaves open which of them it is.
 #[expect(clippy::unnecessary_wraps, reason = "it is one of the handlers")]
-fn api_versions(_: &Session, _: proto::ApiVersionsRequest) -> Result<proto::ApiVersionsResponse, Failure> {
+fn api_versions(
+    session: &Session,
+    request: proto::ApiVersionsRequest,
+) -> Result<proto::ApiVersionsResponse, Failure> {
+    session.introduced(&request.client_software_name);
     let offered = |api: &ApiKey| {
         let versions = api.versions()?;
         Some(proto::PbApiVersion {

@@ -70,6 +70,19 @@ pub(crate) struct Session {
 }
 
 impl Session {
+    /// Takes note of what the client calls itself. One that was given a name is told of, by `connection-name`.
+    pub(super) fn introduced(&self, software: &str) {
+        const MOST_CHARS: usize = 200;
+        let name = software
+            .split_once(" (")
+            .and_then(|(_, name)| name.strip_suffix(')'));
+        let Some(name) = name else {
+            return;
+        };
+        let name: String = name.chars().take(MOST_CHARS).collect();
+        tracing::info!(target: crate::TARGET, client = %self.host, ?name, "connected");
+    }
+
     /// A connection that sends to an outbox, and the writes that are to be done in turn.
     pub(super) fn new(
         node: Arc<Shared>,
