@@ -143,14 +143,14 @@ class Figures:
         return f"{median(result[key] for result in self.results):,.0f}" if key in self.results[0] else ""
 
 
-def descriptor(keyed: bool) -> fluss.TableDescriptor:
+def descriptor(keyed: bool, buckets: int = BUCKETS) -> fluss.TableDescriptor:
     """A table of the benchmark, with keys or without."""
     schema = fluss.Schema.new_builder()
     for column, data_type in COLUMNS.items():
         schema.column(column, data_type)
     if keyed:
         schema.primary_key(["id"])
-    return fluss.TableDescriptor(schema.build(), bucket_count=BUCKETS)
+    return fluss.TableDescriptor(schema.build(), bucket_count=buckets)
 
 
 class Bench:
