@@ -36,6 +36,14 @@ impl ServerAddress {
     pub const fn address(&self) -> Option<IpAddr> {
         self.at
     }
+
+    /// Whether it is on this machine, as far as its text tells: `localhost`, `::1`, or an address in 127.0.0.0/8.
+    pub fn is_loopback(&self) -> bool {
+        match self.host.parse::<IpAddr>() {
+            Ok(address) => address.to_canonical().is_loopback(),
+            Err(_) => self.host.eq_ignore_ascii_case("localhost"),
+        }
+    }
 }
 
 impl FromStr for ServerAddress {
@@ -114,6 +122,30 @@ mod tests {
             let address: ServerAddress = text.parse().unwrap();
             assert_eq!(address, ServerAddress::new(host, port));
             assert_eq!(address.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn a_loopback_address_is_known_by_its_text() {
+        for host in [
+            "localhost",
+            "LocalHost",
+            "127.0.0.1",
+            "127.9.9.9",
+            "::1",
+            "::ffff:127.0.0.1",
+        ] {
+            assert!(ServerAddress::new(host, 1).is_loopback(), "{host}");
+        }
+        for host in [
+            "localhost.example.com",
+            "127.0.0.1.example.com",
+            "128.0.0.1",
+            "0.0.0.0",
+            "::",
+            "db",
+        ] {
+            assert!(!ServerAddress::new(host, 1).is_loopback(), "{host}");
         }
     }
 

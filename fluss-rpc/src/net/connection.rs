@@ -292,6 +292,15 @@ impl Wait {
 async fn dial_link(server: &ServerAddress, options: &ConnectOptions) -> Result<Arc<Link>, ConnectError> {
     Ok(match &options.transport {
         Transport::Stream(connector) => {
+            if options.credentials.is_some()
+                && !options.allow_insecure_password
+                && connector.is_readable_on_the_way()
+                && !server.is_loopback()
+            {
+                return Err(ConnectError::PasswordInClear {
+                    server: server.clone(),
+                });
+            }
             Link::start(connector.connect(server).await?, server.clone(), options)
         }
         Transport::InProcess(process) => Link::dial(&**process, server.clone(), options),

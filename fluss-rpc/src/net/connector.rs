@@ -11,7 +11,7 @@ use super::{ConnectError, KeepAlive, ServerAddress};
 pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
 pub(super) type Writer = Box<dyn AsyncWrite + Send + Unpin>;
 
-/// Opens streams of bytes to servers: by [TCP](super::Tcp), or by a test's network that trickles, holds and cuts them.
+/// Opens streams of bytes to servers: by [TCP](super::Tcp), by [TLS](super::tls), or by a test's network that trickles, holds and cuts them.
 pub trait Connector: fmt::Debug + Send + Sync {
     /// Opens a stream to a server. Called on a tokio runtime. It needs no deadline of its own: when `connect_timeout` has
     /// passed, the future is dropped.
@@ -20,6 +20,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
     /// The same, with silent streams probed; nothing where there is nothing to probe.
     fn kept_alive(&self, _keep_alive: KeepAlive) -> Option<Arc<dyn Connector>> {
         None
+    }
+
+    /// Whether others on the network can read what is sent. Passwords are then kept back, unless the server is on this machine or
+    /// [`allow_insecure_password`](super::ConnectOptions::allow_insecure_password) says otherwise. No, unless a connector says so.
+    fn is_readable_on_the_way(&self) -> bool {
+        false
     }
 }
 

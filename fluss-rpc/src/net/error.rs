@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::ServerAddress;
+use super::tls::TlsFault;
 use crate::api::{ApiKey, ServerRole, Unsupported};
 use crate::code::{ErrorCode, Retry};
 use crate::frame::FrameError;
@@ -67,6 +68,28 @@ pub enum ConnectError {
         /// Why.
         message: String,
     },
+    /// TLS with the server does not come about.
+    #[error("TLS with {server} failed: {fault}")]
+    Tls {
+        /// The server.
+        server: ServerAddress,
+        /// Why.
+        fault: TlsFault,
+    },
+    /// The server speaks TLS, and the client does not.
+    #[error("{server} speaks TLS: connect with tls=true")]
+    SpeaksTls {
+        /// The server.
+        server: ServerAddress,
+    },
+    /// The password would go to another machine in clear. Nothing was sent.
+    #[error(
+        "the password for {server} would be sent in clear: connect with tls=true, or allow that with allow-insecure-password=true"
+    )]
+    PasswordInClear {
+        /// The server.
+        server: ServerAddress,
+    },
     /// The server does not offer what a connection needs.
     #[error("{server} is of a generation that this client does not support")]
     UnsupportedVersion {
@@ -114,7 +137,11 @@ impl ConnectError {
             | Self::WrongRole { .. } => true,
             Self::NotFluss { source, .. } | Self::Closed { source, .. } => source.is_retriable(),
             Self::Refused { code, .. } => code.is_retriable(),
-            Self::Authentication { .. } | Self::UnsupportedVersion { .. } => false,
+            Self::Tls { fault, .. } => fault.is_retriable(),
+            Self::Authentication { .. }
+            | Self::UnsupportedVersion { .. }
+            | Self::SpeaksTls { .. }
+            | Self::PasswordInClear { .. } => false,
         }
     }
 }
@@ -234,6 +261,9 @@ pub enum Disconnect {
     /// The server sent a frame that cannot be received.
     #[error("the server sent a frame that cannot be received")]
     Frame(#[source] FrameError),
+    /// The server answered with TLS, which the client does not speak.
+    #[error("the server speaks TLS: connect with tls=true")]
+    SpeaksTls,
     /// The server sent a frame that is not a response.
     #[error("the server sent a frame that is not a response")]
     Header(#[source] HeaderError),
@@ -261,15 +291,28 @@ impl Disconnect {
     /// Whether a new connection can help.
     pub fn is_retriable(&self) -> bool {
         match self {
-            Self::Closed | Self::ClosedByServer | Self::Cut | Self::Io(_) | Self::Silent { .. } => true,
+            Self::Io(_) => self.tls_fault().is_none_or(TlsFault::is_retriable),
+            Self::Closed | Self::ClosedByServer | Self::Cut | Self::Silent { .. } => true,
             Self::ServerFailure { code, .. } => code.is_retriable(),
-            Self::Frame(_) | Self::Header(_) | Self::Stopped => false,
+            Self::Frame(_) | Self::Header(_) | Self::SpeaksTls | Self::Stopped => false,
         }
     }
 
     /// Whether it tells more than that there is no connection any more.
     pub(super) fn says_why(&self) -> bool {
-        !matches!(self, Self::ClosedByServer | Self::Cut | Self::Io(_))
+        match self {
+            Self::ClosedByServer | Self::Cut => false,
+            Self::Io(_) => self.tls_fault().is_some(),
+            _ => true,
+        }
+    }
+
+    /// What is wrong with TLS, if it is that.
+    pub(super) fn tls_fault(&self) -> Option<&TlsFault> {
+        match self {
+            Self::Io(error) => error.get_ref()?.downcast_ref(),
+            _ => None,
+        }
     }
 
     /// The failure that a response of type 2 reports.

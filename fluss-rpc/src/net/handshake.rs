@@ -57,7 +57,15 @@ async fn negotiate(
 
 /// What it means that the connection was lost before the server has said what it is.
 fn unready(server: ServerAddress, source: RequestError) -> ConnectError {
+    if let RequestError::Disconnected { reason } = &source
+        && let Some(fault) = reason.tls_fault().cloned()
+    {
+        return ConnectError::Tls { server, fault };
+    }
     match source {
+        RequestError::Disconnected {
+            reason: Disconnect::SpeaksTls,
+        } => ConnectError::SpeaksTls { server },
         RequestError::Disconnected {
             reason: Disconnect::ServerFailure { code, message },
         } => ConnectError::Refused {

@@ -99,6 +99,11 @@ impl<R: AsyncRead + Unpin> Inbox<R> {
         self.buf.is_empty()
     }
 
+    /// Whether what has come and is not read yet begins as an alert of TLS does: its type, then a version of 3.x.
+    pub(super) fn begins_with_tls_alert(&self) -> bool {
+        matches!(&self.buf[..], [0x15, 0x03, 0..=4, ..])
+    }
+
     /// The first bytes of a frame that cannot be read as a whole; nothing if the stream ends before.
     pub(super) async fn head(&mut self, bytes: usize) -> Option<Bytes> {
         while self.buf.len() < bytes {

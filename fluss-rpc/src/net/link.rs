@@ -282,10 +282,12 @@ async fn run(link: Arc<Link>, inbox: Inbox<Reader>) {
 
 /// Reads and dispatches frames until the stream ends or fails.
 async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
+    let mut has_spoken = false;
     loop {
         let frame = match inbox.next().await {
             Ok(Some(frame)) => frame,
             Ok(None) => return Disconnect::ClosedByServer,
+            Err(_) if !has_spoken && inbox.begins_with_tls_alert() => return Disconnect::SpeaksTls,
             Err(reason) => {
                 if let Disconnect::Frame(error) = &reason
                     && let Ok(Some(head)) = timeout(HEAD_PATIENCE, inbox.head(RESPONSE_HEAD_BYTES)).await
@@ -295,6 +297,7 @@ async fn read(link: &Link, mut inbox: Inbox<Reader>) -> Disconnect {
                 return reason;
             }
         };
+        has_spoken = true;
         if let Err(reason) = link.dispatch(frame) {
             return reason;
         }

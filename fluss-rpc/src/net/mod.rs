@@ -9,8 +9,8 @@
 //! it back, and a frame that has begun is always finished. When the task fails, the connection is closed with
 //! the reason, and everyone who waits or comes later learns it. Reconnecting is the caller's job.
 //!
-//! A [`Transport`] says how a server is reached. A [`Connector`] opens a stream of bytes for each connection: [`Tcp`], or what a
-//! test puts in its place. A server in the same process ([`InProcess`]) has no socket, and its client no task: a frame is
+//! A [`Transport`] says how a server is reached. A [`Connector`] opens a stream of bytes for each connection: [`Tcp`],
+//! [`tls::Tls`], or what a test puts in their place. A server in the same process ([`InProcess`]) has no socket, and its client no task: a frame is
 //! [received](Receive) by the other side on the thread that sends it, the answer too.
 
 mod address;
@@ -28,6 +28,7 @@ mod outbox;
 mod pending;
 mod random;
 mod tcp;
+pub mod tls;
 mod transport;
 
 pub use self::address::{InvalidAddress, ServerAddress, without_login};

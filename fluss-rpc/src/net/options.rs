@@ -24,6 +24,9 @@ pub struct ConnectOptions {
     pub expected_role: Option<ServerRole>,
     /// With these the client authenticates; without, it does not.
     pub credentials: Option<Credentials>,
+    /// Whether the password may go to another machine in clear, where everybody on the way can read it. No: such a connection is
+    /// refused before anything is sent.
+    pub allow_insecure_password: bool,
     /// How the server is reached; TCP.
     pub transport: Transport,
     /// Where the jitter of pauses comes from.
@@ -43,6 +46,7 @@ impl Default for ConnectOptions {
             max_response_bytes: 128 << 20,
             expected_role: None,
             credentials: None,
+            allow_insecure_password: false,
             transport: Transport::default(),
             random: Random::default(),
             software_name: "fluss-client".to_owned(),

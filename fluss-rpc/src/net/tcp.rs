@@ -39,6 +39,10 @@ impl Connector for Tcp {
     fn kept_alive(&self, keep_alive: KeepAlive) -> Option<Arc<dyn Connector>> {
         Some(Arc::new(Self { keep_alive }))
     }
+
+    fn is_readable_on_the_way(&self) -> bool {
+        true
+    }
 }
 
 impl ServerAddress {
@@ -69,7 +73,11 @@ async fn addresses(server: &ServerAddress) -> Result<Vec<SocketAddr>, ConnectErr
     Ok(found.collect())
 }
 
-async fn connect(server: &ServerAddress, keep_alive: KeepAlive) -> Result<TcpStream, ConnectError> {
+/// The stream to the first address of the server that accepts.
+pub(super) async fn connect(
+    server: &ServerAddress,
+    keep_alive: KeepAlive,
+) -> Result<TcpStream, ConnectError> {
     let addresses = addresses(server).await?;
     let connected = match addresses[..] {
         // Nothing to choose from, and no other task for it.

@@ -1,8 +1,12 @@
+#[cfg(feature = "tls")]
+mod certificates;
 mod handshake;
 mod process;
 mod server;
 mod streams;
 mod tcp;
+#[cfg(feature = "tls")]
+mod tls;
 
 use std::time::Duration;
 

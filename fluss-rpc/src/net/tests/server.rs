@@ -12,6 +12,7 @@ use crate::proto::{ApiVersionsResponse, ErrorResponse, PbApiVersion};
 
 const LIMIT: usize = 1 << 30;
 
+#[derive(Debug)]
 pub(super) struct Server<S = DuplexStream> {
     stream: S,
     buf: BytesMut,
