@@ -70,6 +70,7 @@ pub use fluss_core::{DecodeError, InvalidQuantity, ValueError, parse_duration, p
 pub use fluss_core::{id, rights, types};
 pub use fluss_rpc::api::{ApiKey, ServerKind, ServerRole, Unsupported};
 pub use fluss_rpc::code::{ErrorCode, Outcome};
+pub use fluss_rpc::net::tls::{TlsFault, TlsOptions};
 pub use fluss_rpc::net::{
     ConnectError, Credentials, InvalidAddress, KeepAlive, MalformedMessage, RequestError, ServerAddress,
 };

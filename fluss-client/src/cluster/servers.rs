@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::api::Request;
+#[cfg(feature = "tls")]
+use fluss_rpc::net::tls::Tls;
 use fluss_rpc::net::{
     ConnectError, ConnectOptions, Connection, KeepAlive, Random, RequestError, ServerAddress, Transport,
 };
@@ -28,6 +30,8 @@ pub(crate) struct Servers {
     options: ConnectOptions,
     /// How servers are reached, until the connection is closed: a server in this process may live no longer than that.
     transport: Mutex<Transport>,
+    /// What is left of it then.
+    without: Transport,
     slots: Mutex<HashMap<ServerAddress, Arc<Slot>>>,
 }
 
@@ -59,25 +63,20 @@ impl std::fmt::Debug for Failures {
 impl Servers {
     /// Takes over how servers are reached.
     pub(crate) fn new(options: &mut ClientOptions) -> Self {
-        let mut transport = std::mem::take(&mut options.transport);
-        if let Transport::Stream(connector) = &transport
-            && options.keep_alive != KeepAlive::default()
-            && let Some(kept_alive) = connector.kept_alive(options.keep_alive)
-        {
-            transport = Transport::Stream(kept_alive);
-        }
-        let transport = Mutex::new(transport);
+        let (transport, without) = transport(options);
         let options = ConnectOptions {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             credentials: options.credentials.clone(),
+            allow_insecure_password: options.allow_insecure_password,
             random: Random::new(options.seed),
             software_name: software_name(options.name.as_deref()),
             ..ConnectOptions::default()
         };
         Self {
             options,
-            transport,
+            transport: Mutex::new(transport),
+            without,
             slots: Mutex::default(),
         }
     }
@@ -168,7 +167,7 @@ impl Servers {
 
     /// Closes every connection for good.
     pub(crate) fn close(&self) {
-        let transport = std::mem::take(&mut *self.transport.lock());
+        let transport = std::mem::replace(&mut *self.transport.lock(), self.without.clone());
         let slots = std::mem::take(&mut *self.slots.lock());
         for connection in slots.values().filter_map(|slot| slot.live()) {
             connection.close();
@@ -192,6 +191,28 @@ fn software_name(name: Option<&str>) -> String {
         || "fluss-client".to_owned(),
         |name| format!("fluss-client ({name})"),
     )
+}
+
+/// Takes over how servers are reached, and tells what is left of it at the end. With TLS neither goes without it.
+fn transport(options: &mut ClientOptions) -> (Transport, Transport) {
+    let given = std::mem::take(&mut options.transport);
+    #[cfg(feature = "tls")]
+    if let Some(tls) = &options.tls {
+        let by_tls = kept_alive(Transport::stream(Tls::new(tls.clone())), options.keep_alive);
+        let is_tcp = matches!(&given, Transport::Stream(given) if given.is_readable_on_the_way());
+        return (if is_tcp { by_tls.clone() } else { given }, by_tls);
+    }
+    (kept_alive(given, options.keep_alive), Transport::default())
+}
+
+/// The same, with silent connections probed, where there are any.
+fn kept_alive(transport: Transport, keep_alive: KeepAlive) -> Transport {
+    match &transport {
+        Transport::Stream(connector) if keep_alive != KeepAlive::default() => connector
+            .kept_alive(keep_alive)
+            .map_or(transport, Transport::Stream),
+        _ => transport,
+    }
 }
 
 impl Slot {

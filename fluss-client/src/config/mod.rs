@@ -7,6 +7,7 @@ mod text;
 use std::str::FromStr;
 use std::time::Duration;
 
+use fluss_rpc::net::tls::TlsOptions;
 use fluss_rpc::sasl::{Credentials, Mechanism};
 
 pub use options::{
@@ -93,6 +94,8 @@ struct Settings {
     mechanism: Mechanism,
     username: Option<String>,
     password: Option<String>,
+    has_tls: bool,
+    tls: TlsOptions,
     s3_access_key: Option<String>,
     s3_secret_key: Option<String>,
 }
@@ -125,6 +128,16 @@ pub const KEYS: &[Key] = keys! {
         => |s, value: duration| s.options.connect_timeout = value;
     "request-timeout": Duration = "30 s", "the longest wait for the answer to a request"
         => |s, value: duration| s.options.request_timeout = value;
+    "tls": Boolean = "false", "whether servers are reached by TLS, and never without it"
+        => |s, value: boolean| s.has_tls = value;
+    "tls-ca-file": Text, "the authorities whose certificates are trusted, a PEM file; without, those of the system"
+        => |s, value: nonempty| s.tls.ca_file = Some(value.into());
+    "user-cert-file": Text, "the certificate that the client shows, a PEM file"
+        => |s, value: nonempty| s.tls.cert_file = Some(value.into());
+    "user-key-file": Text, "its key, a PEM file"
+        => |s, value: nonempty| s.tls.key_file = Some(value.into());
+    "allow-insecure-password": Boolean = "false", "whether a password may go to another machine without TLS"
+        => |s, value: boolean| s.options.allow_insecure_password = value;
     "database": Text, "the database of tables that are named without one; a connection string has it behind its `/`"
         => |s, value: database| s.options.database = Some(value);
     "connection-name": Text, "what servers are told, and metrics and logs say, of who is connected"
@@ -355,6 +368,8 @@ impl Settings {
             mechanism: Mechanism::Plain,
             username: None,
             password: None,
+            has_tls: false,
+            tls: TlsOptions::default(),
             s3_access_key: None,
             s3_secret_key: None,
         }
@@ -425,6 +440,16 @@ impl Settings {
                 password,
             });
         }
+        self.options.tls = match self.has_tls {
+            true => Some(self.tls),
+            false if self.tls == TlsOptions::default() => None,
+            false => {
+                let files = "'client.tls-ca-file', 'client.user-cert-file' or 'client.user-key-file'";
+                return Err(fault(format!(
+                    "{files} has no effect without 'client.tls': 'true'"
+                )));
+            }
+        };
         self.options.remote.s3.access_key = match (self.s3_access_key, self.s3_secret_key) {
             (None, None) => None,
             (Some(id), Some(secret)) => Some(S3AccessKey { id, secret }),
@@ -836,6 +861,48 @@ mod tests {
         assert_eq!(
             refusal(&[("bootstrap.servers", "h:1"), ("security.sasl.username", "u")]),
             "a user name or a password has no effect without 'client.security.protocol': 'SASL'"
+        );
+        for file in ["tls-ca-file", "user-cert-file", "user-key-file"] {
+            let told = refusal(&[("bootstrap.servers", "h:1"), (file, "f")]);
+            assert!(
+                told.ends_with("has no effect without 'client.tls': 'true'"),
+                "{told}"
+            );
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn tls_is_asked_for_with_its_files() {
+        let with = |pairs: &[(&str, &str)]| {
+            let tls = [("bootstrap.servers", "h:1"), ("tls", "true")];
+            read(tls.iter().chain(pairs).copied()).map(|(_, options)| options.tls)
+        };
+        assert_eq!(with(&[]), Ok(Some(TlsOptions::default())));
+        let files = [
+            ("client.tls-ca-file", "ca"),
+            ("user-cert-file", "cert"),
+            ("user-key-file", "key"),
+        ];
+        let mut expected = TlsOptions::default();
+        expected.ca_file = Some("ca".into());
+        expected.cert_file = Some("cert".into());
+        expected.key_file = Some("key".into());
+        assert_eq!(with(&files), Ok(Some(expected)));
+        let told = with(&[("user-cert-file", "cert")]).unwrap_err().to_string();
+        assert_eq!(
+            told,
+            "user-cert-file needs user-key-file, the key of the certificate"
+        );
+    }
+
+    #[test]
+    #[cfg(not(feature = "tls"))]
+    fn a_client_without_tls_says_so() {
+        let told = read([("bootstrap.servers", "h:1"), ("tls", "true")]).unwrap_err();
+        assert_eq!(
+            told.to_string(),
+            "tls: this client was built without it, the feature 'tls' of fluss-client"
         );
     }
 }

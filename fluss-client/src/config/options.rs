@@ -3,6 +3,7 @@
 use std::fmt;
 use std::time::Duration;
 
+use fluss_rpc::net::tls::TlsOptions;
 use fluss_rpc::net::{KeepAlive, ServerAddress, Transport};
 use fluss_rpc::sasl::Credentials;
 
@@ -28,6 +29,12 @@ pub struct ClientOptions {
     pub node_preference: NodePreference,
     /// Who the client is, on a listener that asks.
     pub credentials: Option<Credentials>,
+    /// Whether the password may go to another machine in clear, without TLS. No: such a connection is refused before anything is
+    /// sent.
+    pub allow_insecure_password: bool,
+    /// With these servers are reached by TLS, and never without it. It needs the feature `tls` of the crate, and takes the place
+    /// of a `transport` of TCP, not of another.
+    pub tls: Option<TlsOptions>,
     /// How servers are reached. TCP, unless they are in this process, or a test's network stands between.
     pub transport: Transport,
     /// What jitter and choices among equals begin with, so that a test makes the same again. Without one they are others each time.
@@ -250,6 +257,8 @@ impl ClientOptions {
             keep_alive: KeepAlive::default(),
             node_preference: NodePreference::Leader,
             credentials: None,
+            allow_insecure_password: false,
+            tls: None,
             transport: Transport::default(),
             seed: None,
             connect_timeout: Duration::from_secs(10),
@@ -263,6 +272,13 @@ impl ClientOptions {
     /// Checks the options against one another.
     pub fn validate(&self) -> Result<(), InvalidDefinition> {
         let fault = |reason: &str| Err(InvalidDefinition::new(reason));
+        if let Some(tls) = &self.tls {
+            if cfg!(not(feature = "tls")) {
+                return fault("tls: this client was built without it, the feature 'tls' of fluss-client");
+            }
+            tls.validate()
+                .map_err(|error| InvalidDefinition::new(error.to_string()))?;
+        }
         self.writer.validate()?;
         let scanner = &self.scanner;
         if scanner.max_poll_records == 0

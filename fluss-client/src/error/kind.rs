@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use fluss_rpc::api::Unsupported;
 use fluss_rpc::code::{ErrorCode, Outcome};
+use fluss_rpc::net::tls::TlsFault;
 use fluss_rpc::net::{ConnectError, Disconnect, RequestError};
 
 #[cfg(doc)]
@@ -101,7 +102,16 @@ impl ErrorKind {
             | Self::Request(RequestError::Timeout { .. }) => Outcome::Timeout,
             Self::Connect(error) => match **error {
                 ConnectError::Timeout { .. } => Outcome::Timeout,
-                ConnectError::Authentication { .. } => Outcome::Unauthenticated,
+                ConnectError::Authentication { .. }
+                | ConnectError::Tls {
+                    fault: TlsFault::CertificateWanted | TlsFault::CertificateRefused(_),
+                    ..
+                } => Outcome::Unauthenticated,
+                ConnectError::PasswordInClear { .. }
+                | ConnectError::Tls {
+                    fault: TlsFault::Files(_),
+                    ..
+                } => Outcome::InvalidArgument,
                 ConnectError::UnsupportedVersion { .. } => Outcome::Unsupported,
                 _ => Outcome::Unavailable,
             },
