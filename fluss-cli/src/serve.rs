@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use clap::Args;
 use fluss_server::{Node, NodeOptions, Storage, Users};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::{Refused, config};
 
@@ -22,6 +22,15 @@ pub(crate) struct Serve {
     /// Asks clients to log in as one of the users in this file
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
+    /// Speaks TLS, with the certificate in this file (PEM), followed by those up to its authority
+    #[arg(long, value_name = "FILE", requires = "tls_key")]
+    tls_cert: Option<PathBuf>,
+    /// The key of the certificate (PEM)
+    #[arg(long, value_name = "FILE", requires = "tls_cert")]
+    tls_key: Option<PathBuf>,
+    /// Asks clients for certificates that an authority in this file has signed (PEM)
+    #[arg(long, value_name = "FILE")]
+    tls_client_ca: Option<PathBuf>,
     /// Options, one `key: value` a line
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -50,6 +59,15 @@ impl Serve {
         if let Some(path) = &self.users {
             let users = Users::load(path).map_err(|error| Refused(error.to_string()))?;
             options.users = Some(users);
+        }
+        if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
+            let tls = options.tls.get_or_insert_default();
+            tls.cert_file.clone_from(certificate);
+            tls.key_file.clone_from(key);
+        }
+        if let Some(client_ca) = &self.tls_client_ca {
+            let tls = options.tls.get_or_insert_default();
+            tls.client_ca_file = Some(client_ca.clone());
         }
         Ok(options)
     }
@@ -95,6 +113,11 @@ async fn serve(options: NodeOptions, listen: SocketAddr) -> Result<(), Refused> 
     let failed = |error: std::io::Error| Refused(error.to_string());
     let mut stop = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    // Without certificates the signal means what it always does.
+    let mut hang_up = match options.tls {
+        Some(_) => Some(signal(SignalKind::hangup()).map_err(failed)?),
+        None => None,
+    };
     let node = Node::open(options).map_err(|error| Refused(described(&error)))?;
     let address = node
         .listen(listen)
@@ -105,12 +128,27 @@ async fn serve(options: NodeOptions, listen: SocketAddr) -> Result<(), Refused> 
     writeln!(out, "serving at fluss://{address}")
         .and_then(|()| out.flush())
         .map_err(failed)?;
-    tokio::select! {
-        _ = stop.recv() => {}
-        _ = interrupt.recv() => {}
+    loop {
+        tokio::select! {
+            _ = stop.recv() => break,
+            _ = interrupt.recv() => break,
+            () = received(&mut hang_up) => {
+                let node = node.clone();
+                // It reads files.
+                let _ = tokio::task::spawn_blocking(move || node.reload_certificates()).await;
+            }
+        }
     }
     node.shut_down().await;
     Ok(())
+}
+
+/// Waits for a signal; for ever if there is none to wait for.
+async fn received(signal: &mut Option<Signal>) {
+    match signal {
+        Some(signal) => drop(signal.recv().await),
+        None => std::future::pending().await,
+    }
 }
 
 /// An error and what is behind it.

@@ -25,6 +25,7 @@ mod node;
 mod throttle;
 
 pub use error::Failure;
+pub use fluss_rpc::net::tls::TlsServerOptions;
 pub use fluss_store::{OpenError, disk};
 pub use node::{Node, WeakNode};
 pub use options::{BatchCheck, Limits, NodeOptions, Storage, Sync};

@@ -82,24 +82,33 @@ impl Node {
         })
     }
 
-    /// Listens for other processes, and returns where. It has to be called on a tokio runtime, which then serves them,
+    /// Listens for other processes, by TLS if the options have a certificate, and returns where. It has to be called on a tokio runtime, which then serves them,
     /// until the node is shut down.
     ///
     /// # Errors
     ///
-    /// The address cannot be had.
+    /// The address cannot be had, or a certificate or key is not what it should be.
     pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
+        let node = self.handle.shared.clone();
+        let door = node.tls.door().await?;
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
-        tokio::spawn(listen(self.handle.shared.clone(), listener, address));
+        tokio::spawn(listen(node, listener, address, door));
         Ok(address)
+    }
+
+    /// Reads certificates and keys again, which blocks: new connections get the new ones, and open ones stay. If they are not what
+    /// they should be, a warning says why, and those from before stay. Files that have changed are read again without this, when
+    /// the next client comes.
+    pub fn reload_certificates(&self) {
+        self.handle.shared.tls.reload();
     }
 
     /// Serves the client at the other end of a stream of bytes until it goes away, or the node is shut down: for streams that no
     /// listener accepts, as those of a test's network. Called on a tokio runtime.
     pub fn serve(&self, stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static) {
         let node = self.handle.shared.clone();
-        let peer = Peer::stranger(&node, in_process(), String::new());
+        let peer = Peer::stranger(&node, in_process(), String::new(), None);
         tokio::spawn(Session::serve(node, stream, peer));
     }
 

@@ -1,11 +1,13 @@
 //! Options by their keys, as configuration files have them. Where a server of Apache Fluss has the option, the key is its.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
 use fluss_core::types::did_you_mean;
 use fluss_core::{parse_duration, parse_size};
+use fluss_rpc::net::tls::TlsServerOptions;
 
 use super::{BatchCheck, NodeOptions, Sync};
 use crate::security::{Access, Principal};
@@ -60,6 +62,15 @@ const ROWS: &[(&str, Apply)] = &[
     ("kv.scanner.ttl", |options, value| {
         set(&mut options.limits.scan, time(value))
     }),
+    ("listener.tls.certificate", |options, value| {
+        set(&mut tls(options).cert_file, file(value))
+    }),
+    ("listener.tls.key", |options, value| {
+        set(&mut tls(options).key_file, file(value))
+    }),
+    ("listener.tls.client-ca", |options, value| {
+        set(&mut tls(options).client_ca_file, file(value).map(Some))
+    }),
     ("authorizer.enabled", |options, value| {
         set_authorizer(&mut options.access, boolean(value)?)
     }),
@@ -81,7 +92,8 @@ impl NodeOptions {
     /// Sets an option by its key: `sync` (`always`, `never`, or an interval such as `500 ms`), `check.batches` (`shape`
     /// or `all`), `default.bucket.number`, `max.bucket.num`, `max.partition.num`, `log.segment.file-size`,
     /// `max.open-files`, `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes, such as `64 mb`),
-    /// `max.request-entries`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
+    /// `max.request-entries`, `listener.tls.certificate`, `listener.tls.key`, `listener.tls.client-ca` (files),
+    /// `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
     /// (`host:port`).
     ///
     /// # Errors
@@ -114,6 +126,17 @@ pub struct InvalidOption {
 fn set<T>(place: &mut T, value: Result<T, String>) -> Result<(), String> {
     *place = value?;
     Ok(())
+}
+
+fn tls(options: &mut NodeOptions) -> &mut TlsServerOptions {
+    options.tls.get_or_insert_default()
+}
+
+fn file(text: &str) -> Result<PathBuf, String> {
+    if text.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    Ok(text.into())
 }
 
 fn number<T: FromStr>(text: &str) -> Result<T, String> {
@@ -200,6 +223,8 @@ mod tests {
             64 << 20
         );
         assert_eq!(with("log.segment.file-size", "4096").unwrap().segment_bytes, 4096);
+        let certificate = with("listener.tls.certificate", "node.pem").unwrap().tls;
+        assert_eq!(certificate, Some(TlsServerOptions::new("node.pem", "")));
         assert!(with("authorizer.enabled", "true").unwrap().access.is_controlled());
     }
 
@@ -213,6 +238,10 @@ mod tests {
         assert_eq!(
             refusal("sync", "0 s"),
             "option 'sync': '0 s' is none of always, never, and an interval such as '500 ms'"
+        );
+        assert_eq!(
+            refusal("listener.tls.key", " "),
+            "option 'listener.tls.key': it is empty"
         );
         assert_eq!(
             refusal("max.connections", "many"),

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use fluss_rpc::frame::DEFAULT_MAX_REQUEST_BYTES;
 use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::tls::TlsServerOptions;
 use fluss_store::disk::Disk;
 
 mod keys;
@@ -93,7 +94,7 @@ pub struct Limits {
     /// How long a frame may take from its first byte to its last, and a second more for each MiB; and how long a client may
     /// take nothing of what waits for it. 30 s.
     pub frame: Duration,
-    /// How long a client may take to log in. 10 s.
+    /// How long a client may take for the TLS handshake, and then to log in. 10 s.
     pub login: Duration,
 }
 
@@ -128,6 +129,8 @@ pub struct NodeOptions {
     pub limits: Limits,
     /// Which tables may be created, and what they are given that do not say otherwise.
     pub tables: TableLimits,
+    /// With these all listeners speak TLS, and nothing else. It needs the feature `tls` of the crate.
+    pub tls: Option<TlsServerOptions>,
     /// Who may connect from other processes; everybody if nobody is named.
     pub users: Option<Users>,
     /// Who may do what.
@@ -156,6 +159,7 @@ impl NodeOptions {
             check: BatchCheck::default(),
             limits: Limits::default(),
             tables: TableLimits::default(),
+            tls: None,
             users: None,
             access: Access::default(),
             clock: Arc::new(SystemClock),

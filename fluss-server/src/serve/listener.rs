@@ -11,7 +11,7 @@ use fluss_rpc::frame;
 use fluss_rpc::header::ResponseHeader;
 use fluss_rpc::proto;
 use fluss_store::disk::is_exhausted;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
@@ -22,6 +22,7 @@ use super::admin::Address;
 use super::connections::Full;
 use super::session::{Peer, Session};
 use super::shared::Shared;
+use super::tls::Door;
 use crate::error::Failure;
 use crate::throttle::Throttle;
 
@@ -35,11 +36,17 @@ const REFUSALS: usize = 64;
 /// How long a client may take to read the reason.
 const REFUSAL_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Accepts connections until the node closes, and serves each.
-pub(crate) async fn listen(node: Arc<Shared>, listener: TcpListener, address: SocketAddr) {
+/// Accepts connections until the node closes, by TLS if there is a door for that, and serves each.
+pub(crate) async fn listen(
+    node: Arc<Shared>,
+    listener: TcpListener,
+    address: SocketAddr,
+    door: Option<Door>,
+) {
     let mut sessions = JoinSet::new();
     let mut acceptor = Acceptor {
         address,
+        door,
         refusals: Arc::new(Semaphore::new(REFUSALS)),
         full: Throttle::new(),
     };
@@ -101,6 +108,7 @@ impl AcceptFailure {
 /// Begins to serve those who connect, as far as there is room.
 struct Acceptor {
     address: SocketAddr,
+    door: Option<Door>,
     refusals: Arc<Semaphore>,
     full: Throttle,
 }
@@ -121,16 +129,32 @@ impl Acceptor {
             debug!(target: crate::TARGET, %error, "connection closed");
             return;
         }
-        let peer = self.peer(node, client);
-        let node = node.clone();
+        let (address, client) = (self.found_at(node), client.ip());
+        let (node, door) = (node.clone(), self.door.clone());
         sessions.spawn(async move {
-            Session::serve(node, stream, peer).await;
+            match door {
+                None => {
+                    let peer = Peer::stranger(&node, address, client.to_string(), None);
+                    Session::serve(node, stream, peer).await;
+                }
+                Some(door) => {
+                    let accepted = tokio::select! {
+                        accepted = door.let_in(stream, client, node.limits.login) => accepted,
+                        () = node.closing.cancelled() => None,
+                    };
+                    if let Some(accepted) = accepted {
+                        let peer = Peer::stranger(&node, address, client.to_string(), accepted.name);
+                        Session::serve(node, accepted.stream, peer).await;
+                    }
+                }
+            }
             drop(permit);
         });
     }
 
-    fn peer(&self, node: &Shared, client: SocketAddr) -> Peer {
-        let address = match &node.advertised {
+    /// The address at which clients find the node.
+    fn found_at(&self, node: &Shared) -> Address {
+        match &node.advertised {
             Some(advertised) => Address {
                 host: advertised.host.clone(),
                 port: advertised.port,
@@ -139,8 +163,7 @@ impl Acceptor {
                 host: self.address.ip().to_string(),
                 port: self.address.port(),
             },
-        };
-        Peer::stranger(node, address, client.ip().to_string())
+        }
     }
 
     fn turn_away(&mut self, stream: TcpStream, client: SocketAddr, full: Full, sessions: &mut JoinSet<()>) {
@@ -148,9 +171,16 @@ impl Acceptor {
             warn!(target: crate::TARGET, client = %client.ip(), reason = %full, times, "a connection was turned away");
         }
         if let Ok(turn) = self.refusals.clone().try_acquire_owned() {
+            let door = self.door.clone();
             sessions.spawn(async move {
+                let refused = async {
+                    match door {
+                        None => refuse(stream, full).await,
+                        Some(door) => refuse(door.answer(stream).await?.stream, full).await,
+                    }
+                };
                 // A client that does not read is not waited for.
-                let _ = timeout(REFUSAL_TIMEOUT, refuse(stream, full)).await;
+                let _ = timeout(REFUSAL_TIMEOUT, refused).await;
                 drop(turn);
             });
         }
@@ -159,7 +189,7 @@ impl Acceptor {
 
 /// Sends a client the reason why it is refused, and reads until it has closed: a connection that is closed with unread bytes
 /// would lose the reason.
-async fn refuse(mut stream: TcpStream, full: Full) -> io::Result<()> {
+async fn refuse(mut stream: impl AsyncRead + AsyncWrite + Unpin, full: Full) -> io::Result<()> {
     let failure = Failure::new(ErrorCode::NETWORK_EXCEPTION, full.to_string());
     let message = proto::ErrorResponse::from(failure);
     let frame = frame::encode(&ResponseHeader::ServerFailure, &message, usize::MAX);

@@ -29,6 +29,7 @@ mod session;
 mod shared;
 mod spool;
 mod storage_warning;
+mod tls;
 mod turn;
 mod validate;
 mod writes;

@@ -34,14 +34,15 @@ pub(crate) struct Peer {
 }
 
 impl Peer {
-    /// A client that has to log in, if there are users.
-    pub(crate) fn stranger(node: &Shared, address: Address, host: String) -> Self {
+    /// A client that has to log in, if there are users. If not, it is the user that the common name of its certificate names, or
+    /// nobody in particular.
+    pub(crate) fn stranger(node: &Shared, address: Address, host: String, name: Option<String>) -> Self {
         Self {
             address,
-            caller: match node.users {
-                Some(_) => None,
-                None => Some(Caller::new(Principal::anonymous(), host.clone())),
-            },
+            caller: node.users.is_none().then(|| {
+                let principal = name.map_or_else(Principal::anonymous, Principal::user);
+                Caller::new(principal, host.clone())
+            }),
             host,
         }
     }

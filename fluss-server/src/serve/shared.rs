@@ -13,6 +13,7 @@ use super::admin;
 use super::connections::Connections;
 use super::memory::Memory;
 use super::open_scans::Scans;
+use super::tls::Tls;
 use crate::bucket::Buckets;
 use crate::catalog::{Catalog, Remove};
 use crate::options::{BatchCheck, Limits, NodeOptions, Sync};
@@ -27,6 +28,7 @@ pub(crate) struct Shared {
     pub(super) logins: Logins,
     pub(super) limits: Limits,
     pub(super) advertised: Option<ServerAddress>,
+    pub(crate) tls: Tls,
     /// Cancelled when the node closes: then no more requests are taken.
     pub(crate) closing: CancellationToken,
     pub(super) connections: Arc<Connections>,
@@ -70,6 +72,7 @@ impl Shared {
             logins: Logins::default(),
             limits,
             advertised: options.advertised,
+            tls: Tls::new(options.tls),
             closing: CancellationToken::new(),
             connections: Connections::new(limits.connections, limits.connections_of_host),
             sessions: AtomicU64::new(0),

@@ -1,10 +1,12 @@
 //! What clients see of a node, frame by frame.
 
+mod certificates;
 mod full;
 mod hidden;
 mod hostile;
 mod inside;
 mod malformed;
+mod tls;
 
 use std::time::Duration;
 

@@ -1,0 +1,141 @@
+//! `fluss serve` with certificates.
+
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+
+use std::io::{BufRead, BufReader};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+use fluss_client::{Connection, ConnectionBuilder, ErrorKind, Outcome, TlsFault};
+use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use rustix::process::{Pid, Signal, kill_process};
+
+/// Far more than the program needs.
+const SOON: Duration = Duration::from_secs(30);
+
+/// The program, until this is dropped.
+struct Server {
+    process: Child,
+    target: String,
+}
+
+impl Server {
+    fn start(directory: &Path, arguments: &[&Path]) -> Self {
+        let mut process = Command::new(env!("CARGO_BIN_EXE_fluss"))
+            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
+            .arg(directory.join("data"))
+            .args(arguments)
+            .env("RUST_LOG", "error")
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let out = process.stdout.as_mut().unwrap();
+        BufReader::new(out).read_line(&mut line).unwrap();
+        let target = line.trim().strip_prefix("serving at ").expect(&line).to_owned();
+        Self { process, target }
+    }
+
+    fn client(&self, ca_file: &Path) -> ConnectionBuilder {
+        Connection::builder(&self.target)
+            .option("tls", "true")
+            .option("tls-ca-file", ca_file.display().to_string())
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().unwrap();
+        self.process.wait().unwrap();
+    }
+}
+
+/// Makes an authority, and puts it and what it signs into files: `ca.pem`, and for the node `node.pem` and `node.key`.
+fn certify(directory: &Path) -> [PathBuf; 3] {
+    let mut params = CertificateParams::new([]).unwrap();
+    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    let (key, node_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
+    let authority = params.self_signed(&key).unwrap().pem();
+    let node = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
+    let node = node.signed_by(&node_key, &Issuer::new(params, key)).unwrap();
+    let files = [
+        ("ca.pem", authority),
+        ("node.pem", node.pem()),
+        ("node.key", node_key.serialize_pem()),
+    ];
+    files.map(|(name, text)| {
+        let file = directory.join(name);
+        std::fs::write(&file, text).unwrap();
+        file
+    })
+}
+
+#[tokio::test]
+async fn the_program_serves_by_tls() {
+    let directory = tempfile::tempdir().unwrap();
+    let [ca, certificate, key] = certify(directory.path());
+    let arguments = [
+        Path::new("--tls-cert"),
+        &certificate,
+        Path::new("--tls-key"),
+        &key,
+    ];
+    let server = Server::start(directory.path(), &arguments);
+    let connection = server.client(&ca).connect().await.unwrap();
+    assert_eq!(connection.admin().list_databases().await.unwrap(), ["fluss"]);
+
+    let plain = Connection::builder(&server.target).connect().await.unwrap_err();
+    assert!(
+        plain.to_string().ends_with("speaks TLS: connect with tls=true"),
+        "{plain}"
+    );
+    assert!(!plain.is_retriable());
+
+    let elsewhere = tempfile::tempdir().unwrap();
+    let [other, ..] = certify(elsewhere.path());
+    let unknown = server.client(&other).connect().await.unwrap_err();
+    assert!(
+        matches!(unknown.kind(), ErrorKind::Connect(error) if error.to_string().contains("signed by no authority")),
+        "{unknown}"
+    );
+    let nobody = server.client(&ca).option("user-cert-file", "/no/such/file");
+    let nobody = nobody
+        .option("user-key-file", "/no/such/file")
+        .connect()
+        .await
+        .unwrap_err();
+    assert_eq!(nobody.outcome(), Outcome::InvalidArgument);
+}
+
+#[tokio::test]
+async fn a_hang_up_reads_certificates_again_and_ends_nothing() {
+    let directory = tempfile::tempdir().unwrap();
+    let [ca, certificate, key] = certify(directory.path());
+    let config = directory.path().join("config");
+    let lines = format!(
+        "listener.tls.certificate: {}\nlistener.tls.key: {}\n",
+        certificate.display(),
+        key.display()
+    );
+    std::fs::write(&config, lines).unwrap();
+    let server = Server::start(directory.path(), &[Path::new("--config"), &config]);
+    let before = server.client(&ca).connect().await.unwrap();
+
+    let [ca, ..] = certify(directory.path());
+    let pid = Pid::from_raw(server.process.id().cast_signed()).unwrap();
+    kill_process(pid, Signal::HUP).unwrap();
+    let after = async {
+        while let Err(error) = server.client(&ca).connect().await {
+            let is_old = matches!(error.kind(), ErrorKind::Connect(error)
+                if matches!(&**error, fluss_client::ConnectError::Tls { fault: TlsFault::UnknownAuthority, .. }));
+            assert!(is_old, "{error}");
+        }
+    };
+    tokio::time::timeout(SOON, after).await.unwrap();
+    assert_eq!(before.admin().list_databases().await.unwrap(), ["fluss"]);
+}
