@@ -35,6 +35,11 @@ class Configuration:
     client.keep-alive-timeout                                  how long the answer to a probe may take
     client.connect-timeout                         10 s        longest wait for a connection
     client.request-timeout                         30 s        longest wait for an answer
+    client.tls                                     false       connect by TLS, and never without
+    client.tls-ca-file                             system's    authorities that are trusted, a PEM file
+    client.user-cert-file                                      certificate that the client shows, a PEM file
+    client.user-key-file                                       its key, a PEM file
+    client.allow-insecure-password                 false       a password may go to another machine without TLS
     client.writer.acks                             all         who must have stored a write: all, 1 (leader), 0
     client.writer.batch-size                       2 mb        a batch of this size is sent at once
     client.writer.batch-timeout                    100 ms      how long a batch waits for more rows
@@ -112,7 +117,7 @@ class Configuration:
     __hash__ = None  # type: ignore[assignment]
 
     def __repr__(self) -> str:
-        secret = ("password", "secret-key")
+        secret = (".password", "secret-key")
         shown = {
             key: "***" if key.endswith(secret) else without_secrets(value) if key == "bootstrap.servers" else value
             for key, value in self._options.items()
