@@ -54,6 +54,7 @@ lint: setup-base .venv/installed $(DENY)
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
 	cargo check --package fluss-client --features s3
+	cargo check --package fluss-client --features tls
 	$(DENY) --all-features check licenses bans sources
 	scripts/check-msrv
 	scripts/check-cancellation
