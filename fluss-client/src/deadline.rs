@@ -89,7 +89,7 @@ mod tests {
     async fn a_call_that_never_ends_is_given_up() {
         let begun = Instant::now();
         let error = within(LIMIT, pending::<Result<(), Error>>()).await.unwrap_err();
-        assert_eq!(error.to_string(), "call: no answer within 2s");
+        assert!(error.is_outcome_unknown(), "{error}");
         assert_eq!(begun.elapsed(), LIMIT + GRACE);
     }
 }
