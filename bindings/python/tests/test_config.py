@@ -30,14 +30,14 @@ def test_options_are_set_from_any_plain_value() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("client.writer.batchsize", "1", "did you mean 'writer"),
+        ("client.writer.bathsize", "1", "did you mean 'writer"),
         ("nonsense", "1", "there is no option 'nonsense'"),
         ("client.request-timeout", "10", "say '10 s'"),
         ("client.request-timeout", "-1 s", "no duration"),
         ("client.request-timeout", "10 parsecs", "no duration"),
         ("client.writer.batch-size", "big", "no size"),
         ("client.writer.acks", "2", "none of all, 1, 0"),
-        ("bootstrap.servers", "localhost", "the port is missing"),
+        ("bootstrap.servers", "localhost:", "the port of 'localhost' is no number"),
         ("client.security.protocol", "SSL", "neither PLAINTEXT nor SASL"),
     ],
 )

@@ -32,6 +32,16 @@ def server(tmp_path: Path) -> Iterator[tuple[subprocess.Popen[str], str]]:
             process.wait(30)
 
 
+def stop(process: subprocess.Popen[str]) -> None:
+    """Stops a process, with all of its threads."""
+    process.send_signal(signal.SIGSTOP)
+    threads = Path(f"/proc/{process.pid}/task")
+    deadline = time.monotonic() + 30
+    while any((thread / "stat").read_text().rpartition(")")[2].split()[0] != "T" for thread in threads.iterdir()):
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
 def test_a_call_has_a_deadline_of_its_own(server: tuple[subprocess.Popen[str], str], face: ModuleType) -> None:
     process, target = server
 
@@ -39,7 +49,7 @@ def test_a_call_has_a_deadline_of_its_own(server: tuple[subprocess.Popen[str], s
         connection = await settle(face.connect(f"{target}?defaultDeadline=500ms"))
         admin = connection.get_admin()
         assert await settle(admin.list_databases()) == ["fluss"]
-        process.send_signal(signal.SIGSTOP)
+        stop(process)
         for options in ({}, {"timeout": 0.7}, {"timeout": timedelta(seconds=1)}):
             begun = time.monotonic()
             with pytest.raises(fluss.FlussError) as raised:
