@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-use fluss_client::{Connection, ConnectionBuilder, ErrorKind, Outcome, TlsFault};
+use fluss_client::{Connection, ConnectionBuilder, Credentials, ErrorKind, Outcome, TlsFault};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustix::process::{Pid, Signal, kill_process};
 
@@ -138,4 +138,24 @@ async fn a_hang_up_reads_certificates_again_and_ends_nothing() {
     };
     tokio::time::timeout(SOON, after).await.unwrap();
     assert_eq!(before.admin().list_databases().await.unwrap(), ["fluss"]);
+}
+
+#[tokio::test]
+async fn a_password_goes_to_another_machine_only_if_that_is_allowed() {
+    let directory = tempfile::tempdir().unwrap();
+    let server = Server::start(directory.path(), &[]);
+    // It leads to this machine, which its text does not say.
+    let target = server.target.replace("127.0.0.1", "0.0.0.0");
+    let client = || Connection::builder(&target).credentials(Credentials::plain("alice", "secret"));
+    let refused = client().connect().await.unwrap_err();
+    assert_eq!(refused.outcome(), Outcome::InvalidArgument);
+    assert!(
+        refused.to_string().contains("would be sent in clear"),
+        "{refused}"
+    );
+
+    let allowed = client().option("allow-insecure-password", "true");
+    let asked = allowed.connect().await.unwrap_err();
+    assert_eq!(asked.outcome(), Outcome::Unauthenticated);
+    assert!(asked.to_string().contains("nobody has to log in here"), "{asked}");
 }
