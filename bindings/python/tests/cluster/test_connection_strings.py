@@ -9,7 +9,7 @@ import pytest
 
 import fluss
 
-REPOSITORY = Path(__file__).parents[3]
+REPOSITORY = Path(__file__).parents[4]
 CASES = json.loads((REPOSITORY / "fluss-client" / "src" / "config" / "strings.json").read_text())
 GOOD = [case for case in CASES if "is" in case]
 BAD = [case for case in CASES if "refused" in case]
