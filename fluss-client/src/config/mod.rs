@@ -482,7 +482,7 @@ fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), InvalidC
         return (row.set)(settings, &value).map_err(|reason| fault(format!("option '{key}': {reason}")));
     }
     let folded = fold(key);
-    if WITHOUT_EFFECT.iter().any(|known| fold(known) == folded) || folded.starts_with("netty") {
+    if without_effect(key).is_some() || folded.starts_with("netty") {
         return Ok(());
     }
     let is_secret = |row: &&Key| row.kind == Kind::Secret && folded.starts_with(&fold(row.name));
@@ -516,17 +516,33 @@ fn row(key: &str) -> Option<(&'static Key, bool)> {
     }
 }
 
+/// The name of a key that has no effect here, and whether it says that its value is a number of milliseconds.
+fn without_effect(key: &str) -> Option<(&'static str, bool)> {
+    let folded = fold(key);
+    WITHOUT_EFFECT.iter().find_map(|known| {
+        let in_millis = match folded.strip_prefix(&fold(known))? {
+            "" => false,
+            "ms" => true,
+            _ => return None,
+        };
+        Some((*known, in_millis))
+    })
+}
+
 /// The value with its unit, where the key says which that is.
 fn in_its_unit(key: &str, value: String) -> String {
-    match row(key) {
-        Some((_, true)) => format!("{value} ms"),
-        _ => value,
+    let in_millis = row(key).map(|(_, in_millis)| in_millis);
+    let in_millis = in_millis.or_else(|| Some(without_effect(key)?.1));
+    if in_millis == Some(true) {
+        return format!("{value} ms");
     }
+    value
 }
 
 /// The name that a key has in the table.
 fn canonical(key: &str) -> Option<&'static str> {
-    row(key).map(|(row, _)| row.name)
+    let known = row(key).map(|(row, _)| row.name);
+    known.or_else(|| Some(without_effect(key)?.0))
 }
 
 /// The key that says where to connect.
@@ -698,6 +714,19 @@ mod tests {
         }
         let (key, _) = check("netty.client.num-network-threads", "4").unwrap();
         assert_eq!(key, "client.netty.client.num-network-threads");
+    }
+
+    #[test]
+    fn keys_of_other_clients_are_taken_as_they_write_them() {
+        for key in [
+            "client.writer.buffer.wait-timeout",
+            "writer.buffer.wait-timeout-ms",
+            "writerBufferWaitTimeoutMs",
+        ] {
+            let (known, _) = check(key, "77").unwrap();
+            assert_eq!(known, "client.writer.buffer.wait-timeout");
+        }
+        assert!(check("writer.buffer.wait-timeouts", "77").is_err());
     }
 
     /// Strings with what they say as options, or why they are refused. Python's tests read them, too.

@@ -8,6 +8,7 @@ from typing import Any, final
 from fluss import _fluss
 from fluss._fluss import Pending
 from fluss._target import options
+from fluss._waits import Timeout
 from fluss.aio.admin import Admin
 from fluss.compat._arrow import schema_of
 from fluss.compat.lookup import TableLookup
@@ -86,14 +87,26 @@ class FlussAdmin(Admin):
     """Administers a cluster: `fluss.aio.Admin`, and what pyfluss has beside it."""
 
     async def create_table(
-        self, table_path: TablePath | str, table_descriptor: TableDescriptor, ignore_if_exists: bool | None = None
+        self,
+        table_path: TablePath | str,
+        table_descriptor: TableDescriptor,
+        ignore_if_exists: bool | None = None,
+        *,
+        timeout: Timeout = None,
     ) -> None:
         """Creates a table. Writers and scanners wait until its buckets have leaders."""
-        await super().create_table(table_path, table_descriptor, bool(ignore_if_exists))
+        await super().create_table(table_path, table_descriptor, bool(ignore_if_exists), timeout=timeout)
 
-    async def drop_database(self, database_name: str, ignore_if_not_exists: bool = False, cascade: bool = True) -> None:
+    async def drop_database(
+        self,
+        database_name: str,
+        ignore_if_not_exists: bool = False,
+        cascade: bool = True,
+        *,
+        timeout: Timeout = None,
+    ) -> None:
         """Drops a database, with its tables unless ``cascade`` is false."""
-        await super().drop_database(database_name, ignore_if_not_exists, cascade)
+        await super().drop_database(database_name, ignore_if_not_exists, cascade, timeout=timeout)
 
 
 @final
