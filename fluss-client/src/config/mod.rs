@@ -3,8 +3,8 @@
 mod options;
 mod target;
 mod text;
+mod values;
 
-use std::str::FromStr;
 use std::time::Duration;
 
 use fluss_rpc::net::tls::TlsOptions;
@@ -16,9 +16,13 @@ pub use options::{
 };
 pub use target::{InvalidTarget, Target};
 
-use fluss_core::types::{check_name, suggestion};
+use fluss_core::types::suggestion;
 use fluss_rpc::net::without_login;
 use text::Parts;
+use values::{
+    acks, assigner, boolean, database, duration, mechanism, millis, nonempty, number, parts, preference,
+    preferred_node, protocol, seconds, size,
+};
 
 /// A configuration that cannot be: a key that there is not, a value that it does not take, or options that do not go
 /// together.
@@ -564,121 +568,6 @@ fn nearest(unknown: &str) -> Option<&'static str> {
 
 fn fault(message: impl Into<String>) -> InvalidConfig {
     InvalidConfig(message.into())
-}
-
-fn parts(text: &str) -> Result<Parts, String> {
-    Parts::read(text).map_err(|error| error.to_string())
-}
-
-fn database(text: &str) -> Result<String, String> {
-    check_name("database", text).map_err(|error| error.to_string())?;
-    Ok(text.to_owned())
-}
-
-fn millis(text: &str) -> Result<Duration, String> {
-    in_unit(text, "ms")
-}
-
-fn seconds(text: &str) -> Result<Duration, String> {
-    in_unit(text, "s")
-}
-
-/// A duration, whose unit is this one if it has none.
-fn in_unit(text: &str, unit: &str) -> Result<Duration, String> {
-    let is_bare = !text.is_empty() && text.trim().bytes().all(|byte| byte.is_ascii_digit());
-    let found = if is_bare {
-        duration(&format!("{text} {unit}"))
-    } else {
-        duration(text)
-    };
-    found.and_then(|found| {
-        if found.is_zero() {
-            return Err(format!("'{text}' is no time to wait"));
-        }
-        Ok(found)
-    })
-}
-
-/// Other clients of other servers read elsewhere, too.
-fn preferred_node(text: &str) -> Result<NodePreference, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "leader" => Ok(NodePreference::Leader),
-        "follower" | "readonlyreplica" | "random" => Err(format!(
-            "'{text}' is not to be had: servers of Fluss let only the leader of a bucket read it"
-        )),
-        _ => Err(format!("'{text}' is not leader")),
-    }
-}
-
-fn nonempty(text: &str) -> Result<String, String> {
-    if text.is_empty() {
-        Err("it is empty".to_owned())
-    } else {
-        Ok(text.to_owned())
-    }
-}
-
-fn number<T: FromStr>(text: &str) -> Result<T, String> {
-    text.trim()
-        .parse()
-        .map_err(|_| format!("'{text}' is no number in range"))
-}
-
-fn boolean(text: &str) -> Result<bool, String> {
-    text.to_ascii_lowercase()
-        .parse()
-        .map_err(|_| format!("'{text}' is neither true nor false"))
-}
-
-fn acks(text: &str) -> Result<Acks, String> {
-    match text {
-        "all" | "-1" => Ok(Acks::All),
-        "1" => Ok(Acks::Leader),
-        "0" => Ok(Acks::None),
-        _ => Err(format!("'{text}' is none of all, 1, 0")),
-    }
-}
-
-fn assigner(text: &str) -> Result<BucketAssigner, String> {
-    match text.to_ascii_lowercase().as_str() {
-        "sticky" => Ok(BucketAssigner::Sticky),
-        "round_robin" => Ok(BucketAssigner::RoundRobin),
-        _ => Err(format!("'{text}' is neither sticky nor round_robin")),
-    }
-}
-
-fn preference(text: &str) -> Result<ReadPreference, String> {
-    match text.to_ascii_lowercase().replace('_', "-").as_str() {
-        "local-first" => Ok(ReadPreference::LocalFirst),
-        "remote-first" => Ok(ReadPreference::RemoteFirst),
-        _ => Err(format!("'{text}' is neither local-first nor remote-first")),
-    }
-}
-
-/// Whether the protocol asks for a login.
-fn protocol(text: &str) -> Result<bool, String> {
-    match text.to_ascii_uppercase().as_str() {
-        "PLAINTEXT" => Ok(false),
-        "SASL" => Ok(true),
-        _ => Err(format!("'{text}' is neither PLAINTEXT nor SASL")),
-    }
-}
-
-fn mechanism(text: &str) -> Result<Mechanism, String> {
-    if text.eq_ignore_ascii_case("PLAIN") {
-        Ok(Mechanism::Plain)
-    } else {
-        Err(format!("'{text}' is not PLAIN"))
-    }
-}
-
-fn duration(text: &str) -> Result<Duration, String> {
-    fluss_core::parse_duration(text).map_err(|error| error.to_string())
-}
-
-fn size(text: &str) -> Result<usize, String> {
-    let bytes = fluss_core::parse_size(text).map_err(|error| error.to_string())?;
-    usize::try_from(bytes).map_err(|_| format!("'{text}' is too large"))
 }
 
 #[cfg(test)]
