@@ -263,8 +263,11 @@ pub fn check(key: &str, value: &str) -> Result<(String, String), InvalidConfig> 
         return Ok((TARGET.to_owned(), value.to_owned()));
     }
     apply(&mut settings, key, value)?;
-    let known = canonical(key).unwrap_or_else(|| key.strip_prefix("client.").unwrap_or(key));
-    Ok((format!("client.{known}"), in_its_unit(key, value.to_owned())))
+    let (name, value) = match Known::find(key) {
+        Some(known) => (known.name, known.value(value)),
+        None => (key.strip_prefix("client.").unwrap_or(key), value.to_owned()),
+    };
+    Ok((format!("client.{name}"), value))
 }
 
 /// What a connection string says, as options by their keys: where it leads is `bootstrap.servers`, whose text then has nothing
@@ -321,7 +324,10 @@ pub fn without_secrets(text: &str) -> String {
         match option.split_once('=') {
             // What is behind a second '=' may be an option whose '&' was forgotten.
             Some((key, value))
-                if value.contains('=') || row(key).is_none_or(|(row, _)| row.kind == Kind::Secret) =>
+                if value.contains('=')
+                    || Known::find(key)
+                        .and_then(|known| known.row)
+                        .is_none_or(|row| row.kind == Kind::Secret) =>
             {
                 format!("{key}=***{separator}")
             }
@@ -397,16 +403,17 @@ impl Settings {
             apply(self, key, value).map_err(|error| wrong(error.to_string()))?;
         }
         for (key, value) in parts.options {
-            let known = canonical(&key).unwrap_or(&key);
-            if known == TARGET {
+            let known = Known::find(&key);
+            let name = known.as_ref().map_or(key.as_str(), |known| known.name);
+            if name == TARGET {
                 return Err(wrong(format!(
                     "it says itself where to connect; '{key}' has no place in it"
                 )));
             }
             // Who logs in by it may say so as well.
-            let is_given = |pair: &(String, String)| pair.0 == known && known != "security.protocol";
+            let is_given = |pair: &(String, String)| pair.0 == name && name != "security.protocol";
             if pairs.iter().any(is_given) {
-                return Err(wrong(format!("'{known}' is given twice")));
+                return Err(wrong(format!("'{name}' is given twice")));
             }
             apply(self, &key, &value).map_err(|error| {
                 // It may be the rest of the string, whose '&' was forgotten.
@@ -417,7 +424,8 @@ impl Settings {
                 }
                 wrong(error.to_string())
             })?;
-            pairs.push((known.to_owned(), in_its_unit(&key, value)));
+            let in_its_unit = known.as_ref().map(|known| known.value(&value));
+            pairs.push((name.to_owned(), in_its_unit.unwrap_or(value)));
         }
         self.target = Some(parts.target);
         Ok(pairs)
@@ -481,12 +489,13 @@ impl Settings {
 }
 
 fn apply(settings: &mut Settings, key: &str, value: &str) -> Result<(), InvalidConfig> {
-    if let Some((row, _)) = row(key) {
-        let value = in_its_unit(key, value.to_owned());
-        return (row.set)(settings, &value).map_err(|reason| fault(format!("option '{key}': {reason}")));
+    if let Some(known) = Known::find(key) {
+        let set = |row: &Key| (row.set)(settings, &known.value(value));
+        let set = known.row.map_or(Ok(()), set);
+        return set.map_err(|reason| fault(format!("option '{key}': {reason}")));
     }
     let folded = fold(key);
-    if without_effect(key).is_some() || folded.starts_with("netty") {
+    if folded.starts_with("netty") {
         return Ok(());
     }
     let is_secret = |row: &&Key| row.kind == Kind::Secret && folded.starts_with(&fold(row.name));
@@ -509,44 +518,43 @@ fn fold(key: &str) -> String {
     key.chars().filter(|c| !"-_.".contains(*c)).collect()
 }
 
-/// The row of a key, and whether it says that its value is a number of milliseconds.
-fn row(key: &str) -> Option<(&'static Key, bool)> {
-    let folded = fold(key);
-    let find = |folded: &str| KEYS.iter().find(|row| fold(row.name) == folded);
-    let of_millis = |row: &&Key| matches!(row.kind, Kind::Duration | Kind::Millis | Kind::Seconds);
-    match find(&folded) {
-        Some(row) => Some((row, false)),
-        None => Some((find(folded.strip_suffix("ms")?).filter(of_millis)?, true)),
-    }
+/// A key of the table, or one without effect, in whatever way it was written.
+struct Known {
+    name: &'static str,
+    /// Nothing where it has no effect.
+    row: Option<&'static Key>,
+    /// Whether the way in which it was written says that its value is a number of milliseconds.
+    in_millis: bool,
 }
 
-/// The name of a key that has no effect here, and whether it says that its value is a number of milliseconds.
-fn without_effect(key: &str) -> Option<(&'static str, bool)> {
-    let folded = fold(key);
-    WITHOUT_EFFECT.iter().find_map(|known| {
-        let in_millis = match folded.strip_prefix(&fold(known))? {
-            "" => false,
-            "ms" => true,
-            _ => return None,
+impl Known {
+    fn find(key: &str) -> Option<Self> {
+        let named = |folded: &str, in_millis| {
+            let row = KEYS.iter().find(|row| fold(row.name) == folded);
+            let name = row.map(|row| row.name).or_else(|| {
+                let mut idle = WITHOUT_EFFECT.iter().copied();
+                idle.find(|name| fold(name) == folded)
+            })?;
+            Some(Self { name, row, in_millis })
         };
-        Some((*known, in_millis))
-    })
-}
-
-/// The value with its unit, where the key says which that is.
-fn in_its_unit(key: &str, value: String) -> String {
-    let in_millis = row(key).map(|(_, in_millis)| in_millis);
-    let in_millis = in_millis.or_else(|| Some(without_effect(key)?.1));
-    if in_millis == Some(true) {
-        return format!("{value} ms");
+        let folded = fold(key);
+        let is_time = |row: &Key| matches!(row.kind, Kind::Duration | Kind::Millis | Kind::Seconds);
+        named(&folded, false)
+            .or_else(|| named(folded.strip_suffix("ms")?, true).filter(|known| known.row.is_none_or(is_time)))
     }
-    value
+
+    /// The value with its unit.
+    fn value(&self, value: &str) -> String {
+        if self.in_millis {
+            return format!("{value} ms");
+        }
+        value.to_owned()
+    }
 }
 
 /// The name that a key has in the table.
 fn canonical(key: &str) -> Option<&'static str> {
-    let known = row(key).map(|(row, _)| row.name);
-    known.or_else(|| Some(without_effect(key)?.0))
+    Known::find(key).map(|known| known.name)
 }
 
 /// The key that says where to connect.
