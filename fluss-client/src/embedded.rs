@@ -3,13 +3,14 @@
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::path::PathBuf;
-use std::sync::LazyLock;
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{ClientOptions, Context, Error, ErrorKind, Result};
 use fluss_rpc::net::{ServerAddress, Transport};
 use fluss_server::WeakNode;
 use fluss_server::disk::create_private;
+pub use fluss_server::disk::leave_directories_to_parent;
 pub use fluss_server::{Node, NodeOptions, OpenError, Storage, Sync};
 
 use tokio::sync::Mutex;
@@ -17,29 +18,31 @@ use tokio::time::timeout;
 
 use crate::Target;
 
-/// What connections share a node by: its place, and the process that its threads are in, which a fork leaves behind.
-#[derive(Clone, PartialEq, Eq, Hash, Debug)]
-struct Key {
-    process: u32,
-    place: Place,
-}
-
+/// What connections share a node by.
 #[derive(Clone, PartialEq, Eq, Hash, Debug)]
 enum Place {
     Directory(PathBuf),
     Memory(String),
 }
 
-impl From<Place> for Key {
-    fn from(place: Place) -> Self {
-        Self {
-            process: std::process::id(),
-            place,
+type Nodes = Arc<Mutex<HashMap<Place, WeakNode>>>;
+
+/// The nodes of this process.
+fn nodes() -> Nodes {
+    /// With the process that they are of: a fork leaves behind the threads of nodes, and whoever has them locked.
+    static OF_PROCESS: parking_lot::Mutex<Option<(u32, Nodes)>> = parking_lot::Mutex::new(None);
+    let process = std::process::id();
+    let mut of_process = OF_PROCESS.lock();
+    match &*of_process {
+        Some((owner, nodes)) if *owner == process => nodes.clone(),
+        _ => {
+            let nodes = Nodes::default();
+            // What was inherited is never touched: nodes wait for threads that are not here.
+            std::mem::forget(of_process.replace((process, nodes.clone())));
+            nodes
         }
     }
 }
-
-static NODES: LazyLock<Mutex<HashMap<Key, WeakNode>>> = LazyLock::new(Mutex::default);
 
 /// How long a node may take to end before another has its directory.
 const ENDING: Duration = Duration::from_secs(30);
@@ -56,15 +59,9 @@ pub(crate) async fn node(target: &Target) -> Result<Node> {
     match target {
         Target::Directory(path) => {
             let path = only_path(path.clone()).await?;
-            through(shared(
-                Place::Directory(path.clone()).into(),
-                Storage::Directory(path),
-            ))
-            .await
+            through(shared(Place::Directory(path.clone()), Storage::Directory(path))).await
         }
-        Target::Memory(Some(name)) => {
-            through(shared(Place::Memory(name.clone()).into(), Storage::Memory)).await
-        }
+        Target::Memory(Some(name)) => through(shared(Place::Memory(name.clone()), Storage::Memory)).await,
         Target::Memory(None) => open(Storage::Memory).await,
         Target::Servers(_) | Target::Discover(_) => {
             let reason = format!("{target} is no embedded node");
@@ -89,23 +86,23 @@ async fn only_path(path: PathBuf) -> Result<PathBuf> {
     created.map_err(|error| failure(error.to_string()))?
 }
 
-/// The node that others have open by this key, or a new one.
-async fn shared(key: Key, storage: Storage) -> Result<Node> {
+/// The node that others have open at this place, or a new one.
+async fn shared(place: Place, storage: Storage) -> Result<Node> {
+    let nodes = nodes();
     // Whoever comes meanwhile gets the same.
-    let mut nodes = NODES.lock().await;
-    // Those of the process that this one was forked from are never touched: they wait for threads that are not here.
-    let known = nodes.get(&key);
+    let mut nodes = nodes.lock().await;
+    let known = nodes.get(&place);
     if let Some(node) = known.and_then(WeakNode::upgrade) {
         return Ok(node);
     }
-    if let Some(ending) = nodes.remove(&key)
+    if let Some(ending) = nodes.remove(&place)
         && timeout(ENDING, ending.ended()).await.is_err()
     {
         return Err(failure("a request that does not end keeps the last node open"));
     }
     let node = open(storage).await?;
-    nodes.retain(|other, node| other.process != key.process || node.is_open());
-    nodes.insert(key, node.downgrade());
+    nodes.retain(|_, node| node.is_open());
+    nodes.insert(place, node.downgrade());
     Ok(node)
 }
 

@@ -72,6 +72,7 @@ fn run_all() -> ExitCode {
         faults::TESTS,
         faults::answers::TESTS,
         faults::keys::TESTS,
+        faults::moves::TESTS,
         faults::pressure::TESTS,
         faults::serve::TESTS,
         faults::stand_by::TESTS,

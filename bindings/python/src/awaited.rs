@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use crate::error::{self, Fault};
 use crate::handover::Handover;
 use crate::logging;
-use crate::own::PerProcess;
+use crate::own::{Own, PerProcess};
 use crate::runtime::runtime;
 use crate::task::{Finish, Task};
 
@@ -49,8 +49,7 @@ pub(crate) fn begin(py: Python<'_>, task: Task) -> PyResult<Bound<'_, PyAny>> {
     });
     let awaiting = Awaiting {
         future: future.unbind(),
-        outcome,
-        task: spawned.abort_handle(),
+        begun: Own::new((outcome, spawned.abort_handle())),
     };
     Ok(Bound::new(py, awaiting)?.into_any())
 }
@@ -99,15 +98,16 @@ impl Outcome {
 #[pyclass(frozen)]
 struct Awaiting {
     future: Py<PyAny>,
-    outcome: Arc<Outcome>,
-    task: AbortHandle,
+    begun: Own<(Arc<Outcome>, AbortHandle)>,
 }
 
 impl Awaiting {
     /// Has the operation end, unless it has, and gives back what it has read.
     fn give_up(&self) {
-        self.task.abort();
-        drop(self.outcome.take());
+        if let Some((outcome, task)) = self.begun.here() {
+            task.abort();
+            drop(outcome.take());
+        }
     }
 }
 
@@ -119,6 +119,7 @@ impl Awaiting {
 
     /// The future that is waited for, and in the end the outcome.
     fn __next__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        let (outcome, _) = self.begun.get()?;
         let future = self.future.bind(py);
         if !future.call_method0(intern!(py, "done"))?.is_truthy()? {
             future.setattr(intern!(py, "_asyncio_future_blocking"), true)?;
@@ -130,7 +131,7 @@ impl Awaiting {
             return Err(error);
         }
         let told = logging::hand_over(py);
-        match self.outcome.take() {
+        match outcome.take() {
             Some(result) => {
                 told?;
                 let value = result?(py)?;

@@ -13,7 +13,7 @@ use crate::own::Own;
 use crate::path::PathArgument;
 use crate::pending::Pending;
 use crate::table::Table;
-use crate::{logging, metrics};
+use crate::{exit, logging, metrics};
 
 /// A connection to a cluster.
 #[pyclass(frozen, module = "fluss._fluss")]
@@ -26,7 +26,8 @@ pub(crate) struct Connection {
 impl Connection {
     /// Opens a connection with these options.
     #[staticmethod]
-    fn open(options: BTreeMap<String, String>) -> PyResult<Pending> {
+    fn open(py: Python<'_>, options: BTreeMap<String, String>) -> PyResult<Pending> {
+        exit::watch(py)?;
         logging::start();
         metrics::start();
         let (target, mut options) = client_options(options)?;

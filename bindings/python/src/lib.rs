@@ -15,6 +15,7 @@ mod connection;
 mod convert;
 mod descriptor;
 mod error;
+mod exit;
 mod handover;
 mod import;
 mod logging;
@@ -44,7 +45,7 @@ use pyo3::prelude::*;
 #[pymodule(gil_used = false)]
 fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-    register_exit(module)?;
+    exit::register(module)?;
     module.add_function(wrap_pyfunction!(arrow::assume_utc, module)?)?;
     module.add_function(wrap_pyfunction!(config::check_option, module)?)?;
     module.add_function(wrap_pyfunction!(config::environment_options, module)?)?;
@@ -86,17 +87,4 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<writer::AppendWriter>()?;
     module.add_class::<writer::UpsertWriter>()?;
     module.add_class::<writing::WriteHandle>()
-}
-
-/// Has the interpreter's exit wait for what is on its way to it.
-fn register_exit(module: &Bound<'_, PyModule>) -> PyResult<()> {
-    let py = module.py();
-    // What is registered last is called first: loggers take events until there are none, and events go on until there are no
-    // outcomes any more. Before all that rows are sent that were not flushed.
-    py.import("logging")?;
-    let register = py.import("atexit")?.getattr("register")?;
-    register.call1((wrap_pyfunction!(logging::end_logging, module)?,))?;
-    register.call1((wrap_pyfunction!(awaited::end_deliveries, module)?,))?;
-    register.call1((wrap_pyfunction!(writing::end_writers, module)?,))?;
-    Ok(())
 }

@@ -32,13 +32,14 @@ impl<T> PerProcess<T> {
         let process = std::process::id();
         let mut slot = &self.first;
         loop {
-            let generation = slot.get_or_init(|| {
-                Box::new(Generation {
-                    process,
-                    value: (self.make)(),
-                    next: OnceLock::new(),
-                })
-            });
+            let Some(generation) = slot.get() else {
+                // Made before the slot is filled: a process that is forked while somebody makes one would wait for them for
+                // ever. Of two that are made at once, one is dropped.
+                let value = (self.make)();
+                let next = OnceLock::new();
+                drop(slot.set(Box::new(Generation { process, value, next })));
+                continue;
+            };
             if generation.process == process {
                 return &generation.value;
             }

@@ -108,6 +108,7 @@ impl<S: Source> Reading<S> {
     ) -> PyArrowResult<Bound<'py, PyCapsule>> {
         let source = self.source()?.clone();
         check_unread(&source).map_err(PyErr::from)?;
+        let source = Own::new(source);
         let mut has_begun = false;
         let batches = std::iter::from_fn(move || {
             let is_first = !std::mem::replace(&mut has_begun, true);
@@ -188,8 +189,9 @@ fn check_unread<S: Source>(source: &Mutex<S>) -> Result<(), Fault> {
 }
 
 /// Waits for the next batch, whether the caller holds the interpreter or not.
-fn waited<S: Source>(source: &Arc<Mutex<S>>, is_first: bool) -> Result<Option<Columns>, ArrowError> {
+fn waited<S: Source>(source: &Own<Arc<Mutex<S>>>, is_first: bool) -> Result<Option<Columns>, ArrowError> {
     let batch = Python::try_attach(|py| -> PyResult<_> {
+        let source = source.get()?;
         if is_first {
             check_unread(source)?;
         }

@@ -2,6 +2,7 @@
 
 mod answers;
 mod buckets;
+mod known;
 mod known_schemas;
 mod leader_search;
 mod metadata;
@@ -25,6 +26,7 @@ pub(crate) use answers::Answers;
 pub(crate) use buckets::{
     buckets_of, buckets_of_all, check_bucket, check_in_partition, each_bucket, told_or_the_tables,
 };
+use known::Known;
 use known_schemas::Schemas;
 pub(crate) use leader_search::LeaderSearch;
 use metadata::Metadata;
@@ -74,8 +76,9 @@ impl Cluster {
             return Err(refuse(InvalidDefinition::new("bootstrap.servers is empty")));
         }
         meters::describe();
-        let servers = Arc::new(Servers::new(&mut options));
-        let metadata = Metadata::new(servers.clone(), &options);
+        let known = Arc::new(Known::default());
+        let servers = Arc::new(Servers::new(&mut options, &known));
+        let metadata = Metadata::new(servers.clone(), known, &options);
         let shared = Shared {
             options,
             servers,
@@ -311,7 +314,8 @@ impl Cluster {
         self.until_closed(context.operation, asked).await
     }
 
-    /// Asks the coordinator. One that only stands by has done nothing: then the one that leads is looked for, until `limit`.
+    /// Asks the coordinator. One that only stands by has done nothing, nor has a server that is none: then the one that leads is
+    /// looked for, until `limit`.
     async fn ask_coordinator<R: Request>(
         &self,
         context: &Context,
@@ -324,7 +328,7 @@ impl Cluster {
             let generation = self.topology().generation();
             let server = self.coordinator(context).await?;
             let error = match self.ask_server(&server, context, request, limit).await {
-                Err(error) if error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER) => error,
+                Err(error) if is_no_coordinator(&error) => error,
                 other => return other,
             };
             attempts += 1;
@@ -514,6 +518,12 @@ fn is_starting(error: &Error) -> bool {
         error.kind(),
         ErrorKind::NoServer | ErrorKind::Request(RequestError::Timeout { .. })
     ) || error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER)
+}
+
+/// Whether a server is not, or no more, the coordinator that leads, and has done nothing.
+fn is_no_coordinator(error: &Error) -> bool {
+    error.code() == Some(ErrorCode::NOT_COORDINATOR_LEADER)
+        || matches!(error.kind(), ErrorKind::Request(RequestError::WrongRole { .. }))
 }
 
 /// Whether there is no table of the path that was asked for.

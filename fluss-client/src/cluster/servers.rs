@@ -1,6 +1,6 @@
 //! One connection per server, opened when first needed and again when lost.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,18 +8,29 @@ use fluss_rpc::api::Request;
 #[cfg(feature = "tls")]
 use fluss_rpc::net::tls::Tls;
 use fluss_rpc::net::{
-    ConnectError, ConnectOptions, Connection, KeepAlive, Random, RequestError, ServerAddress, Transport,
+    ConnectError, ConnectOptions, Connection, KeepAlive, OnLoss, Random, RequestError, ServerAddress,
+    Transport,
 };
+use fluss_rpc::proto::ApiVersionsRequest;
 use parking_lot::Mutex;
 use tokio::time::{Instant, timeout};
-use tracing::info;
+use tracing::{debug, info};
 
+use super::known::Known;
+use super::topology::{Member, Topology};
 use crate::config::ClientOptions;
 use crate::error::{Context, Error, Result, tell};
 use crate::{log_target, retry};
 
 /// For so long an outage is not told again.
 const QUIET: Duration = Duration::from_secs(60);
+
+/// After such a silence a connection is asked whether it still leads anywhere before it is used, unless the options name another:
+/// who stands in between may have forgotten it without a word. Shorter than those take.
+const IDLE: Duration = Duration::from_secs(60);
+
+/// How long the answer to that may take, unless the options say. Far longer than a server that lives needs.
+const PROOF: Duration = Duration::from_secs(1);
 
 /// The connections of a client.
 ///
@@ -33,11 +44,15 @@ pub(crate) struct Servers {
     /// What is left of it then.
     without: Transport,
     slots: Mutex<HashMap<ServerAddress, Arc<Slot>>>,
+    known: Arc<Known>,
+    keep_alive: KeepAlive,
 }
 
 #[derive(Debug, Default)]
 struct Slot {
     connection: Mutex<Option<Connection>>,
+    /// To whom the connection is, as far as it is known.
+    members: Mutex<BTreeSet<Member>>,
     connecting: tokio::sync::Mutex<Failures>,
 }
 
@@ -62,13 +77,16 @@ impl std::fmt::Debug for Failures {
 
 impl Servers {
     /// Takes over how servers are reached.
-    pub(crate) fn new(options: &mut ClientOptions) -> Self {
+    pub(crate) fn new(options: &mut ClientOptions, known: &Arc<Known>) -> Self {
         let (transport, without) = transport(options);
+        let keep_alive = options.keep_alive;
+        let doubting = known.clone();
         let options = ConnectOptions {
             connect_timeout: options.connect_timeout,
             request_timeout: options.request_timeout,
             credentials: options.credentials.clone(),
             allow_insecure_password: options.allow_insecure_password,
+            on_loss: OnLoss::call(move |server| doubting.doubt(server)),
             random: Random::new(options.seed),
             software_name: software_name(options.name.as_deref()),
             ..ConnectOptions::default()
@@ -78,6 +96,8 @@ impl Servers {
             transport: Mutex::new(transport),
             without,
             slots: Mutex::default(),
+            known: known.clone(),
+            keep_alive,
         }
     }
 
@@ -86,9 +106,45 @@ impl Servers {
         &self.options.random
     }
 
-    /// The open connection to a server, if there is one now.
+    /// The open connection to a server, if there is one now, and has not been silent for so long that it is to be proved first.
     pub(crate) fn open(&self, server: &ServerAddress) -> Option<Connection> {
-        self.slot(server).live()
+        self.usable(&self.slot(server))
+    }
+
+    fn usable(&self, slot: &Slot) -> Option<Connection> {
+        let limit = self.keep_alive.interval.unwrap_or(IDLE);
+        slot.live().filter(|connection| connection.idle() < limit)
+    }
+
+    /// A server at each address that its host has now.
+    pub(super) async fn each_address(
+        &self,
+        server: &ServerAddress,
+    ) -> Result<Vec<ServerAddress>, ConnectError> {
+        let transport = self.transport.lock().clone();
+        match transport {
+            Transport::Stream(connector) => connector.each_address(server).await,
+            Transport::InProcess(_) => Ok(vec![server.clone()]),
+        }
+    }
+
+    /// Takes note of who is where. Where a connection leads to another than is there now, another is opened; what is under way on
+    /// the former one goes on.
+    pub(super) fn assign(&self, topology: &Topology) {
+        let mut slots = self.slots.lock();
+        for (server, members) in topology.members() {
+            let Some(slot) = slots.get(server) else {
+                continue;
+            };
+            let mut former = slot.members.lock();
+            let is_another = !former.is_empty() && former.is_disjoint(&members);
+            *former = members;
+            drop(former);
+            if is_another {
+                debug!(target: log_target::CLIENT, %server, "another server is there now");
+                slots.remove(server);
+            }
+        }
     }
 
     /// The connection to a server, opened if need be.
@@ -131,11 +187,16 @@ impl Servers {
         connecting: impl Future<Output = Result<(Connection, T), ConnectError>>,
     ) -> Result<(Connection, Option<T>)> {
         let slot = self.slot(server);
-        if let Some(connection) = slot.live() {
+        if let Some(connection) = self.usable(&slot) {
             return Ok((connection, None));
         }
         let mut failures = slot.connecting.lock().await;
-        if let Some(connection) = slot.live() {
+        if let Some(connection) = self.usable(&slot) {
+            return Ok((connection, None));
+        }
+        if let Some(connection) = slot.live()
+            && self.proves(&connection).await
+        {
             return Ok((connection, None));
         }
         if let Some(error) = failures.to_repeat() {
@@ -148,6 +209,7 @@ impl Servers {
                 }
                 *failures = Failures::default();
                 slot.set(connection.clone());
+                self.introduce(server, &slot);
                 Ok((connection, Some(more)))
             }
             Err(error) => {
@@ -155,6 +217,28 @@ impl Servers {
                 Err(failures.note(error, self.random()))
             }
         }
+    }
+
+    /// Whether a connection that was silent for long still leads anywhere. One that does not is closed.
+    async fn proves(&self, connection: &Connection) -> bool {
+        let patience = self.keep_alive.timeout.unwrap_or(PROOF);
+        let question = ApiVersionsRequest {
+            client_software_name: self.options.software_name.clone(),
+            client_software_version: self.options.software_version.clone(),
+        };
+        let answer = connection.send_unless_silent(&question, patience, patience).await;
+        match answer {
+            Err(RequestError::Timeout { .. } | RequestError::Disconnected { .. }) => !connection.is_closed(),
+            // Whatever it says, somebody is there.
+            _ => true,
+        }
+    }
+
+    /// Takes note of who is said to be where a connection was just opened to.
+    fn introduce(&self, server: &ServerAddress, slot: &Slot) {
+        let topology = self.known.topology();
+        let mut members = topology.members();
+        *slot.members.lock() = members.remove(server).unwrap_or_default();
     }
 
     fn options(&self) -> ConnectOptions {

@@ -200,7 +200,11 @@ impl Connection {
     fn enqueue<R: Request>(&self, request: &R) -> Result<Waiting, RequestError> {
         debug!(target: crate::TARGET, "request");
         self.inner.link.traffic.asked(R::API);
-        let version = self.inner.versions.usable_from(R::API, request.least_version())?;
+        let versions = &self.inner.versions;
+        if let Some(role) = versions.server_role().filter(|role| !R::API.is_served_by(*role)) {
+            return Err(RequestError::WrongRole { api: R::API, role });
+        }
+        let version = versions.usable_from(R::API, request.least_version())?;
         self.inner.link.send(version, request)
     }
 
@@ -222,6 +226,12 @@ impl Connection {
     /// Waits until the connection comes to its end.
     pub async fn closed(&self) {
         self.inner.link.closed().await;
+    }
+
+    /// For how long nothing has come from the server while nobody waited for anything: the way to it may be lost, and nobody was
+    /// told. Of a server in this process it is zero.
+    pub fn idle(&self) -> Duration {
+        self.inner.link.idle()
     }
 
     /// Closes the connection for all its handles: requests under way fail, and what is still queued is not sent.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use tokio::io::{AsyncRead, AsyncWrite};
 
+use super::names::{System, each_address};
 use super::{ConnectError, KeepAlive, ServerAddress};
 
 pub(super) type Reader = Box<dyn AsyncRead + Send + Unpin>;
@@ -22,6 +23,12 @@ pub trait Connector: fmt::Debug + Send + Sync {
         None
     }
 
+    /// The same server at each address that its host has now, as the connector looks hosts up. As the system does, unless a connector
+    /// says otherwise.
+    fn each_address<'a>(&'a self, server: &'a ServerAddress) -> Addresses<'a> {
+        Box::pin(each_address(server, &System))
+    }
+
     /// Whether others on the network can read what is sent. Passwords are then kept back, unless the server is on this machine or
     /// [`allow_insecure_password`](super::ConnectOptions::allow_insecure_password) says otherwise. No, unless a connector says so.
     fn is_readable_on_the_way(&self) -> bool {
@@ -31,6 +38,9 @@ pub trait Connector: fmt::Debug + Send + Sync {
 
 /// What becomes the stream to a server. Dropping it closes what was opened.
 pub type Connecting<'a> = Pin<Box<dyn Future<Output = Result<ByteStream, ConnectError>> + Send + 'a>>;
+
+/// What becomes a server at each of its addresses.
+pub type Addresses<'a> = Pin<Box<dyn Future<Output = Result<Vec<ServerAddress>, ConnectError>> + Send + 'a>>;
 
 /// A stream of bytes to a server, in its two directions. It ends when both are dropped.
 pub struct ByteStream {

@@ -174,6 +174,14 @@ pub enum RequestError {
     /// No version of the API is common to both sides; nothing was sent.
     #[error(transparent)]
     Unsupported(#[from] Unsupported),
+    /// Servers of this role do not answer the API, so another server is there than the metadata says; nothing was sent.
+    #[error("a {role} is there by now, which does not answer {api}")]
+    WrongRole {
+        /// The API.
+        api: ApiKey,
+        /// What the server is.
+        role: ServerRole,
+    },
     /// The request is larger than may be sent (it was not), or its response larger than is received.
     #[error("a frame of {bytes} bytes is larger than the limit of {limit} bytes")]
     TooLarge {
@@ -209,7 +217,7 @@ impl RequestError {
     pub fn is_retriable(&self) -> bool {
         match self {
             Self::Server { code, .. } => code.is_retriable(),
-            Self::Timeout { .. } => true,
+            Self::Timeout { .. } | Self::WrongRole { .. } => true,
             Self::Disconnected { reason } => reason.is_retriable(),
             Self::Unsupported(_) | Self::TooLarge { .. } | Self::Malformed { .. } => false,
         }
@@ -220,6 +228,7 @@ impl RequestError {
         match self {
             Self::Server { code, .. } => code.retry(),
             Self::Disconnected { .. } if self.is_retriable() => ErrorCode::NETWORK_EXCEPTION.retry(),
+            Self::WrongRole { .. } => Retry::RefreshMetadata,
             _ if self.is_retriable() => Retry::Yes,
             _ => Retry::No,
         }

@@ -12,7 +12,7 @@ use bytes::{Buf, Bytes};
 use prost::Message;
 use tokio::io::{AsyncRead, ReadBuf};
 use tokio::sync::watch;
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::{debug, warn};
 
 use super::connector::{ByteStream, Reader};
@@ -20,7 +20,7 @@ use super::inbox::Inbox;
 use super::meter::Traffic;
 use super::outbox::Outbox;
 use super::pending::{Pending, Registered};
-use super::{ConnectOptions, Disconnect, InProcess, Receive, RequestError, ServerAddress};
+use super::{ConnectOptions, Disconnect, InProcess, OnLoss, Receive, RequestError, ServerAddress};
 use crate::api::Request;
 use crate::frame::{self, FrameError, LENGTH_BYTES, check_length};
 use crate::header::{RequestHeader, ResponseHeader};
@@ -41,18 +41,18 @@ pub(super) struct Link {
     pub(super) traffic: Traffic,
     /// Whether hands were shaken: from then on somebody relies on the connection.
     ready: AtomicBool,
-    /// How often something has come from the server.
-    heard: Arc<AtomicU64>,
+    heard: Arc<Heard>,
     outbox: Outbox,
     max_request_bytes: usize,
     max_response_bytes: usize,
     closed: watch::Sender<bool>,
+    on_loss: OnLoss,
 }
 
 impl Link {
     /// Starts the task. It runs until the link is closed.
     pub(super) fn start(stream: ByteStream, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
-        let link = Self::new(Outbox::new(stream.writer), server, options);
+        let link = Self::new(Outbox::new(stream.writer), Heard::far(), server, options);
         let reader: Reader = Box::new(Listener {
             reader: stream.reader,
             heard: link.heard.clone(),
@@ -67,22 +67,23 @@ impl Link {
         server: ServerAddress,
         options: &ConnectOptions,
     ) -> Arc<Self> {
-        let link = Self::new(Outbox::unknown(), server, options);
+        let link = Self::new(Outbox::unknown(), Heard::near(), server, options);
         link.outbox.lead_to(process.dial(&link.server, link.clone()));
         link
     }
 
-    fn new(outbox: Outbox, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
+    fn new(outbox: Outbox, heard: Heard, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
         Arc::new(Self {
             traffic: Traffic::of(&server),
             server,
             pending: Pending::new(),
             ready: AtomicBool::new(false),
-            heard: Arc::default(),
+            heard: Arc::new(heard),
             outbox,
             max_request_bytes: options.max_request_bytes,
             max_response_bytes: options.max_response_bytes,
             closed: watch::Sender::new(false),
+            on_loss: options.on_loss.clone(),
         })
     }
 
@@ -116,16 +117,27 @@ impl Link {
 
     /// Ends the task and fails all requests. The first reason stays.
     pub(super) fn close(&self, reason: &Disconnect) {
-        if self.pending.close(reason) {
-            self.tell(reason);
-            self.outbox.close();
-            self.closed.send_replace(true);
-        }
+        let Some(waiting) = self.pending.close(reason) else {
+            return;
+        };
+        self.tell(reason);
+        self.outbox.close();
+        self.closed.send_replace(true);
+        waiting.fail(reason);
     }
 
     /// How often something has come from the server: if it is the same later, nothing has meanwhile.
     pub(super) fn heard(&self) -> u64 {
-        self.heard.load(Ordering::Relaxed)
+        self.heard.times.load(Ordering::Relaxed)
+    }
+
+    /// For how long nothing has come from the server, if nobody waits for it.
+    pub(super) fn idle(&self) -> Duration {
+        if self.pending.is_empty() {
+            self.heard.silence()
+        } else {
+            Duration::ZERO
+        }
     }
 
     /// Takes note that somebody relies on the connection.
@@ -139,6 +151,7 @@ impl Link {
             debug!(target: crate::TARGET, server = %self.server, %reason, "connection closed");
         } else {
             self.traffic.lost.increment(1);
+            self.on_loss.tell(&self.server);
             warn!(target: crate::TARGET, server = %self.server, %reason, "connection lost");
         }
     }
@@ -178,7 +191,7 @@ impl Link {
 
 impl Receive for Link {
     fn receive(&self, frame: Bytes) {
-        self.heard.fetch_add(1, Ordering::Relaxed);
+        self.heard.times.fetch_add(1, Ordering::Relaxed);
         let taken = match check_length(frame.len(), self.max_response_bytes) {
             Ok(_) => self.dispatch(frame),
             Err(error) => {
@@ -196,10 +209,50 @@ impl Receive for Link {
     }
 }
 
-/// Counts how often something comes, be it only a part of a frame.
+/// How often something has come from a server, be it only a part of a frame, and when it was the last time.
+#[derive(Default)]
+struct Heard {
+    times: AtomicU64,
+    /// When it began, of a server to which there is a way that can be lost.
+    since: Option<Instant>,
+    /// In milliseconds since then.
+    last: AtomicU64,
+}
+
+impl Heard {
+    /// Of a server in another process.
+    fn far() -> Self {
+        Self {
+            since: Some(Instant::now()),
+            ..Self::default()
+        }
+    }
+
+    /// Of a server in this process.
+    fn near() -> Self {
+        Self::default()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    fn note(&self) {
+        self.times.fetch_add(1, Ordering::Relaxed);
+        self.last
+            .store(self.elapsed().as_millis() as u64, Ordering::Relaxed);
+    }
+
+    fn silence(&self) -> Duration {
+        let last = Duration::from_millis(self.last.load(Ordering::Relaxed));
+        self.elapsed().saturating_sub(last)
+    }
+}
+
+/// Takes note of what comes.
 struct Listener {
     reader: Reader,
-    heard: Arc<AtomicU64>,
+    heard: Arc<Heard>,
 }
 
 impl AsyncRead for Listener {
@@ -210,7 +263,7 @@ impl AsyncRead for Listener {
     ) -> Poll<io::Result<()>> {
         let read = Pin::new(&mut self.reader).poll_read(cx, buf);
         if read.is_ready() {
-            self.heard.fetch_add(1, Ordering::Relaxed);
+            self.heard.note();
         }
         read
     }

@@ -1,8 +1,10 @@
 //! What a connection is opened with.
 
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::{Random, Transport};
+use super::{Random, ServerAddress, Transport};
 use crate::api::ServerRole;
 use crate::frame::DEFAULT_MAX_REQUEST_BYTES;
 use crate::sasl::Credentials;
@@ -29,6 +31,8 @@ pub struct ConnectOptions {
     pub allow_insecure_password: bool,
     /// How the server is reached; TCP.
     pub transport: Transport,
+    /// Who hears of it when a connection is lost that was ready.
+    pub on_loss: OnLoss,
     /// Where the jitter of pauses comes from.
     pub random: Random,
     /// The name of the client software, told to the server.
@@ -48,9 +52,33 @@ impl Default for ConnectOptions {
             credentials: None,
             allow_insecure_password: false,
             transport: Transport::default(),
+            on_loss: OnLoss::default(),
             random: Random::default(),
             software_name: "fluss-client".to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
         }
+    }
+}
+
+/// Hears of lost connections, before those who wait for answers on them. Nobody does, by default.
+#[derive(Clone, Default)]
+pub struct OnLoss(Option<Arc<dyn Fn(&ServerAddress) + Send + Sync>>);
+
+impl OnLoss {
+    /// Has this called with the server to which the connection was. It must not wait for anything.
+    pub fn call(call: impl Fn(&ServerAddress) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(call)))
+    }
+
+    pub(super) fn tell(&self, server: &ServerAddress) {
+        if let Some(call) = &self.0 {
+            call(server);
+        }
+    }
+}
+
+impl fmt::Debug for OnLoss {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OnLoss").finish_non_exhaustive()
     }
 }

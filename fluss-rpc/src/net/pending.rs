@@ -72,25 +72,24 @@ impl Pending {
         self.lock().waiting.remove(&request_id)
     }
 
-    /// Fails all who wait, and all who come later. Returns false when that has happened before: the first reason
+    /// Fails all who come later, and returns those who wait. Returns nothing when that has happened before: the first reason
     /// stays.
-    pub(super) fn close(&self, reason: &Disconnect) -> bool {
-        let waiting = {
-            let mut state = self.lock();
-            if state.closed.is_some() {
-                return false;
-            }
-            state.closed = Some(reason.clone());
-            std::mem::take(&mut state.waiting)
-        };
-        for sender in waiting.into_values() {
-            let _ = sender.send(Err(reason.in_flight()));
+    pub(super) fn close(&self, reason: &Disconnect) -> Option<Waiters> {
+        let mut state = self.lock();
+        if state.closed.is_some() {
+            return None;
         }
-        true
+        state.closed = Some(reason.clone());
+        Some(Waiters(std::mem::take(&mut state.waiting)))
     }
 
     pub(super) fn is_closed(&self) -> bool {
         self.lock().closed.is_some()
+    }
+
+    /// Whether nobody waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.lock().waiting.is_empty()
     }
 
     #[cfg(test)]
@@ -100,6 +99,19 @@ impl Pending {
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock()
+    }
+}
+
+/// Those who have waited when a connection was closed.
+#[must_use = "they are to be told"]
+pub(super) struct Waiters(HashMap<i32, oneshot::Sender<Answer>>);
+
+impl Waiters {
+    pub(super) fn fail(self, reason: &Disconnect) {
+        for sender in self.0.into_values() {
+            // The caller may have gone away a moment ago.
+            let _ = sender.send(Err(reason.in_flight()));
+        }
     }
 }
 

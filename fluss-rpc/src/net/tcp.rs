@@ -5,39 +5,57 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::net::{TcpSocket, TcpStream, lookup_host};
+use tokio::net::{TcpSocket, TcpStream};
 use tokio::task::JoinSet;
 use tokio::time::sleep;
 
-use super::connector::{ByteStream, Connecting, Connector};
+use super::connector::{Addresses, ByteStream, Connecting, Connector};
+use super::names::{Names, System, addresses, each_address};
 use super::{ConnectError, KeepAlive, ServerAddress};
 
 /// How long an address may take before the next is tried as well (RFC 8305).
 const NEXT_ADDRESS: Duration = Duration::from_millis(250);
 
-/// Connects by TCP, to the first address of the host that accepts: the next is tried when one fails, or takes long.
-#[derive(Clone, Copy, Debug, Default)]
+/// Connects by TCP, to the first address of the host that accepts: the next is tried when one fails, or takes long. The host is
+/// looked up each time.
+#[derive(Clone, Debug)]
 pub struct Tcp {
     keep_alive: KeepAlive,
+    names: Arc<dyn Names>,
+}
+
+impl Default for Tcp {
+    fn default() -> Self {
+        Self::with_names(System)
+    }
 }
 
 impl Tcp {
-    /// Streams that are probed so.
-    pub const fn new(keep_alive: KeepAlive) -> Self {
-        Self { keep_alive }
+    /// Looks hosts up in another way than the system does.
+    pub fn with_names(names: impl Names + 'static) -> Self {
+        Self {
+            keep_alive: KeepAlive::default(),
+            names: Arc::new(names),
+        }
     }
 }
 
 impl Connector for Tcp {
     fn connect<'a>(&'a self, server: &'a ServerAddress) -> Connecting<'a> {
         Box::pin(async {
-            let (reader, writer) = connect(server, self.keep_alive).await?.into_split();
+            let stream = connect(server, &*self.names, self.keep_alive).await?;
+            let (reader, writer) = stream.into_split();
             Ok(ByteStream::new(reader, writer))
         })
     }
 
     fn kept_alive(&self, keep_alive: KeepAlive) -> Option<Arc<dyn Connector>> {
-        Some(Arc::new(Self { keep_alive }))
+        let names = self.names.clone();
+        Some(Arc::new(Self { keep_alive, names }))
+    }
+
+    fn each_address<'a>(&'a self, server: &'a ServerAddress) -> Addresses<'a> {
+        Box::pin(each_address(server, &*self.names))
     }
 
     fn is_readable_on_the_way(&self) -> bool {
@@ -45,40 +63,13 @@ impl Connector for Tcp {
     }
 }
 
-impl ServerAddress {
-    /// The same server at each address that its host has now.
-    ///
-    /// # Errors
-    ///
-    /// A host that nobody knows.
-    ///
-    /// # Cancellation
-    ///
-    /// Dropping the future leaves nothing behind but a question to the system.
-    pub async fn at_each_address(&self) -> Result<Vec<Self>, ConnectError> {
-        let addresses = addresses(self).await?.into_iter();
-        Ok(addresses.map(|address| self.clone().at(address.ip())).collect())
-    }
-}
-
-async fn addresses(server: &ServerAddress) -> Result<Vec<SocketAddr>, ConnectError> {
-    if let Some(address) = server.address() {
-        return Ok(vec![SocketAddr::new(address, server.port)]);
-    }
-    let found = lookup_host((server.host.as_str(), server.port)).await;
-    let found = found.map_err(|error| ConnectError::UnknownHost {
-        server: server.clone(),
-        source: Arc::new(error),
-    })?;
-    Ok(found.collect())
-}
-
 /// The stream to the first address of the server that accepts.
 pub(super) async fn connect(
     server: &ServerAddress,
+    names: &dyn Names,
     keep_alive: KeepAlive,
 ) -> Result<TcpStream, ConnectError> {
-    let addresses = addresses(server).await?;
+    let addresses = addresses(server, names).await?;
     let connected = match addresses[..] {
         // Nothing to choose from, and no other task for it.
         [address] => dial(address, keep_alive).await,

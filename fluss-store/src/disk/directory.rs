@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
-use rustix::fs::{FlockOperation, flock};
 
+use super::lock::Lock;
 use super::{Disk, File, OpenFiles};
 use crate::OpenError;
 
@@ -48,8 +48,7 @@ fn private() -> fs::DirBuilder {
 pub struct DirectoryDisk {
     root: PathBuf,
     files: Arc<OpenFiles>,
-    /// Holds the lock for as long as it is open.
-    _lock: fs::File,
+    _lock: Lock,
 }
 
 impl DirectoryDisk {
@@ -73,25 +72,20 @@ impl DirectoryDisk {
         let root = root.into();
         let lock = create_private(&root)
             .and_then(|()| read_write().create(true).open(root.join(LOCK)))
+            .and_then(Lock::take)
             .map_err(|source| OpenError::Io {
                 path: root.join(LOCK),
                 source,
             })?;
-        match flock(&lock, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => {
-                warn_of_readers(&root);
-                Ok(Self {
-                    root,
-                    files,
-                    _lock: lock,
-                })
-            }
-            Err(rustix::io::Errno::WOULDBLOCK) => Err(OpenError::InUse { directory: root }),
-            Err(error) => Err(OpenError::Io {
-                path: root.join(LOCK),
-                source: error.into(),
-            }),
-        }
+        let Some(lock) = lock else {
+            return Err(OpenError::InUse { directory: root });
+        };
+        warn_of_readers(&root);
+        Ok(Self {
+            root,
+            files,
+            _lock: lock,
+        })
     }
 
     fn path(&self, path: &Path) -> PathBuf {

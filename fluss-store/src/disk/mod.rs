@@ -7,6 +7,7 @@ mod chunks;
 mod directory;
 #[cfg(any(test, feature = "faulty"))]
 pub mod faulty;
+mod lock;
 mod memory;
 mod open_files;
 mod trust;
@@ -20,6 +21,7 @@ use bytes::Bytes;
 
 pub(crate) use directory::read_write;
 pub use directory::{DirectoryDisk, create_private};
+pub use lock::leave_directories_to_parent;
 pub use memory::MemoryDisk;
 pub(crate) use open_files::with_room;
 pub use open_files::{Kept, OpenFiles, is_exhausted};

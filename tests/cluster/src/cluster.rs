@@ -275,17 +275,15 @@ impl Launch {
         create(&home)?;
         let listeners = self.listeners()?;
         let properties = self.properties(role, &home, zookeeper, &listeners);
-        write(
-            &home.join("server.yaml"),
-            &config::yaml(properties, &self.spec.properties),
-        )?;
+        let file = home.join("server.yaml");
+        write(&file, &config::yaml(properties, &self.spec.properties))?;
         let main = match role {
             Role::Coordinator => COORDINATOR,
             Role::TabletServer(_) => TABLET_SERVER,
         };
         let arguments = ["--configDir".to_owned(), home.display().to_string()];
         let process = self.java(&role.to_string(), self.spec.heap_mib, main, &arguments)?;
-        Ok(Server::new(role, listeners, process))
+        Ok(Server::new(role, listeners, file, process))
     }
 
     fn properties(&self, role: Role, home: &Path, zookeeper: &Port, listeners: &Listeners) -> Properties {

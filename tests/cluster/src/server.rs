@@ -1,10 +1,14 @@
 //! One server of a cluster.
 
 use std::fmt;
+use std::fs;
 use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use parking_lot::Mutex;
 
 use crate::config::Listeners;
-use crate::error::Error;
+use crate::error::{Attempt, Error};
 use crate::process::Process;
 
 /// Which server of a cluster.
@@ -25,19 +29,23 @@ impl fmt::Display for Role {
     }
 }
 
-/// A coordinator or tablet server. It keeps its addresses for as long as its cluster lives.
+/// A coordinator or tablet server. It keeps its addresses for as long as its cluster lives, unless it
+/// [swaps](Self::swap_addresses) them with another.
 #[derive(Debug)]
 pub struct Server {
     role: Role,
-    listeners: Listeners,
+    listeners: Mutex<Listeners>,
+    /// Its `server.yaml`.
+    config: PathBuf,
     process: Process,
 }
 
 impl Server {
-    pub(crate) fn new(role: Role, listeners: Listeners, process: Process) -> Self {
+    pub(crate) fn new(role: Role, listeners: Listeners, config: PathBuf, process: Process) -> Self {
         Self {
             role,
-            listeners,
+            listeners: Mutex::new(listeners),
+            config,
             process,
         }
     }
@@ -49,16 +57,14 @@ impl Server {
 
     /// Where clients connect to; with SASL, where they have to authenticate.
     pub fn address(&self) -> SocketAddr {
-        self.listeners.client.address()
+        self.listeners.lock().client.address()
     }
 
     /// Where the servers talk to each other, without authentication.
     pub fn internal_address(&self) -> SocketAddr {
-        self.listeners
-            .internal
-            .as_ref()
-            .unwrap_or(&self.listeners.client)
-            .address()
+        let listeners = self.listeners.lock();
+        let internal = listeners.internal.as_ref();
+        internal.unwrap_or(&listeners.client).address()
     }
 
     /// The number of its process; another one after [`restart`](Self::restart).
@@ -89,6 +95,36 @@ impl Server {
     /// Starts it again on its old data, after killing it if it still runs. Does not wait until it is ready.
     pub fn restart(&self) -> Result<(), Error> {
         self.process.restart()
+    }
+
+    /// Kills both servers, if they still run, and starts each where the other was, on its own data. Does not wait until they are
+    /// ready.
+    ///
+    /// # Errors
+    /// When one cannot be killed, told its new addresses, or started.
+    pub fn swap_addresses(&self, other: &Self) -> Result<(), Error> {
+        self.kill()?;
+        other.kill()?;
+        let (mine, theirs) = (self.addresses(), other.addresses());
+        self.move_to(&mine, &theirs)?;
+        other.move_to(&theirs, &mine)?;
+        std::mem::swap(&mut *self.listeners.lock(), &mut *other.listeners.lock());
+        self.restart()?;
+        other.restart()
+    }
+
+    fn addresses(&self) -> [SocketAddr; 2] {
+        [self.address(), self.internal_address()]
+    }
+
+    /// Writes other addresses into the configuration.
+    fn move_to(&self, from: &[SocketAddr], to: &[SocketAddr]) -> Result<(), Error> {
+        let path = self.config.display();
+        let mut text = fs::read_to_string(&self.config).attempt(|| format!("read {path}"))?;
+        for (from, to) in from.iter().zip(to) {
+            text = text.replace(&format!("://{from}"), &format!("://{to}"));
+        }
+        fs::write(&self.config, text).attempt(|| format!("write {path}"))
     }
 
     pub(crate) fn process(&self) -> &Process {

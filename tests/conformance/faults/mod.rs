@@ -3,6 +3,7 @@
 pub mod answers;
 mod between;
 pub mod keys;
+pub mod moves;
 pub mod pressure;
 pub mod serve;
 pub mod stand_by;

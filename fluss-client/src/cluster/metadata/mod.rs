@@ -9,9 +9,9 @@ use fluss_rpc::proto;
 use futures::StreamExt;
 use futures::future::join_all;
 use futures::stream::FuturesUnordered;
-use parking_lot::RwLock;
 use tokio::time::{sleep, timeout};
 
+use super::known::Known;
 use super::servers::Servers;
 use super::topology::Topology;
 use crate::config::ClientOptions;
@@ -25,6 +25,9 @@ use fluss_core::types::{PartitionName, TablePath};
 /// deadlines of those who wait.
 const SILENCE: Duration = Duration::from_secs(1);
 
+/// The same of a server to which there is no connection yet (RFC 8305 §5): its address may lead nowhere.
+const NO_CONNECTION: Duration = Duration::from_millis(250);
+
 /// The cache, and how it is refreshed.
 #[derive(Debug)]
 pub(crate) struct Metadata {
@@ -32,7 +35,7 @@ pub(crate) struct Metadata {
     bootstrap: Vec<ServerAddress>,
     /// Whether each address of a bootstrap server is one.
     discover: bool,
-    topology: RwLock<Arc<Topology>>,
+    known: Arc<Known>,
     refreshing: tokio::sync::Mutex<()>,
     /// The longest wait for the answer of one server.
     patience: Duration,
@@ -40,20 +43,20 @@ pub(crate) struct Metadata {
 }
 
 impl Metadata {
-    pub(crate) fn new(servers: Arc<Servers>, options: &ClientOptions) -> Self {
+    pub(crate) fn new(servers: Arc<Servers>, known: Arc<Known>, options: &ClientOptions) -> Self {
         Self {
             servers,
             bootstrap: options.bootstrap_servers.clone(),
             discover: options.discover,
             patience: options.discovery.timeout,
-            topology: RwLock::default(),
+            known,
             refreshing: tokio::sync::Mutex::default(),
             meters: MetadataMeters::new(),
         }
     }
 
     pub(crate) fn topology(&self) -> Arc<Topology> {
-        self.topology.read().clone()
+        self.known.topology()
     }
 
     /// Looks again, because what was found in the snapshot of `generation` is missing or wrong. Does nothing if
@@ -68,7 +71,8 @@ impl Metadata {
     ) -> Result<Arc<Topology>> {
         let _turn = self.refreshing.lock().await;
         let known = self.topology();
-        let has_table = table.is_none_or(|table| known.table(table).is_some());
+        let has_table =
+            table.is_none_or(|table| known.table(table).is_some() && !known.doubts_any(table, partitions));
         if known.generation() > generation && has_table && known.covers(partitions) {
             return Ok(known);
         }
@@ -145,11 +149,7 @@ impl Metadata {
     }
 
     fn update(&self, next: impl FnOnce(&Topology) -> Topology) {
-        let mut topology = self.topology.write();
-        let next = Arc::new(next(&topology));
-        let known = std::mem::replace(&mut *topology, next.clone());
-        drop(topology);
-        next.tell(&known);
+        self.servers.assign(&self.known.update(next));
     }
 
     /// As [`ask_any`](Self::ask_any), and takes note of what came of it.
@@ -167,7 +167,7 @@ impl Metadata {
     }
 
     /// Asks the tablet servers and then the bootstrap servers, both in random order, but first those to which there is a
-    /// connection, until one answers: the next when one fails, or is silent for [`SILENCE`].
+    /// connection, until one answers: the next when one fails, or is silent for [`SILENCE`] or [`NO_CONNECTION`].
     async fn ask_any(
         &self,
         request: &proto::MetadataRequest,
@@ -178,14 +178,20 @@ impl Metadata {
         let mut asked = FuturesUnordered::new();
         let mut last = Context::new("find servers").error(ErrorKind::NoServer);
         loop {
-            asked.extend(next.next().map(|server| self.ask_one(request, table, server)));
+            let mut patience = SILENCE;
+            if let Some(server) = next.next() {
+                if self.servers.open(server).is_none() {
+                    patience = NO_CONNECTION;
+                }
+                asked.push(self.ask_one(request, table, server));
+            }
             tokio::select! {
                 answer = asked.next() => match answer {
                     Some(Err(error)) if error.is_retriable() => last = error,
                     Some(answer) => return answer,
                     None => return Err(last),
                 },
-                () = sleep(SILENCE), if next.len() > 0 => {}
+                () = sleep(patience), if next.len() > 0 => {}
             }
         }
     }
@@ -197,7 +203,7 @@ impl Metadata {
         }
         let found = self.bootstrap.iter().map(|name| async {
             // A name that leads nowhere is told by whoever connects to it.
-            match timeout(self.patience, name.at_each_address()).await {
+            match timeout(self.patience, self.servers.each_address(name)).await {
                 Ok(Ok(servers)) if !servers.is_empty() => servers,
                 _ => vec![name.clone()],
             }

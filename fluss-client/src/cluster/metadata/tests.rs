@@ -69,7 +69,8 @@ fn metadata<const N: usize>(bootstrap: [&ServerAddress; N]) -> Metadata {
     let bootstrap: Vec<_> = bootstrap.into_iter().cloned().collect();
     let mut options = ClientOptions::new(bootstrap.clone());
     options.connect_timeout = Duration::from_secs(600);
-    Metadata::new(Arc::new(Servers::new(&mut options)), &options)
+    let known = Arc::default();
+    Metadata::new(Arc::new(Servers::new(&mut options, &known)), known, &options)
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! Where things are: servers, tables, and the leaders of buckets.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
@@ -40,6 +40,18 @@ pub(crate) struct Topology {
     gone: HashSet<PartitionId>,
     /// Tables that were dropped, with those that have taken their names. Their ids are never used again.
     dropped: HashMap<TableId, Option<TableId>>,
+    /// Servers to which a connection was lost, with the generation of then. Another may be there by now, which has the numbers of
+    /// tables for others: what was known of them before is not gone by any more.
+    doubted: HashMap<ServerAddress, u64>,
+    /// The generation in which a server last told of a table without partitions, or of a partition.
+    told_of: HashMap<(TableId, Option<PartitionId>), u64>,
+}
+
+/// What a server is to its cluster.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(crate) enum Member {
+    Coordinator,
+    Tablet(ServerId),
 }
 
 impl Topology {
@@ -60,9 +72,68 @@ impl Topology {
         &self.tablets
     }
 
-    /// Where the leader of a bucket is, if it has one that is alive.
+    /// Where the leader of a bucket is, if it has one that is alive, and no connection to it was lost since a server has told.
     pub(crate) fn leader(&self, bucket: &TableBucket) -> Option<&ServerAddress> {
-        self.tablets.get(self.leaders.get(bucket)?)
+        let server = self.tablets.get(self.leaders.get(bucket)?)?;
+        (!self.doubts(server, bucket)).then_some(server)
+    }
+
+    /// Whether a server may not be the leader of a bucket that it was when somebody told.
+    fn doubts(&self, server: &ServerAddress, bucket: &TableBucket) -> bool {
+        if self.doubted.is_empty() {
+            return false;
+        }
+        let told = self.told_of.get(&(bucket.table, bucket.partition));
+        self.doubted
+            .get(server)
+            .is_some_and(|lost| told.is_none_or(|told| told <= lost))
+    }
+
+    /// Whether a server that leads buckets of a table, or of these partitions of it, may be another by now.
+    pub(super) fn doubts_any(&self, table: &TablePath, partitions: &[PartitionId]) -> bool {
+        let Some(id) = self.table(table).filter(|_| !self.doubted.is_empty()) else {
+            return false;
+        };
+        let is_meant = |bucket: &TableBucket| {
+            bucket.table == id
+                && bucket
+                    .partition
+                    .is_none_or(|partition| partitions.contains(&partition))
+        };
+        let mut leaders = self.leaders.iter().filter(|(bucket, _)| is_meant(bucket));
+        leaders.any(|(bucket, leader)| {
+            let server = self.tablets.get(leader);
+            server.is_some_and(|server| self.doubts(server, bucket))
+        })
+    }
+
+    /// Whether a server is one of the cluster, as far as it is known.
+    pub(super) fn names(&self, server: &ServerAddress) -> bool {
+        self.tablets.values().any(|tablet| tablet == server)
+    }
+
+    /// What is known after a connection to a server was lost.
+    pub(super) fn doubting(&self, server: &ServerAddress) -> Self {
+        let mut next = self.clone();
+        next.doubted.insert(server.clone(), self.generation);
+        next
+    }
+
+    /// Who is at each address. A node is all of its cluster at one.
+    pub(super) fn members(&self) -> BTreeMap<&ServerAddress, BTreeSet<Member>> {
+        let tablets = self
+            .tablets
+            .iter()
+            .map(|(id, server)| (server, Member::Tablet(*id)));
+        let coordinator = self
+            .coordinator
+            .iter()
+            .map(|server| (server, Member::Coordinator));
+        let mut members: BTreeMap<_, BTreeSet<_>> = BTreeMap::new();
+        for (server, member) in tablets.chain(coordinator) {
+            members.entry(server).or_default().insert(member);
+        }
+        members
     }
 
     /// Where the leader of a bucket is, or was when it was last known: for telling whom somebody waited for.
@@ -156,6 +227,8 @@ impl Topology {
         next.names.retain(|id, _| is_left(id));
         next.counts
             .retain(|(_, partition), _| partition.as_ref().is_none_or(is_left));
+        next.told_of
+            .retain(|(_, partition), _| partition.as_ref().is_none_or(is_left));
         let is_of_those = |bucket: &TableBucket| bucket.partition.as_ref().is_none_or(is_left);
         next.leaders.retain(|bucket, _| is_of_those(bucket));
         next.last_leaders.retain(|bucket, _| is_of_those(bucket));
@@ -181,6 +254,7 @@ impl Topology {
         self.last_leaders.retain(|bucket, _| bucket.table != table);
         self.partitions.remove(&table);
         self.counts.retain(|(of, _), _| *of != table);
+        self.told_of.retain(|(of, _), _| *of != table);
     }
 
     /// What is known after an answer: the servers are replaced, of tables only those that it names.
@@ -231,6 +305,7 @@ impl Topology {
         self.names.insert(id, name.clone());
         self.partitions.entry(table).or_default().insert(name, id);
         let told = partition.bucket_count.filter(|count| *count > 0);
+        self.told_of.insert((table, Some(id)), self.generation);
         self.put_count((table, Some(id)), told, &partition.bucket_metadata);
         self.put_buckets(&partition.bucket_metadata, |bucket| {
             TableBucket::in_partition(table, id, bucket)
@@ -247,6 +322,7 @@ impl Topology {
         if let Some(former) = self.tables.insert(path, id).filter(|former| *former != id) {
             self.forget(former);
         }
+        self.told_of.insert((id, None), self.generation);
         self.put_count((id, None), None, &table.bucket_metadata);
         self.put_buckets(&table.bucket_metadata, |bucket| TableBucket::new(id, bucket));
     }

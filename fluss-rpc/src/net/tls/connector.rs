@@ -16,6 +16,7 @@ use super::renewed::Renewed;
 use super::secured::Secured;
 use super::{meaning, pem};
 use crate::net::connector::{ByteStream, Connecting, Connector};
+use crate::net::names::System;
 use crate::net::{ConnectError, KeepAlive, ServerAddress, tcp};
 
 /// Connects by TLS over [TCP](super::super::Tcp). The server has to prove that it is the host of the [`ServerAddress`], be that a
@@ -48,7 +49,7 @@ impl Tls {
             let message = format!("'{}' is neither a host name nor an IP address", server.host);
             failed(TlsFault::Failed(message))
         })?;
-        let stream = tcp::connect(server, self.keep_alive).await?;
+        let stream = tcp::connect(server, &System, self.keep_alive).await?;
         let secured = TlsConnector::from(config).connect(name, stream).await;
         let secured = secured.map_err(|error| failed(meaning::of_handshake(&error, self.has_certificate)))?;
         Ok(ByteStream::split(Secured::client(secured, self.has_certificate)))
