@@ -13,6 +13,12 @@ pub enum OpenError {
         /// The directory.
         directory: PathBuf,
     },
+    /// The directory was open when this process was forked from the one that had it.
+    #[error("{} was open when this process was forked: only a process that is started anew can open it", directory.display())]
+    Inherited {
+        /// The directory.
+        directory: PathBuf,
+    },
     /// A directory without a catalog has files in it that no node has written.
     #[error("{} is no node's directory: there is '{found}' in it", directory.display())]
     Foreign {
@@ -56,6 +62,7 @@ impl OpenError {
     #[must_use]
     pub fn under(mut self, root: &Path) -> Self {
         let (Self::InUse { directory: path }
+        | Self::Inherited { directory: path }
         | Self::Foreign { directory: path, .. }
         | Self::Format { path, .. }
         | Self::Io { path, .. }

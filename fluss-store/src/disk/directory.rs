@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rustix::buffer::spare_capacity;
 
-use super::lock::Lock;
+use super::lock::{Lock, Taken};
 use super::{Disk, File, OpenFiles};
 use crate::OpenError;
 
@@ -58,7 +58,8 @@ impl DirectoryDisk {
     ///
     /// # Errors
     ///
-    /// [`OpenError::InUse`] if another process has it, or another disk of this one; [`OpenError::Io`].
+    /// [`OpenError::InUse`] if another process has it, or another disk of this one; [`OpenError::Inherited`] if this process was
+    /// forked while it was open; [`OpenError::Io`].
     pub fn open(root: impl Into<PathBuf>) -> Result<Self, OpenError> {
         Self::open_with(root, OpenFiles::of_process())
     }
@@ -77,8 +78,10 @@ impl DirectoryDisk {
                 path: root.join(LOCK),
                 source,
             })?;
-        let Some(lock) = lock else {
-            return Err(OpenError::InUse { directory: root });
+        let lock = match lock {
+            Taken::Locked(lock) => lock,
+            Taken::InUse => return Err(OpenError::InUse { directory: root }),
+            Taken::Inherited => return Err(OpenError::Inherited { directory: root }),
         };
         warn_of_readers(&root);
         Ok(Self {

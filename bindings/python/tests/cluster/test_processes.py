@@ -413,7 +413,7 @@ def worker(number):
     own = "embedded::memory:" if target.startswith("embedded") else target
     opened = fluss.connect(own)
     assert opened.get_admin().list_databases()
-    print("ready", flush=True)
+    os.write(1, b"ready\n")
     while True:
         time.sleep(60)
 
@@ -514,16 +514,14 @@ if child == 0:
         assert "in use by another process" in str(error), error
     os.write(tell, b"refused\\n")
     os.read(go_on, 1)
-    # Its parent has closed the node, which takes a moment to end.
-    end = time.monotonic() + 60
-    while True:
+    # Its parent has closed the node, which takes a moment to end, or is gone.
+    end, said = time.monotonic() + 60, "in use by another process"
+    while "in use by another process" in said and time.monotonic() < end:
         try:
-            connection = fluss.connect(target)
-            break
+            raise SystemExit(f"the directory is {fluss.connect(target)}'s")
         except fluss.FlussError as error:
-            assert "in use by another process" in str(error) and time.monotonic() < end, error
-    with connection:
-        print("rows", use(connection), flush=True)
+            said = str(error)
+    assert "was open when this process was forked" in said, said
     os._exit(0)
 assert os.read(said, 20) == b"refused\\n"
 if sys.stdin.readline() == "close\\n":
@@ -533,8 +531,6 @@ if sys.stdin.readline() == "close\\n":
         assert use(parent) == 1
     os.write(may, b".")
     assert os.waitpid(child, 0)[1] == 0
-    with fluss.connect(target) as parent:
-        assert use(parent) == 2
 else:
     print(child, flush=True)
     # It ends without a word; the child waits.
@@ -544,7 +540,7 @@ else:
 
 def test_a_directory_is_its_opener_s_whatever_children_have_inherited(tmp_path: Path) -> None:
     directory = str(tmp_path / "closed")
-    assert run(DIRECTORY, directory, stdin="close\n") == (0, "rows 2\n")
+    assert run(DIRECTORY, directory, stdin="close\n") == (0, "")
 
 
 def test_a_directory_is_free_when_its_opener_was_killed_though_a_child_lives(tmp_path: Path) -> None:
@@ -563,11 +559,14 @@ def test_a_directory_is_free_when_its_opener_was_killed_though_a_child_lives(tmp
             os.kill(child, signal.SIGKILL)
 
 
-def test_subinterpreters_are_refused() -> None:
+def test_a_subinterpreter_connects_too() -> None:
+    """Or says at once that it cannot, where interpreters share nothing."""
     interpreters = pytest.importorskip("_xxsubinterpreters")
     inner = interpreters.create()
-    with pytest.raises(Exception, match="subinterpreter"):
-        interpreters.run_string(inner, "import fluss")
+    try:
+        interpreters.run_string(inner, "import fluss; fluss.connect('embedded::memory:').close()")
+    except Exception as error:
+        assert "subinterpreter" in str(error)
     interpreters.destroy(inner)
 
 
