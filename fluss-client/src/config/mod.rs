@@ -427,14 +427,37 @@ impl Settings {
             let in_its_unit = known.as_ref().map(|known| known.value(&value));
             pairs.push((name.to_owned(), in_its_unit.unwrap_or(value)));
         }
+        self.check_place(&parts.target).map_err(wrong)?;
         self.target = Some(parts.target);
         Ok(pairs)
+    }
+
+    /// Refuses what is for servers elsewhere if the node is in this process: whoever asks for it may rely on it.
+    fn check_place(&self, target: &Target) -> Result<(), String> {
+        if matches!(target, Target::Servers(_) | Target::Discover(_)) {
+            return Ok(());
+        }
+        if self.has_tls || self.tls != TlsOptions::default() {
+            return Err(
+                "an embedded node is in this process, where nothing goes by TLS: 'tls' and its files are for 'fluss://'"
+                    .to_owned(),
+            );
+        }
+        if self.sasl || self.username.is_some() || self.password.is_some() {
+            return Err(
+                "an embedded node asks nobody who they are: a user and a password are for 'fluss://'"
+                    .to_owned(),
+            );
+        }
+        Ok(())
     }
 
     fn finish(mut self) -> Result<(Target, ClientOptions), InvalidConfig> {
         let target = self
             .target
+            .take()
             .ok_or_else(|| fault("option 'bootstrap.servers' is missing"))?;
+        self.check_place(&target).map_err(fault)?;
         if !self.sasl && (self.username.is_some() || self.password.is_some()) {
             return Err(fault(
                 "a user name or a password has no effect without 'client.security.protocol': 'SASL'",
@@ -639,7 +662,7 @@ mod tests {
     #[test]
     fn connection_strings_say_what_their_table_says() {
         let cases: Vec<Case> = serde_json::from_str(STRINGS).unwrap();
-        assert!(cases.len() >= 110);
+        assert!(cases.len() >= 145);
         for Case { string, is, refused } in cases {
             let found = options_of(&string);
             let Some(is) = is else {

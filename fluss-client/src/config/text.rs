@@ -34,7 +34,7 @@ impl Parts {
     /// Takes a string apart. Without a scheme it is a list of servers.
     pub(super) fn read(text: &str) -> Result<Self, InvalidTarget> {
         let text = text.trim();
-        let parts = if let Some(rest) = text.strip_prefix(EMBEDDED) {
+        let parts = if let Some(rest) = strip_scheme(text, EMBEDDED) {
             embedded(rest)
         } else if let Some(rest) = strip_scheme(text, DISCOVER) {
             cluster(rest, true)
@@ -91,6 +91,15 @@ fn unknown_scheme(scheme: &str) -> String {
 
 fn embedded(rest: &str) -> Result<Parts, String> {
     let (place, query) = split(rest, '?');
+    if let Some((before, _)) = place.split_once('@')
+        && !before.starts_with(':')
+        && before.contains(':')
+        && !before.contains('/')
+    {
+        return Err(format!(
+            "an embedded node asks nobody who they are: no user and password behind '{EMBEDDED}'; a directory with ':' and '@' in its name begins with './'"
+        ));
+    }
     Ok(Parts {
         target: target::embedded(&decoded(place).map_err(|fault| format!("in the directory {fault}"))?)?,
         login: None,

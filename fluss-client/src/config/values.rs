@@ -74,7 +74,7 @@ pub(super) fn boolean(text: &str) -> Result<bool, String> {
 }
 
 pub(super) fn acks(text: &str) -> Result<Acks, String> {
-    match text {
+    match text.to_ascii_lowercase().as_str() {
         "all" | "-1" => Ok(Acks::All),
         "1" => Ok(Acks::Leader),
         "0" => Ok(Acks::None),
