@@ -3,13 +3,20 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::error::{Context, Error, ErrorKind};
 
 tokio::task_local! {
     /// How long the call may take that the task is in.
-    static LIMIT: Duration;
+    static LIMIT: Limit;
+}
+
+#[derive(Clone, Copy)]
+struct Limit {
+    duration: Duration,
+    /// Nothing if no clock goes so far.
+    end: Option<Instant>,
 }
 
 /// What a call may take longer than its limit: its own error, which says what it was about, comes first.
@@ -41,7 +48,11 @@ pub async fn within<T, E: From<Error>>(
     limit: Duration,
     call: impl Future<Output = Result<T, E>>,
 ) -> Result<T, E> {
-    let ended = timeout(limit.saturating_add(GRACE), LIMIT.scope(limit, call)).await;
+    let scope = Limit {
+        duration: limit,
+        end: Instant::now().checked_add(limit),
+    };
+    let ended = timeout(limit.saturating_add(GRACE), LIMIT.scope(scope, call)).await;
     ended.unwrap_or_else(|_| {
         let late = ErrorKind::Timeout {
             after: limit,
@@ -53,14 +64,24 @@ pub async fn within<T, E: From<Error>>(
 
 /// How long a wait of the call may take that the task is in, where it usually may take so long.
 pub(crate) fn patience(usual: Duration) -> Duration {
-    LIMIT.try_with(|limit| *limit).unwrap_or(usual)
+    LIMIT.try_with(|limit| limit.duration).unwrap_or(usual)
+}
+
+/// How long a wait may take of which the call has many, one after the other, where it usually may take so long.
+pub(crate) fn left(usual: Duration) -> Duration {
+    LIMIT
+        .try_with(|limit| match limit.end {
+            Some(end) => end.saturating_duration_since(Instant::now()),
+            None => limit.duration,
+        })
+        .unwrap_or(usual)
 }
 
 #[cfg(test)]
 mod tests {
     use std::future::pending;
 
-    use tokio::time::{Instant, sleep};
+    use tokio::time::sleep;
 
     use super::*;
 
@@ -73,6 +94,17 @@ mod tests {
             .await
             .unwrap();
         assert_eq!((limit, patience(usual)), (LIMIT, usual));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn of_a_limit_is_left_what_has_not_passed() {
+        let usual = Duration::from_secs(30);
+        let waited = async {
+            sleep(LIMIT / 2).await;
+            Ok::<_, Error>(left(usual))
+        };
+        assert_eq!(within(LIMIT, waited).await.unwrap(), LIMIT / 2);
+        assert_eq!(left(usual), usual);
     }
 
     #[tokio::test(start_paused = true)]

@@ -71,7 +71,7 @@ pub(crate) enum Limit {
 }
 
 impl Limit {
-    fn duration(self) -> PyResult<Duration> {
+    pub(crate) fn duration(self) -> PyResult<Duration> {
         match self {
             Self::Delta(limit) => Ok(limit),
             Self::Seconds(limit) => seconds(limit),

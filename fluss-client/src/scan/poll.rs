@@ -193,7 +193,7 @@ impl LogScanner {
     /// Waits until there is something to take; false after the deadline, or when nothing more will be.
     async fn wait(&self, deadline: Instant) -> Result<bool> {
         let shared = &self.inner.shared;
-        let silence = self.inner.cluster.options().request_timeout;
+        let silence = self.inner.cluster.request_timeout();
         loop {
             let news = shared.news.notified();
             tokio::pin!(news);

@@ -21,6 +21,7 @@ use super::sender::{SMALL_BYTES, Sender};
 use super::shared::Shared;
 use crate::cluster::{Cluster, Unsent};
 use crate::config::WriterOptions;
+use crate::deadline;
 use crate::error::{Context, Error, ErrorKind, Result};
 use crate::meters::WriterMeters;
 use crate::shape::Shape;
@@ -340,9 +341,10 @@ impl Writer {
         // Open batches hold what this one waits for.
         let idle = shared.lock()?.make_room();
         shared.memory.release(idle);
-        let (timeout, begun) = (self.options.delivery_timeout, Instant::now());
+        let (timeout, begun) = (deadline::patience(self.options.delivery_timeout), Instant::now());
+        let left = deadline::left(timeout);
         let reserved = tokio::select! {
-            reserved = shared.memory.reserve(bytes, timeout) => reserved,
+            reserved = shared.memory.reserve(bytes, left) => reserved,
             () = self.cluster.closed() => return Err(self.context(change).error(ErrorKind::Closed)),
         };
         shared.meters.waited(begun);

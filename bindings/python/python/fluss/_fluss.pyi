@@ -686,8 +686,8 @@ class ScanRecords:
 class WriteHandle:
     """A write on its way. It may be ignored, waited for or awaited, any number of times."""
 
-    def wait(self, timeout: float | None = None) -> int | None:
-        """Blocks until the write is acknowledged, at most ``timeout`` seconds.
+    def wait(self, timeout: float | timedelta | None = None) -> int | None:
+        """Blocks until the write is acknowledged, at most ``timeout``: seconds or a ``timedelta``.
 
         What waits for more rows to go with is sent at once when somebody waits for it.
 

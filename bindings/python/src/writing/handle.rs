@@ -9,11 +9,11 @@ use fluss_client::{self as client, Error};
 use pyo3::prelude::*;
 
 use super::collected::Collected;
-use crate::blocking::{block_on, seconds};
+use crate::blocking::block_on;
 use crate::bucket::TableBucket;
 use crate::error::Fault;
 use crate::own::Own;
-use crate::pending::Pending;
+use crate::pending::{Limit, Pending};
 
 /// A write on its way.
 #[pyclass(frozen, module = "fluss.client")]
@@ -43,8 +43,8 @@ impl WriteHandle {
 #[pymethods]
 impl WriteHandle {
     #[pyo3(signature = (timeout=None))]
-    fn wait(&self, py: Python<'_>, timeout: Option<f64>) -> PyResult<Option<i64>> {
-        let limit = timeout.map(seconds).transpose()?;
+    fn wait(&self, py: Python<'_>, timeout: Option<Limit>) -> PyResult<Option<i64>> {
+        let limit = timeout.map(Limit::duration).transpose()?;
         Ok(block_on(py, self.settled()?, limit)?.map_err(Fault::from)?)
     }
 

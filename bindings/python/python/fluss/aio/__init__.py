@@ -55,15 +55,21 @@ __all__ = [
 ]
 
 
-def connect(target: str | None = None, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
+def connect(
+    target: str | None = None,
+    config: Configuration | Mapping[str, object] | None = None,
+    *,
+    timeout: Timeout = None,
+) -> "Connection":
     """Connects to a cluster: ``await connect("fluss://user:password@host:9123/database?requestTimeout=5s")``.
 
     The options of ``config`` win over those of the string. Without a string, the environment says where to connect:
-    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options.
+    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options. ``timeout`` is how long it takes at most,
+    ``client.connect-timeout`` how long each server has.
 
     ``async with connect(...) as connection`` does it, too.
     """
-    return Connection(configuration(target, config))
+    return Connection(configuration(target, config), timeout=timeout)
 
 
 @final
@@ -75,8 +81,9 @@ class Connection:
     Closes itself at the end of an ``async with`` block.
     """
 
-    def __init__(self, config: Configuration | Mapping[str, object]) -> None:
+    def __init__(self, config: Configuration | Mapping[str, object], *, timeout: Timeout = None) -> None:
         self._options = options(config)
+        self._timeout = timeout
         self._opened: _fluss.Connection | None = None
 
     @property
@@ -90,13 +97,13 @@ class Connection:
 
     async def _open(self) -> Self:
         if self._opened is None:
-            self._opened = await _fluss.Connection.open(self._options)
+            self._opened = await _fluss.Connection.open(self._options).within(self._timeout)
         return self
 
     @classmethod
-    async def create(cls, config: Configuration | Mapping[str, object]) -> Self:
+    async def create(cls, config: Configuration | Mapping[str, object], *, timeout: Timeout = None) -> Self:
         """Connects: the same as ``await Connection(config)``."""
-        return await cls(config)
+        return await cls(config, timeout=timeout)
 
     def get_admin(self) -> Admin:
         """What administers databases, tables and partitions."""
@@ -106,12 +113,13 @@ class Connection:
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
         return Table(await self._core.table(table_path).within(timeout))
 
-    async def close(self) -> None:
+    async def close(self, *, timeout: Timeout = None) -> None:
         """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.
 
-        Raises the first failure of a write that was still on its way; the connection is closed all the same.
+        Raises the first failure of a write that was still on its way, and `fluss.TimeoutError` if it takes longer than
+        ``timeout``; the connection is closed all the same.
         """
-        return await self._core.close()
+        return await self._core.close().within(timeout)
 
     async def __aenter__(self) -> Self:
         return await self
@@ -160,21 +168,29 @@ class Table:
         """Begins to read."""
         return TableScan(self._core)
 
-    async def to_arrow(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> ArrowTable:
+    async def to_arrow(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> ArrowTable:
         """The whole table, or these columns of it: short for `TableScan.to_arrow`."""
-        return await self._scan(columns).to_arrow(as_of=as_of)
+        return await self._scan(columns).to_arrow(as_of=as_of, timeout=timeout)
 
-    async def to_reader(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> RowReader:
+    async def to_reader(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> RowReader:
         """The rows as they come, for tables that are larger than memory: short for `TableScan.to_reader`."""
-        return await self._scan(columns).to_reader(as_of=as_of)
+        return await self._scan(columns).to_reader(as_of=as_of, timeout=timeout)
 
-    async def to_pandas(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
+    async def to_pandas(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> Any:
         """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
-        return await self._scan(columns).to_pandas(as_of=as_of)
+        return await self._scan(columns).to_pandas(as_of=as_of, timeout=timeout)
 
-    async def to_polars(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
+    async def to_polars(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> Any:
         """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
-        return await self._scan(columns).to_polars(as_of=as_of)
+        return await self._scan(columns).to_polars(as_of=as_of, timeout=timeout)
 
     def _scan(self, columns: Iterable[str | int] | None) -> TableScan:
         return self.new_scan() if columns is None else self.new_scan().project(columns)

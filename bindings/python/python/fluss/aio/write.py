@@ -77,14 +77,14 @@ class AppendWriter(_Writer, _bases.AppendWriter):
         """
         return self._core.append(row, soon=True)
 
-    async def append_arrow(self, data: object) -> WriteHandle:
+    async def append_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
         pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
 
-        Columns are found by name. Waits only while the buffer is full. A source that is read as it goes is asked on a
-        thread of its own, and may call this client; it does not hold up the event loop.
+        Columns are found by name. Waits only while the buffer is full, for ``timeout`` at most. A source that is read
+        as it goes is asked on a thread of its own, and may call this client; it does not hold up the event loop.
         """
-        return await self._core.append_arrow(data)
+        return await self._core.append_arrow(data).within(timeout)
 
 
 @final
@@ -150,13 +150,13 @@ class UpsertWriter(_Writer, _bases.UpsertWriter):
         """
         return self._core.delete(key, soon=True)
 
-    async def upsert_arrow(self, data: object) -> WriteHandle:
+    async def upsert_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts the rows of Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
 
-        Columns are found by name. Waits only while the buffer is full.
+        Columns are found by name. Waits only while the buffer is full, for ``timeout`` at most.
         """
-        return await self._core.upsert_arrow(data)
+        return await self._core.upsert_arrow(data).within(timeout)
 
-    async def delete_arrow(self, data: object) -> WriteHandle:
+    async def delete_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts the keys in Arrow data into the buffer, whose rows are to be deleted. Other columns are passed over."""
-        return await self._core.delete_arrow(data)
+        return await self._core.delete_arrow(data).within(timeout)

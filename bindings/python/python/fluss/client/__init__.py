@@ -55,13 +55,19 @@ __all__ = [
 ]
 
 
-def connect(target: str | None = None, config: Configuration | Mapping[str, object] | None = None) -> "Connection":
+def connect(
+    target: str | None = None,
+    config: Configuration | Mapping[str, object] | None = None,
+    *,
+    timeout: Timeout = None,
+) -> "Connection":
     """Connects to a cluster: ``connect("fluss://user:password@host:9123/database?requestTimeout=5s")``.
 
     The options of ``config`` win over those of the string. Without a string, the environment says where to connect:
-    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options.
+    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options. ``timeout`` is how long it takes at most,
+    ``client.connect-timeout`` how long each server has.
     """
-    return Connection(configuration(target, config))
+    return Connection(configuration(target, config), timeout=timeout)
 
 
 @final
@@ -73,13 +79,13 @@ class Connection:
     Closes itself at the end of a ``with`` block.
     """
 
-    def __init__(self, config: Configuration | Mapping[str, object]) -> None:
-        self._core: _fluss.Connection = _fluss.Connection.open(options(config)).wait()
+    def __init__(self, config: Configuration | Mapping[str, object], *, timeout: Timeout = None) -> None:
+        self._core: _fluss.Connection = _fluss.Connection.open(options(config)).within(timeout).wait()
 
     @classmethod
-    def create(cls, config: Configuration | Mapping[str, object]) -> Self:
+    def create(cls, config: Configuration | Mapping[str, object], *, timeout: Timeout = None) -> Self:
         """Connects: the same as ``Connection(config)``."""
-        return cls(config)
+        return cls(config, timeout=timeout)
 
     def get_admin(self) -> Admin:
         """What administers databases, tables and partitions."""
@@ -89,12 +95,13 @@ class Connection:
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
         return Table(self._core.table(table_path).within(timeout).wait())
 
-    def close(self) -> None:
+    def close(self, *, timeout: Timeout = None) -> None:
         """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.
 
-        Raises the first failure of a write that was still on its way; the connection is closed all the same.
+        Raises the first failure of a write that was still on its way, and `fluss.TimeoutError` if it takes longer than
+        ``timeout``; the connection is closed all the same.
         """
-        return self._core.close().wait()
+        return self._core.close().within(timeout).wait()
 
     def __enter__(self) -> Self:
         return self
@@ -143,21 +150,29 @@ class Table:
         """Begins to read."""
         return TableScan(self._core)
 
-    def to_arrow(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> ArrowTable:
+    def to_arrow(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> ArrowTable:
         """The whole table, or these columns of it: short for `TableScan.to_arrow`."""
-        return self._scan(columns).to_arrow(as_of=as_of)
+        return self._scan(columns).to_arrow(as_of=as_of, timeout=timeout)
 
-    def to_reader(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> RowReader:
+    def to_reader(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> RowReader:
         """The rows as they come, for tables that are larger than memory: short for `TableScan.to_reader`."""
-        return self._scan(columns).to_reader(as_of=as_of)
+        return self._scan(columns).to_reader(as_of=as_of, timeout=timeout)
 
-    def to_pandas(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
+    def to_pandas(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> Any:
         """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
-        return self._scan(columns).to_pandas(as_of=as_of)
+        return self._scan(columns).to_pandas(as_of=as_of, timeout=timeout)
 
-    def to_polars(self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None) -> Any:
+    def to_polars(
+        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
+    ) -> Any:
         """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
-        return self._scan(columns).to_polars(as_of=as_of)
+        return self._scan(columns).to_polars(as_of=as_of, timeout=timeout)
 
     def _scan(self, columns: Iterable[str | int] | None) -> TableScan:
         return self.new_scan() if columns is None else self.new_scan().project(columns)

@@ -230,6 +230,7 @@ class Admin:
         config_changes: Iterable[AlterConfig] = (),
         comment: str | None = None,
         ignore_if_not_exists: bool = False,
+        *,
         timeout: Timeout = None,
     ) -> None:
         """Changes properties of a database, and its comment if one is given. A server of Fluss 0.9 cannot."""

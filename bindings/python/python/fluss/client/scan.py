@@ -80,7 +80,9 @@ class TableScan(_bases.TableScan):
         self._need_no_limit()
         return LogScanner(self._core.log_scanner(self._columns, self._predicate, skipped=[*self._skipped]))
 
-    def create_bounded_reader(self, *, start: Bound = _EARLIEST, stop: Bound = _LATEST) -> "BoundedReader":
+    def create_bounded_reader(
+        self, *, start: Bound = _EARLIEST, stop: Bound = _LATEST, timeout: Timeout = None
+    ) -> "BoundedReader":
         """Reads the log from ``start`` to ``stop``, of all buckets and partitions that there are now: each is an
         `OffsetSpec`, or a dict of offsets and `OffsetSpec` by `fluss.TableBucket`, of whose buckets only is read.
 
@@ -91,10 +93,12 @@ class TableScan(_bases.TableScan):
         return BoundedReader(
             self._core.bounded_reader(
                 self._columns, self._predicate, bound(start), bound(stop), skipped=[*self._skipped]
-            ).wait()
+            )
+            .within(timeout)
+            .wait()
         )
 
-    def to_arrow(self, *, as_of: Moment | None = None) -> ArrowTable:
+    def to_arrow(self, *, as_of: Moment | None = None, timeout: Timeout = None) -> ArrowTable:
         """The rows as one table, which any Arrow library takes: the whole table, or as many rows as the limit says.
 
         The whole table is that of one moment of each bucket, which `ArrowTable.offsets` tells: now, or with ``as_of`` a
@@ -102,23 +106,34 @@ class TableScan(_bases.TableScan):
         bucket. The rows of a primary-key table are made of the latest snapshots that the cluster keeps and of the
         changelog behind them, or of the whole changelog: `fluss.ExpiredError` if that does not reach back to its
         beginning.
+
+        ``timeout`` is how long all of it may take. Without one a read takes as long as it takes, as long as its servers
+        answer.
         """
         if self._limit is None:
-            return self._core.snapshot(self._columns, self._predicate, moment(as_of), [*self._skipped]).wait()
+            return (
+                self._core.snapshot(self._columns, self._predicate, moment(as_of), [*self._skipped])
+                .within(timeout)
+                .wait()
+            )
         if as_of is not None or self._predicate is not None:
             raise ArgumentError("rows up to a limit are those of now, whatever they hold")
-        return self._core.limit(self._columns, self._limit, [*self._skipped]).wait()
+        return self._core.limit(self._columns, self._limit, [*self._skipped]).within(timeout).wait()
 
-    def plan(self, *, as_of: Moment | None = None) -> "TableRead":
+    def plan(self, *, as_of: Moment | None = None, timeout: Timeout = None) -> "TableRead":
         """Plans to read the whole table, as of a moment or now: bucket by bucket, or all as one. See `to_arrow`.
 
         Nothing is read before a reader of it is. It takes no limit.
         """
         self._need_no_limit()
-        return TableRead(self._core.plan(self._columns, self._predicate, moment(as_of), [*self._skipped]).wait())
+        return TableRead(
+            self._core.plan(self._columns, self._predicate, moment(as_of), [*self._skipped]).within(timeout).wait()
+        )
 
-    def to_reader(self, *, as_of: Moment | None = None) -> "RowReader":
+    def to_reader(self, *, as_of: Moment | None = None, timeout: Timeout = None) -> "RowReader":
         """The rows as they come, for tables that are larger than memory. See `to_arrow`, which holds them all.
+
+        ``timeout`` is how long it may take to plan the read; each wait for rows has ``client.request-timeout``.
 
         ::
 
@@ -126,7 +141,7 @@ class TableScan(_bases.TableScan):
                 for rows in reader:
                     print(rows.num_rows)
         """
-        return self.plan(as_of=as_of).to_reader()
+        return self.plan(as_of=as_of, timeout=timeout).to_reader()
 
     def to_pandas(
         self,
@@ -134,13 +149,15 @@ class TableScan(_bases.TableScan):
         as_of: Moment | None = None,
         dtype_backend: str | None = None,
         types_mapper: Callable[[Any], Any] | None = None,
+        timeout: Timeout = None,
     ) -> Any:
         """As `to_arrow`, as a ``pandas.DataFrame``; see `ArrowTable.to_pandas`. Needs pandas and pyarrow."""
-        return self.to_arrow(as_of=as_of).to_pandas(dtype_backend=dtype_backend, types_mapper=types_mapper)
+        rows = self.to_arrow(as_of=as_of, timeout=timeout)
+        return rows.to_pandas(dtype_backend=dtype_backend, types_mapper=types_mapper)
 
-    def to_polars(self, *, as_of: Moment | None = None) -> Any:
+    def to_polars(self, *, as_of: Moment | None = None, timeout: Timeout = None) -> Any:
         """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
-        return self.to_arrow(as_of=as_of).to_polars()
+        return self.to_arrow(as_of=as_of, timeout=timeout).to_polars()
 
     def _need_no_limit(self) -> None:
         if self._limit is not None:

@@ -71,14 +71,14 @@ class AppendWriter(_Writer, _bases.AppendWriter):
         """Puts a row (list, tuple or dict) into the writer's buffer, and blocks only while the buffer is full."""
         return self._core.append(row)
 
-    def append_arrow(self, data: object) -> WriteHandle:
+    def append_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
         pyarrow Table or RecordBatch, a polars DataFrame, a pandas DataFrame or an `ArrowTable`.
 
-        Columns are found by name. Blocks only while the buffer is full. A source that is read as it goes, such as a
-        `BoundedReader` or a ``pyarrow.RecordBatchReader`` over a generator, may call this client.
+        Columns are found by name. Blocks only while the buffer is full, for ``timeout`` at most. A source that is read
+        as it goes, such as a `BoundedReader` or a ``pyarrow.RecordBatchReader`` over a generator, may call this client.
         """
-        return self._core.append_arrow(data).wait()
+        return self._core.append_arrow(data).within(timeout).wait()
 
 
 @final
@@ -144,13 +144,13 @@ class UpsertWriter(_Writer, _bases.UpsertWriter):
         """
         return self._core.delete(key)
 
-    def upsert_arrow(self, data: object) -> WriteHandle:
+    def upsert_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts the rows of Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
 
-        Columns are found by name. Waits only while the buffer is full.
+        Columns are found by name. Waits only while the buffer is full, for ``timeout`` at most.
         """
-        return self._core.upsert_arrow(data).wait()
+        return self._core.upsert_arrow(data).within(timeout).wait()
 
-    def delete_arrow(self, data: object) -> WriteHandle:
+    def delete_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts the keys in Arrow data into the buffer, whose rows are to be deleted. Other columns are passed over."""
-        return self._core.delete_arrow(data).wait()
+        return self._core.delete_arrow(data).within(timeout).wait()
