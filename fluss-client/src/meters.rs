@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use fluss_rpc::net::meter::{self, Metric, Since, Unit};
+use fluss_rpc::net::meter::{self, Metric, Owner, Since, Unit};
 use metrics::{Counter, Histogram, SharedString};
 use tokio::time::Instant;
 
@@ -188,18 +188,18 @@ pub(crate) struct WriterMeters {
 }
 
 impl WriterMeters {
-    pub(crate) fn of(table: &TablePath) -> Self {
+    pub(crate) fn of(owner: &Owner, table: &TablePath) -> Self {
         let table = &label(table);
         Self {
-            rows: WRITER_ROWS.count([table]),
-            failed_rows: WRITER_FAILED_ROWS.count([table]),
-            batches: WRITER_BATCHES.count([table]),
-            retries: WRITER_RETRIES.count([table]),
-            batch_rows: WRITER_BATCH_ROWS.measure([table]),
-            batch_bytes: WRITER_BATCH_BYTES.measure([table]),
-            batch_seconds: WRITER_BATCH_SECONDS.measure([table]),
-            memory_wait_seconds: WRITER_MEMORY_WAIT_SECONDS.measure([table]),
-            throttle_seconds: WRITER_THROTTLE_SECONDS.measure([table]),
+            rows: WRITER_ROWS.count(owner, [table]),
+            failed_rows: WRITER_FAILED_ROWS.count(owner, [table]),
+            batches: WRITER_BATCHES.count(owner, [table]),
+            retries: WRITER_RETRIES.count(owner, [table]),
+            batch_rows: WRITER_BATCH_ROWS.measure(owner, [table]),
+            batch_bytes: WRITER_BATCH_BYTES.measure(owner, [table]),
+            batch_seconds: WRITER_BATCH_SECONDS.measure(owner, [table]),
+            memory_wait_seconds: WRITER_MEMORY_WAIT_SECONDS.measure(owner, [table]),
+            throttle_seconds: WRITER_THROTTLE_SECONDS.measure(owner, [table]),
         }
     }
 
@@ -246,14 +246,14 @@ pub(crate) struct ScannerMeters {
 }
 
 impl ScannerMeters {
-    pub(crate) fn of(table: &TablePath) -> Self {
+    pub(crate) fn of(owner: &Owner, table: &TablePath) -> Self {
         let table = &label(table);
         Self {
-            rows: SCANNER_ROWS.count([table]),
-            bytes: SCANNER_BYTES.count([table]),
-            fetches: SCANNER_FETCHES.count([table]),
-            fetch_failures: SCANNER_FETCH_FAILURES.count([table]),
-            fetch_seconds: SCANNER_FETCH_SECONDS.measure([table]),
+            rows: SCANNER_ROWS.count(owner, [table]),
+            bytes: SCANNER_BYTES.count(owner, [table]),
+            fetches: SCANNER_FETCHES.count(owner, [table]),
+            fetch_failures: SCANNER_FETCH_FAILURES.count(owner, [table]),
+            fetch_seconds: SCANNER_FETCH_SECONDS.measure(owner, [table]),
         }
     }
 
@@ -289,13 +289,13 @@ pub(crate) struct LookupMeters {
 }
 
 impl LookupMeters {
-    pub(crate) fn of(table: &TablePath) -> Self {
+    pub(crate) fn of(owner: &Owner, table: &TablePath) -> Self {
         let table = &label(table);
         Self {
-            keys: LOOKUP_KEYS.count([table]),
-            request_keys: LOOKUP_REQUEST_KEYS.measure([table]),
-            retries: LOOKUP_RETRIES.count([table]),
-            failures: LOOKUP_FAILURES.count([table]),
+            keys: LOOKUP_KEYS.count(owner, [table]),
+            request_keys: LOOKUP_REQUEST_KEYS.measure(owner, [table]),
+            retries: LOOKUP_RETRIES.count(owner, [table]),
+            failures: LOOKUP_FAILURES.count(owner, [table]),
         }
     }
 
@@ -324,10 +324,10 @@ pub(crate) struct MetadataMeters {
 }
 
 impl MetadataMeters {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn of(owner: &Owner) -> Self {
         Self {
-            refreshes: METADATA_REFRESHES.count([]),
-            failures: METADATA_FAILURES.count([]),
+            refreshes: METADATA_REFRESHES.count(owner, []),
+            failures: METADATA_FAILURES.count(owner, []),
         }
     }
 

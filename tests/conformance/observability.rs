@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::sync::LazyLock;
 use std::time::Duration;
 
-use fluss_client::metrics::{Distribution, Recorder, Value};
+use fluss_client::metrics::{Distribution, Recorder, Sample, Value};
 use fluss_client::types::{DataType, Datum, Schema};
 use fluss_client::{Connection, StartOffset, Table};
 use fluss_cluster::Spec;
@@ -14,12 +14,15 @@ use tokio::time::{Instant, sleep};
 use tracing_subscriber::filter::LevelFilter;
 
 use crate::place::Place;
-use crate::{Backend, EVERYWHERE, PATIENCE, SERVERS, connect, create, read, run, start, start_alone, tests};
+use crate::{
+    Backend, EVERYWHERE, PATIENCE, SERVERS, connect, create, options, read, run, start, start_alone, tests,
+};
 
 tests! {
     EVERYWHERE => [
         rows_that_are_written_and_read_are_counted,
         keys_that_are_looked_up_are_counted,
+        a_connection_with_a_name_is_told_by_it,
     ],
     SERVERS => [a_server_that_was_killed_is_told_by_its_name],
 }
@@ -212,6 +215,47 @@ fn keys_that_are_looked_up_are_counted(backend: Backend) {
         let requests = distribution("fluss_client_lookup_request_keys", &path);
         assert_eq!((requests.sum as u64, requests.min), (asked, Some(1.0)));
         assert_eq!(sum("fluss_client_lookup_failures_total", &path), 0);
+    });
+}
+
+fn a_connection_with_a_name_is_told_by_it(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let mut options = options(&place);
+        let name = format!("loader of {backend}");
+        options.name = Some(name.clone());
+        let named = Connection::open(options).await.unwrap();
+        let nameless = connect(&place).await;
+        let table = create(&named, numbers(), 1, &[]).await;
+        append(&table, 10).await;
+        append(&nameless.table(&table.info().path).await.unwrap(), 4).await;
+
+        let samples = RECORDER.snapshot();
+        let path = path(&table);
+        let rows = samples.iter().filter(|sample| {
+            sample.metric.name == "fluss_client_writer_rows_total" && sample.labels == [path.clone()]
+        });
+        let rows: Vec<_> = rows
+            .map(|sample| (sample.connection.as_deref(), &sample.value))
+            .collect();
+        assert_eq!(
+            rows,
+            [
+                (None, &Value::Counter(4)),
+                (Some(name.as_str()), &Value::Counter(10))
+            ]
+        );
+        // Whatever it counts: its connections, requests, metadata.
+        for metric in [
+            "fluss_client_connections_opened_total",
+            "fluss_client_requests_total",
+            "fluss_client_sent_bytes_total",
+            "fluss_client_metadata_refreshes_total",
+        ] {
+            let its = |sample: &&Sample| sample.metric.name == metric;
+            let has_name = |sample: &Sample| sample.connection.as_deref() == Some(name.as_str());
+            assert!(samples.iter().filter(its).any(has_name), "{metric}");
+        }
     });
 }
 

@@ -49,7 +49,9 @@ pub(crate) fn metric_values() -> Vec<Row> {
 
 fn row(sample: Sample) -> Row {
     let metric = sample.metric;
-    let labels = metric.labels.iter().copied().zip(sample.labels).collect();
+    let labels = metric.labels.iter().copied().zip(sample.labels);
+    let connection = sample.connection.map(|name| ("connection", name));
+    let labels = labels.chain(connection).collect();
     let values = match sample.value {
         Value::Counter(sum) => Values::Counter(sum),
         Value::Histogram(values) => Values::Histogram((

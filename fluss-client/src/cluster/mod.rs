@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use fluss_rpc::api::{Request, ServerRole};
 use fluss_rpc::code::ErrorCode;
+use fluss_rpc::net::meter::Owner;
 use fluss_rpc::net::{Random, RequestError, ServerAddress};
 use tokio::time::{Instant, sleep_until};
 use tokio_util::sync::CancellationToken;
@@ -148,6 +149,11 @@ impl Cluster {
 
     pub(crate) fn servers(&self) -> &Servers {
         &self.shared.servers
+    }
+
+    /// Whose metrics those of this connection are.
+    pub(crate) fn owner(&self) -> &Owner {
+        self.servers().owner()
     }
 
     /// Where chance comes from: the jitter of pauses, and choices among equals.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::api::Request;
+use fluss_rpc::net::meter::Owner;
 #[cfg(feature = "tls")]
 use fluss_rpc::net::tls::Tls;
 use fluss_rpc::net::{
@@ -89,6 +90,7 @@ impl Servers {
             on_loss: OnLoss::call(move |server| doubting.doubt(server)),
             random: Random::new(options.seed),
             software_name: software_name(options.name.as_deref()),
+            owner: options.name.as_deref().map(Owner::named).unwrap_or_default(),
             ..ConnectOptions::default()
         };
         Self {
@@ -99,6 +101,11 @@ impl Servers {
             known: known.clone(),
             keep_alive,
         }
+    }
+
+    /// Whose metrics those of the client are.
+    pub(crate) fn owner(&self) -> &Owner {
+        &self.options.owner
     }
 
     /// Where the chance of the client comes from.

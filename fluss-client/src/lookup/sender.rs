@@ -119,7 +119,7 @@ impl<Q: Query> Sender<Q> {
         Self {
             cluster: cluster.clone(),
             info: info.clone(),
-            meters: LookupMeters::of(&info.path),
+            meters: LookupMeters::of(cluster.owner(), &info.path),
             query,
             batcher: Mutex::new(Batcher::new(LIMITS)),
             warnings: Mutex::default(),

@@ -7,6 +7,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
 use parking_lot::{Mutex, MutexGuard};
 
+use fluss_rpc::net::meter::OWNER;
+
 use super::distribution::{Distribution, Growing};
 use super::{Kind, Metric, all};
 
@@ -32,6 +34,8 @@ pub struct Sample {
     pub metric: &'static Metric,
     /// The values of its labels, in the order in which it names them.
     pub labels: Vec<String>,
+    /// The name of the connection that it is of, if that has one.
+    pub connection: Option<String>,
     /// Its value.
     pub value: Value,
 }
@@ -69,7 +73,9 @@ impl Recorder {
         let samples = |metric: &'static Metric| {
             let its = kept.iter().filter(|(key, _)| key.name() == metric.name);
             let mut samples: Vec<_> = its.map(|(key, kept)| kept.sample(metric, key)).collect();
-            samples.sort_by(|one, other| one.labels.cmp(&other.labels));
+            samples.sort_by(|one, other| {
+                (&one.labels, &one.connection).cmp(&(&other.labels, &other.connection))
+            });
             samples
         };
         all().flat_map(samples).collect()
@@ -96,11 +102,14 @@ impl Recorder {
 
 impl Kept {
     fn sample(&self, metric: &'static Metric, key: &Key) -> Sample {
-        let value = |name: &&str| key.labels().find(|label| label.key() == *name);
-        let labels = metric.labels.iter().filter_map(value);
+        let value = |name: &str| {
+            let label = key.labels().find(|label| label.key() == name);
+            label.map(|label| label.value().to_owned())
+        };
         Sample {
             metric,
-            labels: labels.map(|label| label.value().to_owned()).collect(),
+            labels: metric.labels.iter().filter_map(|name| value(name)).collect(),
+            connection: value(OWNER),
             value: match self {
                 Self::Counter(sum) => Value::Counter(sum.load(Ordering::Relaxed)),
                 Self::Histogram(values) => Value::Histogram(values.snapshot()),
@@ -137,6 +146,8 @@ impl metrics::Recorder for Recorder {
 
 #[cfg(test)]
 mod tests {
+    use fluss_rpc::net::meter::Owner;
+
     use super::*;
 
     #[test]
@@ -159,6 +170,35 @@ mod tests {
                 r#"fluss_client_connect_seconds ["a"] 0.5"#,
                 r#"fluss_client_sent_bytes_total ["a"] 2"#,
                 r#"fluss_client_sent_bytes_total ["b"] 4"#,
+            ]
+        );
+    }
+
+    #[test]
+    fn what_a_connection_with_a_name_counts_is_told_apart() {
+        let recorder = Recorder::default();
+        let sent = all()
+            .find(|metric| metric.name == "fluss_client_sent_bytes_total")
+            .unwrap();
+        metrics::with_local_recorder(&recorder, || {
+            for (owner, count) in [
+                (Owner::named("loader"), 1),
+                (Owner::default(), 2),
+                (Owner::named("loader"), 4),
+            ] {
+                sent.count(&owner, [&"a".into()]).increment(count);
+            }
+        });
+        let told = recorder.snapshot().into_iter();
+        let told: Vec<_> = told
+            .map(|sample| (sample.labels, sample.connection, sample.value))
+            .collect();
+        let labels = || vec!["a".to_owned()];
+        assert_eq!(
+            told,
+            [
+                (labels(), None, Value::Counter(2)),
+                (labels(), Some("loader".to_owned()), Value::Counter(5)),
             ]
         );
     }

@@ -84,7 +84,7 @@ impl LogScanner {
         };
         let shared = Arc::new(Shared {
             session: Guarded::telling(session, tell),
-            meters: ScannerMeters::of(&info.path),
+            meters: ScannerMeters::of(cluster.owner(), &info.path),
             decoder,
             info,
             wake,

@@ -54,7 +54,7 @@ impl Writer {
     ) -> Result<Self, InvalidDefinition> {
         let options = cluster.options().writer.clone();
         let router = Router::of(info, options.bucket_assigner, cluster.random().fork())?;
-        let meters = Arc::new(WriterMeters::of(&info.path));
+        let meters = Arc::new(WriterMeters::of(cluster.owner(), &info.path));
         let line = Arc::new(Line::new(breakdown(info, operation)));
         let accumulator = Accumulator::new(
             operation,

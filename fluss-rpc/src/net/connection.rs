@@ -49,7 +49,7 @@ impl Connection {
     /// Dropping the future closes what was opened.
     pub async fn connect(server: &ServerAddress, options: &ConnectOptions) -> Result<Self, ConnectError> {
         let connecting = async { Self::open(dial_link(server, options).await?, options, || ()).await };
-        within(options.connect_timeout, server, connecting).await
+        within(options, server, connecting).await
     }
 
     /// As [`connect`](Self::connect), and asks a question together with the one for the versions, which saves the time of one
@@ -82,7 +82,7 @@ impl Connection {
             };
             Self::open(link.clone(), options, ask).await
         };
-        let connection = within(options.connect_timeout, server, connecting).await?;
+        let connection = within(options, server, connecting).await?;
         let version = connection.inner.versions.usable(R::API);
         let asked = asked.filter(|_| version.is_ok_and(|version| version == 0));
         let answer = asked.map(|(wait, sent)| connection.clone().answer::<R>(wait, sent));
@@ -99,7 +99,7 @@ impl Connection {
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
         let link = Link::start(ByteStream::split(stream), server.clone(), options);
-        within(options.connect_timeout, server, Self::open(link, options, || ())).await
+        within(options, server, Self::open(link, options, || ())).await
     }
 
     async fn open(
@@ -319,11 +319,11 @@ async fn dial_link(server: &ServerAddress, options: &ConnectOptions) -> Result<A
 
 /// Connects in time, and takes note of what came of it.
 async fn within<T>(
-    after: Duration,
+    options: &ConnectOptions,
     server: &ServerAddress,
     connecting: impl Future<Output = Result<T, ConnectError>>,
 ) -> Result<T, ConnectError> {
-    let begun = Instant::now();
+    let (begun, after) = (Instant::now(), options.connect_timeout);
     let late = || {
         Err(ConnectError::Timeout {
             server: server.clone(),
@@ -333,6 +333,6 @@ async fn within<T>(
     let connecting =
         timeout(after, connecting).instrument(debug_span!(target: crate::TARGET, "connect", %server));
     let connected = connecting.await.unwrap_or_else(|_| late());
-    meter::attempted(server, begun, connected.is_ok());
+    meter::attempted(&options.owner, server, begun, connected.is_ok());
     connected
 }

@@ -74,7 +74,7 @@ impl Link {
 
     fn new(outbox: Outbox, heard: Heard, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
         Arc::new(Self {
-            traffic: Traffic::of(&server),
+            traffic: Traffic::of(&options.owner, &server),
             server,
             pending: Pending::new(),
             ready: AtomicBool::new(false),

@@ -130,22 +130,43 @@ impl Metric {
         });
     }
 
-    /// What counts under these values of the labels, in their order.
-    pub fn count<const N: usize>(&self, labels: [&SharedString; N]) -> Counter {
-        let key = self.key(labels);
+    /// What counts for an owner under these values of the labels, in their order.
+    pub fn count<const N: usize>(&self, owner: &Owner, labels: [&SharedString; N]) -> Counter {
+        let key = self.key(owner, labels);
         metrics::with_recorder(|recorder| recorder.register_counter(&key, &METADATA))
     }
 
-    /// What measures under these values of the labels, in their order.
-    pub fn measure<const N: usize>(&self, labels: [&SharedString; N]) -> Histogram {
-        let key = self.key(labels);
+    /// What measures for an owner under these values of the labels, in their order.
+    pub fn measure<const N: usize>(&self, owner: &Owner, labels: [&SharedString; N]) -> Histogram {
+        let key = self.key(owner, labels);
         metrics::with_recorder(|recorder| recorder.register_histogram(&key, &METADATA))
     }
 
-    fn key<const N: usize>(&self, values: [&SharedString; N]) -> Key {
-        let labels = self.labels.iter().zip(values);
-        let labels = labels.map(|(name, value)| Label::new(*name, value.clone()));
+    fn key<const N: usize>(&self, owner: &Owner, values: [&SharedString; N]) -> Key {
+        let labels = self.labels.iter().copied().zip(values);
+        let labels = labels.chain(owner.0.iter().map(|name| (OWNER, name)));
+        let labels = labels.map(|(name, value)| Label::new(name, value.clone()));
         Key::from_parts(self.name, labels.collect::<Vec<_>>())
+    }
+}
+
+/// The label of the metrics of an [`Owner`] with a name, besides those that a [`Metric`] has.
+pub const OWNER: &str = "connection";
+
+/// Whose metrics they are. Those of an owner with a name have it as one more label, [`OWNER`].
+#[derive(Clone, PartialEq, Eq, Default)]
+pub struct Owner(Option<SharedString>);
+
+impl Owner {
+    /// An owner with a name.
+    pub fn named(name: &str) -> Self {
+        Self(Some(name.to_owned().into()))
+    }
+}
+
+impl fmt::Debug for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Owner").field(&self.0).finish()
     }
 }
 
@@ -231,18 +252,19 @@ pub const CONNECTIONS: &[Metric] = &[
 ];
 
 /// Takes note of an attempt to connect.
-pub(super) fn attempted(server: &ServerAddress, begun: Instant, succeeded: bool) {
+pub(super) fn attempted(owner: &Owner, server: &ServerAddress, begun: Instant, succeeded: bool) {
     let server = &SharedString::from(server.to_string());
     if succeeded {
-        OPENED.count([server]).increment(1);
-        CONNECT_SECONDS.measure([server]).record(Since(begun));
+        OPENED.count(owner, [server]).increment(1);
+        CONNECT_SECONDS.measure(owner, [server]).record(Since(begun));
     } else {
-        REFUSED.count([server]).increment(1);
+        REFUSED.count(owner, [server]).increment(1);
     }
 }
 
 /// Counts what goes over one connection.
 pub(super) struct Traffic {
+    owner: Owner,
     server: SharedString,
     pub(super) sent: Counter,
     pub(super) received: Counter,
@@ -259,13 +281,14 @@ struct Requests {
 }
 
 impl Traffic {
-    pub(super) fn of(server: &ServerAddress) -> Self {
+    pub(super) fn of(owner: &Owner, server: &ServerAddress) -> Self {
         let server = SharedString::from(server.to_string());
         Self {
-            sent: SENT_BYTES.count([&server]),
-            received: RECEIVED_BYTES.count([&server]),
-            lost: LOST.count([&server]),
+            sent: SENT_BYTES.count(owner, [&server]),
+            received: RECEIVED_BYTES.count(owner, [&server]),
+            lost: LOST.count(owner, [&server]),
             apis: ApiKey::ALL.iter().map(|_| OnceLock::new()).collect(),
+            owner: owner.clone(),
             server,
         }
     }
@@ -288,11 +311,11 @@ impl Traffic {
     fn requests(&self, api: ApiKey) -> Option<&Requests> {
         let requests = self.apis.get(api.place())?;
         Some(requests.get_or_init(|| {
-            let (server, api) = (&self.server, &SharedString::from(api.name()));
+            let (owner, server, api) = (&self.owner, &self.server, &SharedString::from(api.name()));
             Requests {
-                sent: REQUESTS.count([server, api]),
-                failed: REQUEST_FAILURES.count([server, api]),
-                seconds: REQUEST_SECONDS.measure([server, api]),
+                sent: REQUESTS.count(owner, [server, api]),
+                failed: REQUEST_FAILURES.count(owner, [server, api]),
+                seconds: REQUEST_SECONDS.measure(owner, [server, api]),
             }
         }))
     }

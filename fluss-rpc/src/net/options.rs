@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::meter::Owner;
 use super::{Random, ServerAddress, Transport};
 use crate::api::ServerRole;
 use crate::frame::DEFAULT_MAX_REQUEST_BYTES;
@@ -39,6 +40,8 @@ pub struct ConnectOptions {
     pub software_name: String,
     /// The version of the client software, told to the server.
     pub software_version: String,
+    /// Whose metrics those of the connection are; nobody's in particular.
+    pub owner: Owner,
 }
 
 impl Default for ConnectOptions {
@@ -56,6 +59,7 @@ impl Default for ConnectOptions {
             random: Random::default(),
             software_name: "fluss-client".to_owned(),
             software_version: env!("CARGO_PKG_VERSION").to_owned(),
+            owner: Owner::default(),
         }
     }
 }

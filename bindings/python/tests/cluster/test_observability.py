@@ -83,6 +83,31 @@ def test_keys_are_counted(face: ModuleType, run: Run) -> None:
     run(body)
 
 
+def test_a_connection_with_a_name_is_told_by_it(face: ModuleType, target: str) -> None:
+    async def body() -> None:
+        name = f"loader {next(_numbers)}"
+        connection = await settle(face.connect(f"{target}?connectionName={name.replace(' ', '%20')}"))
+        table = await create(connection, keyed=False)
+        path = str(table.get_table_info().table_path)
+        writer = table.new_append().create_writer()
+        writer.append([1])
+        await settle(writer.close())
+        assert value(face, "fluss_client_writer_rows_total", table=path, connection=name) == 1
+        its = {metric.name for metric in face.metrics() if metric.labels.get("connection") == name}
+        assert {"fluss_client_requests_total", "fluss_client_connections_opened_total"} <= its
+        await settle(connection.close())
+        nameless = await settle(face.connect(target))
+        table = await settle(nameless.get_table(path))
+        writer = table.new_append().create_writer()
+        writer.append([2])
+        await settle(writer.close())
+        rows = [metric for metric in face.metrics() if metric.labels.get("table") == path]
+        assert {metric.labels.get("connection") for metric in rows} == {name, None}
+        await settle(nameless.close())
+
+    asyncio.run(body())
+
+
 def test_metrics_say_what_they_are(face: ModuleType, run: Run) -> None:
     async def body(connection: Any) -> None:
         assert await settle(connection.get_admin().list_databases())

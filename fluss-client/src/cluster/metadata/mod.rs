@@ -44,6 +44,7 @@ pub(crate) struct Metadata {
 
 impl Metadata {
     pub(crate) fn new(servers: Arc<Servers>, known: Arc<Known>, options: &ClientOptions) -> Self {
+        let meters = MetadataMeters::of(servers.owner());
         Self {
             servers,
             bootstrap: options.bootstrap_servers.clone(),
@@ -51,7 +52,7 @@ impl Metadata {
             patience: options.discovery.timeout,
             known,
             refreshing: tokio::sync::Mutex::default(),
-            meters: MetadataMeters::new(),
+            meters,
         }
     }
 
