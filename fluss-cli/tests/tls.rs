@@ -12,7 +12,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use fluss_client::{Connection, ConnectionBuilder, Credentials, ErrorKind, Outcome, TlsFault};
-use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use fluss_test_certificates::{Authority, Files};
 use rustix::process::{Pid, Signal, kill_process};
 
 /// Far more than the program needs.
@@ -56,36 +56,23 @@ impl Drop for Server {
 }
 
 /// Makes an authority, and puts it and what it signs into files: `ca.pem`, and for the node `node.pem` and `node.key`.
-fn certify(directory: &Path) -> [PathBuf; 3] {
-    let mut params = CertificateParams::new([]).unwrap();
-    params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    let (key, node_key) = (KeyPair::generate().unwrap(), KeyPair::generate().unwrap());
-    let authority = params.self_signed(&key).unwrap().pem();
-    let node = CertificateParams::new(["127.0.0.1".to_owned()]).unwrap();
-    let node = node.signed_by(&node_key, &Issuer::new(params, key)).unwrap();
-    let files = [
-        ("ca.pem", authority),
-        ("node.pem", node.pem()),
-        ("node.key", node_key.serialize_pem()),
-    ];
-    files.map(|(name, text)| {
-        let file = directory.join(name);
-        std::fs::write(&file, text).unwrap();
-        file
-    })
+fn certify(files: &Files) -> [PathBuf; 3] {
+    let authority = Authority::new();
+    let (certificate, key) = authority.sign_into(files, "node");
+    [files.put("ca.pem", &authority.certificate), certificate, key]
 }
 
 #[tokio::test]
 async fn the_program_serves_by_tls() {
-    let directory = tempfile::tempdir().unwrap();
-    let [ca, certificate, key] = certify(directory.path());
+    let directory = Files::new();
+    let [ca, certificate, key] = certify(&directory);
     let arguments = [
         Path::new("--tls-cert"),
         &certificate,
         Path::new("--tls-key"),
         &key,
     ];
-    let server = Server::start(directory.path(), &arguments);
+    let server = Server::start(directory.directory(), &arguments);
     let connection = server.client(&ca).connect().await.unwrap();
     assert_eq!(connection.admin().list_databases().await.unwrap(), ["fluss"]);
 
@@ -96,8 +83,8 @@ async fn the_program_serves_by_tls() {
     );
     assert!(!plain.is_retriable());
 
-    let elsewhere = tempfile::tempdir().unwrap();
-    let [other, ..] = certify(elsewhere.path());
+    let elsewhere = Files::new();
+    let [other, ..] = certify(&elsewhere);
     let unknown = server.client(&other).connect().await.unwrap_err();
     assert!(
         matches!(unknown.kind(), ErrorKind::Connect(error) if error.to_string().contains("signed by no authority")),
@@ -114,19 +101,19 @@ async fn the_program_serves_by_tls() {
 
 #[tokio::test]
 async fn a_hang_up_reads_certificates_again_and_ends_nothing() {
-    let directory = tempfile::tempdir().unwrap();
-    let [ca, certificate, key] = certify(directory.path());
-    let config = directory.path().join("config");
+    let directory = Files::new();
+    let [ca, certificate, key] = certify(&directory);
+    let config = directory.path("config");
     let lines = format!(
         "listener.tls.certificate: {}\nlistener.tls.key: {}\n",
         certificate.display(),
         key.display()
     );
     std::fs::write(&config, lines).unwrap();
-    let server = Server::start(directory.path(), &[Path::new("--config"), &config]);
+    let server = Server::start(directory.directory(), &[Path::new("--config"), &config]);
     let before = server.client(&ca).connect().await.unwrap();
 
-    let [ca, ..] = certify(directory.path());
+    let [ca, ..] = certify(&directory);
     let pid = Pid::from_raw(server.process.id().cast_signed()).unwrap();
     kill_process(pid, Signal::HUP).unwrap();
     let after = async {

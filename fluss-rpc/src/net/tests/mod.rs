@@ -1,5 +1,4 @@
 #[cfg(feature = "tls")]
-mod certificates;
 mod handshake;
 mod process;
 mod server;

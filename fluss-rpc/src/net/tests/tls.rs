@@ -1,13 +1,12 @@
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, DnType, date_time_ymd};
+use fluss_test_certificates::{Authority, CertificateParams, DnType, Files, Signed, date_time_ymd};
 use rustls::RootCertStore;
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
-use super::certificates::{Authority, Files, Signed};
 use super::server::Server;
 use super::*;
 use crate::net::tls::{Acceptor, Secured, Tls, TlsFault, TlsOptions, TlsServerOptions};

@@ -1,6 +1,5 @@
 //! What clients see of a node, frame by frame.
 
-mod certificates;
 mod full;
 mod hidden;
 mod hostile;

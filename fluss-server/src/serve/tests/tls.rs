@@ -4,16 +4,16 @@ use fluss_rpc::net::tls::{Tls, TlsFault, TlsOptions, TlsServerOptions};
 use fluss_rpc::net::{ConnectError, Transport};
 use tokio::io::AsyncReadExt;
 
-use super::certificates::{Authority, Files};
 use super::*;
 use crate::security::Principal;
+use fluss_test_certificates::{Authority, Files};
 
 /// Far less than a client would wait.
 const SOON: Duration = Duration::from_secs(20);
 
 /// The options of a node with a certificate.
 fn certified(authority: &Authority, files: &Files) -> NodeOptions {
-    let (certificate, key) = authority.sign(files, "node");
+    let (certificate, key) = authority.sign_into(files, "node");
     let mut options = options();
     options.tls = Some(TlsServerOptions::new(certificate, key));
     options
@@ -36,7 +36,7 @@ fn client(trusted: &Authority, shown: Option<(&Authority, &str)>) -> (ConnectOpt
     let mut tls = TlsOptions::default();
     tls.ca_file = Some(files.put("ca.pem", &trusted.certificate));
     if let Some((authority, name)) = shown {
-        let (certificate, key) = authority.sign(&files, name);
+        let (certificate, key) = authority.sign_into(&files, name);
         (tls.cert_file, tls.key_file) = (Some(certificate), Some(key));
     }
     let options = ConnectOptions {
@@ -125,7 +125,7 @@ async fn new_connections_get_the_new_certificate_and_open_ones_stay() {
     let open = Connection::connect(&address, &before).await.unwrap();
     assert!(Connection::connect(&address, &after).await.is_err());
 
-    second.sign(&files, "node");
+    second.sign_into(&files, "node");
     Connection::connect(&address, &after).await.unwrap();
     assert!(Connection::connect(&address, &before).await.is_err());
     assert_eq!(create(&open, "t").await, Ok(()));
