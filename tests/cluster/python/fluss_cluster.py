@@ -8,6 +8,9 @@
     with Node(sasl=True) as node:
         connection = fluss.connect(f"fluss://{node.bootstrap}", ...)
 
+    with Cluster(tls=Tls(certificate, key)) as cluster:  # behind proxies that end TLS
+        connection = fluss.connect(f"fluss://{cluster.bootstrap}?tls=true&tlsCaFile=...")
+
 The programs are built with cargo, unless ``$FLUSS_CLUSTER_BIN`` and ``$FLUSS_BIN`` name them. Both end with the
 ``with`` block, and with this process however that ends. Only the standard library is needed.
 """
@@ -23,6 +26,7 @@ import tempfile
 import time
 import weakref
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
@@ -34,7 +38,17 @@ LINE = 300
 USERS = {"root": "root-secret", "alice": "alice-secret"}
 """Who may log in to a node; the same as to a cluster."""
 
-__all__ = ["COORDINATOR", "Cluster", "ClusterError", "Node", "java_class_path", "node_program", "program"]
+__all__ = [
+    "COORDINATOR",
+    "Cluster",
+    "ClusterError",
+    "Front",
+    "Node",
+    "Tls",
+    "java_class_path",
+    "node_program",
+    "program",
+]
 
 
 class ClusterError(Exception):
@@ -72,30 +86,29 @@ def java_class_path(source: Path, *, next_version: bool = False) -> str:
     return answer
 
 
-class Cluster:
-    """A cluster that is ready. Servers are named by the id of a tablet server (from 0) or by ``COORDINATOR``."""
+@dataclass(frozen=True)
+class Tls:
+    """What a proxy that ends TLS shows to clients; with ``client_ca`` they have to show a certificate of its authority.
 
-    _running: ClassVar[weakref.WeakSet[Cluster]] = weakref.WeakSet()
+    All are PEM files.
+    """
 
-    def __init__(
-        self,
-        tablet_servers: int = 1,
-        *,
-        sasl: bool = False,
-        properties: Mapping[str, str] | None = None,
-        plugins: Sequence[str] = (),
-        jvm_options: Sequence[str] = (),
-        heap_mib: int = 512,
-        optimized: bool = False,
-        keep_data: bool = False,
-    ) -> None:
-        command = [program(), "run", f"--tablet-servers={tablet_servers}", f"--heap-mib={heap_mib}"]
-        command += [f"--property={key}={value}" for key, value in (properties or {}).items()]
-        command += [f"--plugin={name}" for name in plugins] + [f"--jvm-option={option}" for option in jvm_options]
-        switches = {"--sasl": sasl, "--optimized": optimized, "--keep-data": keep_data}
-        command += [switch for switch, wanted in switches.items() if wanted]
+    certificate: Path
+    key: Path
+    client_ca: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """The same for the command line."""
+        files = {"certificate": self.certificate, "key": self.key, "client-ca": self.client_ca}
+        return [f"--tls-{name}={file}" for name, file in files.items() if file]
+
+
+class _Program:
+    """What the ``fluss-cluster`` program runs. It ends with its input."""
+
+    def __init__(self, *arguments: str) -> None:
         self._process = subprocess.Popen(
-            command,
+            [program(), *arguments],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -107,6 +120,68 @@ class Cluster:
         except ClusterError:
             self.close()
             raise
+
+    def close(self) -> None:
+        """Ends it, and removes its data. May be called again."""
+        if self._process.stdin and not self._process.stdin.closed:
+            self._process.stdin.close()
+        self._process.wait()
+        if self._process.stdout:
+            self._process.stdout.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _read(self) -> dict[str, Any]:
+        assert self._process.stdout
+        line = self._process.stdout.readline()
+        if not line:
+            raise ClusterError("fluss-cluster ended without an answer")
+        answer = json.loads(line)
+        if not answer["ok"]:
+            raise ClusterError(answer["error"])
+        return answer
+
+
+class Front(_Program):
+    """A proxy that ends TLS before one server, given as ``address:port``."""
+
+    def __init__(self, tls: Tls, to: str) -> None:
+        super().__init__("front", to, *tls.arguments())
+
+    @property
+    def address(self) -> str:
+        """Where clients connect to, ``address:port``."""
+        return self._first["address"]
+
+
+class Cluster(_Program):
+    """A cluster that is ready. Servers are named by the id of a tablet server (from 0) or by ``COORDINATOR``."""
+
+    _running: ClassVar[weakref.WeakSet[Cluster]] = weakref.WeakSet()
+
+    def __init__(
+        self,
+        tablet_servers: int = 1,
+        *,
+        sasl: bool = False,
+        tls: Tls | None = None,
+        properties: Mapping[str, str] | None = None,
+        plugins: Sequence[str] = (),
+        jvm_options: Sequence[str] = (),
+        heap_mib: int = 512,
+        optimized: bool = False,
+        keep_data: bool = False,
+    ) -> None:
+        command = ["run", f"--tablet-servers={tablet_servers}", f"--heap-mib={heap_mib}"]
+        command += [f"--property={key}={value}" for key, value in (properties or {}).items()]
+        command += [f"--plugin={name}" for name in plugins] + [f"--jvm-option={option}" for option in jvm_options]
+        switches = {"--sasl": sasl, "--optimized": optimized, "--keep-data": keep_data}
+        command += [switch for switch, wanted in switches.items() if wanted]
+        super().__init__(*command, *(tls.arguments() if tls else []))
         Cluster._running.add(self)
 
     @classmethod
@@ -116,7 +191,7 @@ class Cluster:
 
     @property
     def bootstrap(self) -> str:
-        """The client addresses of every server, ``host:port`` with commas between."""
+        """The client addresses of every server, ``host:port`` with commas between; with TLS those of their fronts."""
         return self._first["bootstrap"]
 
     @property
@@ -170,33 +245,13 @@ class Cluster:
     def close(self) -> None:
         """Ends the cluster and removes its data. May be called again."""
         Cluster._running.discard(self)
-        if self._process.stdin and not self._process.stdin.closed:
-            self._process.stdin.close()
-        self._process.wait()
-        if self._process.stdout:
-            self._process.stdout.close()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
+        super().close()
 
     def _tell(self, command: str) -> Any:
         assert self._process.stdin
         self._process.stdin.write(command + "\n")
         self._process.stdin.flush()
         return self._read()["result"]
-
-    def _read(self) -> dict[str, Any]:
-        assert self._process.stdout
-        line = self._process.stdout.readline()
-        if not line:
-            raise ClusterError("fluss-cluster ended without an answer")
-        answer = json.loads(line)
-        if not answer["ok"]:
-            raise ClusterError(answer["error"])
-        return answer
 
 
 # Runs a program until the shell's input ends, which it does with the process that holds the other end.

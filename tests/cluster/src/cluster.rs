@@ -9,6 +9,7 @@ use tempfile::TempDir;
 
 use crate::config::{self, Listeners, Properties};
 use crate::error::{Attempt, Error};
+use crate::front;
 use crate::jars::Jars;
 use crate::ports::{Port, Ports};
 use crate::probe::{Members, has_default_database, members};
@@ -191,7 +192,7 @@ impl Cluster {
     }
 
     fn processes(&self) -> impl Iterator<Item = &Process> {
-        std::iter::once(&self.zookeeper).chain(self.servers().map(Server::process))
+        std::iter::once(&self.zookeeper).chain(self.servers().flat_map(Server::processes))
     }
 
     fn check_processes(&self) -> Result<(), Error> {
@@ -274,6 +275,7 @@ impl Launch {
         let home = self.data.path().join(role.to_string());
         create(&home)?;
         let listeners = self.listeners()?;
+        let front = self.front(role, &listeners)?;
         let properties = self.properties(role, &home, zookeeper, &listeners);
         let file = home.join("server.yaml");
         write(&file, &config::yaml(properties, &self.spec.properties))?;
@@ -283,7 +285,7 @@ impl Launch {
         };
         let arguments = ["--configDir".to_owned(), home.display().to_string()];
         let process = self.java(&role.to_string(), self.spec.heap_mib, main, &arguments)?;
-        Ok(Server::new(role, listeners, file, process))
+        Ok(Server::new(role, listeners, file, process, front))
     }
 
     fn properties(&self, role: Role, home: &Path, zookeeper: &Port, listeners: &Listeners) -> Properties {
@@ -297,12 +299,31 @@ impl Launch {
 
     fn listeners(&mut self) -> Result<Listeners, Error> {
         let client = self.ports.take()?;
-        let internal = if self.spec.sasl {
-            Some(self.ports.take()?)
-        } else {
-            None
+        let mut take = |is_wanted: bool| is_wanted.then(|| self.ports.take()).transpose();
+        Ok(Listeners {
+            client,
+            internal: take(self.spec.has_internal_listener())?,
+            front: take(self.spec.tls.is_some())?,
+        })
+    }
+
+    /// Starts the proxy before a server, if there is to be one, and waits for its port: it is up before its server is.
+    fn front(&self, role: Role, listeners: &Listeners) -> Result<Option<Process>, Error> {
+        let (Some(tls), Some(port)) = (&self.spec.tls, &listeners.front) else {
+            return Ok(None);
         };
-        Ok(Listeners { client, internal })
+        let data = self.data.path();
+        let process = front::start(
+            &self.group,
+            &format!("front-of-{role}"),
+            data,
+            &data.join("logs"),
+            tls,
+            port,
+            listeners.client.address(),
+        )?;
+        process.wait_for_port(port.address(), self.spec.ready_within)?;
+        Ok(Some(process))
     }
 
     fn java(&self, name: &str, heap_mib: u32, main: &str, arguments: &[String]) -> Result<Process, Error> {

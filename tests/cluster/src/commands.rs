@@ -118,6 +118,7 @@ fn describe(server: &Server) -> Value {
         "id": id,
         "pid": server.pid(),
         "address": server.address().to_string(),
+        "own_address": server.own_address().to_string(),
         "internal_address": server.internal_address().to_string(),
         "running": server.is_running(),
     })

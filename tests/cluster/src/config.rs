@@ -4,14 +4,17 @@ use std::collections::BTreeMap;
 use std::fmt::Display;
 use std::path::Path;
 
+use crate::front::HOST;
 use crate::ports::Port;
 use crate::spec::{ALICE, ROOT, Spec, User};
 
-/// The ports of one server: what clients connect to, and with SASL a listener for the servers among themselves.
+/// The ports of one server: what is for clients; if they log in or come by TLS, a listener for the servers among themselves; and
+/// the front that clients connect to instead, if there is one.
 #[derive(Debug)]
 pub(crate) struct Listeners {
     pub(crate) client: Port,
     pub(crate) internal: Option<Port>,
+    pub(crate) front: Option<Port>,
 }
 
 /// `key: value` for each line of a `server.yaml`.
@@ -42,7 +45,7 @@ pub(crate) fn server(spec: &Spec, zookeeper: &Port, listeners: &Listeners, remot
         "default.replication.factor",
         spec.replication_factor(),
     );
-    listen(&mut properties, listeners);
+    listen(&mut properties, spec, listeners);
     properties
 }
 
@@ -75,7 +78,7 @@ fn set(properties: &mut Properties, key: &str, value: impl Display) {
     properties.insert(key.to_owned(), value.to_string());
 }
 
-fn listen(properties: &mut Properties, listeners: &Listeners) {
+fn listen(properties: &mut Properties, spec: &Spec, listeners: &Listeners) {
     let client = listeners.client.address();
     let Some(internal) = &listeners.internal else {
         set(properties, "bind.listeners", format!("FLUSS://{client}"));
@@ -87,9 +90,19 @@ fn listen(properties: &mut Properties, listeners: &Listeners) {
         "bind.listeners",
         format!("INTERNAL://{internal},CLIENT://{client}"),
     );
-    set(properties, "advertised.listeners", format!("CLIENT://{client}"));
+    let advertised = match &listeners.front {
+        Some(front) => format!("{HOST}:{}", front.address().port()),
+        None => client.to_string(),
+    };
+    set(
+        properties,
+        "advertised.listeners",
+        format!("CLIENT://{advertised}"),
+    );
     set(properties, "internal.listener.name", "INTERNAL");
-    secure(properties);
+    if spec.sasl {
+        secure(properties);
+    }
 }
 
 fn secure(properties: &mut Properties) {

@@ -66,6 +66,9 @@ pub enum Error {
         /// The tail of its log.
         log: String,
     },
+    /// A front has nothing to show to clients.
+    #[error("a front needs --tls-certificate and --tls-key")]
+    NoCertificate,
     /// There is no such server in this cluster.
     #[error("this cluster has no {role}")]
     NoSuchServer {

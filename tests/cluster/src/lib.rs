@@ -18,7 +18,8 @@
 //! # }
 //! ```
 //!
-//! [`Served::start`] runs `fluss serve` in the same way: a node of one process.
+//! [`Served::start`] runs `fluss serve` in the same way: a node of one process. [`Spec::behind_tls`] puts a proxy that ends TLS
+//! before each server of a cluster, [`Front::start`] before any other.
 //!
 //! The crate knows nothing of the clients that it serves: it asks servers and ZooKeeper with frames of its own, so that
 //! a broken client cannot break the fixture.
@@ -26,6 +27,7 @@
 mod cluster;
 mod config;
 mod error;
+mod front;
 mod jars;
 mod peer;
 mod ports;
@@ -40,6 +42,7 @@ mod zookeeper;
 
 pub use cluster::Cluster;
 pub use error::Error;
+pub use front::{Front, Tls};
 pub use jars::{FLUSS_VERSION, Jars, JavaClient};
 pub use peer::Peer;
 pub use probe::{Members, members};

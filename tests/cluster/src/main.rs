@@ -1,17 +1,18 @@
 //! Runs a real Apache Fluss cluster for programs that are not Rust tests; `commands.rs` says what it listens to.
 
 use std::io::{self, BufRead, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::Parser;
-use fluss_cluster::{Cluster, Error, Jars, JavaClient};
+use fluss_cluster::{Cluster, Error, Front, Jars, JavaClient};
 use serde_json::{Value, json};
 
 mod commands;
 mod options;
 
 use commands::{Command, description};
-use options::{Options, Run};
+use options::{Options, Run, TlsFiles};
 
 fn main() -> ExitCode {
     let done = match Options::parse() {
@@ -23,6 +24,7 @@ fn main() -> ExitCode {
             })
             .map(|path| say(&json!(path))),
         Options::Run(run) => serve(run),
+        Options::Front { to, tls } => stand_before(to, tls),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -44,6 +46,15 @@ fn serve(run: Run) -> Result<(), Error> {
             Err(unknown) => say(&json!({"ok": false, "error": unknown})),
         }
     }
+    Ok(())
+}
+
+/// Starts a front, describes it, and waits for the end of the input.
+fn stand_before(to: SocketAddr, tls: TlsFiles) -> Result<(), Error> {
+    let tls = tls.tls().ok_or(Error::NoCertificate)?;
+    let front = Front::start(&tls, to)?;
+    say(&json!({"ok": true, "address": front.address().to_string()}));
+    io::stdin().lock().lines().map_while(Result::ok).for_each(drop);
     Ok(())
 }
 

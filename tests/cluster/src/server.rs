@@ -38,15 +38,23 @@ pub struct Server {
     /// Its `server.yaml`.
     config: PathBuf,
     process: Process,
+    front: Option<Process>,
 }
 
 impl Server {
-    pub(crate) fn new(role: Role, listeners: Listeners, config: PathBuf, process: Process) -> Self {
+    pub(crate) fn new(
+        role: Role,
+        listeners: Listeners,
+        config: PathBuf,
+        process: Process,
+        front: Option<Process>,
+    ) -> Self {
         Self {
             role,
             listeners: Mutex::new(listeners),
             config,
             process,
+            front,
         }
     }
 
@@ -55,8 +63,15 @@ impl Server {
         self.role
     }
 
-    /// Where clients connect to; with SASL, where they have to authenticate.
+    /// Where clients connect to; with SASL, where they have to authenticate; with TLS, its front.
     pub fn address(&self) -> SocketAddr {
+        let listeners = self.listeners.lock();
+        let front = listeners.front.as_ref();
+        front.unwrap_or(&listeners.client).address()
+    }
+
+    /// Where it listens for clients itself, be there a front or not.
+    pub fn own_address(&self) -> SocketAddr {
         self.listeners.lock().client.address()
     }
 
@@ -114,7 +129,7 @@ impl Server {
     }
 
     fn addresses(&self) -> [SocketAddr; 2] {
-        [self.address(), self.internal_address()]
+        [self.own_address(), self.internal_address()]
     }
 
     /// Writes other addresses into the configuration.
@@ -127,7 +142,8 @@ impl Server {
         fs::write(&self.config, text).attempt(|| format!("write {path}"))
     }
 
-    pub(crate) fn process(&self) -> &Process {
-        &self.process
+    /// Its own process, and that of its front.
+    pub(crate) fn processes(&self) -> impl Iterator<Item = &Process> {
+        std::iter::once(&self.process).chain(&self.front)
     }
 }

@@ -3,6 +3,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use crate::front::Tls;
+
 /// One account of a cluster with SASL.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct User {
@@ -29,6 +31,7 @@ pub const ALICE: User = User {
 pub struct Spec {
     pub(crate) tablet_servers: u32,
     pub(crate) sasl: bool,
+    pub(crate) tls: Option<Tls>,
     pub(crate) properties: BTreeMap<String, String>,
     pub(crate) plugins: Vec<String>,
     pub(crate) jvm_options: Vec<String>,
@@ -44,6 +47,7 @@ impl Default for Spec {
         Self {
             tablet_servers: 1,
             sasl: false,
+            tls: None,
             properties: BTreeMap::new(),
             plugins: Vec::new(),
             jvm_options: Vec::new(),
@@ -74,6 +78,14 @@ impl Spec {
     #[must_use]
     pub fn sasl(mut self) -> Self {
         self.sasl = true;
+        self
+    }
+
+    /// Before every server stands a proxy that ends TLS, and `advertised.listeners` names it, as `localhost`. Among themselves
+    /// the servers talk past the proxies. `fluss serve` has TLS itself, and gets none.
+    #[must_use]
+    pub fn behind_tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
         self
     }
 
@@ -141,6 +153,11 @@ impl Spec {
     /// What was asked for with [`property`](Self::property).
     pub fn properties(&self) -> &BTreeMap<String, String> {
         &self.properties
+    }
+
+    /// Whether servers talk to each other where clients do not come.
+    pub(crate) fn has_internal_listener(&self) -> bool {
+        self.sasl || self.tls.is_some()
     }
 
     /// How many replicas a table gets that does not ask for a number.
