@@ -21,6 +21,7 @@ mod reads;
 mod rescale;
 mod suite;
 mod tiered;
+mod tls;
 mod versions;
 
 use std::future::Future;
@@ -80,6 +81,7 @@ fn run_all() -> ExitCode {
         tiered::TESTS,
         tiered::parts::TESTS,
         tiered::changelogs::TESTS,
+        tls::TESTS,
         versions::TESTS,
     ])
 }

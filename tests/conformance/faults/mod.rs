@@ -32,7 +32,7 @@ const ROUNDS: usize = 10;
 /// How soon everything goes on when a leader was killed.
 const RECOVERY: Duration = Duration::from_secs(10);
 
-fn numbers() -> Schema {
+pub(crate) fn numbers() -> Schema {
     Schema::builder()
         .column("id", DataType::big_int())
         .build()
@@ -41,14 +41,14 @@ fn numbers() -> Schema {
 
 /// What was read of a table of numbers.
 #[derive(Default)]
-struct Found {
-    ids: BTreeSet<i64>,
+pub(crate) struct Found {
+    pub(crate) ids: BTreeSet<i64>,
     count: usize,
 }
 
 impl Found {
     /// Polls until all of `wanted` were read, and insists that nothing came twice. Failures of polls are passed over.
-    async fn read_all(&mut self, scanner: &LogScanner, wanted: &BTreeSet<i64>) {
+    pub(crate) async fn read_all(&mut self, scanner: &LogScanner, wanted: &BTreeSet<i64>) {
         let deadline = Instant::now() + PATIENCE;
         while !wanted.is_subset(&self.ids) {
             let count = self.count;
@@ -70,13 +70,13 @@ impl Found {
 }
 
 /// The leader of a bucket, another one in each round if others lead, once every bucket has replicas to take its place.
-fn leader<'c>(cluster: &'c Cluster, table: &TableInfo, round: usize) -> &'c Server {
+pub(crate) fn leader<'c>(cluster: &'c Cluster, table: &TableInfo, round: usize) -> &'c Server {
     let leaders = cluster.wait_in_sync(table.id.get(), PATIENCE).unwrap();
     cluster.tablet_server(leaders[round % leaders.len()]).unwrap()
 }
 
 /// Starts a server again and waits until the others have seen it.
-fn restart(cluster: &Cluster, server: &Server) {
+pub(crate) fn restart(cluster: &Cluster, server: &Server) {
     server.restart().unwrap();
     cluster.wait_ready(PATIENCE).unwrap();
 }

@@ -4,6 +4,7 @@ import socket
 import struct
 from collections.abc import Callable, Iterator
 
+API_VERSIONS = 1000
 GET_METADATA = 1012
 PRODUCE_LOG = 1014
 FETCH_LOG = 1015
