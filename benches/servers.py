@@ -2,7 +2,7 @@
 
 What is measured is the server: the processor time that it takes for a row, how soon it answers after its start, and the
 memory that it has when idle. Every job is done twice, of which the second counts, so that the JVM has compiled what it
-needs. The node is also measured in the process of the client, against itself over loopback.
+needs. The node is also measured in the process of the client, and by TLS, against itself over loopback.
 """
 
 from __future__ import annotations
@@ -52,6 +52,11 @@ OPERATIONS = [
 ]
 # What a program that has the node inside gains by it.
 IN_PROCESS = ("lookup_one", "lookup_1000", "lookup_many")
+# What TLS costs most where many bytes go.
+BY_TLS = ("append_arrow", "scan_arrow")
+# The least that is asked for, and what is aimed at, of the rows a second without.
+LEAST_BY_TLS = 0.6
+AIM_BY_TLS = 0.8
 
 
 @dataclass
@@ -69,6 +74,8 @@ class Server:
     """From its start to its first answer."""
     filled: dict[bool, str] = field(default_factory=dict)
     """Tables to be read, by whether they have keys."""
+    only: tuple[str, ...] = ()
+    """The operations that are measured on it; all if there are none."""
 
     @property
     def bootstrap(self) -> str:
@@ -98,19 +105,35 @@ def status_kib(pid: int, name: str) -> int:
 
 
 @contextmanager
-def node(directory: Path, *options: str) -> Iterator[Server]:
-    """The node that serves a directory, until the end of the block."""
+def node(directory: Path, *options: str, query: str = "") -> Iterator[Server]:
+    """The node that serves a directory, until the end of the block; ``query`` is what clients need to connect."""
     command = [run.program("fluss"), "serve", "--data-dir", str(directory), "--listen", "127.0.0.1:0", *options]
     begun = time.perf_counter()
     process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
     try:
         assert process.stdout
-        target = process.stdout.readline().rsplit(maxsplit=1)[-1]
+        target = process.stdout.readline().rsplit(maxsplit=1)[-1] + query
         start_ms = first_answer_ms(target, begun)
         yield Server("node", target, [process.pid], start_ms=start_ms)
     finally:
         process.terminate()
         process.wait()
+
+
+@contextmanager
+def node_by_tls(directory: Path) -> Iterator[Server]:
+    """The node with a certificate that is made here, and clients that come by TLS."""
+    directory.mkdir()
+    certificate, key = directory / "node.pem", directory / "node.key"
+    made = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    made += ["-keyout", str(key), "-out", str(certificate), "-subj", "/CN=node", "-days", "2"]
+    # A certificate of its own authority, which a client would not take from a server.
+    made += ["-addext", "subjectAltName=IP:127.0.0.1", "-addext", "basicConstraints=critical,CA:FALSE"]
+    subprocess.run(made, check=True, stderr=subprocess.DEVNULL)
+    options = ["--tls-cert", str(certificate), "--tls-key", str(key)]
+    with node(directory / "data", *options, query=f"?tls=true&tlsCaFile={certificate}") as server:
+        server.name, server.only = "by tls", BY_TLS
+        yield server
 
 
 @contextmanager
@@ -146,7 +169,7 @@ def in_process(directory: Path, scale: float) -> Server:
     """The node of a directory, to be opened by each client in its own process; another has filled it before."""
     with node(directory) as filler:
         Measurement(filler, scale).fill()
-    return Server("in process", f"embedded:{directory}", filled=filler.filled)
+    return Server("in process", f"embedded:{directory}", filled=filler.filled, only=IN_PROCESS)
 
 
 class Measurement:
@@ -238,7 +261,7 @@ def work(servers: list[Server], operations: list[Operation], rounds: int, scale:
         for operation in operations:
             turn = number % len(servers)
             for server in servers[turn:] + servers[:turn]:
-                if not server.pids and operation.name not in IN_PROCESS:
+                if server.only and operation.name not in server.only:
                     continue
                 for name, result in measurements[server.name].measure(operation):
                     by_server = figures.setdefault(name, {})
@@ -276,6 +299,20 @@ def lines_in_process(figures: ByServer) -> list[list[str]]:
     return lines
 
 
+def lines_by_tls(figures: ByServer) -> list[list[str]]:
+    """The node by TLS, beside the same without; processor time is of both sides together."""
+    lines = [["operation", "node", "rows/s", "CPU µs/row", "rows/s ×", "CPU ×"]]
+    for operation, servers in figures.items():
+        if not {"by tls", "node"} <= servers.keys():
+            continue
+        plain, by_tls = servers["node"], servers["by tls"]
+        lines.append([operation, "plain", f"{plain.rate:,.0f}", f"{plain.all_micros:.3f}", "", ""])
+        lines.append([operation, "by tls", f"{by_tls.rate:,.0f}", f"{by_tls.all_micros:.3f}"])
+        lines[-1] += [f"{by_tls.rate / plain.rate:.2f}", f"{by_tls.all_micros / plain.all_micros:.2f}"]
+    lines.append(["asked for", "", "", "", f"{LEAST_BY_TLS} (aim {AIM_BY_TLS})", ""])
+    return lines
+
+
 def costs(figure: ServerFigures) -> list[str]:
     """Rows a second, processor time of both sides, and how long single calls take."""
     return [f"{figure.rate:,.0f}", f"{figure.all_micros:.3f}", figure.micros("p50"), figure.micros("p99")]
@@ -285,7 +322,7 @@ def lines_at_rest(servers: list[Server], node_starts: list[float]) -> list[list[
     """Start to first answer, and memory when idle."""
     lines = [["server", "", "first answer ms", "idle MiB", "helpers MiB"]]
     for server in servers:
-        if server.pids:
+        if server.pids and server.name != "by tls":
             start_ms = median(node_starts) if server.name == "node" else server.start_ms
             memory = [f"{anonymous_mib(pids):,.1f}" if pids else "" for pids in (server.pids, server.helpers)]
             lines.append([server.name, "", f"{start_ms:,.0f}", *memory])
@@ -304,7 +341,7 @@ def starts(scratch: Path) -> list[float]:
 
 def main() -> None:
     parser = run.parser(__doc__)
-    parser.add_argument("--servers", help="node, java or in process, with commas between")
+    parser.add_argument("--servers", help="node, by tls, java or in process, with commas between")
     arguments = parser.parse_args()
     names = run.chosen([operation.name for operation in OPERATIONS], arguments.only)
     operations = [operation for operation in OPERATIONS if operation.name in names]
@@ -314,6 +351,7 @@ def main() -> None:
         scratch = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="fluss-servers-")))
         start: dict[str, Callable[[], Server]] = {
             "node": lambda: stack.enter_context(node(scratch / "served")),
+            "by tls": lambda: stack.enter_context(node_by_tls(scratch / "tls")),
             "java": lambda: stack.enter_context(java()),
             "in process": lambda: in_process(scratch / "inside", arguments.scale),
         }
@@ -321,7 +359,7 @@ def main() -> None:
         time.sleep(REST)
         at_rest = lines_at_rest(servers, starts(scratch))
         figures = work(servers, operations, arguments.rounds, arguments.scale)
-        for lines in (at_rest, lines_of_work(figures), lines_in_process(figures)):
+        for lines in (at_rest, lines_of_work(figures), lines_in_process(figures), lines_by_tls(figures)):
             print()
             run.print_table(lines)
 
