@@ -1,4 +1,4 @@
-//! Generates the messages from `proto/fluss.proto`, without needing a `protoc`, and a table of what repeats in them.
+//! Generates the messages from `proto/`, without needing a `protoc`, and a table of what repeats in them.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -11,9 +11,19 @@ const STRING: i32 = 9;
 const MESSAGE: i32 = 11;
 const BYTES: i32 = 12;
 
+/// The messages of Apache Fluss, and those of the node.
+const FILES: [&str; 2] = ["proto/fluss.proto", "proto/node.proto"];
+
+/// Messages with a password in them: they are not printed by what is generated.
+const SECRET: [&str; 3] = [
+    ".fluss.AuthenticateRequest",
+    ".fluss.CreateUserRequest",
+    ".fluss.AlterUserRequest",
+];
+
 fn main() -> Result<(), Box<dyn Error>> {
-    println!("cargo:rerun-if-changed=proto/fluss.proto");
-    let descriptors = protox::compile(["proto/fluss.proto"], ["proto"])?;
+    println!("cargo:rerun-if-changed=proto");
+    let descriptors = protox::compile(FILES, ["proto"])?;
     let mut messages: Vec<_> = descriptors
         .file
         .iter()
@@ -49,6 +59,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     shapes.push_str("];\n");
     fs::write(Path::new(&env::var("OUT_DIR")?).join("shapes.rs"), shapes)?;
     // `Bytes` lets a decoded message share the buffer that its frame was read into.
-    prost_build::Config::new().bytes(["."]).compile_fds(descriptors)?;
+    prost_build::Config::new()
+        .bytes(["."])
+        .skip_debug(SECRET)
+        .compile_fds(descriptors)?;
     Ok(())
 }

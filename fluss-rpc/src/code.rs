@@ -1,4 +1,5 @@
-//! The error codes of the protocol: one row each, `rpc.md` §7.
+//! The error codes of the protocol: one row each, `rpc.md` §7. Those from 9001 on are of the APIs that only the embedded node
+//! has; no server of Apache Fluss sends them.
 
 use std::fmt;
 
@@ -213,6 +214,9 @@ codes! {
     72 STORAGE_BACKPRESSURE Yes Unavailable, "the key-value engine of the server is overloaded";
     73 HISTORICAL_PARTITION_THROTTLED Yes Unavailable, "too many lookups in historical partitions";
     74 INVALID_BUCKET_ROUTING No Conflict, "the bucket was chosen by a number of buckets that is not the one there is";
+    9001 USER_NOT_EXIST No NotFound, "the node has no such user";
+    9002 USER_ALREADY_EXIST No AlreadyExists, "the node already has the user";
+    9003 INVALID_USER No InvalidArgument, "the name or the password is none that a user can have";
 }
 
 #[cfg(test)]
@@ -222,7 +226,7 @@ mod tests {
     #[test]
     fn the_table_has_no_gap_and_no_double() {
         let numbers: Vec<i32> = ErrorCode::ALL.iter().map(|code| code.number()).collect();
-        assert_eq!(numbers, (-1..=74).collect::<Vec<_>>());
+        assert_eq!(numbers, (-1..=74).chain(9001..=9003).collect::<Vec<_>>());
     }
 
     #[test]

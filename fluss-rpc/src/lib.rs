@@ -29,7 +29,7 @@ pub mod header;
 pub mod net;
 pub mod sasl;
 
-/// The messages, generated from `proto/fluss.proto`. `bytes` fields are [`bytes::Bytes`]: decoded from a
+/// The messages, generated from `proto/fluss.proto` and, those of the node alone, from `proto/node.proto`. `bytes` fields are [`bytes::Bytes`]: decoded from a
 /// [`bytes::Bytes`], a message shares its buffer instead of copying from it.
 ///
 /// Required fields are always written, also when they hold 0 or nothing (a server would not answer otherwise).
@@ -38,6 +38,8 @@ pub mod proto {
     #![expect(clippy::pedantic, reason = "generated code")]
 
     include!(concat!(env!("OUT_DIR"), "/fluss.rs"));
+
+    mod secret;
 
     #[cfg(test)]
     mod tests;

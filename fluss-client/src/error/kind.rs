@@ -115,6 +115,7 @@ impl ErrorKind {
                 ConnectError::UnsupportedVersion { .. } => Outcome::Unsupported,
                 _ => Outcome::Unavailable,
             },
+            Self::Request(RequestError::PasswordInClear { .. }) => Outcome::InvalidArgument,
             Self::Request(RequestError::Malformed { .. } | RequestError::TooLarge { .. })
             | Self::Malformed(_)
             | Self::Value(_) => Outcome::InvalidData,

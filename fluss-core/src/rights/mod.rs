@@ -1,6 +1,9 @@
 //! Rights: who may do what to which resource (`behaviour.md` §8.6).
 
+mod user;
 mod wire;
+
+pub use user::{MAX_PASSWORD_BYTES, MAX_USER_NAME_BYTES, check_password, check_user_name};
 
 use std::fmt;
 

@@ -70,6 +70,8 @@ enum Servers {
     Any,
     Coordinator,
     Tablet,
+    /// An embedded node, and no server of a cluster.
+    Node,
 }
 
 /// Rows are `number Variant "NAME" servers [versions] Request => Response;`, with `since` and a function where the version
@@ -145,9 +147,19 @@ impl ApiKey {
     /// The first key that 0.9.1 does not have.
     const FIRST_OF_1_0: Self = Self::AlterDatabase;
 
-    /// Whether the API came with 1.0; the others are in 0.9.1 too.
+    /// Whether the API came with 1.0; the others are in 0.9.1 too, or only the node has them.
     pub fn is_of_1_0(self) -> bool {
-        self >= Self::FIRST_OF_1_0
+        self >= Self::FIRST_OF_1_0 && !self.is_of_node()
+    }
+
+    /// Whether only the embedded node has the API. Its key is from a range that Apache Fluss does not use.
+    pub fn is_of_node(self) -> bool {
+        self.servers() == Servers::Node
+    }
+
+    /// Whether what is asked has a password in it. It does not go to another machine in clear unless that is allowed.
+    pub fn has_password(self) -> bool {
+        matches!(self, Self::Authenticate | Self::CreateUser | Self::AlterUser)
     }
 
     /// Its place in [`ALL`](Self::ALL).
@@ -166,6 +178,7 @@ impl ApiKey {
             Servers::Any => true,
             Servers::Coordinator => role == ServerRole::Coordinator,
             Servers::Tablet => role == ServerRole::Tablet,
+            Servers::Node => false,
         }
     }
 }
@@ -250,6 +263,10 @@ apis! {
     1064 ListKvSnapshots "LIST_KV_SNAPSHOTS" Coordinator [0..=0] ListKvSnapshotsRequest => ListKvSnapshotsResponse;
     1065 AddServerTagByRack "ADD_SERVER_TAG_BY_RACK" Coordinator [0..=0] AddServerTagByRackRequest => AddServerTagByRackResponse;
     1066 RemoveServerTagByRack "REMOVE_SERVER_TAG_BY_RACK" Coordinator [0..=0] RemoveServerTagByRackRequest => RemoveServerTagByRackResponse;
+    9001 CreateUser "CREATE_USER" Node [0..=0] CreateUserRequest => CreateUserResponse;
+    9002 AlterUser "ALTER_USER" Node [0..=0] AlterUserRequest => AlterUserResponse;
+    9003 DropUser "DROP_USER" Node [0..=0] DropUserRequest => DropUserResponse;
+    9004 ListUsers "LIST_USERS" Node [0..=0] ListUsersRequest => ListUsersResponse;
 }
 
 #[cfg(test)]
@@ -258,13 +275,18 @@ mod tests {
 
     #[test]
     fn numbers_and_keys_are_one_to_one() {
-        assert_eq!(ApiKey::ALL.len(), 67);
-        for (number, key) in (1000..).zip(ApiKey::ALL) {
+        let (of_fluss, of_node) = (1000..=1066, 9001..=9004);
+        let numbers: Vec<_> = of_fluss.chain(of_node.clone()).collect();
+        assert_eq!(ApiKey::ALL.len(), numbers.len());
+        for (place, (number, key)) in numbers.into_iter().zip(ApiKey::ALL).enumerate() {
             assert_eq!(key.number(), number);
             assert_eq!(ApiKey::from_number(number), Some(*key));
+            assert_eq!(key.place(), place);
+            assert_eq!(key.is_of_node(), of_node.contains(&number), "{key}");
         }
-        assert_eq!(ApiKey::from_number(999), None);
-        assert_eq!(ApiKey::from_number(1067), None);
+        for none in [999, 1067, 9000, 9005] {
+            assert_eq!(ApiKey::from_number(none), None);
+        }
     }
 
     #[test]

@@ -16,11 +16,14 @@ pub struct Versions {
 
 impl Versions {
     /// Reads the answer to `API_VERSIONS`. Keys that nobody knows are passed over, and numbers out of range are
-    /// moved to its nearest end.
+    /// moved to its nearest end. Whatever a server of a cluster lists under a key of the node, it is something else.
     pub fn from_response(response: &ApiVersionsResponse) -> Self {
+        let role = ServerRole::from_server_type(response.server_type);
+        let is_known = |(api, _): &(ApiKey, _)| role.is_none() || !api.is_of_node();
+        let offered = response.api_versions.iter().filter_map(offer);
         Self {
-            role: ServerRole::from_server_type(response.server_type),
-            offered: response.api_versions.iter().filter_map(offer).collect(),
+            role,
+            offered: offered.filter(is_known).collect(),
         }
     }
 
@@ -97,6 +100,10 @@ impl fmt::Display for Unsupported {
         let Self { api, server, .. } = self;
         match (&self.ours, &self.theirs) {
             (None, _) => write!(f, "this client does not speak {api}"),
+            (Some(_), None) if api.is_of_node() => write!(
+                f,
+                "the server, {server}, does not offer {api}, which only an embedded node does (fluss serve)"
+            ),
             (Some(_), None) => write!(f, "the server, {server}, does not offer {api}"),
             (Some(ours), Some(theirs)) => write!(
                 f,
@@ -168,6 +175,28 @@ mod tests {
                 .unwrap_err()
                 .ours,
             None
+        );
+    }
+
+    #[test]
+    fn an_api_of_the_node_is_never_asked_of_a_server_of_a_cluster() {
+        let create_user = i32::from(ApiKey::CreateUser.number());
+        for listed in [&[(1059, 0, 0)][..], &[(1059, 0, 0), (create_user, 0, 0)]] {
+            let error = versions(listed).usable(ApiKey::CreateUser).unwrap_err();
+            assert_eq!(
+                error.to_string(),
+                "the server, a Fluss 0.9 tablet server, does not offer CREATE_USER, \
+                 which only an embedded node does (fluss serve)"
+            );
+        }
+        let mut of_node = ApiVersionsResponse::default();
+        of_node.api_versions.push(PbApiVersion {
+            api_key: create_user,
+            ..Default::default()
+        });
+        assert_eq!(
+            Versions::from_response(&of_node).usable(ApiKey::CreateUser),
+            Ok(0)
         );
     }
 

@@ -98,7 +98,7 @@ impl Connection {
     where
         S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
     {
-        let link = Link::start(ByteStream::split(stream), server.clone(), options);
+        let link = Link::start(ByteStream::split(stream), server.clone(), options, false);
         within(options, server, Self::open(link, options, || ())).await
     }
 
@@ -302,16 +302,16 @@ impl Wait {
 async fn dial_link(server: &ServerAddress, options: &ConnectOptions) -> Result<Arc<Link>, ConnectError> {
     Ok(match &options.transport {
         Transport::Stream(connector) => {
-            if options.credentials.is_some()
-                && !options.allow_insecure_password
+            let keeps_passwords = !options.allow_insecure_password
                 && connector.is_readable_on_the_way()
-                && !server.is_loopback()
-            {
+                && !server.is_loopback();
+            if keeps_passwords && options.credentials.is_some() {
                 return Err(ConnectError::PasswordInClear {
                     server: server.clone(),
                 });
             }
-            Link::start(connector.connect(server).await?, server.clone(), options)
+            let stream = connector.connect(server).await?;
+            Link::start(stream, server.clone(), options, keeps_passwords)
         }
         Transport::InProcess(process) => Link::dial(&**process, server.clone(), options),
     })

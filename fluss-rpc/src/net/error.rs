@@ -190,6 +190,14 @@ pub enum RequestError {
         /// The most that is allowed.
         limit: usize,
     },
+    /// The request has a password in it, which would go to another machine in clear. Nothing was sent.
+    #[error(
+        "the password in {api} would be sent in clear: connect with tls=true, or allow that with allow-insecure-password=true"
+    )]
+    PasswordInClear {
+        /// The API.
+        api: ApiKey,
+    },
     /// The response is not the message that it should be.
     #[error("the response to {api} is malformed")]
     Malformed {
@@ -219,7 +227,10 @@ impl RequestError {
             Self::Server { code, .. } => code.is_retriable(),
             Self::Timeout { .. } | Self::WrongRole { .. } => true,
             Self::Disconnected { reason } => reason.is_retriable(),
-            Self::Unsupported(_) | Self::TooLarge { .. } | Self::Malformed { .. } => false,
+            Self::Unsupported(_)
+            | Self::TooLarge { .. }
+            | Self::PasswordInClear { .. }
+            | Self::Malformed { .. } => false,
         }
     }
 

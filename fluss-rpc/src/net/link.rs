@@ -45,14 +45,22 @@ pub(super) struct Link {
     outbox: Outbox,
     max_request_bytes: usize,
     max_response_bytes: usize,
+    /// Whether others can read what is sent, so that no password is.
+    keeps_passwords: bool,
     closed: watch::Sender<bool>,
     on_loss: OnLoss,
 }
 
 impl Link {
     /// Starts the task. It runs until the link is closed.
-    pub(super) fn start(stream: ByteStream, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
-        let link = Self::new(Outbox::new(stream.writer), Heard::far(), server, options);
+    pub(super) fn start(
+        stream: ByteStream,
+        server: ServerAddress,
+        options: &ConnectOptions,
+        keeps_passwords: bool,
+    ) -> Arc<Self> {
+        let outbox = Outbox::new(stream.writer);
+        let link = Self::new(outbox, Heard::far(), server, options, keeps_passwords);
         let reader: Reader = Box::new(Listener {
             reader: stream.reader,
             heard: link.heard.clone(),
@@ -67,12 +75,18 @@ impl Link {
         server: ServerAddress,
         options: &ConnectOptions,
     ) -> Arc<Self> {
-        let link = Self::new(Outbox::unknown(), Heard::near(), server, options);
+        let link = Self::new(Outbox::unknown(), Heard::near(), server, options, false);
         link.outbox.lead_to(process.dial(&link.server, link.clone()));
         link
     }
 
-    fn new(outbox: Outbox, heard: Heard, server: ServerAddress, options: &ConnectOptions) -> Arc<Self> {
+    fn new(
+        outbox: Outbox,
+        heard: Heard,
+        server: ServerAddress,
+        options: &ConnectOptions,
+        keeps_passwords: bool,
+    ) -> Arc<Self> {
         Arc::new(Self {
             traffic: Traffic::of(&options.owner, &server),
             server,
@@ -82,6 +96,7 @@ impl Link {
             outbox,
             max_request_bytes: options.max_request_bytes,
             max_response_bytes: options.max_response_bytes,
+            keeps_passwords,
             closed: watch::Sender::new(false),
             on_loss: options.on_loss.clone(),
         })
@@ -93,6 +108,9 @@ impl Link {
         api_version: i16,
         request: &R,
     ) -> Result<Waiting, RequestError> {
+        if self.keeps_passwords && R::API.has_password() {
+            return Err(RequestError::PasswordInClear { api: R::API });
+        }
         let registered = self
             .pending
             .register()

@@ -26,46 +26,48 @@ macro_rules! messages {
 
 messages! {
     AcquireKvSnapshotLeaseRequest, AcquireKvSnapshotLeaseResponse, AddServerTagByRackRequest,
-    AddServerTagByRackResponse, AddServerTagRequest, AddServerTagResponse, AlterClusterConfigsRequest, AlterClusterConfigsResponse, AlterDatabaseRequest,
-    AlterDatabaseResponse, AlterTableRequest, AlterTableResponse, ApiVersionsRequest,
-    ApiVersionsResponse, AuthenticateRequest, AuthenticateResponse, CancelRebalanceRequest,
-    CancelRebalanceResponse, CreateAclsRequest, CreateAclsResponse, CreateDatabaseRequest,
-    CreateDatabaseResponse, CreatePartitionRequest, CreatePartitionResponse, CreateTableRequest,
-    CreateTableResponse, DatabaseExistsRequest, DatabaseExistsResponse, DeleteProducerOffsetsRequest,
-    DeleteProducerOffsetsResponse, DescribeClusterConfigsRequest, DescribeClusterConfigsResponse,
-    DropAclsRequest, DropAclsResponse, DropDatabaseRequest, DropDatabaseResponse,
-    DropKvSnapshotLeaseRequest, DropKvSnapshotLeaseResponse, DropPartitionRequest,
-    DropPartitionResponse, DropTableRequest, DropTableResponse, ErrorResponse, FetchLogRequest,
-    FetchLogResponse, GetClusterHealthRequest, GetClusterHealthResponse, GetDatabaseInfoRequest,
-    GetDatabaseInfoResponse, GetFileSystemSecurityTokenRequest, GetFileSystemSecurityTokenResponse,
-    GetKvSnapshotMetadataRequest, GetKvSnapshotMetadataResponse, GetLakeSnapshotRequest,
-    GetLakeSnapshotResponse, GetLatestKvSnapshotsRequest, GetLatestKvSnapshotsResponse,
-    GetProducerOffsetsRequest, GetProducerOffsetsResponse, GetTableInfoRequest, GetTableInfoResponse,
-    GetTableSchemaRequest, GetTableSchemaResponse, GetTableStatsRequest, GetTableStatsResponse,
-    InitWriterRequest, InitWriterResponse, LimitScanRequest, LimitScanResponse, ListAclsRequest,
-    ListAclsResponse, ListDatabasesRequest, ListDatabasesResponse, ListKvSnapshotsRequest,
-    ListKvSnapshotsResponse, ListOffsetsRequest, ListOffsetsResponse, ListPartitionInfosRequest,
-    ListPartitionInfosResponse, ListRebalanceProgressRequest, ListRebalanceProgressResponse,
-    ListRemoteLogManifestsRequest, ListRemoteLogManifestsResponse, ListTablesRequest,
-    ListTablesResponse, LookupRequest, LookupResponse, MetadataRequest, MetadataResponse, PbAclFilter,
-    PbAclInfo, PbAddColumn, PbAlterConfig, PbApiVersion, PbBucketMetadata, PbBucketOffset,
-    PbCompoundPredicate, PbCreateAclRespInfo, PbDatabaseSummary, PbDescribeConfig,
-    PbDropAclsFilterResult, PbDropAclsMatchingAcl, PbDropColumn, PbFetchLogReqForBucket,
-    PbFetchLogReqForTable, PbFetchLogRespForBucket, PbFetchLogRespForTable, PbKeyValue, PbKvSnapshot,
+    AddServerTagByRackResponse, AddServerTagRequest, AddServerTagResponse, AlterClusterConfigsRequest,
+    AlterClusterConfigsResponse, AlterDatabaseRequest, AlterDatabaseResponse, AlterTableRequest,
+    AlterTableResponse, AlterUserRequest, AlterUserResponse, ApiVersionsRequest, ApiVersionsResponse,
+    AuthenticateRequest, AuthenticateResponse, CancelRebalanceRequest, CancelRebalanceResponse,
+    CreateAclsRequest, CreateAclsResponse, CreateDatabaseRequest, CreateDatabaseResponse,
+    CreatePartitionRequest, CreatePartitionResponse, CreateTableRequest, CreateTableResponse,
+    CreateUserRequest, CreateUserResponse, DatabaseExistsRequest, DatabaseExistsResponse,
+    DeleteProducerOffsetsRequest, DeleteProducerOffsetsResponse, DescribeClusterConfigsRequest,
+    DescribeClusterConfigsResponse, DropAclsRequest, DropAclsResponse, DropDatabaseRequest,
+    DropDatabaseResponse, DropKvSnapshotLeaseRequest, DropKvSnapshotLeaseResponse, DropPartitionRequest,
+    DropPartitionResponse, DropTableRequest, DropTableResponse, DropUserRequest, DropUserResponse,
+    ErrorResponse, FetchLogRequest, FetchLogResponse, GetClusterHealthRequest, GetClusterHealthResponse,
+    GetDatabaseInfoRequest, GetDatabaseInfoResponse, GetFileSystemSecurityTokenRequest,
+    GetFileSystemSecurityTokenResponse, GetKvSnapshotMetadataRequest, GetKvSnapshotMetadataResponse,
+    GetLakeSnapshotRequest, GetLakeSnapshotResponse, GetLatestKvSnapshotsRequest,
+    GetLatestKvSnapshotsResponse, GetProducerOffsetsRequest, GetProducerOffsetsResponse,
+    GetTableInfoRequest, GetTableInfoResponse, GetTableSchemaRequest, GetTableSchemaResponse,
+    GetTableStatsRequest, GetTableStatsResponse, InitWriterRequest, InitWriterResponse, LimitScanRequest,
+    LimitScanResponse, ListAclsRequest, ListAclsResponse, ListDatabasesRequest, ListDatabasesResponse,
+    ListKvSnapshotsRequest, ListKvSnapshotsResponse, ListOffsetsRequest, ListOffsetsResponse,
+    ListPartitionInfosRequest, ListPartitionInfosResponse, ListRebalanceProgressRequest,
+    ListRebalanceProgressResponse, ListRemoteLogManifestsRequest, ListRemoteLogManifestsResponse,
+    ListTablesRequest, ListTablesResponse, ListUsersRequest, ListUsersResponse, LookupRequest,
+    LookupResponse, MetadataRequest, MetadataResponse, PbAclFilter, PbAclInfo, PbAddColumn,
+    PbAlterConfig, PbApiVersion, PbBucketMetadata, PbBucketOffset, PbCompoundPredicate,
+    PbCreateAclRespInfo, PbDatabaseSummary, PbDescribeConfig, PbDropAclsFilterResult,
+    PbDropAclsMatchingAcl, PbDropColumn, PbFetchLogReqForBucket, PbFetchLogReqForTable,
+    PbFetchLogRespForBucket, PbFetchLogRespForTable, PbKeyValue, PbKvSnapshot,
     PbKvSnapshotLeaseForBucket, PbKvSnapshotLeaseForTable, PbLakeSnapshotForBucket, PbLeafPredicate,
     PbListOffsetsRespForBucket, PbLiteralValue, PbLookupReqForBucket, PbLookupRespForBucket,
-    PbModifyBucketCount, PbModifyColumn, PbPartitionInfo, PbPartitionMetadata, PbPartitionSpec, PbPhysicalTablePath,
-    PbPredicate, PbPrefixLookupReqForBucket, PbPrefixLookupRespForBucket, PbProduceLogReqForBucket,
-    PbProduceLogRespForBucket, PbProducerTableOffsets, PbPutKvReqForBucket, PbPutKvRespForBucket,
-    PbRebalancePlanForBucket, PbRebalanceProgressForBucket, PbRebalanceProgressForTable,
-    PbRemoteLogFetchInfo, PbRemoteLogManifestEntry, PbRemoteLogSegment, PbRemotePathAndLocalFile,
-    PbRenameColumn, PbScanReqForBucket, PbServerNode, PbTableBucket, PbTableMetadata, PbTablePath,
-    PbTableStatsReqForBucket, PbTableStatsRespForBucket, PbValue, PbValueList, PrefixLookupRequest,
-    PrefixLookupResponse, ProduceLogRequest, ProduceLogResponse, PutKvRequest, PutKvResponse,
-    RebalanceRequest, RebalanceResponse, RegisterProducerOffsetsRequest,
-    RegisterProducerOffsetsResponse, ReleaseKvSnapshotLeaseRequest, ReleaseKvSnapshotLeaseResponse,
-    RemoveServerTagByRackRequest,
-    RemoveServerTagByRackResponse, RemoveServerTagRequest, RemoveServerTagResponse, ScanKvRequest, ScanKvResponse, TableExistsRequest,
+    PbModifyBucketCount, PbModifyColumn, PbPartitionInfo, PbPartitionMetadata, PbPartitionSpec,
+    PbPhysicalTablePath, PbPredicate, PbPrefixLookupReqForBucket, PbPrefixLookupRespForBucket,
+    PbProduceLogReqForBucket, PbProduceLogRespForBucket, PbProducerTableOffsets, PbPutKvReqForBucket,
+    PbPutKvRespForBucket, PbRebalancePlanForBucket, PbRebalanceProgressForBucket,
+    PbRebalanceProgressForTable, PbRemoteLogFetchInfo, PbRemoteLogManifestEntry, PbRemoteLogSegment,
+    PbRemotePathAndLocalFile, PbRenameColumn, PbScanReqForBucket, PbServerNode, PbTableBucket,
+    PbTableMetadata, PbTablePath, PbTableStatsReqForBucket, PbTableStatsRespForBucket, PbUserInfo,
+    PbValue, PbValueList, PrefixLookupRequest, PrefixLookupResponse, ProduceLogRequest,
+    ProduceLogResponse, PutKvRequest, PutKvResponse, RebalanceRequest, RebalanceResponse,
+    RegisterProducerOffsetsRequest, RegisterProducerOffsetsResponse, ReleaseKvSnapshotLeaseRequest,
+    ReleaseKvSnapshotLeaseResponse, RemoveServerTagByRackRequest, RemoveServerTagByRackResponse,
+    RemoveServerTagRequest, RemoveServerTagResponse, ScanKvRequest, ScanKvResponse, TableExistsRequest,
     TableExistsResponse,
 }
 
@@ -85,7 +87,7 @@ fn survive<T: Message + Default>(bytes: &[u8]) {
 }
 
 fn pool() -> DescriptorPool {
-    let files = protox::compile(["proto/fluss.proto"], ["proto"]).unwrap();
+    let files = protox::compile(["proto/fluss.proto", "proto/node.proto"], ["proto"]).unwrap();
     DescriptorPool::from_file_descriptor_set(files).unwrap()
 }
 
@@ -172,7 +174,29 @@ fn every_message_is_covered() {
     described.sort();
     let covered: Vec<&str> = messages().iter().map(|(name, ..)| *name).collect();
     assert_eq!(covered, described);
-    assert_eq!(covered.len(), 168);
+    assert_eq!(covered.len(), 177);
+}
+
+#[test]
+fn no_password_is_printed() {
+    let secret = "open sesame";
+    let create = proto::CreateUserRequest {
+        password: secret.to_owned(),
+        ..Default::default()
+    };
+    let alter = proto::AlterUserRequest {
+        password: secret.to_owned(),
+        ..Default::default()
+    };
+    let log_in = proto::AuthenticateRequest {
+        token: secret.into(),
+        ..Default::default()
+    };
+    for text in [format!("{create:?}"), format!("{alter:?}"), format!("{log_in:?}")] {
+        assert!(text.contains("***"), "{text}");
+        // Neither as it is, nor as numbers.
+        assert!(!text.contains(secret) && !text.contains("111"), "{text}");
+    }
 }
 
 #[test]

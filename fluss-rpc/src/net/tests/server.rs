@@ -119,10 +119,12 @@ pub(super) fn versions(role: Option<ServerRole>) -> ApiVersionsResponse {
             max_version,
         })
     };
-    let in_0_9_1 = ApiKey::ALL.iter().filter(|api| api.number() < 1060);
+    // A node has no role.
+    let is_listed = |api: &&ApiKey| api.number() < 1060 || role.is_none() && api.is_of_node();
+    let listed = ApiKey::ALL.iter().filter(is_listed);
     let server_type = role.map(ServerRole::server_type);
     ApiVersionsResponse {
-        api_versions: in_0_9_1.filter_map(offered).collect(),
+        api_versions: listed.filter_map(offered).collect(),
         server_type,
     }
 }

@@ -479,6 +479,39 @@ async fn a_password_is_not_sent_in_clear_to_another_machine() {
     );
     assert!(!error.is_retriable());
 
+    let without_login = ConnectOptions::default();
+    for allowed in [false, true] {
+        let options = ConnectOptions {
+            allow_insecure_password: allowed,
+            ..without_login.clone()
+        };
+        let serve = async {
+            let mut server = Server::new(listener.accept().await.unwrap().0);
+            server.welcome(None).await;
+            server
+        };
+        let (connected, mut server) = tokio::join!(Connection::connect(&elsewhere, &options), serve);
+        let connected = connected.unwrap();
+        let create = crate::proto::CreateUserRequest {
+            password: "secret".to_owned(),
+            ..Default::default()
+        };
+        let sent = connected.send(&create);
+        // What comes first is the first that may.
+        let listed = connected.send(&crate::proto::ListUsersRequest {});
+        let request = server.receive().await;
+        if allowed {
+            assert_eq!(request.header.api_key, ApiKey::CreateUser.number());
+            continue;
+        }
+        assert_eq!(request.header.api_key, ApiKey::ListUsers.number());
+        assert_eq!(
+            sent.await.unwrap_err().to_string(),
+            "the password in CREATE_USER would be sent in clear: connect with tls=true, or allow that with allow-insecure-password=true"
+        );
+        drop(listed);
+    }
+
     // The first that comes is the first that may.
     for (server, options) in [(&elsewhere, options(true)), (&address, options(false))] {
         let serve = async {
