@@ -15,13 +15,13 @@ use fluss_store::disk::{DirectoryDisk, Disk, MemoryDisk, OpenFiles};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+use tracing::warn;
 
 use crate::bucket::Buckets;
 use crate::catalog::Catalog;
 use crate::options::{NodeOptions, Storage, Sync};
-use crate::security::Caller;
 use crate::serve::admin::Address;
-use crate::serve::{Peer, Session, Shared, listen};
+use crate::serve::{Identity, Peer, Session, Shared, listen};
 
 /// The name by which a node in the same process is called in messages.
 const IN_PROCESS: &str = "embedded";
@@ -51,7 +51,7 @@ impl Node {
     /// # Errors
     ///
     /// A directory that another process has, that is of another format, that cannot be read or written, or whose catalog is
-    /// damaged.
+    /// damaged, or has a user that is in the users file, too.
     pub fn open(options: NodeOptions) -> Result<Self, OpenError> {
         let disk: Arc<dyn Disk> = match &options.storage {
             Storage::Memory => Arc::new(MemoryDisk::new()),
@@ -65,6 +65,11 @@ impl Node {
         };
         let root = disk.real_path(Path::new("")).unwrap_or_default();
         let catalog = Catalog::open(disk.clone(), options.tables, options.clock.now_ms());
+        let catalog = catalog.and_then(|catalog| {
+            let of_file = options.users.as_ref();
+            of_file.map_or(Ok(()), |users| catalog.check_users(users))?;
+            Ok(catalog)
+        });
         let catalog = catalog.map_err(|error| error.under(&root))?;
         let catalog = Arc::new(catalog);
         let kept = (options.segment_bytes, options.sync == Sync::Always);
@@ -91,6 +96,9 @@ impl Node {
     pub async fn listen(&self, address: SocketAddr) -> io::Result<SocketAddr> {
         let node = self.handle.shared.clone();
         let door = node.tls.door().await?;
+        if node.admin.asks_for_login() && node.admin.everybody().is_empty() {
+            warn!(target: crate::TARGET, "everybody has to log in, and there are no users: give a file with --users, or stop the node and create one in its directory with fluss user create embedded:DIRECTORY NAME");
+        }
         let listener = TcpListener::bind(address).await?;
         let address = listener.local_addr()?;
         tokio::spawn(listen(node, listener, address, door));
@@ -170,7 +178,7 @@ impl InProcess for Node {
     fn dial(&self, _: &ServerAddress, client: Arc<dyn Receive>) -> Arc<dyn Receive> {
         let peer = Peer {
             address: in_process(),
-            caller: Some(Caller::internal()),
+            identity: Some(Identity::of_process()),
             host: String::new(),
         };
         Session::serve_in_process(self.handle.shared.clone(), client, peer)

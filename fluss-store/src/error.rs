@@ -45,6 +45,14 @@ pub enum OpenError {
         /// What the system says.
         source: io::Error,
     },
+    /// What is on the disk contradicts what it is opened with.
+    #[error("{}: {reason}", path.display())]
+    Contradiction {
+        /// The file.
+        path: PathBuf,
+        /// What contradicts what.
+        reason: String,
+    },
     /// A file is damaged in a place that no crash explains. Nothing behind that place is served.
     #[error("{} is damaged at byte {at}", path.display())]
     Damaged {
@@ -66,6 +74,7 @@ impl OpenError {
         | Self::Foreign { directory: path, .. }
         | Self::Format { path, .. }
         | Self::Io { path, .. }
+        | Self::Contradiction { path, .. }
         | Self::Damaged { path, .. }) = &mut self;
         *path = root.join(&*path);
         self

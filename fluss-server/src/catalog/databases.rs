@@ -19,12 +19,10 @@ impl Catalog {
     pub(super) fn begin(&self, now_ms: i64) -> Result<(), OpenError> {
         let mut view = View::default();
         put(&mut view, FIRST_DATABASE, DatabaseDescriptor::default(), now_ms);
-        self.store
-            .write(&super::document::encode(&view))
-            .map_err(|source| OpenError::Io {
-                path: "catalog".into(),
-                source,
-            })?;
+        self.write(&view).map_err(|source| OpenError::Io {
+            path: "catalog".into(),
+            source,
+        })?;
         self.show(view);
         Ok(())
     }

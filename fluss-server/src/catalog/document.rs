@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 
 use super::entry::{Database, Partition, TableEntry, TableParts};
 use super::producers::ProducerOffsets;
-use super::store::damaged;
+use super::store::{WITH_USERS, WITHOUT_USERS, damaged};
 use super::view::{Counters, View};
-use crate::security::Acl;
+use crate::security::{Acl, Hashed, Users};
 
 #[derive(Serialize, Deserialize)]
 struct Document {
@@ -27,6 +27,9 @@ struct Document {
     acls: Vec<Acl>,
     producers: BTreeMap<String, ProducerDocument>,
     configs: BTreeMap<String, String>,
+    /// By name, the hashes of their passwords.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    users: BTreeMap<String, String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -83,6 +86,15 @@ pub(super) fn encode(view: &View) -> Vec<u8> {
     serde_json::to_vec(&Document::from(view)).unwrap_or_default()
 }
 
+/// The format of what is encoded.
+pub(super) fn format(view: &View) -> u32 {
+    if view.users.is_empty() {
+        WITHOUT_USERS
+    } else {
+        WITH_USERS
+    }
+}
+
 pub(super) fn decode(json: &[u8]) -> Result<View, OpenError> {
     let document: Document = serde_json::from_slice(json).map_err(|error| damaged(0, error.to_string()))?;
     View::try_from(document).map_err(|error| damaged(0, error.to_string()))
@@ -104,6 +116,11 @@ impl From<&View> for Document {
             acls: view.acls.iter().cloned().collect(),
             producers: by_name(&view.producers),
             configs: view.configs.clone(),
+            users: view
+                .users
+                .iter()
+                .map(|(name, hash)| (name.to_owned(), hash.text().to_owned()))
+                .collect(),
         }
     }
 }
@@ -189,6 +206,7 @@ impl TryFrom<Document> for View {
             },
             acls: Arc::new(document.acls.into_iter().collect()),
             configs: document.configs,
+            users: Arc::new(users(document.users)?),
             ..Self::default()
         };
         for (name, database) in document.databases {
@@ -205,6 +223,17 @@ impl TryFrom<Document> for View {
         }
         Ok(view)
     }
+}
+
+/// The users, whose hashes are all used at each login.
+fn users(documents: BTreeMap<String, String>) -> Result<Users, DecodeError> {
+    let mut users = Users::default();
+    for (name, hash) in documents {
+        let hash = Hashed::parse(&hash);
+        let hash = hash.map_err(|reason| DecodeError::new("user", format!("a hash {reason}")))?;
+        users.put(&name, hash);
+    }
+    Ok(users)
 }
 
 impl TryFrom<DatabaseDocument> for Database {

@@ -20,9 +20,11 @@ mod tables;
 #[cfg(test)]
 mod tests;
 mod time_zone;
+mod users;
 mod view;
 
 use std::fmt;
+use std::io;
 use std::sync::Arc;
 
 use fluss_core::id::{PartitionId, TableId};
@@ -132,6 +134,10 @@ impl Catalog {
         &self.limits
     }
 
+    fn write(&self, view: &View) -> io::Result<()> {
+        self.store.write(document::format(view), &document::encode(view))
+    }
+
     fn show(&self, view: View) {
         *self.view.write() = Arc::new(view);
     }
@@ -151,7 +157,7 @@ impl Catalog {
         match change(&mut next)? {
             Outcome::Same(result) => Ok(result),
             Outcome::New(result) => {
-                self.store.write(&document::encode(&next)).map_err(|error| {
+                self.write(&next).map_err(|error| {
                     Failure::new(ErrorCode::STORAGE_EXCEPTION, format!("the catalog: {error}"))
                 })?;
                 self.show(next);

@@ -16,7 +16,10 @@ use fluss_store::OpenError;
 use fluss_store::disk::Disk;
 
 const MAGIC: &[u8; 8] = b"FLUSSCAT";
-const FORMAT: u32 = 1;
+/// A catalog without users, as the first versions wrote it.
+pub(super) const WITHOUT_USERS: u32 = 1;
+/// One with users. A version that does not know them would let everybody in: it refuses this format.
+pub(super) const WITH_USERS: u32 = 2;
 const HEADER: usize = 24;
 const NAME: &str = "catalog";
 const NEW_NAME: &str = "catalog.new";
@@ -80,10 +83,10 @@ impl Store {
     }
 
     /// Replaces the document. When this returns, the new one is durable; when it fails, the old one or the new one is.
-    pub(super) fn write(&self, json: &[u8]) -> io::Result<()> {
+    pub(super) fn write(&self, format: u32, json: &[u8]) -> io::Result<()> {
         let file = self.disk.open(Path::new(NEW_NAME))?;
         file.set_len(0)?;
-        file.write_at(0, wrap(FORMAT, json))?;
+        file.write_at(0, wrap(format, json))?;
         file.sync()?;
         self.disk.rename(Path::new(NEW_NAME), Path::new(NAME))?;
         self.disk.sync_dir(Path::new(ROOT))
@@ -128,11 +131,11 @@ fn unwrap(bytes: &Bytes) -> Result<Bytes, OpenError> {
     if crc != checksum(format, &json) {
         return Err(damaged(HEADER as u64, "the checksum is another"));
     }
-    if format != FORMAT {
+    if ![WITHOUT_USERS, WITH_USERS].contains(&format) {
         return Err(OpenError::Format {
             path: PathBuf::from(NAME),
             found: format.to_string(),
-            known: FORMAT,
+            known: WITH_USERS,
         });
     }
     Ok(json)

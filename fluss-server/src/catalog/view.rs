@@ -8,7 +8,7 @@ use fluss_rpc::code::ErrorCode;
 use super::entry::{Database, TableEntry};
 use super::producers::ProducerOffsets;
 use crate::Failure;
-use crate::security::Acls;
+use crate::security::{Acls, Users};
 
 /// The catalog as it was at one moment. It does not change any more.
 #[derive(Clone, Debug, Default)]
@@ -20,6 +20,7 @@ pub struct View {
     pub(super) acls: Arc<Acls>,
     pub(super) producers: BTreeMap<String, Arc<ProducerOffsets>>,
     pub(super) configs: BTreeMap<String, String>,
+    pub(super) users: Arc<Users>,
     pub(super) counters: Counters,
 }
 

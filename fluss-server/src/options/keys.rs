@@ -71,6 +71,9 @@ const ROWS: &[(&str, Apply)] = &[
     ("listener.tls.client-ca", |options, value| {
         set(&mut tls(options).client_ca_file, file(value).map(Some))
     }),
+    ("login.required", |options, value| {
+        set(&mut options.login, boolean(value))
+    }),
     ("authorizer.enabled", |options, value| {
         set_authorizer(&mut options.access, boolean(value)?)
     }),
@@ -93,7 +96,7 @@ impl NodeOptions {
     /// or `all`), `default.bucket.number`, `max.bucket.num`, `max.partition.num`, `log.segment.file-size`,
     /// `max.open-files`, `netty.server.max-request-size`, `max.connections`, `max.memory-in-flight`, `max.answer-size` (sizes, such as `64 mb`),
     /// `max.request-entries`, `listener.tls.certificate`, `listener.tls.key`, `listener.tls.client-ca` (files),
-    /// `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
+    /// `login.required`, `authorizer.enabled`, `super.users` (`User:a;User:b`), `advertised.listener`
     /// (`host:port`).
     ///
     /// # Errors
@@ -226,6 +229,7 @@ mod tests {
         let certificate = with("listener.tls.certificate", "node.pem").unwrap().tls;
         assert_eq!(certificate, Some(TlsServerOptions::new("node.pem", "")));
         assert!(with("authorizer.enabled", "true").unwrap().access.is_controlled());
+        assert!(with("login.required", "true").unwrap().login);
     }
 
     #[test]

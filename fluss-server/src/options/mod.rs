@@ -131,8 +131,11 @@ pub struct NodeOptions {
     pub tables: TableLimits,
     /// With these all listeners speak TLS, and nothing else. It needs the feature `tls` of the crate.
     pub tls: Option<TlsServerOptions>,
-    /// Who may connect from other processes; everybody if nobody is named.
+    /// Users who may connect from other processes, beside those that are created while the node runs. If there are none, and
+    /// `login` does not ask for it, nobody logs in.
     pub users: Option<Users>,
+    /// Whether everybody of another process has to log in, be there users or not.
+    pub login: bool,
     /// Who may do what.
     pub access: Access,
     /// What tells it the time.
@@ -161,6 +164,7 @@ impl NodeOptions {
             tables: TableLimits::default(),
             tls: None,
             users: None,
+            login: false,
             access: Access::default(),
             clock: Arc::new(SystemClock),
             advertised: None,

@@ -28,6 +28,14 @@ impl Access {
         matches!(self, Self::Controlled { .. })
     }
 
+    /// Whether a user may do everything, whatever rights were given.
+    pub fn is_super_user(&self, principal: &Principal) -> bool {
+        match self {
+            Self::Open => false,
+            Self::Controlled { super_users } => super_users.contains(principal),
+        }
+    }
+
     /// Whether a caller may do something to a resource.
     pub fn allows(&self, acls: &Acls, caller: &Caller, operation: Operation, resource: &Resource) -> bool {
         match self {

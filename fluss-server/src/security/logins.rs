@@ -1,4 +1,7 @@
 //! Attempts to log in: how many at a time, how soon after others that failed, and what is logged of them.
+//!
+//! Names are counted whether there are such users or not, so that pauses tell nobody which there are. No pause is longer than 2 s:
+//! whoever guesses at a user's password cannot keep that user out for longer.
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::Arc;
@@ -11,11 +14,11 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::warn;
 
-use super::{Principal, Users};
+use super::{Everybody, Known};
 use crate::error::Failure;
 use crate::throttle::Throttle;
 
-/// How many passwords are checked at a time: each takes a core and some 20 MiB.
+/// How many passwords are checked or hashed at a time: each takes a core and some 20 MiB.
 const AT_ONCE: usize = 2;
 
 /// How long an attempt waits after one that failed, after several, and until they are forgotten.
@@ -77,34 +80,33 @@ impl Default for Logins {
 }
 
 impl Logins {
-    /// Checks who somebody at an address claims to be, on a thread of its own. It waits for others that are checked, and
-    /// longer the more attempts with this address or user have failed.
+    /// Checks who somebody at an address claims to be, on a thread of its own, among the users that there are then. It waits for
+    /// others that are checked, and longer the more attempts with this address or user have failed.
     ///
     /// # Errors
     ///
-    /// As of [`Users::verify`].
+    /// As of [`Everybody::verify`].
     ///
     /// # Cancellation
     ///
     /// An attempt whose check has begun counts.
     pub(crate) async fn verify(
         &self,
-        users: &Arc<Users>,
+        everybody: impl FnOnce() -> Everybody + Send + 'static,
         token: PlainToken,
         host: &str,
-    ) -> Result<Principal, Failure> {
+    ) -> Result<Known, Failure> {
         let (of_host, of_user) = (self.past.hosts.of(host), self.past.users.of(&token.username));
         let now = Instant::now();
         let pause = of_host.failures().pause(now).max(of_user.failures().pause(now));
         if !pause.is_zero() {
             tokio::time::sleep(pause).await;
         }
-        // One of each address, so that those of one do not keep out all others.
-        let turns = (take(&of_host.turn).await, take(&self.at_once).await);
-        let (users, past, host) = (users.clone(), self.past.clone(), host.to_owned());
+        let turn = self.turn(host).await;
+        let (past, host) = (self.past.clone(), host.to_owned());
         let checked = tokio::task::spawn_blocking(move || {
-            let _turns = turns;
-            let verified = users.verify(&token);
+            let _turn = turn;
+            let verified = everybody().verify(&token);
             past.note(verified.is_ok(), &token.username, &host);
             verified
         });
@@ -112,6 +114,26 @@ impl Logins {
             .await
             .unwrap_or_else(|error| Err(Failure::new(ErrorCode::UNKNOWN_SERVER_ERROR, error.to_string())))
     }
+
+    /// Waits until a password of somebody at an address may be checked or hashed: one of each address at a time, so that those
+    /// of one do not keep out all others.
+    ///
+    /// # Cancellation
+    ///
+    /// Dropping the future gives the place in the queue up.
+    pub(crate) async fn turn(&self, host: &str) -> Turn {
+        let of_host = take(&self.past.hosts.of(host).turn).await;
+        Turn {
+            _of_host: of_host,
+            _of_all: take(&self.at_once).await,
+        }
+    }
+}
+
+/// The right to compute a hash, until it is dropped.
+pub(crate) struct Turn {
+    _of_host: Option<OwnedSemaphorePermit>,
+    _of_all: Option<OwnedSemaphorePermit>,
 }
 
 async fn take(turn: &Arc<Semaphore>) -> Option<OwnedSemaphorePermit> {
@@ -191,12 +213,15 @@ impl Failures {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::security::user_line;
+    use crate::security::users::tests::{cheap, token};
+    use crate::security::{Principal, Users};
 
-    fn token(username: &str, password: &str) -> PlainToken {
-        PlainToken {
-            username: username.to_owned(),
-            password: password.to_owned(),
+    /// alice stands in the file, bob in the catalog.
+    fn everybody() -> Everybody {
+        let users = |name| Arc::new(Users::parse(&cheap(name, "secret")).unwrap());
+        Everybody {
+            of_file: users("alice"),
+            of_catalog: users("bob"),
         }
     }
 
@@ -219,37 +244,61 @@ mod tests {
 
     #[tokio::test]
     async fn failures_slow_the_address_and_the_user_until_a_login_succeeds() {
-        let users = Arc::new(Users::parse(&user_line("alice", "secret").unwrap()).unwrap());
         let logins = Logins::default();
         let count = |of: &Counter| of.failures().count;
-        assert!(
-            logins
-                .verify(&users, token("alice", "wrong"), "10.0.0.1")
-                .await
-                .is_err()
-        );
-        assert!(
-            logins
-                .verify(&users, token("nobody", "secret"), "10.0.0.1")
-                .await
-                .is_err()
-        );
+        for name in ["alice", "bob", "nobody"] {
+            let refused = logins.verify(everybody, token(name, "wrong"), "10.0.0.1").await;
+            assert!(refused.is_err());
+        }
         let past = &logins.past;
-        assert_eq!(count(past.hosts.of("10.0.0.1")), 2);
-        assert_eq!(count(past.users.of("alice")), 1);
+        assert_eq!(count(past.hosts.of("10.0.0.1")), 3);
+        for name in ["alice", "bob", "nobody"] {
+            assert_eq!(count(past.users.of(name)), 1, "{name}");
+        }
+        for name in ["alice", "bob"] {
+            let known = logins.verify(everybody, token(name, "secret"), "10.0.0.2").await;
+            assert_eq!(known.unwrap().principal, Principal::user(name));
+            assert_eq!(count(past.users.of(name)), 0);
+        }
         assert_eq!(count(past.users.of("nobody")), 1);
-        let known = logins.verify(&users, token("alice", "secret"), "10.0.0.2").await;
-        assert_eq!(known.unwrap(), Principal::user("alice"));
-        assert_eq!(count(past.users.of("alice")), 0);
-        assert_eq!(count(past.hosts.of("10.0.0.1")), 2);
+        assert_eq!(count(past.hosts.of("10.0.0.1")), 3);
+    }
+
+    /// How long the attempts with a name wait, each from an address of its own, on a clock that only waiting moves.
+    async fn pauses(name: &str, attempts: u8) -> Vec<Duration> {
+        let logins = Logins::default();
+        let mut pauses = Vec::new();
+        for host in 0..attempts {
+            let begun = Instant::now();
+            let refused = logins
+                .verify(everybody, token(name, "wrong"), &host.to_string())
+                .await;
+            assert!(refused.is_err());
+            pauses.push(begun.elapsed());
+        }
+        let begun = Instant::now();
+        let known = logins.verify(everybody, token(name, "secret"), "owner").await;
+        assert_eq!(known.is_ok(), name != "nobody");
+        pauses.push(begun.elapsed());
+        pauses
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn names_that_exist_and_that_do_not_wait_alike_and_nobody_is_kept_out_for_long() {
+        let of_nobody = pauses("nobody", 20).await;
+        assert_eq!(pauses("alice", 20).await, of_nobody);
+        assert_eq!(pauses("bob", 20).await, of_nobody);
+        let millis = |pause: &Duration| pause.as_millis();
+        let first: Vec<_> = of_nobody.iter().take(4).map(millis).collect();
+        assert_eq!(first, [0, 50, 100, 200]);
+        assert_eq!(of_nobody.last(), Some(&LONGEST_PAUSE));
     }
 
     #[tokio::test]
     async fn an_attempt_that_is_given_up_counts_and_holds_its_turn_to_its_end() {
-        let users = Arc::new(Users::parse(&user_line("alice", "secret").unwrap()).unwrap());
         let logins = Logins::default();
         {
-            let attempt = logins.verify(&users, token("alice", "wrong"), "10.0.0.1");
+            let attempt = logins.verify(everybody, token("alice", "wrong"), "10.0.0.1");
             let mut attempt = std::pin::pin!(attempt);
             // It has begun once it is asked what has become of it.
             let asked =

@@ -1,33 +1,28 @@
-//! The users file: who may connect, with which password.
+//! Users and their passwords, of which only hashes are kept: those of the users file, and those of the catalog.
 //!
 //! ```text
 //! # a comment
 //! alice:$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$...
 //! ```
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
-use argon2::password_hash::rand_core::OsRng;
-use argon2::password_hash::{PasswordHash, PasswordHashString, PasswordHasher, PasswordVerifier, SaltString};
-use argon2::{Algorithm, Argon2};
-use fluss_rpc::code::ErrorCode;
-use fluss_rpc::sasl::PlainToken;
+use fluss_core::rights::{check_password, check_user_name};
 
-use super::Principal;
-use crate::Failure;
+use super::password::{Cost, Hashed};
 
 /// What others than the owner may do with a file.
 const OTHERS: u32 = 0o077;
 
-/// The users of a node. `Debug` shows their names only.
-#[derive(Clone)]
+/// Users by name, with the hashes of their passwords. `Debug` shows the names only.
+#[derive(Clone, Default)]
 pub struct Users {
-    hashes: HashMap<String, PasswordHashString>,
-    /// A hash of the same cost as the others, so that an unknown user takes as long as a wrong password.
-    decoy: Option<PasswordHashString>,
+    hashes: BTreeMap<String, Hashed>,
+    /// One hash of each cost that any has.
+    costs: BTreeMap<Cost, Hashed>,
 }
 
 /// A users file that cannot be used. It never shows a hash.
@@ -73,42 +68,68 @@ impl Users {
 
     /// Reads the text of a users file: lines of `user:hash`. Empty lines, and those that begin with `#`, say nothing.
     pub fn parse(text: &str) -> Result<Self, UserFileError> {
-        let mut hashes = HashMap::new();
-        let mut decoy = None;
+        let mut users = Self::default();
         for (line, text) in (1..).zip(text.lines()) {
             let text = text.trim();
             if text.is_empty() || text.starts_with('#') {
                 continue;
             }
             let (name, hash) = user(text).map_err(|reason| UserFileError::Line { line, reason })?;
-            decoy.get_or_insert_with(|| hash.clone());
-            if hashes.insert(name.to_owned(), hash).is_some() {
+            if users.get(name).is_some() {
                 let reason = format!("user '{name}' is there twice");
                 return Err(UserFileError::Line { line, reason });
             }
+            users.put(name, hash);
         }
-        Ok(Self { hashes, decoy })
+        Ok(users)
     }
 
-    /// Checks who somebody claims to be. This takes a core for tens of milliseconds, on purpose: it does not belong on
-    /// a thread that others wait for.
-    ///
-    /// # Errors
-    /// `AUTHENTICATE_EXCEPTION`, with one text for unknown users and wrong passwords.
-    pub fn verify(&self, token: &PlainToken) -> Result<Principal, Failure> {
-        let hash = self.hashes.get(&token.username);
-        let fits = hash.or(self.decoy.as_ref()).is_some_and(|hash| {
-            let verified =
-                Argon2::default().verify_password(token.password.as_bytes(), &hash.password_hash());
-            verified.is_ok()
-        });
-        if fits && hash.is_some() {
-            return Ok(Principal::user(&token.username));
+    /// The hash of a user's password.
+    pub(crate) fn get(&self, name: &str) -> Option<&Hashed> {
+        self.hashes.get(name)
+    }
+
+    /// The names and hashes, by name.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Hashed)> {
+        self.hashes.iter().map(|(name, hash)| (name.as_str(), hash))
+    }
+
+    /// One hash of each cost that any has.
+    pub(super) const fn costs(&self) -> &BTreeMap<Cost, Hashed> {
+        &self.costs
+    }
+
+    /// The number of users.
+    pub(crate) fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether there are none.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
+    /// Puts a user in, or gives it another password.
+    pub(crate) fn put(&mut self, name: &str, hash: Hashed) {
+        let before = self.hashes.insert(name.to_owned(), hash.clone());
+        self.costs.entry(hash.cost()).or_insert(hash);
+        if before.is_some() {
+            self.count_costs();
         }
-        Err(Failure::new(
-            ErrorCode::AUTHENTICATE_EXCEPTION,
-            "the user name or the password is wrong",
-        ))
+    }
+
+    /// Takes a user out. Returns whether there was one.
+    pub(crate) fn remove(&mut self, name: &str) -> bool {
+        let is_removed = self.hashes.remove(name).is_some();
+        if is_removed {
+            self.count_costs();
+        }
+        is_removed
+    }
+
+    fn count_costs(&mut self) {
+        let hashes = self.hashes.values();
+        self.costs = hashes.map(|hash| (hash.cost(), hash.clone())).collect();
     }
 }
 
@@ -121,57 +142,32 @@ impl std::fmt::Debug for Users {
 /// The line of a users file for a user with a password, with a new salt and the costs that OWASP recommends.
 ///
 /// # Errors
-/// A name or password that no client can send, or a name that the file cannot hold.
+/// A name or password that no client can send, that is too long, or that the file cannot hold.
 pub fn user_line(name: &str, password: &str) -> Result<String, UserFileError> {
-    check_name(name).map_err(UserFileError::Unusable)?;
-    if password.is_empty() || password.contains('\0') {
-        return Err(UserFileError::Unusable(
-            "the password is empty, or has a NUL in it".to_owned(),
-        ));
-    }
-    // From the system, never from a seed.
-    let salt = SaltString::generate(&mut OsRng);
-    let hash = Argon2::default()
-        .hash_password(password.as_bytes(), &salt)
-        .map_err(|error| UserFileError::Unusable(error.to_string()))?;
-    Ok(format!("{name}:{hash}"))
+    let unusable = |reason: String| UserFileError::Unusable(reason);
+    check_user_name(name).map_err(|error| unusable(error.to_string()))?;
+    check_password(password).map_err(|error| unusable(error.to_string()))?;
+    let hash = Hashed::of(password).map_err(unusable)?;
+    Ok(format!("{name}:{}", hash.text()))
 }
 
-fn user(text: &str) -> Result<(&str, PasswordHashString), String> {
+fn user(text: &str) -> Result<(&str, Hashed), String> {
     let (name, hash) = text.split_once(':').ok_or("'user:hash' expected")?;
-    check_name(name)?;
-    let hash = PasswordHash::new(hash).map_err(|error| format!("the hash of user '{name}': {error}"))?;
-    if hash.algorithm != Algorithm::Argon2id.ident() {
-        return Err(format!(
-            "the hash of user '{name}' is {}, not argon2id",
-            hash.algorithm
-        ));
-    }
-    if hash.hash.is_none() || hash.salt.is_none() {
-        return Err(format!("the hash of user '{name}' is not complete"));
-    }
-    argon2::Params::try_from(&hash).map_err(|error| format!("the hash of user '{name}': {error}"))?;
-    Ok((name, hash.serialize()))
-}
-
-fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() || name.trim() != name || name.starts_with('#') {
-        return Err(format!("'{name}' is no name of a user"));
-    }
-    match name.chars().find(|c| c.is_control() || *c == ':') {
-        Some(bad) => Err(format!("a user's name cannot have {bad:?} in it")),
-        None => Ok(()),
-    }
+    check_user_name(name).map_err(|error| error.to_string())?;
+    let hash = Hashed::parse(hash).map_err(|reason| format!("the hash of user '{name}' {reason}"))?;
+    Ok((name, hash))
 }
 
 #[cfg(test)]
-mod tests {
-    use argon2::Params;
+pub(super) mod tests {
+    use argon2::password_hash::{PasswordHasher, SaltString};
+    use argon2::{Algorithm, Argon2, Params};
+    use fluss_rpc::sasl::PlainToken;
 
     use super::*;
 
     /// A line at the lowest cost there is.
-    fn cheap(name: &str, password: &str) -> String {
+    pub(in crate::security) fn cheap(name: &str, password: &str) -> String {
         let params = Params::new(Params::MIN_M_COST, 1, 1, None).unwrap();
         let argon2 = Argon2::new(Algorithm::Argon2id, argon2::Version::V0x13, params);
         let salt = SaltString::from_b64("c2FsdHNhbHQ").unwrap();
@@ -181,7 +177,7 @@ mod tests {
         )
     }
 
-    fn token(username: &str, password: &str) -> PlainToken {
+    pub(in crate::security) fn token(username: &str, password: &str) -> PlainToken {
         PlainToken {
             username: username.to_owned(),
             password: password.to_owned(),
@@ -189,47 +185,32 @@ mod tests {
     }
 
     #[test]
-    fn a_user_has_one_password() {
+    fn a_file_has_a_line_for_each_user() {
         let file = format!(
             "# who may connect\n\n{}\r\n  {}  \n",
-            cheap("alice", "a:b#c"),
-            cheap("jürgen", "ö")
+            cheap("jürgen", "ö"),
+            cheap("alice", "a:b#c")
         );
         let users = Users::parse(&file).unwrap();
-        assert_eq!(
-            users.verify(&token("alice", "a:b#c")).unwrap(),
-            Principal::user("alice")
-        );
-        assert_eq!(
-            users.verify(&token("jürgen", "ö")).unwrap(),
-            Principal::user("jürgen")
-        );
-        let refusals = [("alice", "ö"), ("alice", ""), ("bob", "a:b#c"), ("", "")]
-            .map(|(name, password)| users.verify(&token(name, password)).unwrap_err());
-        assert!(
-            refusals.iter().all(|refusal| *refusal == refusals[0]),
-            "{refusals:?}"
-        );
-        assert_eq!(refusals[0].code, ErrorCode::AUTHENTICATE_EXCEPTION);
-        assert!(Users::parse("").unwrap().verify(&token("alice", "a")).is_err());
+        let names: Vec<_> = users.iter().map(|(name, _)| name).collect();
+        assert_eq!(names, ["alice", "jürgen"]);
+        assert!(Users::parse("").unwrap().is_empty());
     }
 
     #[test]
-    fn an_unknown_user_costs_what_a_known_one_does() {
-        let users = Users::parse(&cheap("alice", "secret")).unwrap();
-        let decoy = users.decoy.clone().unwrap();
-        assert_eq!(
-            decoy.password_hash().params,
-            users.hashes["alice"].password_hash().params
-        );
-        assert!(
-            users.verify(&token("bob", "secret")).is_err(),
-            "a decoy that fits lets nobody in"
-        );
+    fn the_costs_are_those_of_the_users_that_there_are() {
+        let mut users = Users::parse(&cheap("alice", "secret")).unwrap();
+        let cheap = users.get("alice").unwrap().cost();
+        users.put("bob", Hashed::of("secret").unwrap());
+        assert_eq!(users.costs().len(), 2);
+        users.put("alice", Hashed::of("secret").unwrap());
+        assert!(users.costs().len() == 1 && !users.costs().contains_key(&cheap));
+        assert!(users.remove("alice") && users.remove("bob"));
+        assert!(users.costs().is_empty());
     }
 
     #[test]
-    fn a_line_made_for_a_user_lets_that_user_in() {
+    fn a_line_made_for_a_user_is_one_of_a_file() {
         let line = user_line("alice", "secret").unwrap();
         assert!(
             line.starts_with("alice:$argon2id$v=19$m=19456,t=2,p=1$"),
@@ -240,8 +221,7 @@ mod tests {
             user_line("alice", "secret").unwrap(),
             "every line has a salt of its own"
         );
-        let users = Users::parse(&line).unwrap();
-        assert!(users.verify(&token("alice", "secret")).is_ok());
+        assert!(Users::parse(&line).unwrap().get("alice").is_some());
         for (name, password) in [
             ("", "a"),
             ("a:b", "a"),
@@ -261,10 +241,10 @@ mod tests {
         let other = good.replace("argon2id", "argon2i");
         for (line, reason) in [
             ("alice", "'user:hash' expected"),
-            (":x", "'' is no name of a user"),
+            (":x", "user \"\": it is empty"),
             (
                 "alice:secret",
-                "the hash of user 'alice': password hash string missing field",
+                "the hash of user 'alice' cannot be read: password hash string missing field",
             ),
             (&other, "the hash of user 'alice' is argon2i, not argon2id"),
             (
@@ -273,7 +253,7 @@ mod tests {
             ),
             (
                 "alice:$argon2id$v=19$m=1,t=1,p=1$c2FsdHNhbHQ$c2FsdHNhbHRzYWx0",
-                "the hash of user 'alice': ",
+                "the hash of user 'alice' cannot be used: ",
             ),
         ] {
             let error = Users::parse(&format!("# comment\n\n{line}"))

@@ -249,15 +249,15 @@ impl Call {
         let _ = session.writes.send(write);
     }
 
-    /// Answers an attempt to log in, before anything else is read from the connection.
-    pub(super) fn login<F>(
-        self,
-        handle: impl FnOnce(Arc<Session>, proto::AuthenticateRequest) -> F + Send + 'static,
-    ) where
-        F: Future<Output = Result<proto::AuthenticateResponse, Failure>> + Send + 'static,
+    /// Answers before anything else is read from the connection: for what takes long on purpose, of which a client has one at a
+    /// time.
+    pub(super) fn first<R, F>(self, handle: impl FnOnce(Arc<Session>, R) -> F + Send + 'static)
+    where
+        R: Request,
+        F: Future<Output = Result<R::Response, Failure>> + Send + 'static,
     {
         // Nobody else has it: it is waited for before a frame is read.
-        let turn: Option<OwnedSemaphorePermit> = self.session.login.clone().try_acquire_owned().ok();
+        let turn: Option<OwnedSemaphorePermit> = self.session.first.clone().try_acquire_owned().ok();
         let session = self.session.clone();
         let session_of_task = session.clone();
         session.spawn(async move {

@@ -86,6 +86,10 @@ impl Session {
                 Ok(())
             }
             () = do_in_turn(writes, &session.node.memory) => Ok(()),
+            () = session.disowned() => {
+                debug!(target: crate::TARGET, "connection closed, as its login does not hold any more");
+                Ok(())
+            }
             () = session.node.closing.cancelled() => Ok(()),
         };
         if let Err(reason) = ended {
@@ -97,8 +101,8 @@ impl Session {
         let began = Instant::now();
         loop {
             self.outbox.has_room(BACKLOG_BYTES).await;
-            // Who proves who it is does so in one attempt at a time.
-            drop(self.login.acquire().await);
+            // Who proves who it is does so in one attempt at a time, and so is a password changed.
+            drop(self.first.acquire().await);
             let deadline = self.login_deadline(began);
             // A client that does not log in does not hold a connection for long.
             let frame = timeout_at(deadline, self.next_frame(&mut inbox)).await;
@@ -117,9 +121,10 @@ impl Session {
     }
 
     fn login_deadline(&self, began: Instant) -> Instant {
-        let allowed = match self.caller.get() {
-            None => self.node.limits.login,
-            Some(_) => FAR_FUTURE,
+        let allowed = if self.is_known() {
+            FAR_FUTURE
+        } else {
+            self.node.limits.login
         };
         began + allowed
     }
@@ -133,7 +138,7 @@ impl Session {
         let Some(bytes) = self.next_bytes(inbox).await? else {
             return Ok(None);
         };
-        if bytes > LOGIN_FRAME_BYTES && self.caller.get().is_none() {
+        if bytes > LOGIN_FRAME_BYTES && !self.is_known() {
             return Err(Disconnect::Frame(FrameError::TooLarge {
                 bytes: bytes as u64,
                 limit: LOGIN_FRAME_BYTES,

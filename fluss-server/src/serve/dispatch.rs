@@ -11,12 +11,12 @@ use fluss_rpc::proto;
 use super::call::Call;
 use super::memory::Held;
 use super::session::Session;
-use super::{admin, fetch, login, offsets, reads, scans, writes};
+use super::{admin, fetch, login, offsets, reads, scans, users, writes};
 use crate::error::Failure;
 
 /// Rows are `Request how handler;`: `quick` where the answer takes microseconds, `slow` where it waits for a disk, `read` and
 /// `read_apart` where the answer may be large, which takes microseconds or waits for a disk, `write` where the order of
-/// requests counts, `wait` where it waits for something to happen. `login`,
+/// requests counts, `first` where it is waited for before anything else is read, `wait` where it waits for something to happen.
 /// `look_up`, `put` and `scan` are of one API each.
 macro_rules! handlers {
     ($($request:ident $how:ident $handler:expr;)*) => {
@@ -94,7 +94,7 @@ fn not_offered(what: &str) -> Failure {
 
 handlers! {
     ApiVersionsRequest quick api_versions;
-    AuthenticateRequest login login::authenticate;
+    AuthenticateRequest first login::authenticate;
     ListDatabasesRequest quick |session, request| admin::list_databases(&session.context()?, request);
     DatabaseExistsRequest quick |session, request| admin::database_exists(&session.context()?, request);
     GetTableInfoRequest quick |session, request| admin::get_table_info(&session.context()?, request);
@@ -137,6 +137,10 @@ handlers! {
     LimitScanRequest read_apart reads::limit_scan;
     ScanKvRequest scan scans::scan_kv;
     GetTableStatsRequest quick reads::get_table_stats;
+    CreateUserRequest first users::create_user;
+    AlterUserRequest first users::alter_user;
+    DropUserRequest slow |session, request| admin::drop_user(&session.context()?, request);
+    ListUsersRequest quick |session, request| admin::list_users(&session.context()?, request);
 }
 
 #[cfg(test)]

@@ -20,21 +20,23 @@ pub(super) async fn authenticate(
     request: proto::AuthenticateRequest,
 ) -> Result<proto::AuthenticateResponse, Failure> {
     let refused = |message: String| Failure::new(ErrorCode::AUTHENTICATE_EXCEPTION, message);
-    let Some(users) = session.node.users.as_ref() else {
+    if !session.node.admin.asks_for_login() {
         let asked = request.protocol.eq_ignore_ascii_case(WITHOUT_LOGIN);
         return asked
             .then(done)
             .ok_or_else(|| refused("nobody has to log in here".to_owned()));
-    };
+    }
     if request.protocol != Mechanism::Plain.name() {
         return Err(refused(format!("mechanism {} is not offered", request.protocol)));
     }
-    if session.caller().is_ok() {
-        return Ok(done());
+    if session.is_known() {
+        return session.caller().map(|_| done());
     }
     let token = PlainToken::parse(&request.token).map_err(|error| refused(error.to_string()))?;
-    let logins = &session.node.logins;
-    session.log_in(logins.verify(users, token, session.host()).await?);
+    let of_check = session.clone();
+    let everybody = move || of_check.node.admin.everybody();
+    let known = session.node.logins.verify(everybody, token, session.host());
+    session.log_in(known.await?)?;
     Ok(proto::AuthenticateResponse {
         challenge: Some(Bytes::new()),
     })

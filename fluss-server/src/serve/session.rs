@@ -16,32 +16,33 @@ use tokio::task::JoinSet;
 use tracing::debug;
 
 use super::admin::{Address, Context};
+use super::identity::Identity;
 use super::memory::Room;
 use super::owner::Owner;
 use super::shared::Shared;
 use super::turn::Write;
 use crate::error::Failure;
-use crate::security::{Caller, Principal};
+use crate::security::{Caller, Hashed, Known, Principal};
 
 /// What a connection came by.
 pub(crate) struct Peer {
     /// Where clients that came this way find the node.
     pub(crate) address: Address,
     /// Who is asking; nobody yet, if they have to log in first.
-    pub(crate) caller: Option<Caller>,
+    pub(crate) identity: Option<Identity>,
     /// The IP address of the client.
     pub(crate) host: String,
 }
 
 impl Peer {
-    /// A client that has to log in, if there are users. If not, it is the user that the common name of its certificate names, or
+    /// A client that has to log in, if the node asks for that. If not, it is the user that the common name of its certificate names, or
     /// nobody in particular.
     pub(crate) fn stranger(node: &Shared, address: Address, host: String, name: Option<String>) -> Self {
         Self {
             address,
-            caller: node.users.is_none().then(|| {
+            identity: (!node.admin.asks_for_login()).then(|| {
                 let principal = name.map_or_else(Principal::anonymous, Principal::user);
-                Caller::new(principal, host.clone())
+                Identity::not_asked(Caller::new(principal, host.clone()))
             }),
             host,
         }
@@ -54,14 +55,14 @@ pub(crate) struct Session {
     /// The address of the node that is sent to clients.
     address: Address,
     /// Who is asking, once that is known.
-    pub(super) caller: OnceLock<Caller>,
+    identity: OnceLock<Identity>,
     host: String,
     pub(super) owner: Owner,
     pub(super) outbox: Outbox,
     /// Whether the client is another process, so that answers take memory until it has read them.
     is_remote: bool,
-    /// Held by an attempt to log in.
-    pub(super) login: Arc<Semaphore>,
+    /// Held by an attempt to log in, or a change of a password.
+    pub(super) first: Arc<Semaphore>,
     /// How many requests are under way.
     pub(super) under_way: Arc<AtomicUsize>,
     /// Writes, which are done one after the other: the next number of a writer counts on the one before.
@@ -92,13 +93,13 @@ impl Session {
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Write>) {
         let (sender, writes) = mpsc::unbounded_channel();
         let session = Self {
-            caller: peer.caller.map_or_else(OnceLock::new, OnceLock::from),
+            identity: peer.identity.map_or_else(OnceLock::new, OnceLock::from),
             host: peer.host,
             owner: Owner::new(node.sessions.fetch_add(1, Ordering::Relaxed)),
             address: peer.address,
             outbox,
             is_remote,
-            login: Arc::new(Semaphore::new(1)),
+            first: Arc::new(Semaphore::new(1)),
             under_way: Arc::default(),
             writes: sender,
             tasks: Mutex::new(Some(JoinSet::new())),
@@ -127,12 +128,33 @@ impl Session {
     ///
     /// # Errors
     ///
-    /// Nobody has logged in yet.
+    /// Nobody has logged in yet, or the login does not hold any more.
     pub(super) fn caller(&self) -> Result<&Caller, Failure> {
-        self.caller.get().ok_or_else(|| {
+        let identity = self.identity.get().ok_or_else(|| {
             let message = "the client has not logged in";
             Failure::new(ErrorCode::AUTHENTICATE_EXCEPTION, message)
-        })
+        })?;
+        identity.check(&self.node.admin)
+    }
+
+    /// Whether it was ever known who is asking.
+    pub(super) fn is_known(&self) -> bool {
+        self.identity.get().is_some()
+    }
+
+    /// Waits until it does not hold any more who was asking, and tells the client.
+    pub(super) async fn disowned(&self) {
+        let mut changes = self.node.admin.users_changed.subscribe();
+        loop {
+            if let Some(Err(failure)) = self.identity.get().map(|known| known.check(&self.node.admin)) {
+                self.give_up(failure);
+                self.outbox.has_room(1).await;
+                return;
+            }
+            if changes.changed().await.is_err() {
+                return std::future::pending().await;
+            }
+        }
     }
 
     /// The IP address of the client.
@@ -141,8 +163,20 @@ impl Session {
     }
 
     /// Notes who is asking. The first login stands.
-    pub(super) fn log_in(&self, principal: Principal) {
-        let _ = self.caller.set(Caller::new(principal, self.host.clone()));
+    ///
+    /// # Errors
+    ///
+    /// The user was dropped, or got another password, since the password was checked.
+    pub(super) fn log_in(&self, known: Known) -> Result<(), Failure> {
+        let _ = self.identity.set(Identity::logged_in(known, &self.host));
+        self.caller().map(drop)
+    }
+
+    /// Lets the caller have this password, too, which it is about to give itself.
+    pub(super) fn expect(&self, hash: &Hashed) {
+        if let Some(identity) = self.identity.get() {
+            identity.expect(hash);
+        }
     }
 
     /// What a handler needs to know.

@@ -17,14 +17,13 @@ use super::tls::Tls;
 use crate::bucket::Buckets;
 use crate::catalog::{Catalog, Remove};
 use crate::options::{BatchCheck, Limits, NodeOptions, Sync};
-use crate::security::{Logins, Users};
+use crate::security::Logins;
 
 /// What sessions, listeners and housekeeping share. Dropped with the last of them: the buckets are then closed.
 pub(crate) struct Shared {
-    pub(super) admin: admin::Node,
+    pub(crate) admin: admin::Node,
     pub(super) buckets: Arc<Buckets>,
     pub(super) scans: Scans,
-    pub(super) users: Option<Arc<Users>>,
     pub(super) logins: Logins,
     pub(super) limits: Limits,
     pub(super) advertised: Option<ServerAddress>,
@@ -65,10 +64,12 @@ impl Shared {
                 access: options.access,
                 remove: buckets.clone(),
                 configs: options.configs,
+                login: options.login || options.users.is_some(),
+                users: Arc::new(options.users.unwrap_or_default()),
+                users_changed: watch::Sender::new(()),
             },
             buckets,
             scans: Scans::new(disk.clone(), limits.scan),
-            users: options.users.map(Arc::new),
             logins: Logins::default(),
             limits,
             advertised: options.advertised,

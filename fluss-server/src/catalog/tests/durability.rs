@@ -4,6 +4,7 @@ use std::path::Path;
 use fluss_core::id::{BucketId, TableBucket};
 use fluss_core::types::{DatabaseDescriptor, PartitionSpec};
 
+use super::users::hash;
 use super::*;
 use crate::security::{Acl, AclFilter, Operation, Principal, Resource};
 
@@ -75,6 +76,8 @@ fn changes() -> Vec<Change> {
                 .change_configs(vec![("key".to_owned(), Some("value".to_owned()))])
                 .unwrap();
         },
+        |catalog| catalog.create_user("alice", hash(0), false).unwrap(),
+        |catalog| catalog.alter_user("alice", hash(1), false).unwrap(),
         |catalog| assert_eq!(catalog.next_writer_id().unwrap().get(), 0),
         |catalog| assert_eq!(catalog.reserve_ids(TableId(0), 5).unwrap(), 1..6),
         |catalog| drop(catalog.auto_partition(NOW + 86_400_000).unwrap()),
@@ -85,6 +88,7 @@ fn changes() -> Vec<Change> {
         |catalog| drop(catalog.remove_acls(&[AclFilter::default()]).unwrap()),
         |catalog| catalog.change_configs(vec![("key".to_owned(), None)]).unwrap(),
         |catalog| catalog.delete_producer("producer").unwrap(),
+        |catalog| catalog.drop_user("alice", false, true).unwrap(),
         |catalog| drop(catalog.drop_table(&path("t"), false).unwrap()),
         |catalog| drop(catalog.drop_database("fluss", false, true).unwrap()),
     ]
@@ -94,7 +98,7 @@ fn changes() -> Vec<Change> {
 fn file() -> Vec<u8> {
     let disk = FaultyDisk::new(0);
     let catalog = open(&disk);
-    changes().iter().take(13).for_each(|change| change(&catalog));
+    changes().iter().take(15).for_each(|change| change(&catalog));
     let file = disk.open_existing(Path::new("catalog")).unwrap();
     let length = file.len().unwrap() as usize;
     file.read_at(0, length).unwrap().to_vec()
@@ -230,7 +234,7 @@ fn every_cut_is_found() {
 fn a_newer_format_is_named() {
     let file = store::wrap(7, b"{}");
     let error = reopen(&file).unwrap_err();
-    assert_eq!(error.to_string(), "catalog has format 7, not 1");
+    assert_eq!(error.to_string(), "catalog has format 7, not 2");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 mod changes;
 mod durability;
 mod partitions;
+mod users;
 
 use std::sync::Arc;
 

@@ -19,6 +19,7 @@ mod snapshots;
 mod tables;
 #[cfg(test)]
 mod tests;
+mod users;
 mod writers;
 
 use std::collections::BTreeMap;
@@ -26,6 +27,7 @@ use std::sync::Arc;
 
 use fluss_core::types::TablePath;
 use fluss_rpc::code::ErrorCode;
+use tokio::sync::watch;
 
 pub use self::configs::{alter_cluster_configs, describe_cluster_configs};
 pub use self::databases::{
@@ -43,12 +45,13 @@ pub use self::snapshots::{
 pub use self::tables::{
     alter_table, create_table, drop_table, get_table_info, get_table_schema, list_tables, table_exists,
 };
+pub use self::users::{alter_user, create_user, drop_user, list_users};
 pub use self::writers::init_writer;
 
 use crate::Failure;
 use crate::catalog::{Catalog, Remove, TableEntry, View};
 use crate::clock::Clock;
-use crate::security::{Access, Caller, Operation, Resource};
+use crate::security::{Access, Caller, Everybody, Operation, Resource, Users};
 
 /// The number of the one node, as a server and as the leader of every bucket.
 pub const NODE_ID: i32 = 0;
@@ -75,6 +78,27 @@ pub struct Node {
     pub remove: Arc<dyn Remove>,
     /// The settings that the node was started with, as `DESCRIBE_CLUSTER_CONFIGS` shows them; no secrets.
     pub configs: BTreeMap<String, String>,
+    /// The users of the users file.
+    pub users: Arc<Users>,
+    /// Whether everybody has to log in, be there users or not.
+    pub login: bool,
+    /// Tells when users of the catalog were created, altered or dropped.
+    pub users_changed: watch::Sender<()>,
+}
+
+impl Node {
+    /// Whether clients of other processes have to log in: if the node was told so, or has users.
+    pub fn asks_for_login(&self) -> bool {
+        self.login || !self.users.is_empty() || !self.catalog.view().users().is_empty()
+    }
+
+    /// Who may log in now.
+    pub(crate) fn everybody(&self) -> Everybody {
+        Everybody {
+            of_file: self.users.clone(),
+            of_catalog: self.catalog.view().users().clone(),
+        }
+    }
 }
 
 /// What one request brings: the node, who asks, and where they reached it.

@@ -6,6 +6,7 @@ mod hostile;
 mod inside;
 mod malformed;
 mod tls;
+mod users;
 
 use std::time::Duration;
 

@@ -2,6 +2,7 @@ mod changes;
 mod metadata;
 mod node;
 mod rights;
+mod users;
 
 use fluss_core::types::{DataType, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
@@ -43,6 +44,9 @@ impl World {
                 access,
                 remove: Arc::clone(&removed) as Arc<dyn Remove>,
                 configs: BTreeMap::from([("data.dir".to_owned(), "here".to_owned())]),
+                users: Arc::default(),
+                login: false,
+                users_changed: watch::Sender::new(()),
             },
             caller: Caller::new(Principal::user("alice"), "10.0.0.1"),
             address: Address {
