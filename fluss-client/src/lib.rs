@@ -58,7 +58,7 @@ pub use admin::{
     DatabaseInfo, DatabaseSummary, Goal, HealthStatus, KvSnapshot, KvSnapshotLease, KvSnapshotMetadata,
     KvSnapshots, LakeSnapshot, LakeSnapshotSpec, OffsetSpec, PartitionInfo, ProducerOffsets, RebalanceId,
     RebalanceProgress, RebalanceStatus, Registration, RemoteLogManifest, ServerNode, ServerTag, SnapshotFile,
-    TableChange,
+    TableChange, UserInfo, UserSource,
 };
 pub use connect::{ConnectionBuilder, connect, options};
 pub use connection::{Connection, WeakConnection};

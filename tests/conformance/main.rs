@@ -49,6 +49,7 @@ fn run_all() -> ExitCode {
         calls::TESTS,
         admin::operators::TESTS,
         admin::rights::TESTS,
+        admin::users::TESTS,
         errors::TESTS,
         errors::gone::TESTS,
         log_tables::TESTS,

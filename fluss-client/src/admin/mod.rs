@@ -12,6 +12,7 @@ mod rebalance;
 mod rights;
 mod snapshots;
 mod tables;
+mod users;
 
 use std::collections::HashMap;
 
@@ -28,6 +29,7 @@ pub use snapshots::{
     KvSnapshot, KvSnapshotMetadata, KvSnapshots, LakeSnapshot, LakeSnapshotSpec, RemoteLogManifest,
     SnapshotFile,
 };
+pub use users::{UserInfo, UserSource};
 
 use fluss_core::types::{InvalidDefinition, TablePath};
 

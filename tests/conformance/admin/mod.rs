@@ -2,6 +2,7 @@
 
 pub mod operators;
 pub mod rights;
+pub mod users;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
