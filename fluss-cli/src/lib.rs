@@ -3,11 +3,14 @@
 //! ```text
 //! fluss serve --data-dir ./data --listen 127.0.0.1:9123 --users users
 //! fluss add-user users alice < password
+//! fluss user create fluss://127.0.0.1:9123 bob --login alice --password-file alice.password < password
 //! ```
 
+mod add_user;
 mod config;
+mod password;
 mod serve;
-mod users;
+mod user;
 
 use std::ffi::OsString;
 
@@ -26,7 +29,9 @@ enum Command {
     /// Serves the tables of a directory to other processes, and to any client of Apache Fluss
     Serve(serve::Serve),
     /// Adds a user to a users file, or changes a password: it is read from the standard input
-    AddUser(users::AddUser),
+    AddUser(add_user::AddUser),
+    /// Creates, alters, drops and lists users of a node while it runs
+    User(user::User),
 }
 
 /// The code to exit with when something went wrong.
@@ -50,6 +55,7 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
     let done = match program.command {
         Command::Serve(serve) => serve.run(),
         Command::AddUser(add_user) => add_user.run(),
+        Command::User(user) => user.run(),
     };
     match done {
         Ok(()) => 0,

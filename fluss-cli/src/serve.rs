@@ -19,9 +19,12 @@ pub(crate) struct Serve {
     /// Where to listen. Beyond this machine only if this says so
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9123")]
     listen: SocketAddr,
-    /// Asks clients to log in as one of the users in this file
+    /// Asks clients to log in, as one of the users in this file or one that was created
     #[arg(long, value_name = "FILE")]
     users: Option<PathBuf>,
+    /// Asks clients to log in, although there may be no users yet
+    #[arg(long)]
+    login: bool,
     /// Speaks TLS, with the certificate in this file (PEM), followed by those up to its authority
     #[arg(long, value_name = "FILE", requires = "tls_key")]
     tls_cert: Option<PathBuf>,
@@ -60,6 +63,7 @@ impl Serve {
             let users = Users::load(path).map_err(|error| Refused(error.to_string()))?;
             options.users = Some(users);
         }
+        options.login |= self.login;
         if let (Some(certificate), Some(key)) = (&self.tls_cert, &self.tls_key) {
             let tls = options.tls.get_or_insert_default();
             tls.cert_file.clone_from(certificate);
@@ -152,7 +156,7 @@ async fn received(signal: &mut Option<Signal>) {
 }
 
 /// An error and what is behind it.
-fn described(error: &dyn std::error::Error) -> String {
+pub(crate) fn described(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
     while let Some(error) = source {

@@ -1,58 +1,18 @@
 //! `fluss serve` with certificates.
 
-#![expect(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    reason = "a test fails by panicking"
-)]
-
-use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::time::Duration;
 
 use fluss_client::{Connection, ConnectionBuilder, Credentials, ErrorKind, Outcome, TlsFault};
 use fluss_test_certificates::{Authority, Files};
 use rustix::process::{Pid, Signal, kill_process};
 
-/// Far more than the program needs.
-const SOON: Duration = Duration::from_secs(30);
+use crate::{SOON, Server};
 
-/// The program, until this is dropped.
-struct Server {
-    process: Child,
-    target: String,
-}
-
-impl Server {
-    fn start(directory: &Path, arguments: &[&Path]) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_fluss"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--data-dir"])
-            .arg(directory.join("data"))
-            .args(arguments)
-            .env("RUST_LOG", "error")
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let out = process.stdout.as_mut().unwrap();
-        BufReader::new(out).read_line(&mut line).unwrap();
-        let target = line.trim().strip_prefix("serving at ").expect(&line).to_owned();
-        Self { process, target }
-    }
-
-    fn client(&self, ca_file: &Path) -> ConnectionBuilder {
-        Connection::builder(&self.target)
-            .option("tls", "true")
-            .option("tls-ca-file", ca_file.display().to_string())
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        self.process.kill().unwrap();
-        self.process.wait().unwrap();
-    }
+/// A client of a server that speaks TLS.
+fn client_of(server: &Server, ca_file: &Path) -> ConnectionBuilder {
+    Connection::builder(&server.target)
+        .option("tls", "true")
+        .option("tls-ca-file", ca_file.display().to_string())
 }
 
 /// Makes an authority, and puts it and what it signs into files: `ca.pem`, and for the node `node.pem` and `node.key`.
@@ -73,7 +33,7 @@ async fn the_program_serves_by_tls() {
         &key,
     ];
     let server = Server::start(directory.directory(), &arguments);
-    let connection = server.client(&ca).connect().await.unwrap();
+    let connection = client_of(&server, &ca).connect().await.unwrap();
     assert_eq!(connection.admin().list_databases().await.unwrap(), ["fluss"]);
 
     let plain = Connection::builder(&server.target).connect().await.unwrap_err();
@@ -85,12 +45,12 @@ async fn the_program_serves_by_tls() {
 
     let elsewhere = Files::new();
     let [other, ..] = certify(&elsewhere);
-    let unknown = server.client(&other).connect().await.unwrap_err();
+    let unknown = client_of(&server, &other).connect().await.unwrap_err();
     assert!(
         matches!(unknown.kind(), ErrorKind::Connect(error) if error.to_string().contains("signed by no authority")),
         "{unknown}"
     );
-    let nobody = server.client(&ca).option("user-cert-file", "/no/such/file");
+    let nobody = client_of(&server, &ca).option("user-cert-file", "/no/such/file");
     let nobody = nobody
         .option("user-key-file", "/no/such/file")
         .connect()
@@ -111,13 +71,13 @@ async fn a_hang_up_reads_certificates_again_and_ends_nothing() {
     );
     std::fs::write(&config, lines).unwrap();
     let server = Server::start(directory.directory(), &[Path::new("--config"), &config]);
-    let before = server.client(&ca).connect().await.unwrap();
+    let before = client_of(&server, &ca).connect().await.unwrap();
 
     let [ca, ..] = certify(&directory);
     let pid = Pid::from_raw(server.process.id().cast_signed()).unwrap();
     kill_process(pid, Signal::HUP).unwrap();
     let after = async {
-        while let Err(error) = server.client(&ca).connect().await {
+        while let Err(error) = client_of(&server, &ca).connect().await {
             let is_old = matches!(error.kind(), ErrorKind::Connect(error)
                 if matches!(&**error, fluss_client::ConnectError::Tls { fault: TlsFault::UnknownAuthority, .. }));
             assert!(is_old, "{error}");
@@ -130,7 +90,7 @@ async fn a_hang_up_reads_certificates_again_and_ends_nothing() {
 #[tokio::test]
 async fn a_password_goes_to_another_machine_only_if_that_is_allowed() {
     let directory = tempfile::tempdir().unwrap();
-    let server = Server::start(directory.path(), &[]);
+    let server = Server::start::<&str>(directory.path(), &[]);
     // It leads to this machine, which its text does not say.
     let target = server.target.replace("127.0.0.1", "0.0.0.0");
     let client = || Connection::builder(&target).credentials(Credentials::plain("alice", "secret"));

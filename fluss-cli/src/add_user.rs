@@ -1,14 +1,14 @@
 //! `fluss add-user`.
 
 use std::fs;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, fchown};
 use std::path::{Path, PathBuf};
 
 use clap::Args;
 use fluss_server::security::user_line;
 
-use crate::Refused;
+use crate::{Refused, password};
 
 /// The most that may be done with a users file, by its owner alone.
 const MODE: u32 = 0o600;
@@ -25,12 +25,8 @@ pub(crate) struct AddUser {
 
 impl AddUser {
     pub(crate) fn run(&self) -> Result<(), Refused> {
-        let mut password = String::new();
-        std::io::stdin()
-            .read_to_string(&mut password)
-            .map_err(|error| Refused(format!("the password: {error}")))?;
-        let password = password.trim_end_matches(['\r', '\n']);
-        let line = user_line(&self.name, password).map_err(|error| Refused(error.to_string()))?;
+        let password = password::from_stdin()?;
+        let line = user_line(&self.name, &password).map_err(|error| Refused(error.to_string()))?;
         self.put(&line)
             .map_err(|error| Refused(format!("{}: {error}", self.file.display())))
     }
