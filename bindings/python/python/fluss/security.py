@@ -1,7 +1,10 @@
-"""Who may do what: the values that `Admin.create_acls`, `list_acls` and `drop_acls` take and give."""
+"""Who may do what: the values that `Admin.create_acls`, `list_acls` and `drop_acls` take and give.
+
+And who there is: what `Admin.list_users` gives.
+"""
 
 from dataclasses import dataclass
-from enum import IntEnum
+from enum import IntEnum, StrEnum
 from typing import Final
 
 from fluss.metadata import TablePath
@@ -19,6 +22,8 @@ __all__ = [
     "Resource",
     "ResourceFilter",
     "ResourceType",
+    "UserInfo",
+    "UserSource",
 ]
 
 WILDCARD: Final = "*"
@@ -52,6 +57,24 @@ class PermissionType(IntEnum):
 
     ANY = 1
     ALLOW = 2
+
+
+class UserSource(StrEnum):
+    """Where a user of an embedded node stands.
+
+    `FILE` is the users file, which the node reads when it starts. Those in the `CATALOG` come and go while it runs.
+    """
+
+    FILE = "file"
+    CATALOG = "catalog"
+
+
+@dataclass(frozen=True)
+class UserInfo:
+    """A user of an embedded node."""
+
+    name: str
+    source: UserSource
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ mod cluster;
 mod offsets;
 mod rights;
 mod snapshots;
+mod users;
 
 use std::collections::{BTreeMap, HashMap};
 use std::convert::identity;
@@ -288,6 +289,22 @@ impl Admin {
             let lists = dropped.iter().map(|acls| rights::bindings(py, acls));
             list(py, lists)
         })
+    }
+
+    fn create_user(&self, name: String, password: String, ignore_if_exists: bool) -> PyResult<Pending> {
+        self.act(|admin| async move { admin.create_user(&name, &password, ignore_if_exists).await })
+    }
+
+    fn alter_user(&self, name: String, password: String, ignore_if_not_exists: bool) -> PyResult<Pending> {
+        self.act(|admin| async move { admin.alter_user(&name, &password, ignore_if_not_exists).await })
+    }
+
+    fn drop_user(&self, name: String, ignore_if_not_exists: bool) -> PyResult<Pending> {
+        self.act(|admin| async move { admin.drop_user(&name, ignore_if_not_exists).await })
+    }
+
+    fn list_users(&self) -> PyResult<Pending> {
+        self.tell(|admin| async move { admin.list_users().await }, users::infos)
     }
 
     fn describe_cluster_configs(&self) -> PyResult<Pending> {

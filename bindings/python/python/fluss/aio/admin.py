@@ -33,7 +33,7 @@ from fluss.metadata import (
     TableInfo,
     TablePath,
 )
-from fluss.security import ANY_ACL, AclBinding, AclBindingFilter
+from fluss.security import ANY_ACL, AclBinding, AclBindingFilter, UserInfo
 
 __all__ = ["Admin", "KvSnapshotLease", "OffsetSpec"]
 
@@ -249,6 +249,34 @@ class Admin:
     ) -> list[list[AclBinding]]:
         """Takes away the rights that filters find, and gives those that each found."""
         return await self._core.drop_acls(list(acl_binding_filters)).within(timeout)
+
+    async def create_user(
+        self, name: str, password: str, ignore_if_exists: bool = False, *, timeout: Timeout = None
+    ) -> None:
+        """Creates a user of an embedded node, who can log in at once.
+
+        With ``ignore_if_exists`` one that exists stays as it is, with its password. Where rights are asked for, it
+        takes the one to alter the cluster. A cluster has no such users: `fluss.UnsupportedError`, and nothing is sent.
+        Nor is a password sent to another machine in clear.
+        """
+        return await self._core.create_user(name, password, ignore_if_exists).within(timeout)
+
+    async def alter_user(
+        self, name: str, password: str, ignore_if_not_exists: bool = False, *, timeout: Timeout = None
+    ) -> None:
+        """Gives a user of an embedded node another password; everybody may change their own.
+
+        Connections on which the user has logged in are closed, but for the one that asks.
+        """
+        return await self._core.alter_user(name, password, ignore_if_not_exists).within(timeout)
+
+    async def drop_user(self, name: str, ignore_if_not_exists: bool = False, *, timeout: Timeout = None) -> None:
+        """Drops a user of an embedded node, with its rights, and closes its connections."""
+        return await self._core.drop_user(name, ignore_if_not_exists).within(timeout)
+
+    async def list_users(self, *, timeout: Timeout = None) -> list[UserInfo]:
+        """The users of an embedded node, sorted by name, and where they stand."""
+        return await self._core.list_users().within(timeout)
 
     async def describe_cluster_configs(self, *, timeout: Timeout = None) -> list[ConfigEntry]:
         """The settings of the cluster that somebody has set. A 0.9.1 server shows passwords too."""
