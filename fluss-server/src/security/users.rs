@@ -144,7 +144,7 @@ impl std::fmt::Debug for Users {
 /// # Errors
 /// A name or password that no client can send, that is too long, or that the file cannot hold.
 pub fn user_line(name: &str, password: &str) -> Result<String, UserFileError> {
-    let unusable = |reason: String| UserFileError::Unusable(reason);
+    let unusable = UserFileError::Unusable;
     check_user_name(name).map_err(|error| unusable(error.to_string()))?;
     check_password(password).map_err(|error| unusable(error.to_string()))?;
     let hash = Hashed::of(password).map_err(unusable)?;

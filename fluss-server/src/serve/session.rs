@@ -175,7 +175,7 @@ impl Session {
     /// Lets the caller have this password, too, which it is about to give itself.
     pub(super) fn expect(&self, hash: &Hashed) {
         if let Some(identity) = self.identity.get() {
-            identity.expect(hash);
+            identity.expect(hash, &self.node.admin);
         }
     }
 

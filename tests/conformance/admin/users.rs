@@ -96,7 +96,8 @@ fn users_come_and_go_on_a_node_and_a_cluster_says_that_it_has_none(backend: Back
 fn users_have_names_and_passwords_that_can_be_kept(backend: Backend) {
     let place = start(backend, Spec::new());
     run(async {
-        let admin = connect(&place).await.admin();
+        let connection = connect(&place).await;
+        let admin = connection.admin();
         let refused = |result: Result<()>| {
             let error: Error = result.unwrap_err();
             assert_eq!(error.code(), None, "it was not asked for: {error}");
@@ -183,7 +184,8 @@ fn users_log_in_at_once_and_stay_out_when_they_are_dropped(backend: Backend) {
 fn users_survive_a_kill(backend: Backend) {
     let place = start(backend, Spec::new().sasl());
     run(async {
-        let admin = connect(&place).await.admin();
+        let connection = connect(&place).await;
+        let admin = connection.admin();
         for name in ["bob", "eve", "zoe"] {
             admin.create_user(name, PASSWORD, false).await.unwrap();
         }

@@ -30,6 +30,15 @@ async fn log_in(address: &ServerAddress, name: &str, password: &str) -> Connecti
         .unwrap()
 }
 
+/// A client in the process of a node.
+async fn inside(node: &Node, address: &ServerAddress) -> Connection {
+    let options = ConnectOptions {
+        transport: fluss_rpc::net::Transport::in_process(node.clone()),
+        ..ConnectOptions::default()
+    };
+    Connection::connect(address, &options).await.unwrap()
+}
+
 async fn is_let_in(address: &ServerAddress, name: &str, password: &str) -> bool {
     match Connection::connect(address, &login(name, password)).await {
         Ok(_) => true,
@@ -90,19 +99,13 @@ async fn raw(address: &ServerAddress, token: &[u8]) -> Raw {
     client
 }
 
-/// Whatever a client is still told, it is that its login does not hold, and then the connection ends.
+/// A client is told that its login does not hold any more, and then the connection ends.
 async fn is_turned_out(mut client: Raw) {
-    client.send(ApiKey::ListDatabases.number(), 9, b"").await;
-    let mut told = 0;
-    while let Ok(Some(mut frame)) = client.inbox.next().await {
-        let header = ResponseHeader::decode(&mut frame).unwrap();
-        assert_ne!(header, ResponseHeader::Success { request_id: 9 });
-        let error = proto::ErrorResponse::decode(frame).unwrap();
-        let code = ErrorCode::from_number(error.error_code);
-        assert_eq!(code, ErrorCode::AUTHENTICATE_EXCEPTION);
-        told += 1;
-    }
-    assert!(told > 0, "it is told why");
+    let (header, code, message) = client.refusal().await;
+    assert_eq!(header, ResponseHeader::ServerFailure);
+    assert_eq!(code, ErrorCode::AUTHENTICATE_EXCEPTION);
+    assert!(message.contains("does not hold any more"), "{message}");
+    assert!(client.receive().await.is_none());
 }
 
 #[tokio::test]
@@ -260,11 +263,7 @@ async fn a_node_without_users_asks_nobody_until_its_own_process_creates_one() {
     assert_eq!(code(refused), ErrorCode::SECURITY_DISABLED);
     assert_eq!(listed(&stranger).await, []);
 
-    let inside = ConnectOptions {
-        transport: fluss_rpc::net::Transport::in_process(node.clone()),
-        ..ConnectOptions::default()
-    };
-    let inside = Connection::connect(&address, &inside).await.unwrap();
+    let inside = inside(&node, &address).await;
     inside.request(&creation("alice")).await.unwrap();
     stranger.closed().await;
     let mut nobody = Raw::connect(&address).await;
@@ -283,11 +282,7 @@ async fn a_node_that_was_told_to_asks_for_a_login_before_there_are_users() {
     nobody.send(ApiKey::ListUsers.number(), 1, b"").await;
     assert_eq!(nobody.refusal().await.1, ErrorCode::AUTHENTICATE_EXCEPTION);
     assert!(!is_let_in(&address, "alice", SECRET).await);
-    let inside = ConnectOptions {
-        transport: fluss_rpc::net::Transport::in_process(node.clone()),
-        ..ConnectOptions::default()
-    };
-    let inside = Connection::connect(&address, &inside).await.unwrap();
+    let inside = inside(&node, &address).await;
     inside.request(&creation("alice")).await.unwrap();
     let alice = log_in(&address, "alice", SECRET).await;
     // Without rights whoever has logged in may do all of it, but nobody drops themselves.
@@ -307,11 +302,7 @@ async fn users_are_there_after_a_restart_and_those_of_the_file_are_others() {
     let mut first = options();
     first.login = true;
     let (node, address) = listening(first).await;
-    let inside = ConnectOptions {
-        transport: fluss_rpc::net::Transport::in_process(node.clone()),
-        ..ConnectOptions::default()
-    };
-    let inside = Connection::connect(&address, &inside).await.unwrap();
+    let inside = inside(&node, &address).await;
     inside.request(&creation("alice")).await.unwrap();
     inside.close();
     node.shut_down().await;

@@ -148,7 +148,7 @@ fn rights_are_asked_for_but_for_ones_own_password() {
     ] {
         assert_eq!(
             refused.unwrap_err().message,
-            "User:alice may not alter cluster 'fluss-cluster'"
+            "User:alice may not alter the cluster"
         );
     }
     // Whether there is such a user is not told.
