@@ -145,9 +145,11 @@ fn a_front_that_is_not_to_be_trusted_is_told_apart(backend: Backend) {
 
         let clear = Connection::builder(format!("fluss://{}", good.address()));
         let error = clear.connect().await.unwrap_err();
+        // This proxy hangs up without a word of TLS.
+        let told = error.to_string();
         assert!(
-            matches!(error.kind(), ErrorKind::Connect(error) if matches!(&**error, ConnectError::SpeaksTls { .. })),
-            "{error}"
+            told.contains("closed the connection before it was ready"),
+            "{told}"
         );
 
         // Each server has to prove who it is, not only the first.

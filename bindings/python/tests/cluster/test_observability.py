@@ -95,7 +95,6 @@ def test_a_connection_with_a_name_is_told_by_it(face: ModuleType, target: str) -
         assert value(face, "fluss_client_writer_rows_total", table=path, connection=name) == 1
         its = {metric.name for metric in face.metrics() if metric.labels.get("connection") == name}
         assert {"fluss_client_requests_total", "fluss_client_connections_opened_total"} <= its
-        await settle(connection.close())
         nameless = await settle(face.connect(target))
         table = await settle(nameless.get_table(path))
         writer = table.new_append().create_writer()
@@ -104,6 +103,8 @@ def test_a_connection_with_a_name_is_told_by_it(face: ModuleType, target: str) -
         rows = [metric for metric in face.metrics() if metric.labels.get("table") == path]
         assert {metric.labels.get("connection") for metric in rows} == {name, None}
         await settle(nameless.close())
+        # A node in memory is there as long as somebody is connected.
+        await settle(connection.close())
 
     asyncio.run(body())
 
