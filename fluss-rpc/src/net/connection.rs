@@ -13,7 +13,7 @@ use super::handshake::shake_hands;
 use super::link::{Link, Waiting};
 use super::meter;
 use super::{ByteStream, ConnectError, ConnectOptions, Disconnect, RequestError, ServerAddress, Transport};
-use crate::api::{Request, Versions};
+use crate::api::{Request, ServerRole, Versions};
 
 /// Stands for "never" where an instant is needed.
 const FAR_FUTURE: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
@@ -201,7 +201,9 @@ impl Connection {
         debug!(target: crate::TARGET, "request");
         self.inner.link.traffic.asked(R::API);
         let versions = &self.inner.versions;
-        if let Some(role) = versions.server_role().filter(|role| !R::API.is_served_by(*role)) {
+        // What only nodes offer, no server of a cluster does, whatever its role.
+        let is_wrong = |role: &ServerRole| !R::API.is_of_node() && !R::API.is_served_by(*role);
+        if let Some(role) = versions.server_role().filter(is_wrong) {
             return Err(RequestError::WrongRole { api: R::API, role });
         }
         let version = versions.usable_from(R::API, request.least_version())?;

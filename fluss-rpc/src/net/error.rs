@@ -109,13 +109,24 @@ pub enum ConnectError {
         message: String,
     },
     /// The connection was lost before it was ready.
-    #[error("{server} closed the connection before it was ready")]
+    #[error("{server} closed the connection before it was ready{}", hint_of_close(source))]
     Closed {
         /// The server.
         server: ServerAddress,
         /// What became of the request that was under way.
         source: RequestError,
     },
+}
+
+/// What may be behind a connection that was closed, not cut: a proxy that ends TLS takes what is none for nonsense, and says
+/// nothing.
+const fn hint_of_close(source: &RequestError) -> &'static str {
+    match source {
+        RequestError::Disconnected {
+            reason: Disconnect::ClosedByServer,
+        } => ": if it, or a proxy before it, speaks TLS, connect with tls=true",
+        _ => "",
+    }
 }
 
 impl ConnectError {

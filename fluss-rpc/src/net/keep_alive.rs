@@ -20,13 +20,18 @@ impl KeepAlive {
     pub(super) fn set(self, stream: &TcpStream) -> io::Result<()> {
         let mut keep_alive = TcpKeepalive::new();
         if let Some(interval) = self.interval {
-            keep_alive = keep_alive.with_time(interval);
+            keep_alive = keep_alive.with_time(whole_seconds(interval));
         }
         #[cfg(not(windows))]
         if let Some(timeout) = self.timeout {
             // One probe, and its answer has so long.
-            keep_alive = keep_alive.with_interval(timeout).with_retries(1);
+            keep_alive = keep_alive.with_interval(whole_seconds(timeout)).with_retries(1);
         }
         SockRef::from(stream).set_tcp_keepalive(&keep_alive)
     }
+}
+
+/// Systems count in seconds, and take no zero.
+fn whole_seconds(duration: Duration) -> Duration {
+    Duration::from_secs(duration.as_millis().div_ceil(1_000).clamp(1, 32_767) as u64)
 }

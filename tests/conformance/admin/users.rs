@@ -171,12 +171,12 @@ fn users_log_in_at_once_and_stay_out_when_they_are_dropped(backend: Backend) {
         assert_eq!(bob.admin().list_databases().await.unwrap(), ["fluss"]);
         is_unknown(log_in(&place, "bob", PASSWORD).await);
 
-        admin.alter_user("bob", PASSWORD, false).await.unwrap();
+        admin.alter_user("bob", "another", false).await.unwrap();
         is_unknown(bob.admin().list_databases().await);
-        let bob = log_in(&place, "bob", PASSWORD).await.unwrap();
+        let bob = log_in(&place, "bob", "another").await.unwrap();
         admin.drop_user("bob", false).await.unwrap();
         is_unknown(bob.admin().list_databases().await);
-        is_unknown(log_in(&place, "bob", PASSWORD).await);
+        is_unknown(log_in(&place, "bob", "another").await);
         assert_eq!(admin.list_acls(&AclFilter::default()).await.unwrap(), []);
     });
 }

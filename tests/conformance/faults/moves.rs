@@ -218,7 +218,7 @@ impl Tables {
     async fn ask(&self) {
         let admin = self.connection.admin();
         assert!(!admin.list_databases().await.unwrap().is_empty());
-        let count = admin.table_row_count(self.log.path()).await.unwrap();
+        let count = admin.row_count(&self.log.info().path).await.unwrap();
         assert_eq!(count, self.written.len() as i64);
         let rows = self.keyed.scan().take_rows(100).await.unwrap();
         assert_eq!(rows.num_rows(), 10);
@@ -431,17 +431,17 @@ fn a_node_in_the_place_of_another_gets_nothing_that_was_for_it(backend: Backend)
         for error in errors {
             assert_eq!(error.code(), Some(ErrorCode::TABLE_NOT_EXIST), "{error}");
         }
-        let admin = others.connection.admin();
+        let admin = Connection::open(lead()).await.unwrap().admin();
         for table in [&others.log, &others.keyed] {
-            assert_eq!(admin.table_row_count(table.path()).await.unwrap(), 0);
+            assert_eq!(admin.row_count(&table.info().path).await.unwrap(), 0);
         }
 
         // The node is there again, and all that is made anew works; what failed has said so.
         to.send_replace(direct(&first));
         way.cut();
         let connection = Connection::open(lead()).await.unwrap();
-        let log = connection.table(tables.log.path()).await.unwrap();
-        let rows = connection.admin().table_row_count(log.path()).await.unwrap();
+        let log = connection.table(&tables.log.info().path).await.unwrap();
+        let rows = connection.admin().row_count(&log.info().path).await.unwrap();
         assert_eq!(rows, tables.written.len() as i64);
     });
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 use fluss_client::embedded::{Node, NodeOptions, Storage};
 use fluss_client::types::{DataType, Datum, Schema, SchemaBuilder, TableDescriptor, TablePath};
 use fluss_client::{
-    AppendWriter, ClientOptions, Connection, ErrorKind, LogScanner, Lookuper, ServerAddress, StartOffset,
+    AppendWriter, ClientOptions, Connection, LogScanner, Lookuper, Outcome, ServerAddress, StartOffset,
     Table, UpsertWriter,
 };
 use fluss_cluster::Spec;
@@ -385,7 +385,7 @@ fn what_is_held_back_for_good_is_told_within_the_deadline(_: Backend) {
             lookup.unwrap_err(),
             poll,
         ] {
-            let is_late = matches!(error.kind(), ErrorKind::Timeout { .. });
+            let is_late = error.outcome() == Outcome::Timeout;
             assert!(is_late && error.is_retriable(), "{error:?}");
         }
         assert!(begun.elapsed() < 4 * TIMEOUT, "{:?}", begun.elapsed());

@@ -312,7 +312,7 @@ def test_fronts_that_are_not_to_be_trusted_are_told_apart(
                 ),
                 (f"fluss://{server['internal_address']}?{ca}", "not speak TLS"),
                 # This proxy hangs up without a word of TLS.
-                (f"fluss://{server['address']}", "closed the connection before it was ready"),
+                (f"fluss://{server['address']}", "speaks TLS, connect with tls=true"),
             ]
             for target, words in cases:
                 error = refusal(face, target)
