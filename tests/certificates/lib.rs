@@ -1,6 +1,10 @@
 //! Authorities, what they sign, and the files that it is in: made when a test runs, by `rcgen`.
 
-#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+#![expect(
+    clippy::unwrap_used,
+    clippy::missing_panics_doc,
+    reason = "a test fails by panicking"
+)]
 
 use std::path::{Path, PathBuf};
 

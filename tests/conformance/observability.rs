@@ -82,8 +82,7 @@ pub(crate) fn warnings(words: &[&str]) -> Vec<String> {
 /// What a metric has come to under a label.
 fn value(name: &str, label: &str) -> Option<Value> {
     let samples = RECORDER.snapshot().into_iter();
-    let is_its =
-        |sample: &Sample| sample.metric.name == name && sample.labels.iter().any(|its| its == label);
+    let is_its = |sample: &Sample| sample.metric.name == name && sample.labels.iter().any(|its| its == label);
     let mut its = samples.filter(|sample| sample.connection.is_none() && is_its(sample));
     let value = its.next().map(|sample| sample.value);
     assert!(its.next().is_none(), "{name} of {label} is there twice");

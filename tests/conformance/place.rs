@@ -52,6 +52,7 @@ pub(crate) struct Place {
 }
 
 /// What ends with a place.
+#[expect(clippy::large_enum_variant, reason = "there is one for each test")]
 enum Running {
     Node { directory: Option<TempDir> },
     Serve(Served),

@@ -81,7 +81,7 @@ def test_a_misspelt_column_gets_a_suggestion(people: fluss.client.Table) -> None
 def test_a_user_without_a_security_protocol_is_an_error() -> None:
     for key in ("username", "password"):
         options = {f"client.security.sasl.{key}": "alice"}
-        message = said(lambda: fluss.connect("embedded::memory:", options), fluss.ConfigError)  # noqa: B023
+        message = said(lambda: fluss.connect("fluss://127.0.0.1:1", options), fluss.ConfigError)  # noqa: B023
         assert "'client.security.protocol': 'SASL'" in message
 
 

@@ -115,14 +115,15 @@ impl ErrorKind {
                 ConnectError::UnsupportedVersion { .. } => Outcome::Unsupported,
                 _ => Outcome::Unavailable,
             },
-            Self::Request(RequestError::PasswordInClear { .. }) => Outcome::InvalidArgument,
             Self::Request(RequestError::Malformed { .. } | RequestError::TooLarge { .. })
             | Self::Malformed(_)
             | Self::Value(_) => Outcome::InvalidData,
+            Self::Request(RequestError::PasswordInClear { .. })
+            | Self::Definition(_)
+            | Self::InvalidArgument(_) => Outcome::InvalidArgument,
             Self::Request(_) | Self::NoServer => Outcome::Unavailable,
             Self::Unsupported(_) => Outcome::Unsupported,
             Self::Storage(error) => error.outcome(),
-            Self::Definition(_) | Self::InvalidArgument(_) => Outcome::InvalidArgument,
             Self::Expired { .. } => Outcome::Expired,
             Self::Closed => Outcome::Closed,
             Self::Node(_) | Self::Defect(_) => Outcome::Internal,

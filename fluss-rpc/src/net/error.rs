@@ -118,12 +118,11 @@ pub enum ConnectError {
     },
 }
 
-/// What may be behind a connection that was closed, not cut: a proxy that ends TLS takes what is none for nonsense, and says
-/// nothing.
+/// What may be behind a connection that was closed: a proxy that ends TLS takes what is none for nonsense, and says nothing.
 const fn hint_of_close(source: &RequestError) -> &'static str {
     match source {
         RequestError::Disconnected {
-            reason: Disconnect::ClosedByServer,
+            reason: Disconnect::ClosedByServer | Disconnect::Cut | Disconnect::Io(_),
         } => ": if it, or a proxy before it, speaks TLS, connect with tls=true",
         _ => "",
     }

@@ -66,7 +66,9 @@ impl Default for ConnectOptions {
 
 /// Hears of lost connections, before those who wait for answers on them. Nobody does, by default.
 #[derive(Clone, Default)]
-pub struct OnLoss(Option<Arc<dyn Fn(&ServerAddress) + Send + Sync>>);
+pub struct OnLoss(Option<Arc<Hears>>);
+
+type Hears = dyn Fn(&ServerAddress) + Send + Sync;
 
 impl OnLoss {
     /// Has this called with the server to which the connection was. It must not wait for anything.

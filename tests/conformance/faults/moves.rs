@@ -10,28 +10,22 @@ use fluss_client::{
     AppendWriter, ClientOptions, Connection, ErrorCode, LogScanner, Lookuper, ServerAddress, StartOffset,
     Table, UpsertWriter,
 };
-use fluss_cluster::{Server, Spec};
+use fluss_cluster::Spec;
 use fluss_rpc::net::{Finding, Names, Tcp, Transport};
 use parking_lot::Mutex;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;
-use tokio::task::{AbortHandle, block_in_place};
+use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Found;
-use crate::{
-    Backend, CLUSTER, PATIENCE, Place, SERVE, SERVERS, create, note, options, run, start, start_alone, tests,
-};
+use crate::{Backend, PATIENCE, Place, SERVE, SERVERS, create, note, options, run, start, tests};
 
 tests! {
     SERVERS => [
         an_address_that_leads_nowhere_costs_no_timeout,
         servers_that_move_to_another_address_are_found_again,
-    ],
-    CLUSTER => [
-        tablet_servers_that_swap_their_addresses_are_found_again,
-        a_coordinator_and_a_tablet_server_that_swap_their_addresses_are_found_again,
     ],
     SERVE => [
         a_node_in_the_place_of_another_gets_nothing_that_was_for_it,
@@ -191,7 +185,7 @@ impl Tables {
 
     /// Gives writers rows of all buckets, some of which may be on their way.
     async fn begin(&mut self) -> i64 {
-        let first = self.written.len() as i64;
+        let first = i64::try_from(self.written.len()).unwrap();
         for id in first..first + ROWS {
             self.appends.append(&[Datum::BigInt(id)]).await.unwrap();
             let key = Datum::BigInt(id % 10);
@@ -219,7 +213,7 @@ impl Tables {
         let admin = self.connection.admin();
         assert!(!admin.list_databases().await.unwrap().is_empty());
         let count = admin.row_count(&self.log.info().path).await.unwrap();
-        assert_eq!(count, self.written.len() as i64);
+        assert_eq!(count, i64::try_from(self.written.len()).unwrap());
         let rows = self.keyed.scan().take_rows(100).await.unwrap();
         assert_eq!(rows.num_rows(), 10);
     }
@@ -333,50 +327,6 @@ fn servers_that_move_to_another_address_are_found_again(backend: Backend) {
     });
 }
 
-/// Has two servers swap their addresses under a client that is connected to both.
-fn swap(backend: Backend, servers: u32, pair: impl Fn(&Place) -> (&Server, &Server)) {
-    // Each bucket is on one server alone.
-    let spec = Spec::new().tablet_servers(servers);
-    let place = start_alone(backend, spec.property("default.replication.factor", "1"));
-    run(async {
-        let connection = Connection::open(options(&place)).await.unwrap();
-        let mut tables = Tables::create(&connection).await;
-        for _ in 0..2 {
-            tables.exchange().await;
-            tables.begin().await;
-            let (one, other) = pair(&place);
-            block_in_place(|| one.swap_addresses(other)).unwrap();
-            let begun = Instant::now();
-            tables.begin().await;
-            block_in_place(|| place.cluster().wait_ready(PATIENCE)).unwrap();
-            let ready = begun.elapsed();
-            tables.exchange().await;
-            tables.ask().await;
-            note(&format_args!(
-                "the servers were ready after {ready:.1?}, and found again after {:.1?}",
-                begun.elapsed()
-            ));
-        }
-        // What changes something is sent once, and to whom it is for.
-        create(&connection, super::numbers(), 1, &[]).await;
-        connection.shut_down().await.unwrap();
-    });
-}
-
-fn tablet_servers_that_swap_their_addresses_are_found_again(backend: Backend) {
-    swap(backend, 2, |place| {
-        let servers = place.cluster().tablet_servers();
-        (&servers[0], &servers[1])
-    });
-}
-
-fn a_coordinator_and_a_tablet_server_that_swap_their_addresses_are_found_again(backend: Backend) {
-    swap(backend, 1, |place| {
-        let cluster = place.cluster();
-        (cluster.coordinator(), &cluster.tablet_servers()[0])
-    });
-}
-
 /// A node that says it is at this address.
 fn behind(backend: Backend, front: SocketAddr) -> Place {
     start(
@@ -442,7 +392,7 @@ fn a_node_in_the_place_of_another_gets_nothing_that_was_for_it(backend: Backend)
         let connection = Connection::open(lead()).await.unwrap();
         let log = connection.table(&tables.log.info().path).await.unwrap();
         let rows = connection.admin().row_count(&log.info().path).await.unwrap();
-        assert_eq!(rows, tables.written.len() as i64);
+        assert_eq!(rows, i64::try_from(tables.written.len()).unwrap());
     });
 }
 
@@ -486,7 +436,9 @@ fn a_way_that_was_lost_while_nobody_used_it_costs_no_call(backend: Backend) {
             here = {
                 let there = fronts(&place, last).await;
                 hosts.set([loopback(last)]);
-                here.iter().for_each(|front| front.end(Passing::Nothing));
+                for front in &here {
+                    front.end(Passing::Nothing);
+                }
                 sleep(2 * IDLE).await;
                 there
             };

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from types import ModuleType
@@ -138,7 +138,7 @@ def test_reads_and_writes_end_in_the_time_that_they_have(
         appends, upserts = log.new_append().create_writer(), keyed.new_upsert().create_writer()
         handle = keyed.new_upsert().create_writer().upsert([2])
         stop(process)
-        calls = {
+        calls: dict[str, Callable[[], Any]] = {
             "to_arrow": lambda: log.to_arrow(timeout=0.3),
             "to_pandas": lambda: log.to_pandas(timeout=0.3),
             "to_polars": lambda: keyed.to_polars(timeout=0.3),
@@ -179,7 +179,8 @@ def test_a_read_may_take_longer_than_others(server: tuple[subprocess.Popen[str],
         connection = await settle(face.connect(f"{target}?defaultDeadline=300ms"))
         table = await create(connection, "fluss.patient", keyed=False)
         reader = await settle(table.new_scan().create_bounded_reader(timeout=60))
-        for read in (lambda: reader.read_all(timeout=60), lambda: table.to_arrow(timeout=60)):
+        reads: list[Callable[[], Any]] = [lambda: reader.read_all(timeout=60), lambda: table.to_arrow(timeout=60)]
+        for read in reads:
             stop(process)
             waking = threading.Timer(1.5, process.send_signal, [signal.SIGCONT])
             waking.start()

@@ -440,6 +440,7 @@ def test_workers_of_a_preloaded_program_connect_afresh(server: str, targets: Ite
     program = [sys.executable, "-c", WORKERS, next(targets), f"fluss.workers_{os.getpid()}_{server}"]
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     with subprocess.Popen(program, text=True, **pipes) as running:
+        assert running.stdout is not None
         assert [running.stdout.readline() for _ in range(3)] == ["ready\n"] * 3
         assert running.communicate("end\n", timeout=LIMIT_SECONDS) == ("", "")
     assert running.returncode == 0
@@ -548,6 +549,7 @@ def test_a_directory_is_free_when_its_opener_was_killed_though_a_child_lives(tmp
     pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
     program = [sys.executable, "-c", DIRECTORY, directory]
     with subprocess.Popen(program, text=True, **pipes) as running:
+        assert running.stdin is not None and running.stdout is not None
         running.stdin.write("die\n")
         running.stdin.flush()
         child = int(running.stdout.readline())
