@@ -63,9 +63,11 @@ def test_users_log_in_at_once_and_stay_out_when_they_are_dropped(guarded_node: N
         await stays_out(PASSWORD)
 
         await settle(admin.drop_user("bob"))
-        with pytest.raises(fluss.AuthError) as gone:
+        # A call that meets the end of the connection says that, or why.
+        with pytest.raises((fluss.AuthError, fluss.ConnectionError)):
             await settle(bob.get_admin().list_databases())
-        assert gone.value.name == "AUTHENTICATE_EXCEPTION"
+        with pytest.raises(fluss.AuthError):
+            await settle(bob.get_admin().list_databases())
         await settle(bob.close())
         await stays_out("mine")
 
