@@ -59,15 +59,15 @@ fn a_directory_of_a_newer_format_is_refused() {
     drop(open(root.path()).unwrap());
     let path = root.path().join("catalog");
     let mut bytes = fs::read(&path).unwrap();
-    // A document of version 2, as the checksum of all but itself says.
-    bytes[8..12].copy_from_slice(&2_u32.to_le_bytes());
+    // A document of version 3, as the checksum of all but itself says.
+    bytes[8..12].copy_from_slice(&3_u32.to_le_bytes());
     let checksum = crc32c::crc32c_append(crc32c::crc32c(&bytes[..12]), &bytes[16..]);
     bytes[12..16].copy_from_slice(&checksum.to_le_bytes());
     fs::write(&path, bytes).unwrap();
     let refused = open(root.path()).unwrap_err();
     assert_eq!(
         refused.to_string(),
-        format!("{} has format 2, not 1", path.display())
+        format!("{} has format 3, not 2", path.display())
     );
 }
 
