@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
-use fluss_rpc::net::ServerAddress;
+use fluss_rpc::net::{RequestError, ServerAddress};
 use fluss_rpc::proto;
 use futures::StreamExt;
 use futures::future::join_all;
@@ -239,6 +239,14 @@ impl Metadata {
             // A cluster that is starting names no tablet server yet.
             Ok(response) if response.tablet_servers.is_empty() => Err(context.error(ErrorKind::NoServer)),
             Ok(response) => Ok(response),
+            // A coordinator of 0.9.1 that is not ready yet has no code for it. Those of 1.0 have.
+            Err(RequestError::Server {
+                code: ErrorCode::UNKNOWN_SERVER_ERROR,
+                message,
+            }) => {
+                let not_ready = ErrorKind::server(ErrorCode::NOT_COORDINATOR_LEADER, Some(message));
+                Err(context.error(not_ready))
+            }
             Err(error) => Err(context.error(error)),
         }
     }

@@ -42,6 +42,18 @@ async fn respond<R: Request>(stream: &mut TcpStream, header: &RequestHeader, mes
     stream.write_all(&bytes).await.unwrap();
 }
 
+/// Refuses a request as a coordinator of 0.9.1 does that is not ready.
+async fn refuse(stream: &mut TcpStream, request_id: i32) {
+    let error = proto::ErrorResponse {
+        error_code: ErrorCode::UNKNOWN_SERVER_ERROR.number(),
+        error_message: Some("not initialized yet".to_owned()),
+    };
+    let header = ResponseHeader::Error { request_id };
+    let mut frame = encode(&header, &error, DEFAULT_MAX_REQUEST_BYTES).unwrap();
+    let bytes = frame.copy_to_bytes(frame.remaining());
+    stream.write_all(&bytes).await.unwrap();
+}
+
 /// What a server says that has metadata.
 fn versions() -> proto::ApiVersionsResponse {
     proto::ApiVersionsResponse {
@@ -54,13 +66,28 @@ fn versions() -> proto::ApiVersionsResponse {
     }
 }
 
-/// Serves one client, with these answers when it asks for metadata.
-async fn serve(listener: TcpListener, answers: impl IntoIterator<Item = proto::MetadataResponse>) {
+/// Serves one client, with these answers when it asks for metadata. The connection is open until what is returned is dropped.
+async fn serve(
+    listener: &TcpListener,
+    answers: impl IntoIterator<Item = proto::MetadataResponse>,
+) -> TcpStream {
     let mut stream = listener.accept().await.unwrap().0;
     let mut buf = BytesMut::new();
     answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions()).await;
     for response in answers {
         answer::<proto::MetadataRequest>(&mut stream, &mut buf, &response).await;
+    }
+    stream
+}
+
+/// Metadata that names one tablet server.
+fn naming(id: i32, address: &ServerAddress) -> proto::MetadataResponse {
+    proto::MetadataResponse {
+        tablet_servers: vec![proto::PbServerNode {
+            host: address.host.clone(),
+            ..node(id, address.port.into())
+        }],
+        ..Default::default()
     }
 }
 
@@ -81,7 +108,7 @@ async fn a_silent_server_is_not_waited_for_while_another_answers() {
     let known = async {
         tokio::join!(
             metadata.refresh(None, &[], 0),
-            serve(listener, [response(7, Some(1))])
+            serve(&listener, [response(7, Some(1))])
         )
         .0
     };
@@ -111,19 +138,13 @@ async fn a_new_connection_begins_with_the_question() {
 async fn who_is_connected_is_asked_before_servers_that_are_not() {
     let (bootstrap, address) = listen().await;
     let (tablet, tablet_address) = listen().await;
-    let named = proto::MetadataResponse {
-        tablet_servers: vec![proto::PbServerNode {
-            host: tablet_address.host.clone(),
-            ..node(0, tablet_address.port.into())
-        }],
-        ..Default::default()
-    };
+    let named = naming(0, &tablet_address);
     let metadata = metadata([&address]);
     let asked = async {
         let known = metadata.refresh(None, &[], 0).await.unwrap();
         metadata.refresh(None, &[], known.generation()).await.unwrap();
     };
-    tokio::join!(asked, serve(bootstrap, [named.clone(), named]));
+    tokio::join!(asked, serve(&bootstrap, [named.clone(), named]));
     let came = tablet.into_std().unwrap().accept();
     assert_eq!(came.unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
@@ -141,4 +162,72 @@ async fn when_no_server_can_be_asked_a_failure_is_told() {
         asked == Some(&first_address) || asked == Some(&last_address),
         "{error}"
     );
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_is_not_believed_while_another_is() {
+    let (starting, starting_address) = listen().await;
+    let (listener, address) = listen().await;
+    let metadata = metadata([&starting_address, &address]);
+    let refuses = async {
+        loop {
+            let (mut stream, mut buf) = (starting.accept().await.unwrap().0, BytesMut::new());
+            answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions()).await;
+            let request_id = receive(&mut stream, &mut buf).await.request_id;
+            refuse(&mut stream, request_id).await;
+        }
+    };
+    let answers = async {
+        let _open = serve(&listener, [response(7, Some(1))]).await;
+        std::future::pending().await
+    };
+    let known = async {
+        tokio::select! {
+            known = metadata.refresh(None, &[], 0) => known,
+            () = refuses => unreachable!(),
+            never = answers => never,
+        }
+    };
+    let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+    assert_eq!(known.expect("both answer").unwrap().tablets().len(), 2);
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_ready_may_be_so_soon() {
+    let (starting, address) = listen().await;
+    let metadata = metadata([&address]);
+    let refuses = async {
+        let (mut stream, mut buf) = (starting.accept().await.unwrap().0, BytesMut::new());
+        answer::<proto::ApiVersionsRequest>(&mut stream, &mut buf, &versions()).await;
+        let request_id = receive(&mut stream, &mut buf).await.request_id;
+        refuse(&mut stream, request_id).await;
+        stream
+    };
+    let (refreshed, _open) = tokio::join!(metadata.refresh(None, &[], 0), refuses);
+    let error = refreshed.unwrap_err();
+    assert!(error.is_retriable(), "{error}");
+    assert!(error.to_string().contains("not initialized yet"), "{error}");
+}
+
+#[tokio::test]
+async fn where_another_server_is_a_new_connection_is_opened() {
+    let (listener, address) = listen().await;
+    let metadata = metadata([&address]);
+    let asked = async {
+        let mut generation = 0;
+        for _ in 0..3 {
+            generation = metadata
+                .refresh(None, &[], generation)
+                .await
+                .unwrap()
+                .generation();
+        }
+    };
+    let serving = async {
+        let open = serve(&listener, [naming(0, &address), naming(1, &address)]).await;
+        (open, serve(&listener, [naming(1, &address)]).await)
+    };
+    let both = async { tokio::join!(asked, serving) };
+    let both = tokio::time::timeout(Duration::from_secs(60), both).await;
+    both.expect("the third question came by a second connection");
 }

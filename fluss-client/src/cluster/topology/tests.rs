@@ -40,6 +40,32 @@ fn a_leader_is_known_while_it_is_alive() {
 }
 
 #[test]
+fn a_server_whose_connection_was_lost_leads_nothing_until_somebody_tells() {
+    let (bucket, path) = (
+        TableBucket::new(TableId(7), BucketId(0)),
+        TablePath::new("d", "t"),
+    );
+    let topology = Topology::default().merged(&response(7, Some(1)));
+    let server = topology.leader(&bucket).unwrap().clone();
+    assert!(!topology.doubts_any(&path, &[]));
+    let doubting = topology.doubting(&server);
+    assert_eq!(doubting.leader(&bucket), None);
+    assert_eq!(doubting.last_leader(&bucket), Some(&server));
+    assert!(doubting.doubts_any(&path, &[]));
+    // Whoever tells of another table says nothing of this one.
+    let mut other = response(8, Some(1));
+    other.table_metadata[0].table_path.table_name = "u".to_owned();
+    let told_of_another = doubting.merged(&other);
+    assert_eq!(told_of_another.leader(&bucket), None);
+    assert!(told_of_another.doubts_any(&path, &[]));
+    let of_another = TableBucket::new(TableId(8), BucketId(0));
+    assert_eq!(told_of_another.leader(&of_another), Some(&server));
+    let told = told_of_another.merged(&response(7, Some(1)));
+    assert_eq!(told.leader(&bucket), Some(&server));
+    assert!(!told.doubts_any(&path, &[]));
+}
+
+#[test]
 fn a_table_created_again_forgets_the_buckets_of_the_former() {
     let topology = Topology::default()
         .merged(&response(7, Some(1)))
