@@ -68,3 +68,25 @@ pub(super) fn by_turns(addresses: Vec<SocketAddr>) -> Vec<SocketAddr> {
         .flatten()
         .collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn addresses<const N: usize>(hosts: [&str; N]) -> Vec<SocketAddr> {
+        let addresses = hosts.map(|host| SocketAddr::new(host.parse().unwrap(), 9123));
+        addresses.to_vec()
+    }
+
+    #[test]
+    fn the_families_come_by_turns_and_each_in_its_order() {
+        let found = addresses(["::1", "::2", "::3", "127.0.0.1", "127.0.0.2"]);
+        let turns = addresses(["::1", "127.0.0.1", "::2", "127.0.0.2", "::3"]);
+        assert_eq!(by_turns(found), turns);
+        let found = addresses(["127.0.0.1", "::2", "::1"]);
+        assert_eq!(by_turns(found), addresses(["127.0.0.1", "::2", "::1"]));
+        let of_one = addresses(["127.0.0.2", "127.0.0.1"]);
+        assert_eq!(by_turns(of_one.clone()), of_one);
+        assert_eq!(by_turns(Vec::new()), Vec::new());
+    }
+}

@@ -7,7 +7,9 @@ use super::*;
 use crate::api::ServerRole;
 use crate::frame::encode;
 use crate::header::ResponseHeader;
-use crate::proto::{ApiVersionsResponse, AuthenticateRequest, AuthenticateResponse, ErrorResponse};
+use crate::proto::{
+    ApiVersionsResponse, AuthenticateRequest, AuthenticateResponse, CreateDatabaseRequest, ErrorResponse,
+};
 
 fn with_credentials(username: &str, password: &str) -> ConnectOptions {
     ConnectOptions {
@@ -125,6 +127,22 @@ async fn a_server_of_the_expected_or_an_unknown_role_is_accepted() {
             handshake(ROOMY, &options, async |server| server.welcome(role).await).await;
         assert_eq!(connection.unwrap().negotiated().server_role(), role);
     }
+}
+
+#[tokio::test]
+async fn what_servers_of_another_role_answer_is_not_sent() {
+    let options = ConnectOptions::default();
+    let serve = async |server: &mut Server| server.welcome(Some(ServerRole::Tablet)).await;
+    let (connection, mut server) = handshake(ROOMY, &options, serve).await;
+    let connection = connection.unwrap();
+    let error = connection
+        .request(&CreateDatabaseRequest::default())
+        .await
+        .unwrap_err();
+    assert!(matches!(error, RequestError::WrongRole { .. }), "{error:?}");
+    assert!(error.is_retriable());
+    drop(connection);
+    assert!(server.next().await.is_none(), "nothing came");
 }
 
 #[tokio::test]
