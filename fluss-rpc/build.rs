@@ -14,11 +14,12 @@ const BYTES: i32 = 12;
 /// The messages of Apache Fluss, and those of the node.
 const FILES: [&str; 2] = ["proto/fluss.proto", "proto/node.proto"];
 
-/// Messages with a password in them: they are not printed by what is generated.
-const SECRET: [&str; 3] = [
+/// Messages with a password or a key in them: they are not printed by what is generated.
+const SECRET: [&str; 4] = [
     ".fluss.AuthenticateRequest",
     ".fluss.CreateUserRequest",
     ".fluss.AlterUserRequest",
+    ".fluss.GetFileSystemSecurityTokenResponse",
 ];
 
 fn main() -> Result<(), Box<dyn Error>> {

@@ -1,10 +1,10 @@
-//! Messages with a password in them, printed without it.
+//! Messages with a password or a key in them, printed without it.
 
 use std::fmt;
 
-use super::{AlterUserRequest, AuthenticateRequest, CreateUserRequest};
+use super::{AlterUserRequest, AuthenticateRequest, CreateUserRequest, GetFileSystemSecurityTokenResponse};
 
-/// What stands for a password.
+/// What stands for a secret.
 const HIDDEN: &str = "***";
 
 impl fmt::Debug for AuthenticateRequest {
@@ -33,5 +33,16 @@ impl fmt::Debug for AlterUserRequest {
             .field("password", &HIDDEN)
             .field("ignore_if_not_exists", &self.ignore_if_not_exists)
             .finish()
+    }
+}
+
+/// Without what it adds, too, which is whatever the file system needs.
+impl fmt::Debug for GetFileSystemSecurityTokenResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GetFileSystemSecurityTokenResponse")
+            .field("schema", &self.schema)
+            .field("token", &HIDDEN)
+            .field("expiration_time", &self.expiration_time)
+            .finish_non_exhaustive()
     }
 }

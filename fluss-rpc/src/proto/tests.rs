@@ -178,7 +178,7 @@ fn every_message_is_covered() {
 }
 
 #[test]
-fn no_password_is_printed() {
+fn no_secret_is_printed() {
     let secret = "open sesame";
     let create = proto::CreateUserRequest {
         password: secret.to_owned(),
@@ -192,7 +192,20 @@ fn no_password_is_printed() {
         token: secret.into(),
         ..Default::default()
     };
-    for text in [format!("{create:?}"), format!("{alter:?}"), format!("{log_in:?}")] {
+    let keys = proto::GetFileSystemSecurityTokenResponse {
+        token: secret.into(),
+        addition_info: vec![proto::PbKeyValue {
+            key: "key".to_owned(),
+            value: secret.to_owned(),
+        }],
+        ..Default::default()
+    };
+    for text in [
+        format!("{create:?}"),
+        format!("{alter:?}"),
+        format!("{log_in:?}"),
+        format!("{keys:?}"),
+    ] {
         assert!(text.contains("***"), "{text}");
         // Neither as it is, nor as numbers.
         assert!(!text.contains(secret) && !text.contains("111"), "{text}");
