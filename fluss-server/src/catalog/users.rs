@@ -59,16 +59,9 @@ impl Catalog {
     /// # Errors
     /// `USER_NOT_EXIST`; the disk's.
     pub fn alter_user(&self, name: &str, hash: Hashed, if_exists: bool) -> Result<(), Failure> {
-        self.change(|view| {
-            if let Err(missing) = view.user(name) {
-                return if if_exists {
-                    Ok(Outcome::Same(()))
-                } else {
-                    Err(missing)
-                };
-            }
+        self.change_user(name, if_exists, |view| {
             Arc::make_mut(&mut view.users).put(name, hash);
-            Ok(Outcome::New(()))
+            Ok(())
         })
     }
 
@@ -78,14 +71,7 @@ impl Catalog {
     /// # Errors
     /// `USER_NOT_EXIST`; `OPERATION_NOT_ATTEMPTED` for the last; the disk's.
     pub fn drop_user(&self, name: &str, if_exists: bool, or_last: bool) -> Result<(), Failure> {
-        self.change(|view| {
-            if let Err(missing) = view.user(name) {
-                return if if_exists {
-                    Ok(Outcome::Same(()))
-                } else {
-                    Err(missing)
-                };
-            }
+        self.change_user(name, if_exists, |view| {
             if view.users.len() == 1 && !or_last {
                 return Err(Failure::new(
                     ErrorCode::OPERATION_NOT_ATTEMPTED,
@@ -98,7 +84,21 @@ impl Catalog {
                 ..AclFilter::default()
             };
             Arc::make_mut(&mut view.acls).remove(&of_user);
-            Ok(Outcome::New(()))
+            Ok(())
+        })
+    }
+
+    /// Makes the next view of one that has this user; with `if_exists`, there is none if the user is missing.
+    fn change_user(
+        &self,
+        name: &str,
+        if_exists: bool,
+        change: impl FnOnce(&mut View) -> Result<(), Failure>,
+    ) -> Result<(), Failure> {
+        self.change(|view| match view.user(name) {
+            Ok(_) => change(view).map(Outcome::New),
+            Err(_) if if_exists => Ok(Outcome::Same(())),
+            Err(missing) => Err(missing),
         })
     }
 }
