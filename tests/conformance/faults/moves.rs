@@ -10,7 +10,7 @@ use fluss_client::{
     AppendWriter, ClientOptions, Connection, ErrorCode, LogScanner, Lookuper, ServerAddress, StartOffset,
     Table, UpsertWriter,
 };
-use fluss_cluster::Spec;
+use fluss_cluster::{Role, Spec};
 use fluss_rpc::net::{Finding, Names, Tcp, Transport};
 use parking_lot::Mutex;
 use tokio::io::copy_bidirectional;
@@ -20,9 +20,16 @@ use tokio::task::AbortHandle;
 use tokio::time::{Instant, sleep, timeout};
 
 use super::Found;
-use crate::{Backend, PATIENCE, Place, SERVE, SERVERS, create, note, options, run, start, tests};
+use crate::{
+    Backend, CLUSTER, PATIENCE, Place, SERVE, SERVERS, connect, create, note, options, run, start,
+    start_alone, tests,
+};
 
 tests! {
+    CLUSTER => [
+        two_tablet_servers_that_swap_their_addresses_are_found_again,
+        a_coordinator_and_a_tablet_server_that_swap_their_addresses_are_found_again,
+    ],
     SERVERS => [
         an_address_that_leads_nowhere_costs_no_timeout,
         servers_that_move_to_another_address_are_found_again,
@@ -325,6 +332,40 @@ fn servers_that_move_to_another_address_are_found_again(backend: Backend) {
         }
         connection.shut_down().await.unwrap();
     });
+}
+
+/// Has two servers swap their addresses twice, and writes, looks up and reads on with what was opened before.
+fn swapped(backend: Backend, one: Role, other: Role) {
+    let place = start_alone(backend, Spec::new().tablet_servers(2));
+    let cluster = place.cluster();
+    run(async {
+        let connection = connect(&place).await;
+        let mut tables = Tables::create(&connection).await;
+        tables.exchange().await;
+        for round in ["there", "back"] {
+            tables.begin().await;
+            let (one, other) = (cluster.server(one).unwrap(), cluster.server(other).unwrap());
+            one.swap_addresses(other).unwrap();
+            let begun = Instant::now();
+            tables.exchange().await;
+            note(&format_args!(
+                "{round}: found again after {:.1?}",
+                begun.elapsed()
+            ));
+            cluster.wait_ready(PATIENCE).unwrap();
+            tables.exchange().await;
+            tables.ask().await;
+        }
+        connection.shut_down().await.unwrap();
+    });
+}
+
+fn two_tablet_servers_that_swap_their_addresses_are_found_again(backend: Backend) {
+    swapped(backend, Role::TabletServer(0), Role::TabletServer(1));
+}
+
+fn a_coordinator_and_a_tablet_server_that_swap_their_addresses_are_found_again(backend: Backend) {
+    swapped(backend, Role::Coordinator, Role::TabletServer(0));
 }
 
 /// A node that says it is at this address.
