@@ -21,6 +21,10 @@ use crate::meters::MetadataMeters;
 use fluss_core::id::{PartitionId, TableId};
 use fluss_core::types::{PartitionName, TablePath};
 
+/// What a coordinator of 0.9.1 says that is not ready yet. It has no code for that, as those of 1.0 have, and tells of a table that is
+/// gone with the same `UNKNOWN_SERVER_ERROR`.
+const NOT_READY: &str = "not initialized";
+
 /// How long a server may take before another is asked too: far longer than one that lives needs, far shorter than the
 /// deadlines of those who wait.
 const SILENCE: Duration = Duration::from_secs(1);
@@ -239,11 +243,10 @@ impl Metadata {
             // A cluster that is starting names no tablet server yet.
             Ok(response) if response.tablet_servers.is_empty() => Err(context.error(ErrorKind::NoServer)),
             Ok(response) => Ok(response),
-            // A coordinator of 0.9.1 that is not ready yet has no code for it. Those of 1.0 have.
             Err(RequestError::Server {
                 code: ErrorCode::UNKNOWN_SERVER_ERROR,
                 message,
-            }) => {
+            }) if message.contains(NOT_READY) => {
                 let not_ready = ErrorKind::server(ErrorCode::NOT_COORDINATOR_LEADER, Some(message));
                 Err(context.error(not_ready))
             }
