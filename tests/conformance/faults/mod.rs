@@ -50,15 +50,20 @@ impl Found {
     /// Polls until all of `wanted` were read, and insists that nothing came twice. Failures of polls are passed over.
     pub(crate) async fn read_all(&mut self, scanner: &LogScanner, wanted: &BTreeSet<i64>) {
         let deadline = Instant::now() + PATIENCE;
+        let mut failed = None;
         while !wanted.is_subset(&self.ids) {
             let count = self.count;
             assert!(
                 Instant::now() < deadline,
-                "{count} of {} records came",
+                "{count} of {} records came; the last failure: {failed:?}",
                 wanted.len()
             );
-            let Ok(records) = scanner.poll(Duration::from_millis(500)).await else {
-                continue;
+            let records = match scanner.poll(Duration::from_millis(500)).await {
+                Ok(records) => records,
+                Err(error) => {
+                    failed = Some(error.to_string());
+                    continue;
+                }
             };
             for (_, record) in records.iter() {
                 self.ids.insert(record.row.get(0).unwrap().unwrap());

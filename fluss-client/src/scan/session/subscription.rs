@@ -31,6 +31,8 @@ pub(super) struct Subscription {
     pub(super) ended: bool,
     /// From where to fetch; nothing for the first record that is still there.
     pub(super) next: Option<Offset>,
+    /// Whether a server has taken the offset for one of its log: no program has made it up.
+    reached: bool,
     /// Records from this offset on are not wanted.
     pub(super) stop: Option<Offset>,
     pub(super) in_flight: bool,
@@ -88,6 +90,7 @@ impl Subscription {
             table,
             ended: false,
             next,
+            reached: false,
             stop: None,
             in_flight: false,
             columns,
@@ -150,6 +153,7 @@ impl Subscription {
 
     /// Takes note that it has come further, or has come to where there is no more.
     pub(super) fn progress(&mut self) {
+        self.reached = true;
         self.stalled = None;
         self.said = None;
         self.senseless = 0;
@@ -217,6 +221,8 @@ impl Subscription {
     pub(super) fn on_refusal(&mut self, code: ErrorCode, error: Error, now: Instant) -> bool {
         let retry = match code {
             ErrorCode::FENCED_LEADER_EPOCH => Retry::RefreshMetadata,
+            // A server that has just come up may not know yet how far its log reaches.
+            ErrorCode::LOG_OFFSET_OUT_OF_RANGE if self.reached => Retry::Briefly,
             code => retry_at_leader(code),
         };
         match retry {

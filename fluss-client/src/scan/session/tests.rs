@@ -139,6 +139,33 @@ fn a_moved_bucket_rests_and_one_out_of_range_fails_every_poll() {
 }
 
 #[test]
+fn a_server_that_does_not_know_yet_how_far_its_log_reaches_is_asked_again_and_told_of_if_it_goes_on_so() {
+    let (mut session, mut now) = (session(), Instant::now());
+    session.subscribe(bucket(0), table(), None);
+    let wanted = ask(&mut session, now);
+    session.on_answer(&wanted[0], Some(three_rows()), &server(), now);
+    let mut fail = |session: &mut Session| {
+        let wanted = ask(session, now);
+        let out_of_range = refusal(ErrorCode::LOG_OFFSET_OUT_OF_RANGE);
+        assert!(session.on_answer(&wanted[0], Some(out_of_range), &server(), now));
+        now = session.next_wake(now).unwrap();
+        session.error(now, TIMEOUT)
+    };
+    for _ in 0..5 {
+        assert!(fail(&mut session).is_none());
+    }
+    let code = fail(&mut session).unwrap().code();
+    assert_eq!(code, Some(ErrorCode::LOG_OFFSET_OUT_OF_RANGE));
+    let wanted = ask(&mut session, now);
+    let nothing_more = PbFetchLogRespForBucket {
+        high_watermark: Some(3),
+        ..Default::default()
+    };
+    session.on_answer(&wanted[0], Some(nothing_more), &server(), now);
+    assert!(session.error(now, TIMEOUT).is_none());
+}
+
+#[test]
 fn a_server_that_does_not_say_why_it_failed_is_asked_again_and_told_of_if_it_goes_on_so() {
     let (mut session, mut now) = (session(), Instant::now());
     session.subscribe(bucket(0), table(), Some(0));
