@@ -26,6 +26,8 @@ setsid sh -c 'kill -s KILL -- "-$1"; [ -z "$2" ] || rm -rf -- "$2"' sh "$$" "$1"
 
 /// How often a port is tried.
 const TICK: Duration = Duration::from_millis(20);
+/// How long a process may take to end when it is asked to.
+const GENTLE: Duration = Duration::from_secs(20);
 /// How long one connection may take.
 const CONNECT: Duration = Duration::from_secs(2);
 
@@ -126,6 +128,24 @@ impl Process {
     /// SIGKILL; returns when the process is gone.
     pub(crate) fn kill(&self) -> Result<(), Error> {
         self.end(&mut self.now())
+    }
+
+    /// SIGTERM: the process writes down what it has. Returns when it is gone; it is killed if that takes too long.
+    pub(crate) fn end_gently(&self) -> Result<(), Error> {
+        let mut now = self.now();
+        self.signal(&mut now, Signal::TERM, Phase::Dead)?;
+        let begun = Instant::now();
+        while begun.elapsed() < GENTLE {
+            let ended = now
+                .child
+                .try_wait()
+                .attempt(|| format!("wait for {}", self.name))?;
+            if ended.is_some() {
+                return Ok(());
+            }
+            thread::sleep(TICK);
+        }
+        self.end(&mut now)
     }
 
     /// SIGSTOP: connections stay open and nobody answers. Returns when every thread has stopped.

@@ -112,14 +112,14 @@ impl Server {
         self.process.restart()
     }
 
-    /// Kills both servers, if they still run, and starts each where the other was, on its own data. Does not wait until they are
-    /// ready.
+    /// Ends both servers, which run, and starts each where the other was, on its own data. They end gently: one that is killed and
+    /// has no replicas may lose what it has acknowledged. Does not wait until they are ready.
     ///
     /// # Errors
-    /// When one cannot be killed, told its new addresses, or started.
+    /// When one does not run, or cannot be told its new addresses, or started.
     pub fn swap_addresses(&self, other: &Self) -> Result<(), Error> {
-        self.kill()?;
-        other.kill()?;
+        self.process.end_gently()?;
+        other.process.end_gently()?;
         let (mine, theirs) = (self.addresses(), other.addresses());
         self.move_to(&mine, &theirs)?;
         other.move_to(&theirs, &mine)?;
