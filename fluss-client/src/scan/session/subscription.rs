@@ -31,8 +31,8 @@ pub(super) struct Subscription {
     pub(super) ended: bool,
     /// From where to fetch; nothing for the first record that is still there.
     pub(super) next: Option<Offset>,
-    /// Whether a server has taken the offset for one of its log: no program has made it up.
-    reached: bool,
+    /// What `next` was when a server last took it for an offset of its log: no program has made that up.
+    taken: Option<Offset>,
     /// Records from this offset on are not wanted.
     pub(super) stop: Option<Offset>,
     pub(super) in_flight: bool,
@@ -90,7 +90,7 @@ impl Subscription {
             table,
             ended: false,
             next,
-            reached: false,
+            taken: None,
             stop: None,
             in_flight: false,
             columns,
@@ -153,7 +153,7 @@ impl Subscription {
 
     /// Takes note that it has come further, or has come to where there is no more.
     pub(super) fn progress(&mut self) {
-        self.reached = true;
+        self.taken = self.next;
         self.stalled = None;
         self.said = None;
         self.senseless = 0;
@@ -222,7 +222,9 @@ impl Subscription {
         let retry = match code {
             ErrorCode::FENCED_LEADER_EPOCH => Retry::RefreshMetadata,
             // A server that has just come up may not know yet how far its log reaches.
-            ErrorCode::LOG_OFFSET_OUT_OF_RANGE if self.reached => Retry::Briefly,
+            ErrorCode::LOG_OFFSET_OUT_OF_RANGE if self.taken.is_some() && self.taken == self.next => {
+                Retry::Briefly
+            }
             code => retry_at_leader(code),
         };
         match retry {
