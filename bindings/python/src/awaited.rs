@@ -21,6 +21,7 @@ use crate::handover::Handover;
 use crate::logging;
 use crate::own::{Own, PerProcess};
 use crate::runtime::runtime;
+use crate::stay;
 use crate::task::{Finish, Task};
 
 static DELIVERIES: PerProcess<Handover<Ended>> = PerProcess::new(|| Handover::new(wake));
@@ -188,11 +189,10 @@ fn wake(py: Python<'_>, mut ended: Vec<Ended>) {
             .into_iter()
             .partition(|ended| ended.event_loop.is(&event_loop));
         ended = others;
-        let called = event_loop.call_method1(
-            py,
-            intern!(py, "call_soon_threadsafe"),
-            (Settle(Mutex::new(its)),),
-        );
+        let settle = (Settle(Mutex::new(its)),);
+        let called = stay::call(py, || {
+            event_loop.call_method1(py, intern!(py, "call_soon_threadsafe"), settle)
+        });
         if let Err(error) = called {
             tracing::debug!(target: "fluss", %error, "outcomes came too late for their event loop");
         }

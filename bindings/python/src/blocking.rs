@@ -17,6 +17,7 @@ use tokio::task::block_in_place;
 use crate::error;
 use crate::logging;
 use crate::runtime::runtime;
+use crate::stay;
 
 /// How long a blocked call of the main thread goes without a look at signals: first so long, and twice as long each time,
 const FIRST_TICK: Duration = Duration::from_millis(20);
@@ -109,7 +110,7 @@ pub(crate) fn block_on<T: Send>(
         if let Some(outcome) = polled {
             return Ok(outcome);
         }
-        py.check_signals()?;
+        stay::call(py, || py.check_signals())?;
         if let (Some(end), Some(limit)) = (end, limit)
             && Instant::now() >= end
         {
@@ -123,9 +124,11 @@ pub(crate) fn block_on<T: Send>(
 /// Whether this thread is the one that the interpreter runs signal handlers in.
 fn gets_signals(py: Python<'_>) -> PyResult<bool> {
     let threading = py.import(intern!(py, "threading"))?;
-    let main = threading.call_method0(intern!(py, "main_thread"))?;
-    let this = threading.call_method0(intern!(py, "get_ident"))?;
-    main.getattr(intern!(py, "ident"))?.eq(this)
+    stay::call(py, || {
+        let main = threading.call_method0(intern!(py, "main_thread"))?;
+        let this = threading.call_method0(intern!(py, "get_ident"))?;
+        main.getattr(intern!(py, "ident"))?.eq(this)
+    })
 }
 
 /// A duration of this many seconds.

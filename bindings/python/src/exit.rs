@@ -6,15 +6,16 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
 
-use crate::{awaited, logging, writing};
+use crate::{awaited, logging, stay, writing};
 
 /// Has the interpreter's exit wait for what is on its way to it, and forked processes leave to their parents what is theirs.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
-    // What is registered last is called first: loggers take events until there are none, and events go on until there are no
-    // outcomes any more. Before all that rows are sent that were not flushed.
+    // What is registered last is called first: nobody calls Python code any more once loggers have no events to take, and events go
+    // on until there are no outcomes any more. Before all that rows are sent that were not flushed.
     py.import("logging")?;
     let at_exit = py.import("atexit")?.getattr("register")?;
+    at_exit.call1((wrap_pyfunction!(stay::end_calls, module)?,))?;
     at_exit.call1((wrap_pyfunction!(logging::end_logging, module)?,))?;
     at_exit.call1((wrap_pyfunction!(awaited::end_deliveries, module)?,))?;
     at_exit.call1((wrap_pyfunction!(writing::end_writers, module)?,))?;

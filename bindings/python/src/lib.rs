@@ -34,6 +34,7 @@ mod records;
 mod runtime;
 mod scanner;
 mod schema;
+mod stay;
 mod table;
 mod task;
 mod types;

@@ -10,6 +10,7 @@ use super::levels::read_levels;
 use super::record::Record;
 use crate::handover::Handover;
 use crate::own::PerProcess;
+use crate::stay;
 
 /// How many records may wait for the interpreter. Those that come then are counted and left out.
 const MOST_WAITING: usize = 10_000;
@@ -48,9 +49,11 @@ fn give(py: Python<'_>, records: Vec<Record>) -> PyResult<()> {
         let records = records.into_iter().map(|record| record.into_python(py));
         let records: Vec<_> = records.collect::<PyResult<_>>()?;
         let lost = LOST.swap(0, Ordering::Relaxed);
-        py.import(intern!(py, "fluss._logging"))?
-            .call_method1(intern!(py, "handle"), (records, lost))
-            .map(drop)
+        let loggers = py.import(intern!(py, "fluss._logging"))?;
+        stay::call(py, || {
+            loggers.call_method1(intern!(py, "handle"), (records, lost))
+        })
+        .map(drop)
     };
     given().or_else(|error: PyErr| {
         if error.is_instance_of::<PyException>(py) {
