@@ -1,0 +1,1 @@
+//! What we do not carry, refused by its name.
