@@ -1,1 +1,0 @@
-//! What we do not carry, refused by its name.

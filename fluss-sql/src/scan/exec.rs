@@ -1,0 +1,438 @@
+//! The step of a plan that reads.
+
+use std::fmt;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, Int32Array, RecordBatchOptions, StringArray, TimestampMillisecondArray};
+use arrow::compute::filter_record_batch;
+use arrow::datatypes::SchemaRef;
+use arrow::record_batch::RecordBatch;
+use datafusion::common::stats::Precision;
+use datafusion::common::tree_node::TreeNodeRecursion;
+use datafusion::common::{DataFusionError, Statistics};
+use datafusion::execution::{SendableRecordBatchStream, TaskContext};
+use datafusion::logical_expr::Expr;
+use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
+use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
+use datafusion::physical_plan::statistics::StatisticsArgs;
+use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
+use datafusion::physical_plan::{
+    DisplayAs, DisplayFormatType, ExecutionPlan, Partitioning, PlanProperties, ReplaceChildrenOptions,
+};
+use fluss_client::filter::{Filter, Predicate};
+use fluss_client::id::TableBucket;
+use fluss_client::types::{RowType, TablePath, Timestamp};
+use fluss_client::{BucketRead, ChangeType, Lookuper, LogPart, PrefixLookuper, ScanBatch, Table};
+use futures::stream::{self, BoxStream, StreamExt};
+use tokio::runtime::Handle;
+
+use super::keys::Wanted;
+use super::stream::Resized;
+use super::table::Read;
+use crate::cpu::Entered;
+use crate::error::Error;
+use crate::names::{BUCKET, CHANGE_TYPE, OFFSET, TIMESTAMP};
+
+/// So many parts are read side by side at most; if there are more, one after another.
+const MAX_PARTITIONS: usize = 64;
+
+/// Which columns are read, and what is shown of them.
+#[derive(Clone, Debug)]
+pub(super) struct Columns {
+    /// The names of the columns of the table that are read.
+    pub(super) read: Vec<String>,
+    /// Where each column that is shown comes from.
+    pub(super) places: Vec<Place>,
+    /// The schema of what is shown.
+    pub(super) schema: SchemaRef,
+}
+
+/// Where a column comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Place {
+    /// It is among those that are read.
+    Read(usize),
+    /// It is hidden unless it is named.
+    Hidden(&'static str),
+}
+
+/// How many rows are read, as far as that is known beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RowCount {
+    Unknown,
+    About(u64),
+    Exactly(u64),
+}
+
+/// What is read at a time.
+#[derive(Clone, Debug)]
+pub(super) enum Part {
+    /// A part of the log of a bucket.
+    Log(LogPart),
+    /// The rows of a bucket.
+    Rows(BucketRead),
+    /// Rows by their keys.
+    LookUp(Arc<LookUp>),
+}
+
+/// Rows that are looked up.
+#[derive(Debug)]
+pub(super) struct LookUp {
+    keys: RecordBatch,
+    by: By,
+    /// The columns that are read: those to show, and those that the filter looks at.
+    read: Vec<String>,
+    /// How many of them are shown.
+    shown: usize,
+    filter: Option<Filter>,
+}
+
+#[derive(Debug)]
+enum By {
+    Key(Lookuper),
+    Prefix(PrefixLookuper),
+}
+
+impl Part {
+    /// Rows by their keys that hold a condition.
+    pub(super) fn look_up(
+        table: &Table,
+        wanted: Wanted,
+        columns: &Columns,
+        predicate: Option<&Predicate>,
+    ) -> fluss_client::Result<Self> {
+        let names: Vec<String> = wanted.keys.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let by = if wanted.whole {
+            By::Key(table.lookup().lookuper()?)
+        } else {
+            By::Prefix(table.lookup().prefix_lookuper(&names)?)
+        };
+        let row_type = table.info().row_type();
+        let mut read = columns.read.clone();
+        let shown = read.len();
+        let mut filter = None;
+        // The keys hold it already, but for what else it asks.
+        if let Some(predicate) = predicate
+            && let Ok(of_table) = Filter::new(predicate, row_type)
+        {
+            for column in of_table.columns() {
+                let name = row_type.field(*column).map(|field| field.name.clone());
+                read.extend(name.filter(|name| !read.contains(name)));
+            }
+            let indexes: Vec<usize> = read.iter().filter_map(|name| row_type.index_of(name)).collect();
+            let of_read: RowType = row_type.project(&indexes);
+            filter = Filter::new(predicate, &of_read).ok();
+        }
+        Ok(Self::LookUp(Arc::new(LookUp {
+            keys: wanted.keys,
+            by,
+            read,
+            shown,
+            filter,
+        })))
+    }
+
+    /// The rows as they come, in the columns that are shown.
+    fn stream(self, columns: Arc<Columns>) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
+        let fault = |error: fluss_client::Error| DataFusionError::from(Error::from(error));
+        match self {
+            Self::Log(part) => {
+                let batches = part.into_stream();
+                let show = move |scanned: fluss_client::Result<ScanBatch>| {
+                    columns.show_scanned(&scanned.map_err(fault)?)
+                };
+                batches.map(show).boxed()
+            }
+            Self::Rows(read) => {
+                let bucket = read.bucket();
+                let show = move |batch: fluss_client::Result<RecordBatch>| {
+                    columns.show(&batch.map_err(fault)?, bucket)
+                };
+                read.into_stream().map(show).boxed()
+            }
+            Self::LookUp(look_up) => {
+                let found = async move {
+                    let batch = look_up.find().await?;
+                    let bucket = TableBucket::new(fluss_client::id::TableId(0), fluss_client::id::BucketId(0));
+                    columns.show(&batch, bucket)
+                };
+                stream::once(found).boxed()
+            }
+        }
+    }
+}
+
+impl LookUp {
+    async fn find(&self) -> Result<RecordBatch, DataFusionError> {
+        let fault = |error: fluss_client::Error| DataFusionError::from(Error::from(error));
+        let found = match &self.by {
+            By::Key(lookuper) => lookuper.find_arrow(&self.keys, Some(&self.read)).await,
+            By::Prefix(lookuper) => lookuper.lookup_arrow(&self.keys, Some(&self.read)).await,
+        };
+        let found = found.map_err(fault)?;
+        let held = match &self.filter {
+            Some(filter) => filter_record_batch(&found, &filter.matches(&found)?)?,
+            None => found,
+        };
+        let shown: Vec<usize> = (0..self.shown).collect();
+        Ok(held.project(&shown)?)
+    }
+}
+
+impl Columns {
+    /// The columns that are shown of rows.
+    fn show(&self, batch: &RecordBatch, bucket: TableBucket) -> Result<RecordBatch, DataFusionError> {
+        self.assemble(batch, |name| match name {
+            BUCKET => Some(Arc::new(Int32Array::from_value(bucket.bucket.get(), batch.num_rows()))),
+            _ => None,
+        })
+    }
+
+    /// The columns that are shown of records.
+    fn show_scanned(&self, scanned: &ScanBatch) -> Result<RecordBatch, DataFusionError> {
+        let rows = scanned.batch.num_rows();
+        self.assemble(&scanned.batch, |name| {
+            Some(match name {
+                OFFSET => Arc::new(scanned.offsets()),
+                TIMESTAMP => Arc::new(time(scanned.timestamp, rows)),
+                BUCKET => Arc::new(Int32Array::from_value(scanned.bucket.bucket.get(), rows)),
+                CHANGE_TYPE => Arc::new(changes(scanned, rows)),
+                _ => return None,
+            })
+        })
+    }
+
+    fn assemble(
+        &self,
+        batch: &RecordBatch,
+        hidden: impl Fn(&str) -> Option<ArrayRef>,
+    ) -> Result<RecordBatch, DataFusionError> {
+        let column = |place: &Place| match place {
+            Place::Read(index) => batch.columns().get(*index).cloned(),
+            Place::Hidden(name) => hidden(name),
+        };
+        let columns: Vec<ArrayRef> = self.places.iter().filter_map(column).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
+        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+    }
+}
+
+fn time(at: Timestamp, rows: usize) -> TimestampMillisecondArray {
+    TimestampMillisecondArray::from_value(at.millis(), rows).with_timezone("UTC")
+}
+
+fn changes(scanned: &ScanBatch, rows: usize) -> StringArray {
+    match &scanned.change_types {
+        Some(types) => types.iter().map(|change| Some(change.short())).collect(),
+        None => std::iter::repeat_n(Some(ChangeType::AppendOnly.short()), rows).collect(),
+    }
+}
+
+/// Reads a table: one partition for each bucket.
+#[derive(Debug)]
+pub(super) struct FlussScan {
+    path: TablePath,
+    read: Read,
+    is_keyed: bool,
+    client: Handle,
+    columns: Arc<Columns>,
+    /// The parts of each partition, which are read one after another.
+    partitions: Vec<Vec<Part>>,
+    /// The conditions, as they are shown.
+    filters: Vec<String>,
+    count: RowCount,
+    limit: Option<usize>,
+    properties: Arc<PlanProperties>,
+    metrics: ExecutionPlanMetricsSet,
+}
+
+impl FlussScan {
+    #[expect(clippy::too_many_arguments, reason = "each is a part of what is shown or read")]
+    pub(super) fn new(
+        table: &Table,
+        read: Read,
+        client: Handle,
+        columns: Columns,
+        parts: Vec<Part>,
+        filters: &[Expr],
+        count: RowCount,
+        limit: Option<usize>,
+    ) -> Self {
+        let groups = parts.len().clamp(1, MAX_PARTITIONS);
+        let mut partitions = vec![Vec::new(); groups];
+        for (index, part) in parts.into_iter().enumerate() {
+            if let Some(group) = partitions.get_mut(index % groups) {
+                group.push(part);
+            }
+        }
+        let properties = PlanProperties::new(
+            EquivalenceProperties::new(columns.schema.clone()),
+            Partitioning::UnknownPartitioning(groups),
+            EmissionType::Incremental,
+            Boundedness::Bounded,
+        );
+        Self {
+            path: table.info().path.clone(),
+            is_keyed: table.info().has_primary_key(),
+            read,
+            client,
+            columns: Arc::new(columns),
+            partitions,
+            filters: filters.iter().map(shown).collect(),
+            count,
+            limit,
+            properties: Arc::new(properties),
+            metrics: ExecutionPlanMetricsSet::new(),
+        }
+    }
+
+    /// What is read, in a few words.
+    fn what(&self) -> String {
+        let first = self.partitions.first().and_then(|parts| parts.first());
+        if let Some(Part::LookUp(look_up)) = first {
+            let keys = look_up.keys.num_rows();
+            let by = match look_up.by {
+                By::Key(_) => "keys",
+                By::Prefix(_) => "prefixes",
+            };
+            let columns: Vec<_> = look_up.keys.schema().fields().iter().map(|field| field.name().clone()).collect();
+            return format!("look-up of {keys} {by} ({})", columns.join(", "));
+        }
+        let (what, at) = match self.read {
+            Read::Rows(at) => ("rows", at),
+            Read::Log(at) if self.is_keyed => ("changes", at),
+            Read::Log(at) => ("log", at),
+        };
+        match at.map(|at| jiff::Timestamp::from_millisecond(at.millis())) {
+            Some(Ok(at)) => format!("{what} as of {at}"),
+            _ => what.to_owned(),
+        }
+    }
+}
+
+/// A condition without the name of its table.
+fn shown(filter: &Expr) -> String {
+    use datafusion::common::Column;
+    use datafusion::common::tree_node::{Transformed, TreeNode};
+    let bare = filter.clone().transform(|part| {
+        Ok(match part {
+            Expr::Column(column) => Transformed::yes(Expr::Column(Column::from_name(column.name))),
+            other => Transformed::no(other),
+        })
+    });
+    bare.map_or_else(|_| filter.to_string(), |bare| bare.data.human_display().to_string())
+}
+
+impl DisplayAs for FlussScan {
+    fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let buckets: usize = self.partitions.iter().map(Vec::len).sum();
+        let columns: Vec<_> = self.columns.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let columns = columns.join(", ");
+        if matches!(format, DisplayFormatType::TreeRender) {
+            writeln!(f, "table={}", self.path)?;
+            writeln!(f, "read={}", self.what())?;
+            return writeln!(f, "columns={columns}");
+        }
+        write!(f, "FlussScan: {}, read={}", self.path, self.what())?;
+        if !matches!(self.partitions.first().and_then(|parts| parts.first()), Some(Part::LookUp(_))) {
+            write!(f, ", buckets={buckets}")?;
+        }
+        write!(f, ", columns=[{columns}]")?;
+        if !self.filters.is_empty() {
+            write!(f, ", filter={}", self.filters.join(" AND "))?;
+        }
+        if let Some(limit) = self.limit {
+            write!(f, ", limit={limit}")?;
+        }
+        match self.count {
+            RowCount::Exactly(rows) => write!(f, ", records={rows}"),
+            RowCount::Unknown | RowCount::About(_) => Ok(()),
+        }
+    }
+}
+
+impl ExecutionPlan for FlussScan {
+    fn name(&self) -> &'static str {
+        "FlussScan"
+    }
+
+    fn properties(&self) -> &Arc<PlanProperties> {
+        &self.properties
+    }
+
+    fn children(&self) -> Vec<&Arc<dyn ExecutionPlan>> {
+        Vec::new()
+    }
+
+    fn apply_expressions(
+        &self,
+        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+    ) -> Result<TreeNodeRecursion, DataFusionError> {
+        Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn replace_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+        _: ReplaceChildrenOptions,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        Ok(self)
+    }
+
+    fn with_new_children(
+        self: Arc<Self>,
+        _: Vec<Arc<dyn ExecutionPlan>>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        Ok(self)
+    }
+
+    fn execute(
+        &self,
+        partition: usize,
+        _: Arc<TaskContext>,
+    ) -> Result<SendableRecordBatchStream, DataFusionError> {
+        let parts = self.partitions.get(partition).cloned().unwrap_or_default();
+        let columns = self.columns.clone();
+        let batches = stream::iter(parts).flat_map(move |part| part.stream(columns.clone()));
+        let batches = Entered::stream(&self.client, batches);
+        let schema = self.columns.schema.clone();
+        let sized = Resized::new(schema.clone(), batches.boxed(), self.limit);
+        let metrics = BaselineMetrics::new(&self.metrics, partition);
+        let counted = sized.map(move |batch| {
+            if let Ok(batch) = &batch {
+                metrics.record_output(batch.num_rows());
+            }
+            batch
+        });
+        Ok(Box::pin(RecordBatchStreamAdapter::new(schema, counted)))
+    }
+
+    fn metrics(&self) -> Option<MetricsSet> {
+        Some(self.metrics.clone_inner())
+    }
+
+    fn statistics_from_inputs(
+        &self,
+        _: &[Arc<Statistics>],
+        args: &StatisticsArgs,
+    ) -> Result<Arc<Statistics>, DataFusionError> {
+        let mut statistics = Statistics::new_unknown(&self.columns.schema);
+        if args.partition().is_none() {
+            statistics.num_rows = match self.count {
+                RowCount::Unknown => Precision::Absent,
+                RowCount::About(rows) => Precision::Inexact(usize::try_from(rows).unwrap_or(usize::MAX)),
+                RowCount::Exactly(rows) => Precision::Exact(usize::try_from(rows).unwrap_or(usize::MAX)),
+            };
+        }
+        Ok(Arc::new(statistics))
+    }
+
+    fn fetch(&self) -> Option<usize> {
+        self.limit
+    }
+
+    fn supports_limit_pushdown(&self) -> bool {
+        false
+    }
+}

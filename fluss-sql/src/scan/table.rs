@@ -1,0 +1,252 @@
+//! A table, or its changes, as plans see it.
+
+use std::sync::Arc;
+
+use arrow::datatypes::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use datafusion::catalog::{Session, TableProvider};
+use datafusion::common::DataFusionError;
+use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
+use datafusion::physical_plan::ExecutionPlan;
+use datafusion::physical_plan::empty::EmptyExec;
+use fluss_client::filter::Predicate;
+use fluss_client::types::{DataType as FlussType, Kind, RowType, Timestamp};
+use fluss_client::{AsOf, Bounds, ScanBuilder, StartOffset, StopOffset, Table};
+use tokio::runtime::Handle;
+
+use super::exec::{Columns, FlussScan, Part, RowCount};
+use super::filters::predicate;
+use super::keys::wanted;
+use crate::cpu::Entered;
+use crate::error::Error;
+use crate::names::{BUCKET, CHANGE_TYPE, OFFSET, TIMESTAMP};
+
+/// What is read of a table.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Read {
+    /// The rows of a primary-key table: now, or as of a moment.
+    Rows(Option<Timestamp>),
+    /// A log up to its end, now or as of a moment: the rows of a log table, or the changes of another.
+    Log(Option<Timestamp>),
+}
+
+/// A table as it stood when the statement began, and what is read of it.
+#[derive(Debug)]
+pub(crate) struct FlussTable {
+    table: Table,
+    read: Read,
+    schema: SchemaRef,
+    /// The hidden columns that are there, behind those of the table.
+    hidden: Vec<&'static str>,
+    client: Handle,
+    counted: bool,
+}
+
+impl FlussTable {
+    pub(crate) fn new(table: Table, read: Read, client: Handle, hidden: bool, counted: bool) -> Self {
+        let own = table.arrow_schema();
+        let offered: &[&'static str] = match read {
+            Read::Rows(_) => &[BUCKET],
+            Read::Log(_) => &[CHANGE_TYPE, OFFSET, TIMESTAMP, BUCKET],
+        };
+        // A column of the table is what it is.
+        let is_free = |name: &&&'static str| own.column_with_name(name).is_none();
+        let hidden: Vec<_> = offered.iter().filter(|_| hidden).filter(is_free).copied().collect();
+        let mut fields: Vec<_> = own.fields().iter().cloned().collect();
+        fields.extend(hidden.iter().map(|name| Arc::new(hidden_field(name))));
+        Self {
+            schema: Arc::new(Schema::new(fields)),
+            table,
+            read,
+            hidden,
+            client,
+            counted,
+        }
+    }
+
+    /// The hidden columns that are there.
+    pub(crate) fn hidden(&self) -> &[&'static str] {
+        &self.hidden
+    }
+
+    /// The table itself.
+    pub(crate) const fn table(&self) -> &Table {
+        &self.table
+    }
+
+    /// What is read of it.
+    pub(crate) const fn read(&self) -> Read {
+        self.read
+    }
+
+    fn row_type(&self) -> &RowType {
+        self.table.info().row_type()
+    }
+
+    /// The columns to read and to show for a projection.
+    fn columns(&self, projection: Option<&Vec<usize>>) -> Result<Columns, DataFusionError> {
+        let all: Vec<usize> = (0..self.schema.fields().len()).collect();
+        let shown = projection.unwrap_or(&all);
+        let schema = Arc::new(self.schema.project(shown)?);
+        let own = self.row_type().len();
+        let of_table: Vec<usize> = shown.iter().copied().filter(|column| *column < own).collect();
+        let mut columns = Columns {
+            read: Vec::new(),
+            places: Vec::with_capacity(shown.len()),
+            schema,
+        };
+        // A batch has at least one column: where none is asked for, the one that costs least.
+        let read = if of_table.is_empty() { vec![self.cheapest()] } else { of_table };
+        let name = |column: &usize| self.row_type().field(*column).map(|field| field.name.clone());
+        columns.read = read.iter().filter_map(name).collect();
+        for column in shown {
+            let place = read.iter().position(|own| own == column).map(super::exec::Place::Read);
+            let place = place.or_else(|| {
+                let hidden = self.hidden.get(column.checked_sub(own)?)?;
+                Some(super::exec::Place::Hidden(hidden))
+            });
+            columns.places.extend(place);
+        }
+        Ok(columns)
+    }
+
+    /// The column whose values cost least to read.
+    fn cheapest(&self) -> usize {
+        let cost = |data_type: &FlussType| match data_type.kind() {
+            Kind::Boolean | Kind::TinyInt => 1,
+            Kind::SmallInt => 2,
+            Kind::Int | Kind::Date | Kind::Time(_) | Kind::Float => 4,
+            Kind::BigInt | Kind::Double | Kind::Timestamp(_) | Kind::TimestampLtz(_) => 8,
+            Kind::Decimal { .. } => 16,
+            _ => 64,
+        };
+        let fields = self.row_type().fields().iter().enumerate();
+        let cheapest = fields.min_by_key(|(_, field)| cost(&field.data_type));
+        cheapest.map_or(0, |(column, _)| column)
+    }
+
+    fn scan_of(&self, columns: &Columns, predicate: Option<&Predicate>) -> ScanBuilder {
+        let scan = self.table.scan().project(columns.read.clone());
+        match predicate {
+            Some(predicate) => scan.filter(predicate.clone()),
+            None => scan,
+        }
+    }
+
+    /// Which parts are read, and how many rows they have.
+    async fn parts(
+        &self,
+        columns: &Columns,
+        predicate: Option<&Predicate>,
+    ) -> fluss_client::Result<(Vec<Part>, RowCount)> {
+        let scan = self.scan_of(columns, predicate);
+        match self.read {
+            Read::Rows(at) => {
+                let as_of = at.map_or(AsOf::Latest, AsOf::Timestamp);
+                let planned = scan.plan(as_of).await?;
+                let count = if self.counted && at.is_none() {
+                    // Whether it is known does not matter: some clusters do not count.
+                    let admin = self.table.connection().admin();
+                    let counted = admin.row_count(&self.table.info().path).await;
+                    counted.map_or(RowCount::Unknown, |rows| RowCount::About(rows.unsigned_abs()))
+                } else {
+                    RowCount::Unknown
+                };
+                Ok((planned.into_buckets().into_iter().map(Part::Rows).collect(), count))
+            }
+            Read::Log(at) => {
+                let stop = at.map_or(StopOffset::Latest, StopOffset::AsOf);
+                let bounds = Bounds::Table {
+                    start: StartOffset::Earliest,
+                    stop,
+                };
+                let planned = scan.plan_log(bounds).await?;
+                let count = if predicate.is_none() && columns.schema.fields().is_empty() {
+                    RowCount::Exactly(planned.record_count().await?)
+                } else {
+                    let ends = planned.parts().iter().map(|part| part.end().unsigned_abs());
+                    RowCount::About(ends.sum())
+                };
+                Ok((planned.into_parts().into_iter().map(Part::Log).collect(), count))
+            }
+        }
+    }
+}
+
+fn hidden_field(name: &str) -> Field {
+    let data_type = match name {
+        CHANGE_TYPE => DataType::Utf8,
+        OFFSET => DataType::Int64,
+        TIMESTAMP => DataType::Timestamp(TimeUnit::Millisecond, Some("UTC".into())),
+        _ => DataType::Int32,
+    };
+    Field::new(name, data_type, false)
+}
+
+#[async_trait]
+impl TableProvider for FlussTable {
+    fn schema(&self) -> SchemaRef {
+        self.schema.clone()
+    }
+
+    fn table_type(&self) -> TableType {
+        TableType::Base
+    }
+
+    fn supports_filters_pushdown(
+        &self,
+        filters: &[&Expr],
+    ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
+        let support = |filter: &&Expr| match predicate(filter, self.row_type()) {
+            Some(_) => TableProviderFilterPushDown::Exact,
+            None => TableProviderFilterPushDown::Unsupported,
+        };
+        Ok(filters.iter().map(support).collect())
+    }
+
+    async fn scan(
+        &self,
+        _: &dyn Session,
+        projection: Option<&Vec<usize>>,
+        filters: &[Expr],
+        limit: Option<usize>,
+    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        let columns = self.columns(projection)?;
+        let exact: Option<Vec<Predicate>> =
+            filters.iter().map(|filter| predicate(filter, self.row_type())).collect();
+        let Some(exact) = exact else {
+            let error = Error::new(crate::error::ErrorKind::Other, "a filter was pushed down that is not exact");
+            return Err(error.into());
+        };
+        let predicate = exact.into_iter().reduce(|both, next| both & next);
+        let shows_bucket = columns.places.iter().any(|place| matches!(place, super::exec::Place::Hidden(_)));
+        let keys = match self.read {
+            Read::Rows(None) if !shows_bucket => wanted(filters, self.table.info())?,
+            _ => None,
+        };
+        let (parts, count) = match keys {
+            Some(keys) => {
+                let rows = if keys.whole { RowCount::About(keys.keys.num_rows() as u64) } else { RowCount::Unknown };
+                let part = Part::look_up(&self.table, keys, &columns, predicate.as_ref());
+                (vec![part.map_err(Error::from)?], rows)
+            }
+            None => {
+                let found = Entered::future(&self.client, self.parts(&columns, predicate.as_ref()));
+                found.await.map_err(Error::from)?
+            }
+        };
+        if parts.is_empty() {
+            return Ok(Arc::new(EmptyExec::new(columns.schema)));
+        }
+        Ok(Arc::new(FlussScan::new(
+            &self.table,
+            self.read,
+            self.client.clone(),
+            columns,
+            parts,
+            filters,
+            count,
+            limit,
+        )))
+    }
+}
