@@ -98,9 +98,7 @@ fn query(text: &Text) -> Result<Statement> {
 }
 
 fn write(text: &Text) -> Result<Statement> {
-    let mut parser = text.parser();
-    let statement = parser.parse_statement()?;
-    text::end(&parser)?;
+    let statement = text.parse(|parser| Ok(parser.parse_statement()?))?;
     match statement {
         Parsed::Insert(_) | Parsed::Update(_) | Parsed::Delete(_) => {
             Ok(Statement::Write(Box::new(statement)))
@@ -156,7 +154,11 @@ fn only(text: &Text, forms: &[&[&str]], statement: Statement) -> Result<Statemen
     }
     let at = text.tokens().get(1).or_else(|| text.tokens().first());
     let at = at.and_then(|token| Position::of(token.span.start));
-    Err(Error::unsupported(format!("this form of {}", text.word(0))).at(at))
+    Err(Error::unsupported(format!(
+        "this form of {}",
+        [text.word(0), text.word(1)].join(" ").trim()
+    ))
+    .at(at))
 }
 
 /// What is said about a statement that begins with another word.

@@ -1,7 +1,7 @@
 //! What stands within expressions.
 
 use datafusion::sql::sqlparser::ast::{
-    Expr, Function, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Subscript, AccessExpr,
+    AccessExpr, Expr, Function, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Subscript,
 };
 
 use super::{Refusals, order_is_known};
@@ -57,7 +57,10 @@ fn function(call: &Function) -> Result<()> {
         within_group,
     } = call;
     refuse.any(*uses_odbc_syntax, "a function in braces ({fn …})")?;
-    refuse.any(*parameters != FunctionArguments::None, "a function with two lists of arguments")?;
+    refuse.any(
+        *parameters != FunctionArguments::None,
+        "a function with two lists of arguments",
+    )?;
     order_is_known(within_group)?;
     let FunctionArguments::List(FunctionArgumentList {
         duplicate_treatment: _,

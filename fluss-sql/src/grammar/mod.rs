@@ -13,8 +13,8 @@ use std::ops::ControlFlow;
 use datafusion::sql::sqlparser::ast::{
     Cte, Distinct, ExcludeSelectItem, Expr, Fetch, GroupByExpr, GroupByWithModifier, LimitClause, OrderBy,
     OrderByExpr, OrderByKind, OrderByOptions, Query, Select, SelectFlavor, SelectItem,
-    SelectItemQualifiedWildcardKind, SetExpr, Spanned, TableFactor, VisitMut, VisitorMut,
-    WildcardAdditionalOptions, With,
+    SelectItemQualifiedWildcardKind, SetExpr, SetOperator, SetQuantifier, Spanned, TableFactor, VisitMut,
+    VisitorMut, WildcardAdditionalOptions, With,
 };
 
 use crate::error::{Error, Position, Result};
@@ -180,10 +180,16 @@ fn set_is_known(set: &SetExpr, refuse: &Refusals) -> Result<()> {
         SetExpr::Select(_) | SetExpr::Query(_) | SetExpr::Values(_) => Ok(()),
         SetExpr::SetOperation {
             left,
-            op: _,
-            set_quantifier: _,
+            op,
+            set_quantifier,
             right,
         } => {
+            let is_all = matches!(set_quantifier, SetQuantifier::All | SetQuantifier::AllByName);
+            match op {
+                SetOperator::Union => {}
+                SetOperator::Except | SetOperator::Minus => refuse.any(is_all, "EXCEPT ALL")?,
+                SetOperator::Intersect => refuse.any(is_all, "INTERSECT ALL")?,
+            }
             set_is_known(left, refuse)?;
             set_is_known(right, refuse)
         }

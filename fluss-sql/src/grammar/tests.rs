@@ -16,17 +16,29 @@ fn what_the_planner_would_pass_over_is_refused_by_its_name() {
         ("SELECT * FROM t TABLESAMPLE BERNOULLI (10) AS x", "TABLESAMPLE"),
         ("SELECT * FROM (SELECT 1) TABLESAMPLE (10)", "TABLESAMPLE"),
         ("SELECT a FROM t FOR UPDATE", "FOR UPDATE"),
-        ("SELECT a FROM t WHERE b IN (SELECT c FROM u FOR UPDATE)", "FOR UPDATE"),
+        (
+            "SELECT a FROM t WHERE b IN (SELECT c FROM u FOR UPDATE)",
+            "FOR UPDATE",
+        ),
         ("SELECT TOP 3 a FROM t", "TOP"),
-        ("WITH x AS MATERIALIZED (SELECT 1) SELECT * FROM x", "MATERIALIZED"),
+        (
+            "WITH x AS MATERIALIZED (SELECT 1) SELECT * FROM x",
+            "MATERIALIZED",
+        ),
         ("SELECT * FROM a JOIN b", "JOIN without a condition"),
         ("SELECT a FROM t FETCH FIRST 10 PERCENT ROWS ONLY", "PERCENT"),
         ("SELECT a FROM t FETCH FIRST 10 ROWS WITH TIES", "WITH TIES"),
         ("SELECT a COLLATE \"de\" FROM t", "COLLATE"),
-        ("SELECT array_agg(a ORDER BY a LIMIT 3) FROM t", "LIMIT among arguments"),
+        (
+            "SELECT array_agg(a ORDER BY a LIMIT 3) FROM t",
+            "LIMIT among arguments",
+        ),
         ("SELECT a FROM t ORDER BY ALL", "ORDER BY ALL"),
         ("SELECT a INTO u FROM t", "INTO"),
-        ("SELECT a FROM t LIMIT 1 FETCH FIRST 2 ROWS ONLY", "FETCH beside LIMIT"),
+        (
+            "SELECT a FROM t LIMIT 1 FETCH FIRST 2 ROWS ONLY",
+            "FETCH beside LIMIT",
+        ),
         ("SELECT * FROM t UNPIVOT (v FOR n IN (a, b))", "UNPIVOT"),
     ] {
         let error = checked(text).expect_err(text);

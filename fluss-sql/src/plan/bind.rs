@@ -4,7 +4,9 @@ use std::ops::ControlFlow;
 
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
-use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value as Literal, ValueWithSpan, VisitMut, VisitorMut};
+use datafusion::sql::sqlparser::ast::{
+    Expr, UnaryOperator, Value as Literal, ValueWithSpan, VisitMut, VisitorMut,
+};
 use datafusion::sql::sqlparser::tokenizer::Span;
 
 use crate::error::{Error, ErrorKind, Position, Result};
@@ -62,9 +64,10 @@ pub(crate) fn literal(value: &Value, span: Span) -> Result<Expr> {
         }
         Value::Date(days) => cast(&format!("arrow_cast({days}, 'Int32')"), &DataType::Date32)?,
         Value::Time(nanos) => cast(&nanos.to_string(), &DataType::Time64(TimeUnit::Nanosecond))?,
-        Value::Timestamp(micros) => {
-            cast(&micros.to_string(), &DataType::Timestamp(TimeUnit::Microsecond, None))?
-        }
+        Value::Timestamp(micros) => cast(
+            &micros.to_string(),
+            &DataType::Timestamp(TimeUnit::Microsecond, None),
+        )?,
         Value::Instant(micros) => {
             let instant = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
             cast(&micros.to_string(), &instant)?
@@ -84,9 +87,9 @@ fn scalar(value: ScalarValue, span: Span) -> Result<Expr> {
     Ok(match value {
         ScalarValue::Boolean(Some(value)) => plain(Literal::Boolean(value), span),
         ScalarValue::Int64(Some(value)) => number(value, span),
-        ScalarValue::Utf8(Some(text)) | ScalarValue::LargeUtf8(Some(text)) | ScalarValue::Utf8View(Some(text)) => {
-            plain(Literal::SingleQuotedString(text), span)
-        }
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::LargeUtf8(Some(text))
+        | ScalarValue::Utf8View(Some(text)) => plain(Literal::SingleQuotedString(text), span),
         ScalarValue::Binary(Some(bytes))
         | ScalarValue::LargeBinary(Some(bytes))
         | ScalarValue::BinaryView(Some(bytes)) => plain(Literal::HexStringLiteral(hex(&bytes)), span),
@@ -105,7 +108,9 @@ fn scalar(value: ScalarValue, span: Span) -> Result<Expr> {
                 .ok_or_else(|| Error::unsupported(format!("a parameter of type {data_type}")))?;
             cast(&format!("'{text}'"), &data_type)?
         }
-        ScalarValue::Date32(Some(days)) | ScalarValue::Time32Second(Some(days)) | ScalarValue::Time32Millisecond(Some(days)) => {
+        ScalarValue::Date32(Some(days))
+        | ScalarValue::Time32Second(Some(days))
+        | ScalarValue::Time32Millisecond(Some(days)) => {
             cast(&format!("arrow_cast({days}, 'Int32')"), &data_type)?
         }
         ScalarValue::Date64(Some(count))
@@ -193,7 +198,10 @@ mod tests {
         assert_eq!(shown(Value::Null), "NULL");
         assert_eq!(shown(Value::Bytes(vec![1, 255])), "X'01FF'");
         assert_eq!(shown(1.5.into()), "arrow_cast('1.5', 'Float64')");
-        assert_eq!(shown(Value::Decimal(-1234, 10, 3)), "arrow_cast('-1.234', 'Decimal128(10, 3)')");
+        assert_eq!(
+            shown(Value::Decimal(-1234, 10, 3)),
+            "arrow_cast('-1.234', 'Decimal128(10, 3)')"
+        );
         assert_eq!(decimal_text(5, 3).as_deref(), Some("0.005"));
     }
 }

@@ -11,9 +11,9 @@ use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::coop::CooperativeExec;
+use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
 use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::prelude::SessionConfig;
 
@@ -78,7 +78,9 @@ impl PhysicalOptimizerRule for CooperativeJoins {
                 .into_iter()
                 .map(|input| cooperative(input.clone()));
             let inputs = inputs.collect();
-            Ok(Transformed::yes(cooperative(replace_children_if_necessary(plan, inputs)?)))
+            Ok(Transformed::yes(cooperative(replace_children_if_necessary(
+                plan, inputs,
+            )?)))
         });
         Ok(rewritten?.data)
     }

@@ -43,17 +43,24 @@ const MAX_VIEWS: usize = 16;
 pub(crate) struct Planned {
     plan: LogicalPlan,
     engine: SessionState,
+    tables: Vec<(TableName, Table)>,
+}
+
+/// What a plan is made for.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Purpose {
+    /// To be run.
+    Run,
+    /// To be described, before parameters have values.
+    Describe,
+    /// To follow changes: tables are their logs.
+    Follow,
 }
 
 impl Planned {
     /// The schema of the rows.
     pub(crate) fn schema(&self) -> SchemaRef {
         Arc::new(self.plan.schema().as_arrow().clone())
-    }
-
-    /// The plan, as the planner has made it.
-    pub(crate) const fn logical(&self) -> &LogicalPlan {
-        &self.plan
     }
 
     /// Begins to run it.
@@ -64,7 +71,9 @@ impl Planned {
 
     /// The same as a plan that tells of itself.
     fn explained(mut self, analyze: bool, verbose: bool) -> Result<Self> {
-        self.plan = LogicalPlanBuilder::from(self.plan).explain(verbose, analyze)?.build()?;
+        self.plan = LogicalPlanBuilder::from(self.plan)
+            .explain(verbose, analyze)?
+            .build()?;
         Ok(self)
     }
 }
@@ -80,17 +89,32 @@ pub(crate) async fn rows(context: &Context, mut query: Query) -> Result<Rows> {
     if let Some(rows) = point::rows(context, &query).await? {
         return Ok(rows);
     }
-    planned(context, query, false).await?.run().await
+    planned(context, query, Purpose::Run).await?.run().await
 }
 
 /// Plans a query.
 pub(crate) async fn plan(context: &Context, mut query: Query) -> Result<Planned> {
     prepare(context, &mut query)?;
-    planned(context, query, false).await
+    planned(context, query, Purpose::Run).await
+}
+
+/// The plan of a query that follows changes, before it is optimised, and the tables that it reads. In it all tables are logs.
+pub(crate) async fn logical(
+    context: &Context,
+    mut query: Query,
+) -> Result<(LogicalPlan, Vec<(TableName, Table)>)> {
+    prepare(context, &mut query)?;
+    let planned = planned(context, query, Purpose::Follow).await?;
+    Ok((planned.plan, planned.tables))
 }
 
 /// How a query would be run, or was run, as rows of text.
-pub(crate) async fn explain(context: &Context, query: Query, analyze: bool, verbose: bool) -> Result<Outcome> {
+pub(crate) async fn explain(
+    context: &Context,
+    query: Query,
+    analyze: bool,
+    verbose: bool,
+) -> Result<Outcome> {
     let planned = plan(context, query).await?.explained(analyze, verbose)?;
     planned.run().await.map(Outcome::Rows)
 }
@@ -101,7 +125,7 @@ pub(crate) async fn describe(
     mut query: Query,
 ) -> Result<(SchemaRef, HashMap<String, Option<DataType>>)> {
     grammar::check(&mut query)?;
-    let planned = planned(context, query, true).await?;
+    let planned = planned(context, query, Purpose::Describe).await?;
     let types = planned.plan.get_parameter_types()?;
     Ok((planned.schema(), types))
 }
@@ -113,14 +137,14 @@ fn prepare(context: &Context, query: &mut Query) -> Result<()> {
 }
 
 /// Plans a query that is prepared.
-fn planned(context: &Context, query: Query, described: bool) -> BoxFuture<'_, Result<Planned>> {
-    Box::pin(nested(context, query, described, 0))
+fn planned(context: &Context, query: Query, purpose: Purpose) -> BoxFuture<'_, Result<Planned>> {
+    Box::pin(nested(context, query, purpose, 0))
 }
 
-async fn nested(context: &Context, mut query: Query, described: bool, depth: usize) -> Result<Planned> {
+async fn nested(context: &Context, mut query: Query, purpose: Purpose, depth: usize) -> Result<Planned> {
     let references = references::references(&mut query)?;
-    let sources = look_up(context, &references, depth).await?;
-    wildcards::rewrite(&mut query, context, &sources, described)?;
+    let (sources, mut tables) = look_up(context, &references, purpose, depth).await?;
+    wildcards::rewrite(&mut query, context, &sources, purpose == Purpose::Describe)?;
     let mut engine = context.shared.engine.clone();
     engine.mark_start_execution();
     let plan = {
@@ -129,31 +153,44 @@ async fn nested(context: &Context, mut query: Query, described: bool, depth: usi
         planner.sql_statement_to_plan(Statement::Query(Box::new(query)))?
     };
     allowed::check(&plan)?;
-    Ok(Planned { plan, engine })
+    tables.extend(sources.tables);
+    Ok(Planned { plan, engine, tables })
 }
 
 /// Looks up what a query names. What is not there is left out: it may be the name of a WITH clause.
-async fn look_up(context: &Context, references: &references::References, depth: usize) -> Result<Sources> {
+///
+/// Returned beside it are the tables that views read.
+async fn look_up(
+    context: &Context,
+    references: &references::References,
+    purpose: Purpose,
+    depth: usize,
+) -> Result<(Sources, Vec<(TableName, Table)>)> {
     let database = context.database();
     let mut sources = Sources {
         hidden: references.hidden,
         counted: references.tables.len() > 1,
+        followed: purpose == Purpose::Follow,
         ..Sources::default()
     };
+    let mut tables = Vec::new();
     let views = views_of(context, &references.tables);
     let mut names: BTreeSet<TableName> = references.names(&database)?;
     for (name, view) in views {
         if depth >= MAX_VIEWS {
-            return Err(Error::unsupported(format!("a view made of more than {MAX_VIEWS} others")));
+            return Err(Error::unsupported(format!(
+                "a view made of more than {MAX_VIEWS} others"
+            )));
         }
         let within = context.within(&view.database);
-        let planned = Box::pin(nested(&within, view.query.clone(), false, depth + 1)).await?;
+        let planned = Box::pin(nested(&within, view.query.clone(), purpose, depth + 1)).await?;
         names.remove(&TableName::of_object(&name, &database)?);
+        tables.extend(planned.tables);
         sources.views.insert(name.to_string(), planned.plan);
     }
     let found = try_join_all(names.into_iter().map(|name| find(context, name))).await?;
     sources.tables = found.into_iter().flatten().collect();
-    Ok(sources)
+    Ok((sources, tables))
 }
 
 /// The views of the session among some names.
@@ -166,7 +203,9 @@ fn views_of(context: &Context, names: &[ObjectName]) -> Vec<(ObjectName, Arc<Vie
         };
         let view = only.as_ident().and_then(|name| state.views.get(&name.value));
         if let Some(view) = view
-            && !found.iter().any(|(known, _)| known.to_string() == name.to_string())
+            && !found
+                .iter()
+                .any(|(known, _)| known.to_string() == name.to_string())
         {
             found.push((ObjectName(vec![only.clone()]), view.clone()));
         }

@@ -70,7 +70,12 @@ pub(crate) fn moment(context: &Context, expression: &Expr) -> Result<Timestamp> 
 
 /// The milliseconds since the epoch of a value that names a moment.
 fn millis(value: &ScalarValue) -> Result<i64> {
-    let refuse = |what: &str| Err(Error::new(ErrorKind::Type, format!("AS OF takes a moment, not {what}")));
+    let refuse = |what: &str| {
+        Err(Error::new(
+            ErrorKind::Type,
+            format!("AS OF takes a moment, not {what}"),
+        ))
+    };
     if value.is_null() {
         return refuse("NULL");
     }
@@ -85,9 +90,9 @@ fn millis(value: &ScalarValue) -> Result<i64> {
         | ScalarValue::TimestampMillisecond(..)
         | ScalarValue::TimestampMicrosecond(..)
         | ScalarValue::TimestampNanosecond(..) => in_millis(value),
-        ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)) => {
-            of_text(text)
-        }
+        ScalarValue::Utf8(Some(text))
+        | ScalarValue::Utf8View(Some(text))
+        | ScalarValue::LargeUtf8(Some(text)) => of_text(text),
         ScalarValue::Int64(Some(millis)) => Ok(*millis),
         other => refuse(&other.data_type().to_string()),
     }
@@ -153,14 +158,21 @@ mod tests {
         assert_eq!(millis(&ScalarValue::Int64(Some(42))).unwrap(), 42);
         let utc = ScalarValue::TimestampMicrosecond(Some(-1), Some("UTC".into()));
         assert_eq!(millis(&utc).unwrap(), -1);
-        assert_eq!(millis(&ScalarValue::Boolean(Some(true))).unwrap_err().kind, ErrorKind::Type);
+        assert_eq!(
+            millis(&ScalarValue::Boolean(Some(true))).unwrap_err().kind,
+            ErrorKind::Type
+        );
         assert_eq!(of_text("soon").unwrap_err().kind, ErrorKind::Type);
     }
 
     #[test]
     fn what_has_no_zone_is_local_time() {
         let civil: DateTime = "2024-06-01T12:00:00".parse().unwrap();
-        let expected = civil.to_zoned(TimeZone::system()).unwrap().timestamp().as_millisecond();
+        let expected = civil
+            .to_zoned(TimeZone::system())
+            .unwrap()
+            .timestamp()
+            .as_millisecond();
         assert_eq!(of_text("2024-06-01 12:00:00").unwrap(), expected);
         let naive = ScalarValue::TimestampSecond(Some(1_717_243_200), None);
         assert_eq!(millis(&naive).unwrap(), expected);

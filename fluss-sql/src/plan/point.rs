@@ -23,7 +23,14 @@ pub(super) async fn rows(context: &Context, query: &Query) -> Result<Option<Rows
     let Some(asked) = Asked::of(query) else {
         return Ok(None);
     };
-    if asked.name.0.len() == 1 && context.shared.state.lock().views.contains_key(&asked.name.to_string()) {
+    if asked.name.0.len() == 1
+        && context
+            .shared
+            .state
+            .lock()
+            .views
+            .contains_key(&asked.name.to_string())
+    {
         return Ok(None);
     }
     if context.shared.state.lock().transaction.is_some() {
@@ -50,7 +57,9 @@ pub(super) async fn rows(context: &Context, query: &Query) -> Result<Option<Rows
         };
         let kind = info.schema().column(column).map(|column| column.data_type.kind());
         let fits = match kind {
-            Some(Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt) => matches!(value, Key::Number(_)),
+            Some(Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt) => {
+                matches!(value, Key::Number(_))
+            }
             Some(Kind::String) => matches!(value, Key::Text(_)),
             _ => false,
         };
@@ -66,9 +75,13 @@ pub(super) async fn rows(context: &Context, query: &Query) -> Result<Option<Rows
     let lookuper = table.lookup().lookuper()?;
     let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
     let found = context.client(lookuper.find_arrow(&keys, Some(&names))).await?;
-    let fields = found.schema().fields().iter().zip(&columns).map(|(field, (_, shown))| {
-        field.as_ref().clone().with_name(shown.as_str())
-    }).collect::<Vec<_>>();
+    let fields = found
+        .schema()
+        .fields()
+        .iter()
+        .zip(&columns)
+        .map(|(field, (_, shown))| field.as_ref().clone().with_name(shown.as_str()))
+        .collect::<Vec<_>>();
     let shown = RecordBatch::try_new(Arc::new(Schema::new(fields)), found.columns().to_vec())?;
     Ok(Some(Rows::of_batch(shown)))
 }
@@ -139,7 +152,11 @@ impl<'q> Asked<'q> {
         else {
             return None;
         };
-        if !is_bare || !is_plain || !tables.joins.is_empty() || alias.as_ref().is_some_and(|alias| !alias.columns.is_empty()) {
+        if !is_bare
+            || !is_plain
+            || !tables.joins.is_empty()
+            || alias.as_ref().is_some_and(|alias| !alias.columns.is_empty())
+        {
             return None;
         }
         let table = name.0.last()?.as_ident()?.value.as_str();

@@ -5,12 +5,12 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
-use datafusion::common::{DataFusionError, TableReference, plan_err};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
+use datafusion::common::{DataFusionError, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
-use datafusion::datasource::provider_as_source;
 use datafusion::datasource::ViewTable;
+use datafusion::datasource::provider_as_source;
 use datafusion::execution::SessionState;
 use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
@@ -42,19 +42,30 @@ pub(super) struct Sources {
     pub(super) hidden: bool,
     /// Whether it is worth to ask how many rows tables have.
     pub(super) counted: bool,
-    /// Whether logs are read on as they grow.
-    pub(super) unbounded: bool,
+    /// Whether changes are followed: tables are their logs.
+    pub(super) followed: bool,
 }
 
 impl Sources {
     /// What is read of a table.
-    pub(super) fn table(&self, name: &TableName, at: Option<Timestamp>, client: &Handle) -> Option<FlussTable> {
+    pub(super) fn table(
+        &self,
+        name: &TableName,
+        at: Option<Timestamp>,
+        client: &Handle,
+    ) -> Option<FlussTable> {
         let table = self.tables.get(name)?;
         let read = match (name.changelog, table.info().has_primary_key()) {
-            (false, true) => Read::Rows(at),
-            (true, _) | (false, false) => Read::Log(at),
+            (false, true) if !self.followed => Read::Rows(at),
+            _ => Read::Log(at),
         };
-        Some(FlussTable::new(table.clone(), read, client.clone(), self.hidden, self.counted))
+        Some(FlussTable::new(
+            table.clone(),
+            read,
+            client.clone(),
+            self.hidden,
+            self.counted,
+        ))
     }
 }
 
@@ -120,7 +131,9 @@ impl ContextProvider for Provider<'_> {
             return Err(Error::new(ErrorKind::NotFound, text).into());
         };
         let args = TableFunctionArgs::new(&args, self.engine);
-        Ok(provider_as_source(function.create_table_provider_with_args(args)?))
+        Ok(provider_as_source(
+            function.create_table_provider_with_args(args)?,
+        ))
     }
 
     fn create_cte_work_table(
@@ -237,7 +250,9 @@ impl RelationPlanner for Moments {
             return Err(error.at(place).into());
         };
         let plan = LogicalPlanBuilder::scan(reference, provider_as_source(Arc::new(table)), None)?.build()?;
-        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(plan, alias))))
+        Ok(RelationPlanning::Planned(Box::new(PlannedRelation::new(
+            plan, alias,
+        ))))
     }
 }
 

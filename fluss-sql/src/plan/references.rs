@@ -29,7 +29,10 @@ pub(super) fn references(query: &mut Query) -> Result<References> {
 impl References {
     /// The tables by their paths, each once.
     pub(super) fn names(&self, database: &str) -> Result<BTreeSet<TableName>> {
-        let names = self.tables.iter().map(|name| TableName::of_object(name, database));
+        let names = self
+            .tables
+            .iter()
+            .map(|name| TableName::of_object(name, database));
         names.collect()
     }
 }

@@ -15,7 +15,12 @@ use crate::error::{Error, Position, Result};
 use crate::names::TableName;
 
 /// Finds out which moments are meant, and keeps hidden columns out of `*`.
-pub(super) fn rewrite(query: &mut Query, context: &Context, sources: &Sources, described: bool) -> Result<()> {
+pub(super) fn rewrite(
+    query: &mut Query,
+    context: &Context,
+    sources: &Sources,
+    described: bool,
+) -> Result<()> {
     let mut rewriter = Rewriter {
         context,
         sources,
@@ -44,7 +49,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_query(&mut self, query: &mut Query) -> ControlFlow<Self::Break> {
         let tables = query.with.iter().flat_map(|with| &with.cte_tables);
-        self.ctes.push(tables.map(|table| table.alias.name.value.clone()).collect());
+        self.ctes
+            .push(tables.map(|table| table.alias.name.value.clone()).collect());
         ControlFlow::Continue(())
     }
 
@@ -65,7 +71,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_table_factor(&mut self, factor: &mut TableFactor) -> ControlFlow<Self::Break> {
         if let TableFactor::Table {
-            version: Some(version), ..
+            version: Some(version),
+            ..
         } = factor
         {
             match self.moment(version) {
@@ -99,9 +106,8 @@ impl Rewriter<'_> {
     }
 
     fn wildcards(&self, select: &mut Select) -> Result<()> {
-        let is_star = |item: &SelectItem| {
-            matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..))
-        };
+        let is_star =
+            |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
         if !select.projection.iter().any(is_star) {
             return Ok(());
         }
@@ -123,7 +129,8 @@ impl Rewriter<'_> {
                         continue;
                     }
                     let plain = options.opt_except.is_none() && options.opt_exclude.is_none();
-                    let names: Option<Vec<_>> = relations.iter().map(|relation| relation.name.clone()).collect();
+                    let names: Option<Vec<_>> =
+                        relations.iter().map(|relation| relation.name.clone()).collect();
                     let Some(names) = names.filter(|_| plain && !merges) else {
                         let what = "* over these tables beside a hidden column (name the columns), which";
                         return Err(Error::unsupported(what).at(place));
@@ -176,10 +183,14 @@ impl Rewriter<'_> {
 
     fn relation(&self, factor: &TableFactor, found: &mut Vec<Relation>, merges: &mut bool) {
         let named = |alias: &Option<datafusion::sql::sqlparser::ast::TableAlias>| {
-            alias.as_ref().map(|alias| ObjectName::from(vec![alias.name.clone()]))
+            alias
+                .as_ref()
+                .map(|alias| ObjectName::from(vec![alias.name.clone()]))
         };
         match factor {
-            TableFactor::Table { name, alias, args, .. } => {
+            TableFactor::Table {
+                name, alias, args, ..
+            } => {
                 let hidden = match args {
                     None => self.hidden(name),
                     Some(_) => Vec::new(),
@@ -222,7 +233,10 @@ impl Rewriter<'_> {
 
 fn is_same(own: &ObjectName, wanted: &ObjectName) -> bool {
     let values = |name: &ObjectName| {
-        let parts = name.0.iter().map(|part| part.as_ident().map(|part| part.value.clone()));
+        let parts = name
+            .0
+            .iter()
+            .map(|part| part.as_ident().map(|part| part.value.clone()));
         parts.collect::<Vec<_>>()
     };
     // `db.t` is called `t` as well.

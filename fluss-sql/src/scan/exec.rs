@@ -23,7 +23,7 @@ use datafusion::physical_plan::{
 use fluss_client::filter::{Filter, Predicate};
 use fluss_client::id::TableBucket;
 use fluss_client::types::{RowType, TablePath, Timestamp};
-use fluss_client::{BucketRead, ChangeType, Lookuper, LogPart, PrefixLookuper, ScanBatch, Table};
+use fluss_client::{BucketRead, ChangeType, LogPart, Lookuper, PrefixLookuper, ScanBatch, Table};
 use futures::stream::{self, BoxStream, StreamExt};
 use tokio::runtime::Handle;
 
@@ -102,7 +102,13 @@ impl Part {
         columns: &Columns,
         predicate: Option<&Predicate>,
     ) -> fluss_client::Result<Self> {
-        let names: Vec<String> = wanted.keys.schema().fields().iter().map(|field| field.name().clone()).collect();
+        let names: Vec<String> = wanted
+            .keys
+            .schema()
+            .fields()
+            .iter()
+            .map(|field| field.name().clone())
+            .collect();
         let by = if wanted.whole {
             By::Key(table.lookup().lookuper()?)
         } else {
@@ -154,7 +160,8 @@ impl Part {
             Self::LookUp(look_up) => {
                 let found = async move {
                     let batch = look_up.find().await?;
-                    let bucket = TableBucket::new(fluss_client::id::TableId(0), fluss_client::id::BucketId(0));
+                    let bucket =
+                        TableBucket::new(fluss_client::id::TableId(0), fluss_client::id::BucketId(0));
                     columns.show(&batch, bucket)
                 };
                 stream::once(found).boxed()
@@ -184,7 +191,10 @@ impl Columns {
     /// The columns that are shown of rows.
     fn show(&self, batch: &RecordBatch, bucket: TableBucket) -> Result<RecordBatch, DataFusionError> {
         self.assemble(batch, |name| match name {
-            BUCKET => Some(Arc::new(Int32Array::from_value(bucket.bucket.get(), batch.num_rows()))),
+            BUCKET => Some(Arc::new(Int32Array::from_value(
+                bucket.bucket.get(),
+                batch.num_rows(),
+            ))),
             _ => None,
         })
     }
@@ -214,7 +224,11 @@ impl Columns {
         };
         let columns: Vec<ArrayRef> = self.places.iter().filter_map(column).collect();
         let options = RecordBatchOptions::new().with_row_count(Some(batch.num_rows()));
-        Ok(RecordBatch::try_new_with_options(self.schema.clone(), columns, &options)?)
+        Ok(RecordBatch::try_new_with_options(
+            self.schema.clone(),
+            columns,
+            &options,
+        )?)
     }
 }
 
@@ -248,7 +262,10 @@ pub(super) struct FlussScan {
 }
 
 impl FlussScan {
-    #[expect(clippy::too_many_arguments, reason = "each is a part of what is shown or read")]
+    #[expect(
+        clippy::too_many_arguments,
+        reason = "each is a part of what is shown or read"
+    )]
     pub(super) fn new(
         table: &Table,
         read: Read,
@@ -296,7 +313,13 @@ impl FlussScan {
                 By::Key(_) => "keys",
                 By::Prefix(_) => "prefixes",
             };
-            let columns: Vec<_> = look_up.keys.schema().fields().iter().map(|field| field.name().clone()).collect();
+            let columns: Vec<_> = look_up
+                .keys
+                .schema()
+                .fields()
+                .iter()
+                .map(|field| field.name().clone())
+                .collect();
             return format!("look-up of {keys} {by} ({})", columns.join(", "));
         }
         let (what, at) = match self.read {
@@ -321,13 +344,22 @@ fn shown(filter: &Expr) -> String {
             other => Transformed::no(other),
         })
     });
-    bare.map_or_else(|_| filter.to_string(), |bare| bare.data.human_display().to_string())
+    bare.map_or_else(
+        |_| filter.to_string(),
+        |bare| bare.data.human_display().to_string(),
+    )
 }
 
 impl DisplayAs for FlussScan {
     fn fmt_as(&self, format: DisplayFormatType, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let buckets: usize = self.partitions.iter().map(Vec::len).sum();
-        let columns: Vec<_> = self.columns.schema.fields().iter().map(|field| field.name().as_str()).collect();
+        let columns: Vec<_> = self
+            .columns
+            .schema
+            .fields()
+            .iter()
+            .map(|field| field.name().as_str())
+            .collect();
         let columns = columns.join(", ");
         if matches!(format, DisplayFormatType::TreeRender) {
             writeln!(f, "table={}", self.path)?;
@@ -335,7 +367,10 @@ impl DisplayAs for FlussScan {
             return writeln!(f, "columns={columns}");
         }
         write!(f, "FlussScan: {}, read={}", self.path, self.what())?;
-        if !matches!(self.partitions.first().and_then(|parts| parts.first()), Some(Part::LookUp(_))) {
+        if !matches!(
+            self.partitions.first().and_then(|parts| parts.first()),
+            Some(Part::LookUp(_))
+        ) {
             write!(f, ", buckets={buckets}")?;
         }
         write!(f, ", columns=[{columns}]")?;

@@ -121,7 +121,9 @@ pub(super) fn scalar(value: &ScalarValue, data_type: &DataType) -> Option<Datum<
         (Kind::BigInt, ScalarValue::Int64(Some(value))) => Datum::BigInt(*value),
         (
             Kind::String,
-            ScalarValue::Utf8(Some(text)) | ScalarValue::Utf8View(Some(text)) | ScalarValue::LargeUtf8(Some(text)),
+            ScalarValue::Utf8(Some(text))
+            | ScalarValue::Utf8View(Some(text))
+            | ScalarValue::LargeUtf8(Some(text)),
         ) => Datum::String(text.clone().into()),
         (
             Kind::Bytes,
@@ -181,7 +183,10 @@ mod tests {
         assert_eq!(found(&asked), Some(own));
         assert_eq!(found(&lit(3_i64).lt(column("id"))), Some(col("id").gt(3_i64)));
         assert_eq!(found(&column("ok")), Some(col("ok").eq(true)));
-        assert_eq!(found(&column("name").like(lit("a%"))), Some(col("name").starts_with("a")));
+        assert_eq!(
+            found(&column("name").like(lit("a%"))),
+            Some(col("name").starts_with("a"))
+        );
         assert_eq!(found(&column("name").is_null()), Some(col("name").is_null()));
         let among = column("id").in_list(vec![lit(1_i64), lit(2_i64)], false);
         assert_eq!(found(&among), Some(col("id").is_in([1_i64, 2])));
@@ -195,6 +200,9 @@ mod tests {
         assert_eq!(found(&column("id").eq(column("id"))), None);
         assert_eq!(found(&column("id").eq(lit(ScalarValue::Int64(None)))), None);
         assert_eq!(found(&column("other").eq(lit(1_i64))), None);
-        assert_eq!(found(&column("id").eq(lit(1_i64)).or(column("price").gt(lit(1.0)))), None);
+        assert_eq!(
+            found(&column("id").eq(lit(1_i64)).or(column("price").gt(lit(1.0)))),
+            None
+        );
     }
 }

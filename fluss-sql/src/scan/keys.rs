@@ -88,7 +88,9 @@ fn values(filter: &Expr) -> Option<(&str, Vec<&ScalarValue>)> {
     match filter {
         Expr::BinaryExpr(BinaryExpr { left, op, right }) => match (left.as_ref(), op, right.as_ref()) {
             (Expr::Column(column), Operator::Eq, Expr::Literal(value, _))
-            | (Expr::Literal(value, _), Operator::Eq, Expr::Column(column)) => Some((&column.name, vec![value])),
+            | (Expr::Literal(value, _), Operator::Eq, Expr::Column(column)) => {
+                Some((&column.name, vec![value]))
+            }
             (left, Operator::Or, right) => {
                 let ((column, mut found), (other, more)) = (values(left)?, values(right)?);
                 found.extend(more);
@@ -153,13 +155,25 @@ mod tests {
     #[test]
     fn all_combinations_are_looked_up() {
         let pinned = BTreeMap::from([
-            ("a".to_owned(), vec![ScalarValue::from(1_i64), ScalarValue::from(2_i64)]),
-            ("b".to_owned(), vec![ScalarValue::from("x"), ScalarValue::from("y"), ScalarValue::from("z")]),
+            (
+                "a".to_owned(),
+                vec![ScalarValue::from(1_i64), ScalarValue::from(2_i64)],
+            ),
+            (
+                "b".to_owned(),
+                vec![
+                    ScalarValue::from("x"),
+                    ScalarValue::from("y"),
+                    ScalarValue::from("z"),
+                ],
+            ),
         ]);
         let columns = ["a".to_owned(), "b".to_owned()];
         let keys = product(&columns, &pinned).unwrap().unwrap();
         assert_eq!(keys.num_rows(), 6);
-        let shown = arrow::util::pretty::pretty_format_batches(&[keys]).unwrap().to_string();
+        let shown = arrow::util::pretty::pretty_format_batches(&[keys])
+            .unwrap()
+            .to_string();
         assert_eq!(shown.matches("| 1 ").count(), 3);
         assert_eq!(shown.matches("| z ").count(), 2);
         assert!(product(&["c".to_owned()], &pinned).unwrap().is_none());

@@ -31,11 +31,7 @@ pub(super) struct Resized {
 }
 
 impl Resized {
-    pub(super) fn new(
-        schema: SchemaRef,
-        source: BoxStream<'static, Item>,
-        limit: Option<usize>,
-    ) -> Self {
+    pub(super) fn new(schema: SchemaRef, source: BoxStream<'static, Item>, limit: Option<usize>) -> Self {
         Self {
             schema,
             source: Some(source),

@@ -51,7 +51,12 @@ impl FlussTable {
         };
         // A column of the table is what it is.
         let is_free = |name: &&&'static str| own.column_with_name(name).is_none();
-        let hidden: Vec<_> = offered.iter().filter(|_| hidden).filter(is_free).copied().collect();
+        let hidden: Vec<_> = offered
+            .iter()
+            .filter(|_| hidden)
+            .filter(is_free)
+            .copied()
+            .collect();
         let mut fields: Vec<_> = own.fields().iter().cloned().collect();
         fields.extend(hidden.iter().map(|name| Arc::new(hidden_field(name))));
         Self {
@@ -96,11 +101,18 @@ impl FlussTable {
             schema,
         };
         // A batch has at least one column: where none is asked for, the one that costs least.
-        let read = if of_table.is_empty() { vec![self.cheapest()] } else { of_table };
+        let read = if of_table.is_empty() {
+            vec![self.cheapest()]
+        } else {
+            of_table
+        };
         let name = |column: &usize| self.row_type().field(*column).map(|field| field.name.clone());
         columns.read = read.iter().filter_map(name).collect();
         for column in shown {
-            let place = read.iter().position(|own| own == column).map(super::exec::Place::Read);
+            let place = read
+                .iter()
+                .position(|own| own == column)
+                .map(super::exec::Place::Read);
             let place = place.or_else(|| {
                 let hidden = self.hidden.get(column.checked_sub(own)?)?;
                 Some(super::exec::Place::Hidden(hidden))
@@ -152,7 +164,10 @@ impl FlussTable {
                 } else {
                     RowCount::Unknown
                 };
-                Ok((planned.into_buckets().into_iter().map(Part::Rows).collect(), count))
+                Ok((
+                    planned.into_buckets().into_iter().map(Part::Rows).collect(),
+                    count,
+                ))
             }
             Read::Log(at) => {
                 let stop = at.map_or(StopOffset::Latest, StopOffset::AsOf);
@@ -212,21 +227,33 @@ impl TableProvider for FlussTable {
         limit: Option<usize>,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let columns = self.columns(projection)?;
-        let exact: Option<Vec<Predicate>> =
-            filters.iter().map(|filter| predicate(filter, self.row_type())).collect();
+        let exact: Option<Vec<Predicate>> = filters
+            .iter()
+            .map(|filter| predicate(filter, self.row_type()))
+            .collect();
         let Some(exact) = exact else {
-            let error = Error::new(crate::error::ErrorKind::Other, "a filter was pushed down that is not exact");
+            let error = Error::new(
+                crate::error::ErrorKind::Other,
+                "a filter was pushed down that is not exact",
+            );
             return Err(error.into());
         };
         let predicate = exact.into_iter().reduce(|both, next| both & next);
-        let shows_bucket = columns.places.iter().any(|place| matches!(place, super::exec::Place::Hidden(_)));
+        let shows_bucket = columns
+            .places
+            .iter()
+            .any(|place| matches!(place, super::exec::Place::Hidden(_)));
         let keys = match self.read {
             Read::Rows(None) if !shows_bucket => wanted(filters, self.table.info())?,
             _ => None,
         };
         let (parts, count) = match keys {
             Some(keys) => {
-                let rows = if keys.whole { RowCount::About(keys.keys.num_rows() as u64) } else { RowCount::Unknown };
+                let rows = if keys.whole {
+                    RowCount::About(keys.keys.num_rows() as u64)
+                } else {
+                    RowCount::Unknown
+                };
                 let part = Part::look_up(&self.table, keys, &columns, predicate.as_ref());
                 (vec![part.map_err(Error::from)?], rows)
             }

@@ -2,6 +2,7 @@
 
 mod bounds;
 mod dialect;
+mod refusals;
 mod rewrite;
 mod tokens;
 
@@ -106,10 +107,14 @@ impl Text {
 
     /// Parses the whole as a query.
     pub(crate) fn query(&self) -> Result<Box<Query>> {
+        self.parse(|parser| Ok(parser.parse_query()?))
+    }
+
+    /// Parses the whole, and names what is refused where the parser only cannot go on.
+    pub(crate) fn parse<T>(&self, parse: impl FnOnce(&mut Parser<'static>) -> Result<T>) -> Result<T> {
         let mut parser = self.parser();
-        let query = parser.parse_query()?;
-        end(&parser)?;
-        Ok(query)
+        let parsed = parse(&mut parser).and_then(|parsed| end(&parser).map(|()| parsed));
+        parsed.map_err(|error| refusals::named(error, &self.tokens))
     }
 }
 

@@ -1,7 +1,7 @@
 //! Tokens, and the statements that they make.
 
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer};
+use datafusion::sql::sqlparser::tokenizer::{Location, Span, Token, TokenWithSpan, Tokenizer, Whitespace};
 
 use super::FlussDialect;
 use crate::error::{Error, ErrorKind, Position, Result};
@@ -9,6 +9,14 @@ use crate::error::{Error, ErrorKind, Position, Result};
 /// The tokens of a text, without whitespace and comments.
 pub(crate) fn tokenize(text: &str) -> Result<Vec<TokenWithSpan>> {
     let mut tokens = Tokenizer::new(&FlussDialect, text).tokenize_with_location()?;
+    for token in &tokens {
+        if let Token::Whitespace(Whitespace::MultiLineComment(comment)) = &token.token
+            && comment.starts_with('+')
+        {
+            let place = Position::of(token.span.start);
+            return Err(Error::unsupported("a hint in a comment (/*+ … */)").at(place));
+        }
+    }
     tokens.retain(|token| !matches!(token.token, Token::Whitespace(_)));
     Ok(tokens)
 }

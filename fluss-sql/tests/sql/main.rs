@@ -1,0 +1,34 @@
+//! What statements do, on a node in memory and, where Java is there to run one, on a cluster.
+
+mod cancellation;
+mod look_ups;
+mod memory;
+mod records;
+mod statements;
+mod world;
+
+use std::process::ExitCode;
+
+use libtest_mimic::{Arguments, Trial};
+
+fn main() -> ExitCode {
+    world::listen();
+    let mut trials = records::trials();
+    for (module, tests) in [
+        ("cancellation", cancellation::TESTS),
+        ("look_ups", look_ups::TESTS),
+        ("memory", memory::TESTS),
+        ("statements", statements::TESTS),
+    ] {
+        for (name, test) in tests {
+            let test = *test;
+            trials.push(Trial::test(format!("{module}::{name}"), move || {
+                test();
+                Ok(())
+            }));
+        }
+    }
+    let outcome = libtest_mimic::run(&Arguments::from_args(), trials);
+    world::stop();
+    outcome.exit_code()
+}
