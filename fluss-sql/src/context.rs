@@ -109,13 +109,12 @@ impl Context {
         for placeholder in placeholders {
             self.parameters.get(placeholder)?;
         }
-        let unused = self.parameters.len().saturating_sub(placeholders.len());
-        if unused > 0 && matches!(*self.parameters, Parameters::Positional(_)) {
-            let text = format!(
-                "the statement has {} parameters, and {} values were given",
-                placeholders.len(),
-                self.parameters.len()
-            );
+        // `$3` asks for three values, whether `$2` is there or not.
+        let number = |placeholder: &String| placeholder.trim_start_matches('$').parse().unwrap_or(0_usize);
+        let most = placeholders.iter().map(number).max().unwrap_or(0);
+        if matches!(*self.parameters, Parameters::Positional(_)) && self.parameters.len() > most {
+            let given = self.parameters.len();
+            let text = format!("the statement has {most} parameters, and {given} values were given");
             return Err(Error::new(ErrorKind::Type, text));
         }
         Ok(())

@@ -40,8 +40,17 @@ impl Prepared {
         let context = Context::new(&shared, Parameters::default());
         let (schema, types) = match statement {
             Statement::Query(query) => {
-                let (schema, types) = plan::describe(&context, *query).await?;
-                (Some(schema), types)
+                match plan::describe(&context, *query).await {
+                    Ok((schema, types)) => (Some(schema), types),
+                    // Without values not every statement can be planned.
+                    Err(error)
+                        if !text.placeholders.is_empty()
+                            && matches!(error.kind, ErrorKind::Type | ErrorKind::Other) =>
+                    {
+                        (None, Default::default())
+                    }
+                    Err(error) => return Err(error),
+                }
             }
             _ => (None, Default::default()),
         };

@@ -41,6 +41,9 @@ fn config(options: &Options) -> SessionConfig {
     own.sql_parser.parse_float_as_decimal = true;
     own.sql_parser.map_string_types_to_utf8view = false;
     own.sql_parser.collect_spans = true;
+    // Times without zone are local time, and so is what `now()` shows.
+    let zone = jiff::tz::TimeZone::system();
+    own.execution.time_zone = Some(zone.iana_name().unwrap_or("UTC").to_owned());
     // What can spill does, and what cannot is told to need too much.
     own.execution.collect_statistics = true;
     config

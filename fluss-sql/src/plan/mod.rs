@@ -30,6 +30,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::grammar;
 use crate::names::TableName;
 use crate::run::{Outcome, Rows};
+use crate::transaction::Overlay;
 
 pub(crate) use bind::{bind, literal};
 pub(crate) use engine::engine;
@@ -190,7 +191,28 @@ async fn look_up(
     }
     let found = try_join_all(names.into_iter().map(|name| find(context, name))).await?;
     sources.tables = found.into_iter().flatten().collect();
+    if purpose == Purpose::Run {
+        sources.overlays = overlays(context, &sources.tables)?;
+    }
     Ok((sources, tables))
+}
+
+/// What the open transaction has written to tables. Their changelogs do not show it.
+fn overlays(
+    context: &Context,
+    tables: &HashMap<TableName, Table>,
+) -> Result<HashMap<TableName, Arc<Overlay>>> {
+    let mut state = context.shared.state.lock();
+    let mut found = HashMap::new();
+    let Some(transaction) = state.transaction.as_mut() else {
+        return Ok(found);
+    };
+    for (name, table) in tables.iter().filter(|(name, _)| !name.changelog) {
+        if let Some(overlay) = transaction.overlay(table.info().id)? {
+            found.insert(name.clone(), overlay);
+        }
+    }
+    Ok(found)
 }
 
 /// The views of the session among some names.

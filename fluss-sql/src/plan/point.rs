@@ -1,5 +1,6 @@
 //! The short way of `SELECT … FROM t WHERE key = value`: one look-up, without a plan.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array, StringArray};
@@ -135,7 +136,7 @@ impl<'q> Asked<'q> {
         else {
             return None;
         };
-        let is_plain = matches!(distinct, None | Some(Distinct::All))
+        let is_simple = matches!(distinct, None | Some(Distinct::All))
             && groups.is_empty()
             && modifiers.is_empty()
             && named_window.is_empty();
@@ -152,8 +153,18 @@ impl<'q> Asked<'q> {
         else {
             return None;
         };
+        let is_column = |item: &SelectItem| match item {
+            SelectItem::Wildcard(options) => is_plain(options),
+            SelectItem::UnnamedExpr(expr) | SelectItem::ExprWithAlias { expr, .. } => {
+                matches!(expr, Expr::Identifier(_) | Expr::CompoundIdentifier(_))
+            }
+            _ => false,
+        };
+        if !projection.iter().all(is_column) {
+            return None;
+        }
         if !is_bare
-            || !is_plain
+            || !is_simple
             || !tables.joins.is_empty()
             || alias.as_ref().is_some_and(|alias| !alias.columns.is_empty())
         {
@@ -225,12 +236,10 @@ impl<'q> Asked<'q> {
                 _ => return None,
             }
         }
-        let mut seen = std::collections::HashSet::new();
-        let mut shown = std::collections::HashSet::new();
-        let is_of_table = |(name, own): &(String, String)| {
+        let (mut seen, mut shown) = (HashSet::new(), HashSet::new());
+        let mut is_of_table = |(name, own): &(String, String)| {
             schema.column_with_name(name).is_some() && seen.insert(name.clone()) && shown.insert(own.clone())
         };
-        let mut is_of_table = is_of_table;
         columns.iter().all(&mut is_of_table).then_some(columns)
     }
 }

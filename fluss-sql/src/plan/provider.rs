@@ -31,6 +31,7 @@ use crate::context::Context;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::names::TableName;
 use crate::scan::{FlussTable, Read};
+use crate::transaction::Overlay;
 
 /// The tables and views that a statement names, as they are now.
 #[derive(Clone, Default)]
@@ -38,6 +39,8 @@ pub(super) struct Sources {
     pub(super) tables: HashMap<TableName, Table>,
     /// Views by their names.
     pub(super) views: HashMap<String, LogicalPlan>,
+    /// What the open transaction has written to tables.
+    pub(super) overlays: HashMap<TableName, Arc<Overlay>>,
     /// Whether columns that are hidden unless they are named are there.
     pub(super) hidden: bool,
     /// Whether it is worth to ask how many rows tables have.
@@ -59,13 +62,11 @@ impl Sources {
             (false, true) if !self.followed => Read::Rows(at),
             _ => Read::Log(at),
         };
-        Some(FlussTable::new(
-            table.clone(),
-            read,
-            client.clone(),
-            self.hidden,
-            self.counted,
-        ))
+        let mut found = FlussTable::new(table.clone(), read, client.clone(), self.hidden, self.counted);
+        if let (None, Some(overlay)) = (at, self.overlays.get(name)) {
+            found = found.under(overlay.clone());
+        }
+        Some(found)
     }
 }
 

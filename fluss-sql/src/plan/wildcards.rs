@@ -3,7 +3,7 @@
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ExceptSelectItem, Ident, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    ExceptSelectItem, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, Spanned, TableFactor, TableVersion, TableWithJoins, VisitMut,
     VisitorMut, WildcardAdditionalOptions,
 };
@@ -229,6 +229,19 @@ impl Rewriter<'_> {
         let table = found.and_then(|name| self.sources.table(&name, None, &self.context.shared.client));
         table.map(|table| table.hidden().to_vec()).unwrap_or_default()
     }
+}
+
+fn is_natural(join: &Join) -> bool {
+    matches!(
+        &join.join_operator,
+        JoinOperator::Join(JoinConstraint::Natural)
+            | JoinOperator::Inner(JoinConstraint::Natural)
+            | JoinOperator::Left(JoinConstraint::Natural)
+            | JoinOperator::LeftOuter(JoinConstraint::Natural)
+            | JoinOperator::Right(JoinConstraint::Natural)
+            | JoinOperator::RightOuter(JoinConstraint::Natural)
+            | JoinOperator::FullOuter(JoinConstraint::Natural)
+    )
 }
 
 fn is_same(own: &ObjectName, wanted: &ObjectName) -> bool {

@@ -10,10 +10,14 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::stats::Precision;
 use datafusion::common::tree_node::TreeNodeRecursion;
 use datafusion::common::{DataFusionError, Statistics};
+use datafusion::config::ConfigOptions;
 use datafusion::execution::{SendableRecordBatchStream, TaskContext};
 use datafusion::logical_expr::Expr;
 use datafusion::physical_expr::{EquivalenceProperties, PhysicalExpr};
 use datafusion::physical_plan::execution_plan::{Boundedness, EmissionType};
+use datafusion::physical_plan::filter_pushdown::{
+    ChildPushdownResult, FilterPushdownPhase, FilterPushdownPropagation,
+};
 use datafusion::physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricsSet};
 use datafusion::physical_plan::statistics::StatisticsArgs;
 use datafusion::physical_plan::stream::RecordBatchStreamAdapter;
@@ -28,11 +32,13 @@ use futures::stream::{self, BoxStream, StreamExt};
 use tokio::runtime::Handle;
 
 use super::keys::Wanted;
+use super::seek::Seek;
 use super::stream::Resized;
 use super::table::Read;
 use crate::cpu::Entered;
 use crate::error::Error;
 use crate::names::{BUCKET, CHANGE_TYPE, OFFSET, TIMESTAMP};
+use crate::transaction::Overlay;
 
 /// So many parts are read side by side at most; if there are more, one after another.
 const MAX_PARTITIONS: usize = 64;
@@ -46,6 +52,8 @@ pub(super) struct Columns {
     pub(super) places: Vec<Place>,
     /// The schema of what is shown.
     pub(super) schema: SchemaRef,
+    /// What the open transaction has written: the rows that it has replaced are left out.
+    pub(super) overlay: Option<Arc<Overlay>>,
 }
 
 /// Where a column comes from.
@@ -74,6 +82,8 @@ pub(super) enum Part {
     Rows(BucketRead),
     /// Rows by their keys.
     LookUp(Arc<LookUp>),
+    /// Rows that the open transaction has written.
+    Written(Arc<Overlay>),
 }
 
 /// Rows that are looked up.
@@ -157,6 +167,7 @@ impl Part {
                 };
                 read.into_stream().map(show).boxed()
             }
+            Self::Written(overlay) => stream::once(async move { columns.show_written(&overlay) }).boxed(),
             Self::LookUp(look_up) => {
                 let found = async move {
                     let batch = look_up.find().await?;
@@ -213,7 +224,31 @@ impl Columns {
         })
     }
 
+    /// The columns that are shown of rows that the open transaction has written.
+    fn show_written(&self, overlay: &Overlay) -> Result<RecordBatch, DataFusionError> {
+        let rows = overlay.rows();
+        let schema = rows.schema();
+        let read = self.read.iter().map(|name| schema.index_of(name));
+        let read = read.collect::<Result<Vec<_>, _>>()?;
+        self.place(&rows.project(&read)?, |_| None)
+    }
+
     fn assemble(
+        &self,
+        batch: &RecordBatch,
+        hidden: impl Fn(&str) -> Option<ArrayRef>,
+    ) -> Result<RecordBatch, DataFusionError> {
+        match &self.overlay {
+            // No hidden column is shown beside it.
+            Some(overlay) => {
+                let kept = filter_record_batch(batch, &overlay.keeps(batch)?)?;
+                self.place(&kept, hidden)
+            }
+            None => self.place(batch, hidden),
+        }
+    }
+
+    fn place(
         &self,
         batch: &RecordBatch,
         hidden: impl Fn(&str) -> Option<ArrayRef>,
@@ -243,8 +278,21 @@ fn changes(scanned: &ScanBatch, rows: usize) -> StringArray {
     }
 }
 
+/// What a step of a plan reads.
+pub(super) struct Reading<'f> {
+    pub(super) table: Table,
+    pub(super) read: Read,
+    pub(super) client: Handle,
+    pub(super) columns: Columns,
+    pub(super) parts: Vec<Part>,
+    pub(super) filters: &'f [Expr],
+    pub(super) count: RowCount,
+    pub(super) limit: Option<usize>,
+    pub(super) seek: Option<Seek>,
+}
+
 /// Reads a table: one partition for each bucket.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct FlussScan {
     path: TablePath,
     read: Read,
@@ -257,51 +305,58 @@ pub(super) struct FlussScan {
     filters: Vec<String>,
     count: RowCount,
     limit: Option<usize>,
+    /// How rows are looked up instead, if a join wants few.
+    seek: Option<Seek>,
     properties: Arc<PlanProperties>,
     metrics: ExecutionPlanMetricsSet,
 }
 
 impl FlussScan {
-    #[expect(
-        clippy::too_many_arguments,
-        reason = "each is a part of what is shown or read"
-    )]
-    pub(super) fn new(
-        table: &Table,
-        read: Read,
-        client: Handle,
-        columns: Columns,
-        parts: Vec<Part>,
-        filters: &[Expr],
-        count: RowCount,
-        limit: Option<usize>,
-    ) -> Self {
-        let groups = parts.len().clamp(1, MAX_PARTITIONS);
+    pub(super) fn new(reading: Reading<'_>) -> Self {
+        let groups = reading.parts.len().clamp(1, MAX_PARTITIONS);
         let mut partitions = vec![Vec::new(); groups];
-        for (index, part) in parts.into_iter().enumerate() {
+        for (index, part) in reading.parts.into_iter().enumerate() {
             if let Some(group) = partitions.get_mut(index % groups) {
                 group.push(part);
             }
         }
         let properties = PlanProperties::new(
-            EquivalenceProperties::new(columns.schema.clone()),
+            EquivalenceProperties::new(reading.columns.schema.clone()),
             Partitioning::UnknownPartitioning(groups),
             EmissionType::Incremental,
             Boundedness::Bounded,
         );
         Self {
-            path: table.info().path.clone(),
-            is_keyed: table.info().has_primary_key(),
-            read,
-            client,
-            columns: Arc::new(columns),
+            path: reading.table.info().path.clone(),
+            is_keyed: reading.table.info().has_primary_key(),
+            read: reading.read,
+            client: reading.client,
+            columns: Arc::new(reading.columns),
             partitions,
-            filters: filters.iter().map(shown).collect(),
-            count,
-            limit,
+            filters: reading.filters.iter().map(shown).collect(),
+            count: reading.count,
+            limit: reading.limit,
+            seek: reading.seek,
             properties: Arc::new(properties),
             metrics: ExecutionPlanMetricsSet::new(),
         }
+    }
+
+    /// The rows of a partition as they come. What a join wants of the table is known once it asks for the first.
+    fn rows(&self, partition: usize) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
+        let parts = self.partitions.get(partition).cloned().unwrap_or_default();
+        let columns = self.columns.clone();
+        let Some(seek) = self.seek.clone().filter(|seek| seek.key().is_some()) else {
+            return read(parts, columns);
+        };
+        let decided = async move {
+            match seek.decide(&columns) {
+                Some(part) if partition == 0 => read(vec![part], columns),
+                Some(_) => stream::empty().boxed(),
+                None => read(parts, columns),
+            }
+        };
+        stream::once(decided).flatten().boxed()
     }
 
     /// What is read, in a few words.
@@ -332,6 +387,13 @@ impl FlussScan {
             _ => what.to_owned(),
         }
     }
+}
+
+/// The rows of parts, of one after another.
+fn read(parts: Vec<Part>, columns: Arc<Columns>) -> BoxStream<'static, Result<RecordBatch, DataFusionError>> {
+    stream::iter(parts)
+        .flat_map(move |part| part.stream(columns.clone()))
+        .boxed()
 }
 
 /// A condition without the name of its table.
@@ -377,6 +439,9 @@ impl DisplayAs for FlussScan {
         if !self.filters.is_empty() {
             write!(f, ", filter={}", self.filters.join(" AND "))?;
         }
+        if let Some(key) = self.seek.as_ref().and_then(Seek::key) {
+            write!(f, ", or look-ups by {key} if a join wants few")?;
+        }
         if let Some(limit) = self.limit {
             write!(f, ", limit={limit}")?;
         }
@@ -402,9 +467,48 @@ impl ExecutionPlan for FlussScan {
 
     fn apply_expressions(
         &self,
-        _: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
+        visit: &mut dyn FnMut(&Arc<dyn PhysicalExpr>) -> Result<TreeNodeRecursion, DataFusionError>,
     ) -> Result<TreeNodeRecursion, DataFusionError> {
+        for filter in self.seek.iter().flat_map(Seek::filters) {
+            if visit(filter)? == TreeNodeRecursion::Stop {
+                return Ok(TreeNodeRecursion::Stop);
+            }
+        }
         Ok(TreeNodeRecursion::Continue)
+    }
+
+    fn handle_child_pushdown_result(
+        &self,
+        phase: FilterPushdownPhase,
+        pushed: ChildPushdownResult,
+        _: &ConfigOptions,
+    ) -> Result<FilterPushdownPropagation<Arc<dyn ExecutionPlan>>, DataFusionError> {
+        let filters = pushed
+            .parent_filters
+            .iter()
+            .map(|pushed| pushed.filter.clone())
+            .collect();
+        // Whoever has a condition tests it all the same.
+        let mut told = FilterPushdownPropagation::all_unsupported(pushed);
+        if phase == FilterPushdownPhase::Post
+            && let Some(seek) = self.seek.as_ref().and_then(|seek| seek.with(filters))
+        {
+            let node = Self {
+                seek: Some(seek),
+                ..self.clone()
+            };
+            let node: Arc<dyn ExecutionPlan> = Arc::new(node);
+            told.updated_node = Some(node);
+        }
+        Ok(told)
+    }
+
+    fn reset_state(self: Arc<Self>) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+        Ok(Arc::new(Self {
+            seek: self.seek.as_ref().map(Seek::anew),
+            metrics: ExecutionPlanMetricsSet::new(),
+            ..(*self).clone()
+        }))
     }
 
     fn replace_children(
@@ -427,10 +531,7 @@ impl ExecutionPlan for FlussScan {
         partition: usize,
         _: Arc<TaskContext>,
     ) -> Result<SendableRecordBatchStream, DataFusionError> {
-        let parts = self.partitions.get(partition).cloned().unwrap_or_default();
-        let columns = self.columns.clone();
-        let batches = stream::iter(parts).flat_map(move |part| part.stream(columns.clone()));
-        let batches = Entered::stream(&self.client, batches);
+        let batches = Entered::stream(&self.client, self.rows(partition));
         let schema = self.columns.schema.clone();
         let sized = Resized::new(schema.clone(), batches.boxed(), self.limit);
         let metrics = BaselineMetrics::new(&self.metrics, partition);
@@ -461,13 +562,5 @@ impl ExecutionPlan for FlussScan {
             };
         }
         Ok(Arc::new(statistics))
-    }
-
-    fn fetch(&self) -> Option<usize> {
-        self.limit
-    }
-
-    fn supports_limit_pushdown(&self) -> bool {
-        false
     }
 }

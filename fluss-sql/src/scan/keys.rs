@@ -13,7 +13,7 @@ use super::filters::scalar;
 use crate::error::Result;
 
 /// How many keys are looked up instead of reading the table.
-const MAX_KEYS: usize = 4_096;
+pub(super) const MAX_KEYS: usize = 4_096;
 
 /// Keys to look up.
 #[derive(Debug)]

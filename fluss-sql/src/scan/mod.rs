@@ -8,6 +8,7 @@
 mod exec;
 mod filters;
 mod keys;
+mod seek;
 mod stream;
 mod table;
 

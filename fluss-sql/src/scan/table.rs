@@ -14,12 +14,14 @@ use fluss_client::types::{DataType as FlussType, Kind, RowType, Timestamp};
 use fluss_client::{AsOf, Bounds, ScanBuilder, StartOffset, StopOffset, Table};
 use tokio::runtime::Handle;
 
-use super::exec::{Columns, FlussScan, Part, RowCount};
+use super::exec::{Columns, FlussScan, Part, Place, Reading, RowCount};
 use super::filters::predicate;
 use super::keys::wanted;
+use super::seek::Seek;
 use crate::cpu::Entered;
-use crate::error::Error;
+use crate::error::{Error, ErrorKind};
 use crate::names::{BUCKET, CHANGE_TYPE, OFFSET, TIMESTAMP};
+use crate::transaction::Overlay;
 
 /// What is read of a table.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -40,6 +42,8 @@ pub(crate) struct FlussTable {
     hidden: Vec<&'static str>,
     client: Handle,
     counted: bool,
+    /// What the open transaction has written to the table.
+    overlay: Option<Arc<Overlay>>,
 }
 
 impl FlussTable {
@@ -66,22 +70,19 @@ impl FlussTable {
             hidden,
             client,
             counted,
+            overlay: None,
         }
+    }
+
+    /// The same, as an open transaction sees it.
+    pub(crate) fn under(mut self, overlay: Arc<Overlay>) -> Self {
+        self.overlay = Some(overlay);
+        self
     }
 
     /// The hidden columns that are there.
     pub(crate) fn hidden(&self) -> &[&'static str] {
         &self.hidden
-    }
-
-    /// The table itself.
-    pub(crate) const fn table(&self) -> &Table {
-        &self.table
-    }
-
-    /// What is read of it.
-    pub(crate) const fn read(&self) -> Read {
-        self.read
     }
 
     fn row_type(&self) -> &RowType {
@@ -99,23 +100,30 @@ impl FlussTable {
             read: Vec::new(),
             places: Vec::with_capacity(shown.len()),
             schema,
+            overlay: self.overlay.clone(),
         };
         // A batch has at least one column: where none is asked for, the one that costs least.
-        let read = if of_table.is_empty() {
+        let mut read = if of_table.is_empty() {
             vec![self.cheapest()]
         } else {
             of_table
         };
+        if self.overlay.is_some() {
+            // By their keys rows are told that the transaction has written.
+            let keys = self.table.info().schema().primary_key().iter();
+            for key in keys.filter_map(|key| self.row_type().index_of(key)) {
+                if !read.contains(&key) {
+                    read.push(key);
+                }
+            }
+        }
         let name = |column: &usize| self.row_type().field(*column).map(|field| field.name.clone());
         columns.read = read.iter().filter_map(name).collect();
         for column in shown {
-            let place = read
-                .iter()
-                .position(|own| own == column)
-                .map(super::exec::Place::Read);
+            let place = read.iter().position(|own| own == column).map(Place::Read);
             let place = place.or_else(|| {
                 let hidden = self.hidden.get(column.checked_sub(own)?)?;
-                Some(super::exec::Place::Hidden(hidden))
+                Some(Place::Hidden(hidden))
             });
             columns.places.extend(place);
         }
@@ -176,12 +184,13 @@ impl FlussTable {
                     stop,
                 };
                 let planned = scan.plan_log(bounds).await?;
-                let count = if predicate.is_none() && columns.schema.fields().is_empty() {
-                    RowCount::Exactly(planned.record_count().await?)
-                } else {
-                    let ends = planned.parts().iter().map(|part| part.end().unsigned_abs());
-                    RowCount::About(ends.sum())
-                };
+                let count =
+                    if predicate.is_none() && self.overlay.is_none() && columns.schema.fields().is_empty() {
+                        RowCount::Exactly(planned.record_count().await?)
+                    } else {
+                        let ends = planned.parts().iter().map(|part| part.end().unsigned_abs());
+                        RowCount::About(ends.sum())
+                    };
                 Ok((planned.into_parts().into_iter().map(Part::Log).collect(), count))
             }
         }
@@ -213,6 +222,8 @@ impl TableProvider for FlussTable {
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
         let support = |filter: &&Expr| match predicate(filter, self.row_type()) {
+            // What the transaction has written is not filtered by the client.
+            Some(_) if self.overlay.is_some() => TableProviderFilterPushDown::Inexact,
             Some(_) => TableProviderFilterPushDown::Exact,
             None => TableProviderFilterPushDown::Unsupported,
         };
@@ -232,22 +243,27 @@ impl TableProvider for FlussTable {
             .map(|filter| predicate(filter, self.row_type()))
             .collect();
         let Some(exact) = exact else {
-            let error = Error::new(
-                crate::error::ErrorKind::Other,
-                "a filter was pushed down that is not exact",
-            );
+            let error = Error::new(ErrorKind::Other, "a filter was pushed down that is not exact");
             return Err(error.into());
         };
         let predicate = exact.into_iter().reduce(|both, next| both & next);
-        let shows_bucket = columns
+        let limit = limit.filter(|_| self.overlay.is_none());
+        let shows_hidden = columns
             .places
             .iter()
-            .any(|place| matches!(place, super::exec::Place::Hidden(_)));
-        let keys = match self.read {
-            Read::Rows(None) if !shows_bucket => wanted(filters, self.table.info())?,
-            _ => None,
+            .any(|place| matches!(place, Place::Hidden(_)));
+        if shows_hidden && self.overlay.is_some() {
+            let what = "a hidden column of a table that the open transaction has written to";
+            return Err(Error::unsupported(what).into());
+        }
+        let can_look_up = self.read == Read::Rows(None) && !shows_hidden;
+        let keys = if can_look_up {
+            wanted(filters, self.table.info())?
+        } else {
+            None
         };
-        let (parts, count) = match keys {
+        let mut seek = None;
+        let (mut parts, count) = match keys {
             Some(keys) => {
                 let rows = if keys.whole {
                     RowCount::About(keys.keys.num_rows() as u64)
@@ -258,22 +274,33 @@ impl TableProvider for FlussTable {
                 (vec![part.map_err(Error::from)?], rows)
             }
             None => {
+                if can_look_up && self.overlay.is_none() {
+                    seek = Seek::new(&self.table, predicate.as_ref());
+                }
                 let found = Entered::future(&self.client, self.parts(&columns, predicate.as_ref()));
                 found.await.map_err(Error::from)?
             }
         };
+        if let Some(overlay) = self
+            .overlay
+            .as_ref()
+            .filter(|overlay| overlay.rows().num_rows() > 0)
+        {
+            parts.push(Part::Written(overlay.clone()));
+        }
         if parts.is_empty() {
             return Ok(Arc::new(EmptyExec::new(columns.schema)));
         }
-        Ok(Arc::new(FlussScan::new(
-            &self.table,
-            self.read,
-            self.client.clone(),
+        Ok(Arc::new(FlussScan::new(Reading {
+            table: self.table.clone(),
+            read: self.read,
+            client: self.client.clone(),
             columns,
             parts,
             filters,
             count,
             limit,
-        )))
+            seek,
+        })))
     }
 }
