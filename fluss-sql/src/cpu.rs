@@ -29,8 +29,8 @@ fn runtime() -> Result<&'static Runtime> {
             .build()
             .map_err(|error| error.to_string())
     };
-    let built = RUNTIME.get_or_init(build).as_ref();
-    built.map_err(|reason| Error::new(ErrorKind::Other, format!("no threads for queries: {reason}")))
+    let runtime = RUNTIME.get_or_init(build).as_ref();
+    runtime.map_err(|reason| Error::new(ErrorKind::Other, format!("no threads for queries: {reason}")))
 }
 
 /// Runs a future on the threads for queries. Whoever drops what is returned stops it.
@@ -54,13 +54,6 @@ where
 /// A task that ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RunningTask<T>(JoinHandle<Result<T>>);
-
-impl<T> RunningTask<T> {
-    /// Stops the task at its next wait.
-    pub(crate) fn abort(&self) {
-        self.0.abort();
-    }
-}
 
 impl<T> Future for RunningTask<T> {
     type Output = Result<T>;

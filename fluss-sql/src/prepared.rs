@@ -1,5 +1,6 @@
 //! Statements that are carried out many times.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
 
@@ -47,12 +48,12 @@ impl Prepared {
                         if !text.placeholders.is_empty()
                             && matches!(error.kind, ErrorKind::Type | ErrorKind::Other) =>
                     {
-                        (None, Default::default())
+                        (None, HashMap::default())
                     }
                     Err(error) => return Err(error),
                 }
             }
-            _ => (None, Default::default()),
+            _ => (None, HashMap::default()),
         };
         let parameter = |name: &String| ParameterType {
             data_type: types.get(name).cloned().flatten(),

@@ -152,7 +152,7 @@ async fn columns(context: &Context, text: &Text) -> Result<Outcome> {
             "name",
             text_column(columns.iter().map(|column| column.name.clone())),
         ),
-        ("type", text_column(columns.iter().map(|column| type_of(column)))),
+        ("type", text_column(columns.iter().map(type_of))),
         (
             "nullable",
             bool_column(columns.iter().map(|column| column.data_type.is_nullable())),

@@ -1,10 +1,7 @@
 //! Values of parameters.
 
-use std::sync::Arc;
-
 use arrow::array::ArrayRef;
-use datafusion::common::metadata::ScalarAndMetadata;
-use datafusion::common::{ParamValues, ScalarValue};
+use datafusion::common::ScalarValue;
 
 use crate::error::{Error, ErrorKind, Result};
 
@@ -66,28 +63,6 @@ value_from! {
 impl<T: Into<Self>> From<Option<T>> for Value {
     fn from(value: Option<T>) -> Self {
         value.map_or(Self::Null, Into::into)
-    }
-}
-
-impl Value {
-    /// The same value as plans have it.
-    pub(crate) fn to_scalar(&self) -> Result<ScalarValue> {
-        Ok(match self {
-            Self::Null => ScalarValue::Null,
-            Self::Bool(value) => ScalarValue::Boolean(Some(*value)),
-            Self::Int(value) => ScalarValue::Int64(Some(*value)),
-            Self::Float(value) => ScalarValue::Float64(Some(*value)),
-            Self::Decimal(digits, precision, scale) => {
-                ScalarValue::Decimal128(Some(*digits), *precision, *scale)
-            }
-            Self::Text(value) => ScalarValue::Utf8(Some(value.clone())),
-            Self::Bytes(value) => ScalarValue::Binary(Some(value.clone())),
-            Self::Date(days) => ScalarValue::Date32(Some(*days)),
-            Self::Time(nanos) => ScalarValue::Time64Nanosecond(Some(*nanos)),
-            Self::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), None),
-            Self::Instant(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), Some("UTC".into())),
-            Self::Arrow(array) => ScalarValue::try_from_array(array, 0)?,
-        })
     }
 }
 
@@ -154,27 +129,13 @@ impl Parameters {
             Error::new(ErrorKind::Type, text)
         })
     }
-
-    /// The same values as plans take them.
-    pub(crate) fn to_plan(&self) -> Result<ParamValues> {
-        let scalar = |value: &Value| value.to_scalar().map(ScalarAndMetadata::from);
-        Ok(match self {
-            Self::Positional(values) => ParamValues::List(values.iter().map(scalar).collect::<Result<_>>()?),
-            Self::Named(values) => {
-                let scalars = values
-                    .iter()
-                    .map(|(name, value)| Ok((name.clone(), scalar(value)?)));
-                ParamValues::Map(scalars.collect::<Result<_>>()?)
-            }
-        })
-    }
 }
 
 /// A column with one value.
 impl From<ScalarValue> for Value {
     fn from(value: ScalarValue) -> Self {
         match value.to_array() {
-            Ok(array) => Self::Arrow(Arc::clone(&array)),
+            Ok(array) => Self::Arrow(array),
             Err(_) => Self::Null,
         }
     }

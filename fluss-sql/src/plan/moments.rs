@@ -36,11 +36,11 @@ fn evaluate(context: &Context, expression: Expr) -> Result<ScalarValue> {
     let provider = Provider::new(&engine, &sources, context);
     let planner = SqlToRel::new_with_options(&provider, parser_options(&engine));
     let schema = DFSchema::empty();
-    let planned = planner.sql_to_expr(expression, &schema, &mut PlannerContext::new())?;
-    if planned.any_column_refs() || planned.contains_outer() || contains_subquery(&planned)? {
+    let expression = planner.sql_to_expr(expression, &schema, &mut PlannerContext::new())?;
+    if expression.any_column_refs() || expression.contains_outer() || contains_subquery(&expression)? {
         return Err(Error::new(ErrorKind::Type, "the expression is not constant"));
     }
-    let physical = engine.create_physical_expr(planned, &schema)?;
+    let physical = engine.create_physical_expr(expression, &schema)?;
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let one = RecordBatch::try_new_with_options(Arc::new(schema.as_arrow().clone()), Vec::new(), &options)?;
     Ok(match physical.evaluate(&one)? {

@@ -106,6 +106,11 @@ impl Rewriter<'_> {
     }
 
     fn wildcards(&self, select: &mut Select) -> Result<()> {
+        let has_natural = |tables: &TableWithJoins| tables.joins.iter().any(is_natural);
+        if select.from.iter().any(has_natural) {
+            let what = "NATURAL JOIN beside a hidden column (write USING), which";
+            return Err(Error::unsupported(what).at(Position::of(select.span().start)));
+        }
         let is_star =
             |item: &SelectItem| matches!(item, SelectItem::Wildcard(_) | SelectItem::QualifiedWildcard(..));
         if !select.projection.iter().any(is_star) {

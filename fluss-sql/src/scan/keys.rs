@@ -71,13 +71,12 @@ fn pinned(filters: &[Expr], info: &TableInfo) -> BTreeMap<String, Vec<ScalarValu
             continue;
         }
         let mut values: Vec<ScalarValue> = values.into_iter().cloned().collect();
-        match pinned.get_mut(column) {
-            Some(known) => known.retain(|value| values.contains(value)),
-            None => {
-                let mut seen = std::collections::HashSet::new();
-                values.retain(|value| seen.insert(value.clone()));
-                pinned.insert(column.to_owned(), values);
-            }
+        if let Some(known) = pinned.get_mut(column) {
+            known.retain(|value| values.contains(value));
+        } else {
+            let mut seen = std::collections::HashSet::new();
+            values.retain(|value| seen.insert(value.clone()));
+            pinned.insert(column.to_owned(), values);
         }
     }
     pinned

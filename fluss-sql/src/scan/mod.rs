@@ -8,9 +8,11 @@
 mod exec;
 mod filters;
 mod keys;
+mod part;
 mod seek;
 mod stream;
 mod table;
 
 pub(crate) use filters::predicate;
-pub(crate) use table::{FlussTable, Read};
+pub(crate) use part::Read;
+pub(crate) use table::FlussTable;

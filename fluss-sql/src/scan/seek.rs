@@ -12,9 +12,9 @@ use fluss_client::Table;
 use fluss_client::filter::Predicate;
 use fluss_client::types::Kind;
 
-use super::exec::{Columns, Part};
 use super::filters::scalar;
 use super::keys::{MAX_KEYS, Wanted};
+use super::part::{Columns, Part};
 
 /// What is needed to look rows up, once their keys are known.
 #[derive(Clone, Debug)]

@@ -10,27 +10,19 @@ use datafusion::logical_expr::{Expr, TableProviderFilterPushDown, TableType};
 use datafusion::physical_plan::ExecutionPlan;
 use datafusion::physical_plan::empty::EmptyExec;
 use fluss_client::filter::Predicate;
-use fluss_client::types::{DataType as FlussType, Kind, RowType, Timestamp};
+use fluss_client::types::{DataType as FlussType, Kind, RowType};
 use fluss_client::{AsOf, Bounds, ScanBuilder, StartOffset, StopOffset, Table};
 use tokio::runtime::Handle;
 
-use super::exec::{Columns, FlussScan, Part, Place, Reading, RowCount};
+use super::exec::{FlussScan, Reading};
 use super::filters::predicate;
 use super::keys::wanted;
+use super::part::{Columns, Part, Place, Read, RowCount};
 use super::seek::Seek;
 use crate::cpu::Entered;
 use crate::error::{Error, ErrorKind};
 use crate::names::{BUCKET, CHANGE_TYPE, OFFSET, TIMESTAMP};
 use crate::transaction::Overlay;
-
-/// What is read of a table.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Read {
-    /// The rows of a primary-key table: now, or as of a moment.
-    Rows(Option<Timestamp>),
-    /// A log up to its end, now or as of a moment: the rows of a log table, or the changes of another.
-    Log(Option<Timestamp>),
-}
 
 /// A table as it stood when the statement began, and what is read of it.
 #[derive(Debug)]
@@ -263,23 +255,21 @@ impl TableProvider for FlussTable {
             None
         };
         let mut seek = None;
-        let (mut parts, count) = match keys {
-            Some(keys) => {
-                let rows = if keys.whole {
-                    RowCount::About(keys.keys.num_rows() as u64)
-                } else {
-                    RowCount::Unknown
-                };
-                let part = Part::look_up(&self.table, keys, &columns, predicate.as_ref());
-                (vec![part.map_err(Error::from)?], rows)
+        let (mut parts, count) = if let Some(keys) = keys {
+            let few = keys.keys.num_rows() as u64;
+            let rows = if keys.whole {
+                RowCount::About(few)
+            } else {
+                RowCount::Unknown
+            };
+            let part = Part::look_up(&self.table, keys, &columns, predicate.as_ref());
+            (vec![part.map_err(Error::from)?], rows)
+        } else {
+            if can_look_up && self.overlay.is_none() {
+                seek = Seek::new(&self.table, predicate.as_ref());
             }
-            None => {
-                if can_look_up && self.overlay.is_none() {
-                    seek = Seek::new(&self.table, predicate.as_ref());
-                }
-                let found = Entered::future(&self.client, self.parts(&columns, predicate.as_ref()));
-                found.await.map_err(Error::from)?
-            }
+            let found = Entered::future(&self.client, self.parts(&columns, predicate.as_ref()));
+            found.await.map_err(Error::from)?
         };
         if let Some(overlay) = self
             .overlay

@@ -2,7 +2,7 @@
 
 use datafusion::sql::sqlparser::dialect::Dialect;
 
-/// Standard SQL with what Flink and DuckDB have beside it. Names are quoted with `"` or with backticks.
+/// Standard SQL with what Flink and `DuckDB` have beside it. Names are quoted with `"` or with backticks.
 #[derive(Debug)]
 pub(crate) struct FlussDialect;
 

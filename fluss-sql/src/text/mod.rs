@@ -11,7 +11,7 @@ mod tests;
 
 use datafusion::sql::sqlparser::ast::Query;
 use datafusion::sql::sqlparser::parser::Parser;
-use datafusion::sql::sqlparser::tokenizer::{Token, TokenWithSpan};
+use datafusion::sql::sqlparser::tokenizer::TokenWithSpan;
 
 use crate::error::{Error, ErrorKind, Position, Result};
 
@@ -57,7 +57,7 @@ impl Text {
 
     fn new(tokens: Vec<TokenWithSpan>) -> Result<Self> {
         bounds::check(&tokens)?;
-        rewrite::rewrite(tokens)
+        rewrite::rewrite(&tokens)
     }
 
     /// Where it begins.
@@ -90,14 +90,6 @@ impl Text {
             tokens: self.tokens.iter().skip(words).cloned().collect(),
             ..self.clone()
         }
-    }
-
-    /// Whether a word, as it is written, is anywhere in the text as a name.
-    pub(crate) fn mentions(&self, name: &str) -> bool {
-        self.tokens.iter().any(|token| match &token.token {
-            Token::Word(word) => word.value == name,
-            _ => false,
-        })
     }
 
     /// A parser of the tokens.

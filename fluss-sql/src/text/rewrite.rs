@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Position, Result};
 /// - `?` becomes `$1`, `$2` and so on; `:name` becomes `$name`;
 /// - `EMIT CHANGES` is taken out, and remembered;
 /// - `AS OF TIMESTAMP x` becomes `FOR SYSTEM_TIME AS OF x`.
-pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Text> {
+pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Result<Text> {
     let mut text = Text {
         tokens: Vec::with_capacity(tokens.len()),
         emit_changes: false,
@@ -21,7 +21,7 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Text> {
     let mut marks = Marks::default();
     let mut at = 0;
     while let Some(token) = tokens.get(at) {
-        let follows = |words: &[&str]| follows(&tokens, at, words);
+        let follows = |words: &[&str]| follows(tokens, at, words);
         let before = at.checked_sub(1).and_then(|before| tokens.get(before));
         let is_after = |word: &str| before.is_some_and(|before| is_word(before, word));
         if follows(&["EMIT", "CHANGES"]) {
@@ -40,7 +40,7 @@ pub(super) fn rewrite(tokens: Vec<TokenWithSpan>) -> Result<Text> {
                 text.tokens.push(keyword_token(keyword, value, token));
             }
             at += 3;
-        } else if let Some((name, length)) = marks.placeholder(&tokens, at)? {
+        } else if let Some((name, length)) = marks.placeholder(tokens, at)? {
             if !text.placeholders.contains(&name) {
                 text.placeholders.push(name.clone());
             }
