@@ -39,7 +39,7 @@ impl Text {
             return Err(Error::unsupported(what));
         }
         let statements = tokens::split(tokenize(text)?);
-        statements.into_iter().map(Self::new).collect()
+        statements.iter().map(|tokens| Self::new(tokens)).collect()
     }
 
     /// The only statement of a text.
@@ -55,9 +55,9 @@ impl Text {
         }
     }
 
-    fn new(tokens: Vec<TokenWithSpan>) -> Result<Self> {
-        bounds::check(&tokens)?;
-        rewrite::rewrite(&tokens)
+    fn new(tokens: &[TokenWithSpan]) -> Result<Self> {
+        bounds::check(tokens)?;
+        rewrite::rewrite(tokens)
     }
 
     /// Where it begins.

@@ -37,7 +37,9 @@ fn a_key_costs_one_look_up() {
                 .unwrap();
             let rows = rows.fetch_all().await.unwrap();
             assert_eq!(
-                rows.iter().map(|batch| batch.num_rows()).sum::<usize>(),
+                rows.iter()
+                    .map(arrow::array::RecordBatch::num_rows)
+                    .sum::<usize>(),
                 1,
                 "{text}"
             );

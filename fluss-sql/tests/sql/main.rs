@@ -1,5 +1,12 @@
 //! What statements do, on a node in memory and, where Java is there to run one, on a cluster.
 
+#![expect(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on fails"
+)]
+
 mod cancellation;
 mod look_ups;
 mod memory;
