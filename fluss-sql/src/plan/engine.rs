@@ -2,21 +2,15 @@
 
 use std::sync::Arc;
 
-use datafusion::common::config::ConfigOptions;
-use datafusion::common::tree_node::{Transformed, TreeNode};
 use datafusion::error::DataFusionError;
 use datafusion::execution::SessionState;
 use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::physical_optimizer::PhysicalOptimizerRule;
-use datafusion::physical_plan::ExecutionPlan;
-use datafusion::physical_plan::coop::CooperativeExec;
-use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
 use datafusion::prelude::SessionConfig;
 
+use super::paced::CooperativeJoins;
 use crate::error::Result;
 use crate::options::Options;
 
@@ -59,54 +53,4 @@ fn runtime(options: &Options) -> Result<Arc<RuntimeEnv>, DataFusionError> {
         builder = builder.with_disk_manager_builder(DiskManagerBuilder::default().with_mode(mode));
     }
     builder.build_arc()
-}
-
-/// Makes joins give way: what they read and what they return counts against the turn of their task, so that a query that is
-/// stopped ends within milliseconds.
-#[derive(Debug)]
-struct CooperativeJoins;
-
-impl PhysicalOptimizerRule for CooperativeJoins {
-    fn optimize(
-        &self,
-        plan: Arc<dyn ExecutionPlan>,
-        _: &ConfigOptions,
-    ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
-        let rewritten = plan.transform_up(|plan| {
-            if !is_join(&plan) {
-                return Ok(Transformed::no(plan));
-            }
-            let inputs = plan
-                .children()
-                .into_iter()
-                .map(|input| cooperative(input.clone()));
-            let inputs = inputs.collect();
-            Ok(Transformed::yes(cooperative(replace_children_if_necessary(
-                plan, inputs,
-            )?)))
-        });
-        Ok(rewritten?.data)
-    }
-
-    fn name(&self) -> &'static str {
-        "cooperative_joins"
-    }
-
-    fn schema_check(&self) -> bool {
-        true
-    }
-}
-
-fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.is::<HashJoinExec>()
-        || plan.is::<NestedLoopJoinExec>()
-        || plan.is::<CrossJoinExec>()
-        || plan.is::<SortMergeJoinExec>()
-}
-
-fn cooperative(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
-    if plan.is::<CooperativeExec>() {
-        return plan;
-    }
-    Arc::new(CooperativeExec::new(plan))
 }

@@ -9,6 +9,7 @@ mod allowed;
 mod bind;
 mod engine;
 mod moments;
+mod paced;
 mod point;
 mod provider;
 mod references;
