@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::{DataType, TimeUnit};
 use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{
@@ -9,7 +10,7 @@ use datafusion::sql::sqlparser::ast::{
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use crate::error::{Error, ErrorKind, Position, Result};
+use crate::error::{Error, Position, Result};
 use crate::text::{parser, tokenize};
 use crate::value::{Parameters, Value};
 
@@ -80,7 +81,7 @@ fn scalar(value: ScalarValue, span: Span) -> Result<Expr> {
     let data_type = value.data_type();
     if value.is_null() {
         return match data_type {
-            DataType::Null => Ok(plain(Literal::Null, span)),
+            nested if nested.is_null() || nested.is_nested() => Ok(plain(Literal::Null, span)),
             typed => cast("NULL", &typed),
         };
     }
@@ -120,25 +121,66 @@ fn scalar(value: ScalarValue, span: Span) -> Result<Expr> {
         | ScalarValue::TimestampMillisecond(Some(count), _)
         | ScalarValue::TimestampMicrosecond(Some(count), _)
         | ScalarValue::TimestampNanosecond(Some(count), _) => cast(&count.to_string(), &data_type)?,
-        ScalarValue::List(_) | ScalarValue::LargeList(_) | ScalarValue::FixedSizeList(_) => array(&value)?,
+        ScalarValue::List(_)
+        | ScalarValue::LargeList(_)
+        | ScalarValue::FixedSizeList(_)
+        | ScalarValue::Map(_)
+        | ScalarValue::Struct(_) => nested(&value)?,
         _ => return Err(Error::unsupported(format!("a parameter of type {data_type}"))),
     })
 }
 
-/// A list as `make_array(…)` of its elements, cast to its type.
-fn array(value: &ScalarValue) -> Result<Expr> {
-    let elements = match value {
-        ScalarValue::List(list) => list.value(0),
-        ScalarValue::LargeList(list) => list.value(0),
-        ScalarValue::FixedSizeList(list) => list.value(0),
-        _ => return Err(Error::new(ErrorKind::Other, "a list that is none")),
+/// A list, a map or a row as a call of the function that makes it of its values, each of which has its type.
+fn nested(value: &ScalarValue) -> Result<Expr> {
+    let text = match value {
+        ScalarValue::List(list) => array(&list.value(0))?,
+        ScalarValue::LargeList(list) => array(&list.value(0))?,
+        ScalarValue::FixedSizeList(list) => array(&list.value(0))?,
+        ScalarValue::Map(map) => {
+            let entries = map.value(0);
+            format!(
+                "map({}, {})",
+                array(entries.column(0))?,
+                array(entries.column(1))?
+            )
+        }
+        ScalarValue::Struct(row) => {
+            let mut fields = Vec::with_capacity(2 * row.num_columns());
+            for (field, column) in row.fields().iter().zip(row.columns()) {
+                fields.push(
+                    plain(Literal::SingleQuotedString(field.name().clone()), Span::empty()).to_string(),
+                );
+                fields.push(element(column, 0)?);
+            }
+            format!("named_struct({})", fields.join(", "))
+        }
+        other => {
+            return Err(Error::unsupported(format!(
+                "a parameter of type {}",
+                other.data_type()
+            )));
+        }
     };
-    let mut texts = Vec::with_capacity(elements.len());
-    for index in 0..elements.len() {
-        let element = ScalarValue::try_from_array(&elements, index)?;
-        texts.push(scalar(element, Span::empty())?.to_string());
+    Ok(parser(tokenize(&text)?).parse_expr()?)
+}
+
+fn array(values: &ArrayRef) -> Result<String> {
+    if values.is_empty() && !values.data_type().is_null() && !values.data_type().is_nested() {
+        return Ok(cast(
+            "make_array()",
+            &DataType::new_list(values.data_type().clone(), true),
+        )?
+        .to_string());
     }
-    cast(&format!("make_array({})", texts.join(", ")), &value.data_type())
+    let elements = (0..values.len()).map(|index| element(values, index));
+    Ok(format!(
+        "make_array({})",
+        elements.collect::<Result<Vec<_>>>()?.join(", ")
+    ))
+}
+
+fn element(values: &ArrayRef, index: usize) -> Result<String> {
+    Ok(scalar(ScalarValue::try_from_array(values, index)?, Span::empty())?.to_string())
 }
 
 fn plain(value: Literal, span: Span) -> Expr {
@@ -203,5 +245,27 @@ mod tests {
             "arrow_cast('-1.234', 'Decimal128(10, 3)')"
         );
         assert_eq!(decimal_text(5, 3).as_deref(), Some("0.005"));
+    }
+
+    #[test]
+    fn nested_values_are_made_of_their_parts() {
+        use std::sync::Arc;
+
+        use arrow::array::{Int64Array, ListArray, StringArray, StructArray};
+        use arrow::datatypes::{Field, Fields, Int64Type};
+
+        let shown = |array: ArrayRef| literal(&Value::Arrow(array), Span::empty()).unwrap().to_string();
+        let list = ListArray::from_iter_primitive::<Int64Type, _, _>([Some([Some(1), None])]);
+        assert_eq!(shown(Arc::new(list)), "make_array(1, arrow_cast(NULL, 'Int64'))");
+        let fields = Fields::from(vec![
+            Field::new("a", DataType::Int64, true),
+            Field::new("it's", DataType::Utf8, true),
+        ]);
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int64Array::from(vec![7])),
+            Arc::new(StringArray::from(vec!["x"])),
+        ];
+        let row = StructArray::new(fields, columns, None);
+        assert_eq!(shown(Arc::new(row)), "named_struct('a', 7, 'it''s', 'x')");
     }
 }

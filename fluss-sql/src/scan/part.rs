@@ -10,7 +10,9 @@ use datafusion::common::DataFusionError;
 use fluss_client::filter::{Filter, Predicate};
 use fluss_client::id::TableBucket;
 use fluss_client::types::{RowType, Timestamp};
-use fluss_client::{BucketRead, ChangeType, LogPart, Lookuper, PrefixLookuper, ScanBatch, Table};
+use fluss_client::{
+    BucketRead, ChangeType, LogPart, Lookuper, PrefixLookuper, ScanBatch, ScanBuilder, Table,
+};
 use futures::stream::{self, BoxStream, StreamExt};
 
 use super::keys::Wanted;
@@ -68,6 +70,8 @@ pub(super) enum Part {
     LookUp(Arc<LookUp>),
     /// Rows that the open transaction has written.
     Written(Arc<Overlay>),
+    /// A few rows of a bucket, whichever: how many.
+    Few(ScanBuilder, TableBucket, usize),
 }
 
 /// Rows that are looked up.
@@ -154,6 +158,13 @@ impl Part {
                     columns.show(&batch.map_err(fault)?, bucket)
                 };
                 read.into_stream().map(show).boxed()
+            }
+            Self::Few(scan, bucket, rows) => {
+                let found = async move {
+                    let scanned = scan.take_bucket_rows(bucket, rows).await.map_err(fault)?;
+                    columns.show(&scanned.batch, bucket)
+                };
+                stream::once(found).boxed()
             }
             Self::Written(overlay) => stream::once(async move { columns.show_written(&overlay) }).boxed(),
             Self::LookUp(look_up) => {

@@ -24,6 +24,9 @@ use crate::error::{Error, ErrorKind};
 use crate::names::{BUCKET, CHANGE_TYPE, OFFSET, TIMESTAMP};
 use crate::transaction::Overlay;
 
+/// Up to so many rows a server is asked for at once.
+const FEW_ROWS: usize = 1_000;
+
 /// A table as it stood when the statement began, and what is read of it.
 #[derive(Debug)]
 pub(crate) struct FlussTable {
@@ -135,6 +138,15 @@ impl FlussTable {
         let fields = self.row_type().fields().iter().enumerate();
         let cheapest = fields.min_by_key(|(_, field)| cost(&field.data_type));
         cheapest.map_or(0, |(column, _)| column)
+    }
+
+    /// The same buckets, of which a few rows are asked for, whichever.
+    fn few(&self, columns: &Columns, parts: Vec<Part>, rows: usize) -> Vec<Part> {
+        let few = |part: Part| match part {
+            Part::Rows(read) => Part::Few(self.scan_of(columns, None), read.bucket(), rows),
+            other => other,
+        };
+        parts.into_iter().map(few).collect()
     }
 
     fn scan_of(&self, columns: &Columns, predicate: Option<&Predicate>) -> ScanBuilder {
@@ -269,7 +281,12 @@ impl TableProvider for FlussTable {
                 seek = Seek::new(&self.table, predicate.as_ref());
             }
             let found = Entered::future(&self.client, self.parts(&columns, predicate.as_ref()));
-            found.await.map_err(Error::from)?
+            let (parts, count) = found.await.map_err(Error::from)?;
+            let few = limit.filter(|rows| can_look_up && predicate.is_none() && *rows <= FEW_ROWS);
+            match few {
+                Some(rows) => (self.few(&columns, parts, rows), count),
+                None => (parts, count),
+            }
         };
         if let Some(overlay) = self
             .overlay
