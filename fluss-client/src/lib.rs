@@ -90,7 +90,7 @@ pub use scan::{
     StartOffset, changelog_schema,
 };
 pub use table::Table;
-pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};
+pub use write::{AppendWriter, BatchWrite, OneBatch, UpsertBuilder, UpsertWriter, WriteHandle};
 
 /// The examples in the pages for users.
 #[cfg(doctest)]
