@@ -80,6 +80,10 @@ impl Dialect for FlussDialect {
         true
     }
 
+    fn supports_update_order_by(&self) -> bool {
+        true
+    }
+
     fn supports_nested_comments(&self) -> bool {
         true
     }
