@@ -46,14 +46,10 @@ impl Transaction {
     ) -> Result<()> {
         let info = table.info();
         let known = |gathered: &Gathered| gathered.table.info().path == info.path;
-        let place = match self.tables.iter().position(known) {
-            Some(place) => place,
-            None => {
-                self.tables.push(Gathered::new(table)?);
-                self.tables.len() - 1
-            }
-        };
-        let Some(gathered) = self.tables.get_mut(place) else {
+        if !self.tables.iter().any(known) {
+            self.tables.push(Gathered::new(table)?);
+        }
+        let Some(gathered) = self.tables.iter_mut().find(|gathered| known(gathered)) else {
             return Ok(());
         };
         let first = gathered.table.info();
@@ -100,13 +96,13 @@ enum Last {
 impl Gathered {
     fn new(table: &Table) -> Result<Self> {
         let info = table.info();
-        let keys = match info.has_primary_key() {
-            true => Some(Keys::new(&table.arrow_schema(), info.schema().primary_key())?),
-            false => None,
-        };
+        let key = info.schema().primary_key();
+        let keys = info
+            .has_primary_key()
+            .then(|| Keys::new(&table.arrow_schema(), key));
         Ok(Self {
             table: table.clone(),
-            keys,
+            keys: keys.transpose()?,
             rows: Vec::new(),
             deleted: Vec::new(),
             last: HashMap::new(),
@@ -259,8 +255,8 @@ impl Overlay {
         let Some(keys) = &self.keys else {
             return Ok(vec![Seen::Untouched; batch.num_rows()]);
         };
-        let seen = |key: &Box<[u8]>| self.seen.get(key).copied().unwrap_or(Seen::Untouched);
-        Ok(keys.of(batch)?.iter().map(seen).collect())
+        let seen = |key: Box<[u8]>| self.seen.get(&key).copied().unwrap_or(Seen::Untouched);
+        Ok(keys.of(batch)?.into_iter().map(seen).collect())
     }
 }
 
