@@ -74,6 +74,14 @@ impl Context {
         }
     }
 
+    /// The same with other parameters.
+    pub(crate) fn with(&self, parameters: &Parameters) -> Self {
+        Self {
+            parameters: Arc::new(parameters.clone()),
+            ..self.clone()
+        }
+    }
+
     /// The connection.
     pub(crate) fn connection(&self) -> &Connection {
         &self.shared.connection

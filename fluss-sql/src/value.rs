@@ -66,6 +66,28 @@ impl<T: Into<Self>> From<Option<T>> for Value {
     }
 }
 
+impl Value {
+    /// The same value as plans have it.
+    pub(crate) fn to_scalar(&self) -> Result<ScalarValue> {
+        Ok(match self {
+            Self::Null => ScalarValue::Null,
+            Self::Bool(value) => ScalarValue::Boolean(Some(*value)),
+            Self::Int(value) => ScalarValue::Int64(Some(*value)),
+            Self::Float(value) => ScalarValue::Float64(Some(*value)),
+            Self::Decimal(digits, precision, scale) => {
+                ScalarValue::Decimal128(Some(*digits), *precision, *scale)
+            }
+            Self::Text(value) => ScalarValue::Utf8(Some(value.clone())),
+            Self::Bytes(value) => ScalarValue::Binary(Some(value.clone())),
+            Self::Date(days) => ScalarValue::Date32(Some(*days)),
+            Self::Time(nanos) => ScalarValue::Time64Nanosecond(Some(*nanos)),
+            Self::Timestamp(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), None),
+            Self::Instant(micros) => ScalarValue::TimestampMicrosecond(Some(*micros), Some("UTC".into())),
+            Self::Arrow(array) => ScalarValue::try_from_array(array, 0)?,
+        })
+    }
+}
+
 /// The values of the parameters of a statement: of `?` and `$1` by their positions, of `$name` by their names.
 #[derive(Clone, PartialEq, Debug)]
 #[non_exhaustive]
