@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, SchemaRef};
 use arrow::record_batch::RecordBatch;
+use datafusion::sql::sqlparser::ast::Statement as Parsed;
 
 use crate::carry::carry_out;
 use crate::context::{Context, Shared};
@@ -15,7 +16,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::plan;
 use crate::run::Outcome;
 use crate::text::Text;
-use crate::value::{Parameters, Value};
+use crate::value::Parameters;
+use crate::write;
 
 /// A parameter of a prepared statement.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -86,7 +88,7 @@ impl Prepared {
     }
 
     /// Carries a statement that writes out for each row of a batch, whose columns are the parameters in their order, and
-    /// returns how many rows were written.
+    /// returns how many rows were written. An `INSERT` of values is one write of all rows.
     ///
     /// # Errors
     ///
@@ -96,13 +98,18 @@ impl Prepared {
     ///
     /// Dropping the future stops it; part may have been written.
     pub async fn execute_many(&self, parameters: RecordBatch) -> Result<u64> {
-        let mut written = 0;
-        for row in 0..parameters.num_rows() {
-            let columns = parameters.columns().iter();
-            let values: Vec<Value> = columns.map(|column| Value::Arrow(column.slice(row, 1))).collect();
-            written += self.changed(values.into(), written).await?;
-        }
-        Ok(written)
+        let (context, text) = (
+            Context::new(&self.shared, Parameters::default()),
+            self.text.clone(),
+        );
+        cpu::run(async move {
+            let statement = written(&text)?;
+            if parameters.num_columns() != text.placeholders.len() {
+                return Err(counts(text.placeholders.len(), parameters.num_columns()));
+            }
+            write::execute_batch(&context, &statement, &text.placeholders, &parameters).await
+        })
+        .await
     }
 
     /// The same for rows of values.
@@ -115,23 +122,18 @@ impl Prepared {
     ///
     /// As [`execute_many`](Self::execute_many).
     pub async fn execute_rows(&self, rows: Vec<Parameters>) -> Result<u64> {
-        let mut written = 0;
-        for parameters in rows {
-            written += self.changed(parameters, written).await?;
-        }
-        Ok(written)
-    }
-
-    async fn changed(&self, parameters: Parameters, before: u64) -> Result<u64> {
-        let outcome = self.execute(parameters).await;
-        match outcome.map_err(|error| error.after_writing(before))? {
-            Outcome::Changed(rows) => Ok(rows),
-            Outcome::Done => Ok(0),
-            Outcome::Rows(_) => {
-                let reason = "a query is carried out for one row of parameters at a time";
-                Err(Error::new(ErrorKind::Other, reason))
+        let (context, text) = (
+            Context::new(&self.shared, Parameters::default()),
+            self.text.clone(),
+        );
+        cpu::run(async move {
+            let statement = written(&text)?;
+            for parameters in &rows {
+                context.with(parameters).check_parameters(&text.placeholders)?;
             }
-        }
+            write::execute_many(&context, &statement, &rows).await
+        })
+        .await
     }
 
     /// How many parameters it has.
@@ -148,6 +150,21 @@ impl Prepared {
     pub const fn schema(&self) -> Option<&SchemaRef> {
         self.schema.as_ref()
     }
+}
+
+/// A statement that writes.
+fn written(text: &Text) -> Result<Parsed> {
+    if let Statement::Write(statement) = Statement::parse(text)? {
+        return Ok(*statement);
+    }
+    let reason = "only INSERT, UPDATE and DELETE are carried out for many rows of parameters";
+    Err(Error::new(ErrorKind::Other, reason).at(text.start()))
+}
+
+/// That there are more or fewer columns than parameters.
+fn counts(parameters: usize, columns: usize) -> Error {
+    let text = format!("the statement has {parameters} parameters, and {columns} columns were given");
+    Error::new(ErrorKind::Type, text)
 }
 
 impl fmt::Debug for Prepared {
