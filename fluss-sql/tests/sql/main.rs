@@ -13,6 +13,7 @@ mod memory;
 mod records;
 mod statements;
 mod world;
+mod writes;
 
 use std::process::ExitCode;
 
@@ -26,6 +27,7 @@ fn main() -> ExitCode {
         ("look_ups", look_ups::TESTS),
         ("memory", memory::TESTS),
         ("statements", statements::TESTS),
+        ("writes", writes::TESTS),
     ] {
         for (name, test) in tests {
             let test = *test;
