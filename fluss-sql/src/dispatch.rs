@@ -98,11 +98,16 @@ fn query(text: &Text) -> Result<Statement> {
 }
 
 fn write(text: &Text) -> Result<Statement> {
+    // Words of other databases, which the parser takes for the name of a table.
+    if text.word(0) == "INSERT" && text.word(2) == "INTO" {
+        return Err(Error::unsupported(format!("INSERT {}", text.word(1))).at(text.start()));
+    }
     let statement = text.parse(|parser| Ok(parser.parse_statement()?))?;
     match statement {
         Parsed::Insert(_) | Parsed::Update(_) | Parsed::Delete(_) => {
             Ok(Statement::Write(Box::new(statement)))
         }
+        Parsed::Directory { .. } => Err(Error::unsupported("INSERT … DIRECTORY").at(text.start())),
         _ => Err(refusal(text)),
     }
 }
