@@ -1,7 +1,8 @@
 //! What stands within expressions.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, Expr, Function, FunctionArgumentClause, FunctionArgumentList, FunctionArguments, Subscript,
+    AccessExpr, DataType, Expr, Function, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
+    Subscript, Value,
 };
 
 use super::{Refusals, order_is_known};
@@ -41,6 +42,22 @@ pub(super) fn expression(expression: &Expr) -> Result<()> {
         }
         // The planner takes these, or refuses them by name.
         _ => Ok(()),
+    }
+}
+
+/// `TIMESTAMP '…'` is of microseconds, unless its text has more digits: none is lost.
+pub(super) fn keep_nanoseconds(expression: &mut Expr) {
+    let Expr::TypedString(literal) = expression else {
+        return;
+    };
+    let DataType::Timestamp(precision @ None, _) = &mut literal.data_type else {
+        return;
+    };
+    if let Value::SingleQuotedString(text) = &literal.value.value {
+        let fraction = text.split_once('.').map_or("", |(_, fraction)| fraction);
+        if fraction.chars().take_while(char::is_ascii_digit).count() > 6 {
+            *precision = Some(9);
+        }
     }
 }
 

@@ -54,6 +54,7 @@ impl VisitorMut for Checker {
     }
 
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
+        expressions::keep_nanoseconds(expression);
         flow(expressions::expression(expression))
     }
 }

@@ -13,6 +13,7 @@ mod paced;
 mod point;
 mod provider;
 mod references;
+mod types;
 mod wildcards;
 
 use std::collections::{BTreeSet, HashMap};

@@ -27,6 +27,7 @@ use fluss_client::Table;
 use fluss_client::types::Timestamp;
 use tokio::runtime::Handle;
 
+use super::types::{Times, Types};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::names::TableName;
@@ -76,6 +77,8 @@ pub(super) struct Provider<'s> {
     database: String,
     client: Handle,
     relations: Vec<Arc<dyn RelationPlanner>>,
+    expressions: Vec<Arc<dyn ExprPlanner>>,
+    types: Arc<dyn TypePlanner>,
 }
 
 impl<'s> Provider<'s> {
@@ -85,12 +88,20 @@ impl<'s> Provider<'s> {
             database: context.database(),
             client: context.shared.client.clone(),
         };
+        let zone = engine.config_options().execution.time_zone.as_deref();
+        let own: Arc<dyn ExprPlanner> = Arc::new(Times);
         Self {
             engine,
             sources,
             database: context.database(),
             client: context.shared.client.clone(),
             relations: vec![Arc::new(moments)],
+            expressions: std::iter::once(own)
+                .chain(engine.expr_planners().iter().cloned())
+                .collect(),
+            types: Arc::new(Types {
+                zone: zone.unwrap_or("UTC").into(),
+            }),
         }
     }
 }
@@ -146,7 +157,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_expr_planners(&self) -> &[Arc<dyn ExprPlanner>] {
-        self.engine.expr_planners()
+        &self.expressions
     }
 
     fn get_relation_planners(&self) -> &[Arc<dyn RelationPlanner>] {
@@ -154,7 +165,7 @@ impl ContextProvider for Provider<'_> {
     }
 
     fn get_type_planner(&self) -> Option<Arc<dyn TypePlanner>> {
-        None
+        Some(self.types.clone())
     }
 
     fn get_function_meta(&self, name: &str) -> Option<Arc<ScalarUDF>> {
