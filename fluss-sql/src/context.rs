@@ -13,7 +13,7 @@ use tokio::runtime::Handle;
 
 use crate::cpu::Entered;
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::Options;
+use crate::options::{Options, StartFrom};
 use crate::transaction::Transaction;
 use crate::value::Parameters;
 
@@ -55,6 +55,8 @@ pub(crate) struct Context {
     pub(crate) parameters: Arc<Parameters>,
     /// The database that names without one are in, instead of the session's.
     pub(crate) within: Option<String>,
+    /// Where following a table begins, instead of where the options say.
+    pub(crate) start: Option<StartFrom>,
 }
 
 impl Context {
@@ -63,6 +65,7 @@ impl Context {
             shared: shared.clone(),
             parameters: Arc::new(parameters),
             within: None,
+            start: None,
         }
     }
 
@@ -80,6 +83,19 @@ impl Context {
             parameters: Arc::new(parameters.clone()),
             ..self.clone()
         }
+    }
+
+    /// The same, for a query that begins to follow its table elsewhere than the options say.
+    pub(crate) fn starting(self, start: StartFrom) -> Self {
+        Self {
+            start: Some(start),
+            ..self
+        }
+    }
+
+    /// Where following a table begins.
+    pub(crate) fn start(&self) -> &StartFrom {
+        self.start.as_ref().unwrap_or(&self.options().offset_reset)
     }
 
     /// The connection.

@@ -22,16 +22,22 @@ pub enum TransactionMode {
     Batch,
 }
 
-/// Where following a table begins, if no position is given.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug, Default)]
+/// Where following a table begins.
+///
+/// Its text is `earliest`, `latest`, a number of milliseconds since the epoch, a date and time (local time, unless it says
+/// another zone), or a position.
+#[derive(Clone, PartialEq, Eq, Hash, Debug, Default)]
+#[non_exhaustive]
 pub enum StartFrom {
     /// At the first change that is still there.
     #[default]
     Earliest,
     /// Behind the last change that there is.
     Latest,
-    /// At the first change at or after this time, in milliseconds since the epoch.
+    /// At the first batch of changes stored at or after this time, in milliseconds since the epoch.
     Timestamp(i64),
+    /// Where another query stood: what [`Rows::position`](crate::Rows::position) has returned.
+    Position(String),
 }
 
 macro_rules! options {

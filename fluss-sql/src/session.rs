@@ -10,10 +10,10 @@ use tokio::runtime::Handle;
 use crate::carry::carry_out;
 use crate::context::{Context, Shared, State};
 use crate::error::{Error, ErrorKind, Result};
-use crate::options::Options;
+use crate::options::{Options, StartFrom};
 use crate::plan::engine;
 use crate::prepared::Prepared;
-use crate::run::Outcome;
+use crate::run::{Outcome, Rows};
 use crate::text::{Text, split_text};
 use crate::value::Parameters;
 use crate::{cpu, write};
@@ -78,6 +78,56 @@ impl Session {
             carry_out(&context, &text).await
         })
         .await
+    }
+
+    /// Begins a query, which, if it has `EMIT CHANGES`, follows its table from another start than
+    /// [`Options::offset_reset`], such as the position of another query.
+    ///
+    /// ```
+    /// # #[tokio::main]
+    /// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    /// # use fluss_sql::{Options, Parameters, Session, StartFrom};
+    /// # use futures::TryStreamExt;
+    /// # let connection = fluss_client::connect("embedded::memory:").await?;
+    /// # let session = Session::new(&connection, Options::default())?;
+    /// session.execute("CREATE TABLE events (id BIGINT, what STRING)", Parameters::default()).await?;
+    /// session.execute("INSERT INTO events VALUES (1, 'begin'), (2, 'end')", Parameters::default()).await?;
+    /// let query = "SELECT what FROM events WHERE id > ? EMIT CHANGES";
+    /// let mut rows = session.follow(query, [1_i64], "earliest".parse()?).await?;
+    /// assert_eq!(rows.try_next().await?.map(|batch| batch.num_rows()), Some(1));
+    /// let position = StartFrom::Position(rows.position()?);
+    /// let further = session.follow(query, [1_i64], position).await?;
+    /// # drop(further);
+    /// # connection.shut_down().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// As [`execute`](Self::execute); a statement that is no query; a position in another table.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`execute`](Self::execute).
+    pub async fn follow(
+        &self,
+        text: &str,
+        parameters: impl Into<Parameters>,
+        start: StartFrom,
+    ) -> Result<Rows> {
+        let (text, context) = (text.to_owned(), Context::new(&self.shared, parameters.into()));
+        let context = context.starting(start);
+        let outcome = cpu::run(async move {
+            let text = Text::statement(&text, context.options().max_text_bytes)?;
+            context.check_parameters(&text.placeholders)?;
+            if !text.is_query() {
+                let reason = "only queries are followed";
+                return Err(Error::new(ErrorKind::Unsupported, reason).at(text.start()));
+            }
+            carry_out(&context, &text).await
+        });
+        outcome.await?.into_rows()
     }
 
     /// Carries out statements, one after another, until one fails. None of them has parameters.

@@ -92,6 +92,13 @@ impl Text {
         }
     }
 
+    /// Whether it begins as queries do.
+    pub(crate) fn is_query(&self) -> bool {
+        let first = self.tokens.first();
+        ["SELECT", "WITH", "VALUES", "FROM", "TABLE"].contains(&self.word(0).as_str())
+            || first.is_some_and(|token| is_symbol(token, &Token::LParen))
+    }
+
     /// A parser of the tokens.
     pub(crate) fn parser(&self) -> Parser<'static> {
         parser(self.tokens.clone())
