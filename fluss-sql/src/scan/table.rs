@@ -75,6 +75,11 @@ impl FlussTable {
         self
     }
 
+    /// The table itself.
+    pub(crate) const fn table(&self) -> &Table {
+        &self.table
+    }
+
     /// The hidden columns that are there.
     pub(crate) fn hidden(&self) -> &[&'static str] {
         &self.hidden
