@@ -8,6 +8,7 @@
 )]
 
 mod cancellation;
+mod following;
 mod look_ups;
 mod memory;
 mod records;
@@ -24,6 +25,7 @@ fn main() -> ExitCode {
     let mut trials = records::trials();
     for (module, tests) in [
         ("cancellation", cancellation::TESTS),
+        ("following", following::TESTS),
         ("look_ups", look_ups::TESTS),
         ("memory", memory::TESTS),
         ("statements", statements::TESTS),
