@@ -314,6 +314,8 @@ class File:
         self.complaints.append(f"{self.path.relative_to(HERE)}: {record.text}\n    {words}")
 
     def fill_record(self, record: Record) -> None:
+        if " error" in record.head:
+            self.check_refusal(record)
         text = record.in_duckdb()
         if text is None:
             return
@@ -337,6 +339,17 @@ class File:
                 return
             if other != record.answer:
                 self.complain(record, f"DuckDB says {record.answer}\n    DataFusion   {other}")
+
+    def check_refusal(self, record: Record) -> None:
+        """Complains of a query that DataFusion carries, though it is to fail, unless the record says that we refuse it."""
+        query = re.match(r"SELECT|WITH|VALUES|\(", record.text, re.I)
+        if not datafusion or not query or record.marked("fluss"):
+            return
+        try:
+            ask_datafusion(self.database, record.text)
+        except Exception:
+            return
+        self.complain(record, "DataFusion does it")
 
 
 def main() -> int:
