@@ -341,7 +341,7 @@ class File:
                 self.complain(record, f"DuckDB says {record.answer}\n    DataFusion   {other}")
 
     def check_refusal(self, record: Record) -> None:
-        """Complains of a query that DataFusion carries, though it is to fail, unless the record says that we refuse it."""
+        """Complains of a query that DataFusion answers, though it is to fail, unless the record is ours alone."""
         query = re.match(r"SELECT|WITH|VALUES|\(", record.text, re.I)
         if not datafusion or not query or record.marked("fluss"):
             return
