@@ -185,6 +185,8 @@ class Statements:
         kind = self.random.choice(["INT", "INT", "STRING", "DOUBLE", "DOUBLE", "DECIMAL", "DATE", "BIGINT"])
         operators = ["=", "=", "<>", "<", "<=", ">", ">=", "IS DISTINCT FROM", "IS NOT DISTINCT FROM"]
         other = self.value(kind) if self.random.random() < 0.7 else self.of(columns, kind)
+        if kind == "DOUBLE" and self.random.random() < 0.3:
+            other = str(self.random.randint(-8, 8) / 4)
         return f"({self.expression(columns, kind, 1)} {self.random.choice(operators)} {other})"
 
     def test(self, columns: Sequence[Column]) -> str:
