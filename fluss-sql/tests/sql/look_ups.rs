@@ -13,6 +13,10 @@ pub(crate) const TESTS: &[(&str, fn())] = &[
         "the_beginning_of_a_key_is_looked_up",
         the_beginning_of_a_key_is_looked_up,
     ),
+    (
+        "the_other_side_of_a_join_is_looked_up",
+        the_other_side_of_a_join_is_looked_up,
+    ),
     ("what_is_no_key_is_read", what_is_no_key_is_read),
 ];
 
@@ -130,6 +134,26 @@ fn the_beginning_of_a_key_is_looked_up() {
             .await;
         assert_eq!(whole, ["x"]);
         assert_eq!(world.requests("PREFIX_LOOKUP"), before + 1);
+        world.shut_down().await;
+    });
+}
+
+fn the_other_side_of_a_join_is_looked_up() {
+    run(async {
+        let world = World::new("joined", Options::default()).await;
+        let people = create(&world, "people", true, 3).await;
+        write(&people, 0..1_000).await;
+        let events = create(&world, "events", false, 2).await;
+        write(&events, [3, 500, 500, 2_000]).await;
+        let text = "SELECT e.id, p.name FROM events e JOIN people p ON e.id = p.id";
+        let (looked_up, scanned) = (world.requests("LOOKUP"), world.requests("SCAN_KV"));
+        assert_eq!(world.rows(text).await, ["3 name 3", "500 name 0", "500 name 0"]);
+        assert!(world.requests("LOOKUP") > looked_up);
+        assert_eq!(world.requests("SCAN_KV"), scanned);
+        let plan = world.rows(&format!("EXPLAIN {text}")).await.join("\n");
+        assert!(plan.contains("or look-ups by id if a join wants few"), "{plan}");
+        let left = "SELECT e.id, p.name FROM events e LEFT JOIN people p ON e.id = p.id WHERE p.id IS NULL";
+        assert_eq!(world.rows(left).await, ["2000"]);
         world.shut_down().await;
     });
 }
