@@ -1,12 +1,12 @@
 //! Where statements are planned and queries run: threads of their own, so that whoever waits for servers is never kept waiting
 //! by a computation.
 
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::sync::OnceLock;
 use std::task::{Context as Task, Poll};
 
-use futures::future::BoxFuture;
+use futures::future::{BoxFuture, Either};
 use futures::stream::{BoxStream, Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
@@ -33,13 +33,16 @@ fn runtime() -> Result<&'static Runtime> {
     runtime.map_err(|reason| Error::new(ErrorKind::Other, format!("no threads for queries: {reason}")))
 }
 
-/// Runs a future on the threads for queries. Whoever drops what is returned stops it.
-pub(crate) async fn run<T, F>(future: F) -> Result<T>
+/// Runs a future on the threads for queries: it begins now. Whoever drops what is returned stops it.
+pub(crate) fn run<T, F>(future: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
 where
     T: Send + 'static,
     F: Future<Output = Result<T>> + Send + 'static,
 {
-    spawn(future)?.await
+    match spawn(future) {
+        Ok(task) => Either::Left(task),
+        Err(error) => Either::Right(ready(Err(error))),
+    }
 }
 
 /// Begins to run a future on the threads for queries, until the task is dropped.

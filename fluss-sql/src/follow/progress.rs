@@ -6,13 +6,14 @@
 //! ```
 
 use std::collections::{BTreeMap, VecDeque};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fluss_client::id::{Offset, TableBucket};
 use fluss_client::{Lease, LogScanner, Positions, ScanBatch, StartOffset};
 use futures::future::{BoxFuture, FutureExt};
 use parking_lot::Mutex;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use crate::error::Result;
 use crate::run::Following;

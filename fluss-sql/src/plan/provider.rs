@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::datatypes::{DataType, SchemaRef};
 use datafusion::catalog::TableFunctionArgs;
 use datafusion::catalog::cte_worktable::CteWorkTable;
-use datafusion::common::{DataFusionError, TableReference, plan_err};
+use datafusion::common::{DFSchema, DataFusionError, TableReference, plan_err};
 use datafusion::config::ConfigOptions;
 use datafusion::datasource::ViewTable;
 use datafusion::datasource::provider_as_source;
@@ -16,9 +16,11 @@ use datafusion::logical_expr::planner::{
     ContextProvider, ExprPlanner, PlannedRelation, RelationPlanner, RelationPlannerContext, RelationPlanning,
     TypePlanner,
 };
+use datafusion::logical_expr::simplify::SimplifyContext;
 use datafusion::logical_expr::{
     AggregateUDF, Expr, HigherOrderUDF, LogicalPlan, LogicalPlanBuilder, ScalarUDF, TableSource, WindowUDF,
 };
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::ParserOptions;
 use datafusion::sql::sqlparser::ast::{
     Expr as Parsed, Spanned, TableFactor, TableVersion, Value as Literal, ValueWithSpan,
@@ -142,6 +144,13 @@ impl ContextProvider for Provider<'_> {
             let text = format!("there is no table function '{name}'");
             return Err(Error::new(ErrorKind::NotFound, text).into());
         };
+        let known = SimplifyContext::builder()
+            .with_config_options(self.engine.config_options().clone())
+            .with_query_execution_start_time(self.engine.execution_props().query_execution_start_time)
+            .build();
+        let (simplifier, nothing) = (ExprSimplifier::new(known), DFSchema::empty());
+        let simple = |arg| simplifier.simplify(simplifier.coerce(arg, &nothing)?);
+        let args = args.into_iter().map(simple).collect::<Result<Vec<_>, _>>()?;
         let args = TableFunctionArgs::new(&args, self.engine);
         Ok(provider_as_source(
             function.create_table_provider_with_args(args)?,

@@ -1,4 +1,4 @@
-//! The types of SQL that tables have, and what DataFusion by itself does with others.
+//! The types of SQL that tables have, where the planner by itself takes others for them.
 
 use std::sync::Arc;
 

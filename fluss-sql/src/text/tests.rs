@@ -90,7 +90,7 @@ fn what_is_too_much_is_refused_before_it_is_parsed() {
     assert_eq!(kind(&cases), ErrorKind::Unsupported);
     let signs = format!("SELECT {}1", "- ".repeat(10_000));
     assert_eq!(kind(&signs), ErrorKind::Unsupported);
-    let steps: String = (0..90).map(|_| format!("(1{} + ", " + 1".repeat(100))).collect();
+    let steps = format!("(1{} + ", " + 1".repeat(100)).repeat(90);
     assert_eq!(
         kind(&format!("SELECT {steps}1{}", ")".repeat(90))),
         ErrorKind::Unsupported
