@@ -5,7 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use datafusion::sql::sqlparser::ast::{Expr, Function, FunctionArguments, UnaryOperator, Value};
+use datafusion::sql::sqlparser::ast::{
+    Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, UnaryOperator, Value,
+};
 use fluss_client::types::TableInfo;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -84,7 +86,14 @@ pub(super) fn is_now(expr: &Expr) -> bool {
     let name = name.to_string();
     let is_plain = match args {
         FunctionArguments::None => true,
-        FunctionArguments::List(list) => list.args.is_empty(),
+        FunctionArguments::List(list) => match list.args.as_slice() {
+            [] => true,
+            // How many digits are kept is for the column.
+            [FunctionArg::Unnamed(FunctionArgExpr::Expr(Expr::Value(digits)))] => {
+                matches!(digits.value, Value::Number(..))
+            }
+            _ => false,
+        },
         FunctionArguments::Subquery(_) => false,
     };
     is_plain
@@ -124,6 +133,7 @@ mod tests {
         for bad in ["a", "1 + 1", "random()", "(SELECT 1)", "$1", "-a", "1 2", ""] {
             assert!(parse(bad).is_err(), "{bad}");
         }
+        assert!(is_now(&parse("CURRENT_TIMESTAMP(3)").unwrap()));
         assert!(is_now(&parse("Current_Timestamp").unwrap()) && is_now(&parse("NOW()").unwrap()));
     }
 

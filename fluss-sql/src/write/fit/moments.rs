@@ -109,6 +109,10 @@ pub(super) fn timestamps(
         return Ok(array.clone());
     }
     let zone = TimeZone::system();
+    let numbers = match given {
+        ArrowType::Timestamp(..) => Some(counts(array)?),
+        _ => None,
+    };
     let read = |row: usize| -> Fitted<Moment> {
         let (moment, has_zone) = match given {
             ArrowType::Utf8 => {
@@ -121,7 +125,7 @@ pub(super) fn timestamps(
             }
             ArrowType::Date64 => (split(array.as_primitive::<Date64Type>().value(row), 1_000), false),
             ArrowType::Timestamp(unit, has_zone) => {
-                let count = counts(array)?.value(row);
+                let count = numbers.as_ref().map_or(0, |numbers| numbers.value(row));
                 (split(count, per_second(*unit)), has_zone.is_some())
             }
             _ => return Err(unlike(array, data_type)),
