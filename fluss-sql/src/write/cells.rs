@@ -8,6 +8,7 @@ use datafusion::common::ScalarValue;
 use datafusion::sql::sqlparser::ast::{Expr, UnaryOperator, Value};
 use fluss_client::types::Kind;
 use jiff::Timestamp;
+use jiff::tz::TimeZone;
 
 use super::defaults::{is_default, is_now};
 use super::fit::fit;
@@ -48,6 +49,11 @@ impl Now {
         let told = |error: jiff::Error| Error::new(ErrorKind::Other, error.to_string());
         Ok(at.map_err(told)?.to_string())
     }
+}
+
+/// The zone that plans show the present time in.
+pub(super) fn zone() -> Arc<str> {
+    TimeZone::system().iana_name().unwrap_or("UTC").into()
 }
 
 /// The value of a literal, a parameter, the present time or a default; nothing for any other expression.

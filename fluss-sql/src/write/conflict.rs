@@ -20,7 +20,7 @@ use datafusion::sql::sqlparser::ast::{
 use jiff::Timestamp;
 
 use super::assign::assignments;
-use super::cells::Now;
+use super::cells::{Now, zone};
 use super::syntax::plain;
 use super::target::Target;
 use crate::context::Context;
@@ -281,7 +281,7 @@ impl<'c> Both<'c> {
         let now = Timestamp::now().as_microsecond();
         let bound = logical.transform_up(|expr| match &expr {
             Logical::ScalarFunction(function) if function.name() == "now" => {
-                let value = ScalarValue::TimestampMicrosecond(Some(now), Some("UTC".into()));
+                let value = ScalarValue::TimestampMicrosecond(Some(now), Some(zone()));
                 Ok(Transformed::yes(Logical::Literal(value, None)))
             }
             _ => Ok(Transformed::no(expr)),

@@ -1,19 +1,21 @@
 //! Parts of syntax trees that statements which write have in common.
 
 use std::ops::ControlFlow;
+use std::sync::Arc;
 
+use arrow::array::TimestampMicrosecondArray;
 use datafusion::sql::sqlparser::ast::{
     Expr, Ident, Query, SelectItem, SetExpr, Value, VisitMut, visit_expressions_mut,
 };
 use datafusion::sql::sqlparser::tokenizer::Span;
 
-use super::cells::Now;
+use super::cells::{Now, zone};
 use super::defaults::{is_default, is_now};
 use super::target::Target;
 use crate::error::Result;
 use crate::plan;
 use crate::text;
-use crate::value::Value as Instant;
+use crate::value::Value as Parameter;
 
 /// What the columns of the query are called, before their numbers: no column of a table is likely to be.
 const COLUMN: &str = "__fluss_column_";
@@ -69,7 +71,8 @@ fn put_now(node: &mut impl VisitMut, micros: i64) -> Result<()> {
         if !is_now(expr) {
             return ControlFlow::Continue(());
         }
-        match plan::literal(&Instant::Instant(micros), Span::empty()) {
+        let moment = TimestampMicrosecondArray::from(vec![micros]).with_timezone(zone());
+        match plan::literal(&Parameter::Arrow(Arc::new(moment)), Span::empty()) {
             Ok(literal) => {
                 *expr = literal;
                 ControlFlow::Continue(())
