@@ -45,9 +45,10 @@ impl TableProvider for Changes {
         &self,
         filters: &[&Expr],
     ) -> Result<Vec<TableProviderFilterPushDown>, DataFusionError> {
-        let taken = match self.takes_filters {
-            true => TableProviderFilterPushDown::Exact,
-            false => TableProviderFilterPushDown::Unsupported,
+        let taken = if self.takes_filters {
+            TableProviderFilterPushDown::Exact
+        } else {
+            TableProviderFilterPushDown::Unsupported
         };
         Ok(vec![taken; filters.len()])
     }
