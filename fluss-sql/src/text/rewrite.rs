@@ -11,7 +11,8 @@ use crate::error::{Error, ErrorKind, Position, Result};
 ///
 /// - `?` becomes `$1`, `$2` and so on; `:name` becomes `$name`;
 /// - `EMIT CHANGES` is taken out, and remembered;
-/// - `AS OF TIMESTAMP x` becomes `FOR SYSTEM_TIME AS OF x`.
+/// - `AS OF TIMESTAMP x` becomes `FOR SYSTEM_TIME AS OF x`;
+/// - `E'…'` and `U&'…'` become the texts that they stand for.
 pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Result<Text> {
     let mut text = Text {
         tokens: Vec::with_capacity(tokens.len()),
@@ -47,6 +48,10 @@ pub(super) fn rewrite(tokens: &[TokenWithSpan]) -> Result<Text> {
             text.tokens
                 .push(TokenWithSpan::new(Token::Placeholder(name), token.span));
             at += length;
+        } else if let Token::EscapedStringLiteral(value) | Token::UnicodeStringLiteral(value) = &token.token {
+            let plain = Token::SingleQuotedString(value.clone());
+            text.tokens.push(TokenWithSpan::new(plain, token.span));
+            at += 1;
         } else {
             text.tokens.push(token.clone());
             at += 1;

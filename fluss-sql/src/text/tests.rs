@@ -63,6 +63,13 @@ fn the_words_that_are_ours_become_words_of_the_parser() {
 }
 
 #[test]
+fn texts_with_escapes_are_texts() {
+    assert_eq!(shown(r"SELECT E'a\tb', U&'\00e4'"), "SELECT 'a\tb' , 'ä'");
+    let text = one(r"SELECT E'it\'s' || U&'\00e4'").unwrap();
+    assert_eq!(text.query().unwrap().to_string(), "SELECT 'it''s' || 'ä'");
+}
+
+#[test]
 fn all_spellings_of_a_moment_are_parsed() {
     for text in [
         "SELECT * FROM t AS OF TIMESTAMP '2024-01-01'",
