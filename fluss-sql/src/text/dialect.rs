@@ -189,6 +189,10 @@ impl Dialect for FlussDialect {
         true
     }
 
+    fn supports_insert_set(&self) -> bool {
+        true
+    }
+
     fn supports_match_against(&self) -> bool {
         true
     }

@@ -85,7 +85,10 @@ pub(super) fn named(error: Error, tokens: &[TokenWithSpan]) -> Error {
         if INDEX.iter().any(|words| begins(at, words)) {
             return Error::unsupported("a hint for an index").at(place(at));
         }
-        if let Some(words) = CLAUSES.iter().find(|words| begins(at, words)) {
+        // INTO belongs to INSERT.
+        let is_own = |words: &&[&str]| **words == ["INTO"] && at == 1;
+        let found = CLAUSES.iter().find(|words| begins(at, words) && !is_own(words));
+        if let Some(words) = found {
             return Error::unsupported(words.join(" ")).at(place(at));
         }
         if begins(at, &["WITH"])
