@@ -36,7 +36,7 @@ use crate::transaction::Overlay;
 
 pub(crate) use bind::{bind, literal};
 pub(crate) use engine::engine;
-pub(crate) use moments::constant;
+pub(crate) use moments::{constant, simplified};
 use provider::{Provider, Sources, parser_options};
 
 /// How deeply views may be made of views.

@@ -7,7 +7,10 @@ use arrow::compute::cast;
 use arrow::datatypes::{DataType, TimeUnit, TimestampMillisecondType};
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{DFSchema, ScalarValue};
+use datafusion::execution::SessionState;
 use datafusion::logical_expr::ColumnarValue;
+use datafusion::logical_expr::simplify::SimplifyContext;
+use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Expr, Spanned};
 use fluss_client::types::Timestamp;
@@ -40,13 +43,28 @@ fn evaluate(context: &Context, expression: Expr) -> Result<ScalarValue> {
     if expression.any_column_refs() || expression.contains_outer() || contains_subquery(&expression)? {
         return Err(Error::new(ErrorKind::Type, "the expression is not constant"));
     }
-    let physical = engine.create_physical_expr(expression, &schema)?;
+    let physical = engine.create_physical_expr(simplified(&engine, expression, &schema)?, &schema)?;
     let options = RecordBatchOptions::new().with_row_count(Some(1));
     let one = RecordBatch::try_new_with_options(Arc::new(schema.as_arrow().clone()), Vec::new(), &options)?;
     Ok(match physical.evaluate(&one)? {
         ColumnarValue::Scalar(value) => value,
         ColumnarValue::Array(array) => ScalarValue::try_from_array(&array, 0)?,
     })
+}
+
+/// An expression without the functions that are carried out by the planner alone, such as `now()` and `arrow_cast`.
+pub(crate) fn simplified(
+    engine: &SessionState,
+    expression: datafusion::logical_expr::Expr,
+    schema: &DFSchema,
+) -> Result<datafusion::logical_expr::Expr> {
+    let known = SimplifyContext::builder()
+        .with_schema(Arc::new(schema.clone()))
+        .with_config_options(engine.config_options().clone())
+        .with_query_execution_start_time(engine.execution_props().query_execution_start_time)
+        .build();
+    let simplifier = ExprSimplifier::new(known);
+    Ok(simplifier.simplify(simplifier.coerce(expression, schema)?)?)
 }
 
 fn contains_subquery(expression: &datafusion::logical_expr::Expr) -> Result<bool> {

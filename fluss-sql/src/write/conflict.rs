@@ -286,7 +286,8 @@ impl<'c> Both<'c> {
             }
             _ => Ok(Transformed::no(expr)),
         })?;
-        Ok(engine.create_physical_expr(bound.data, &self.schema)?)
+        let simple = plan::simplified(engine, bound.data, &self.schema)?;
+        Ok(engine.create_physical_expr(simple, &self.schema)?)
     }
 
     fn value(&self, expr: &Expr) -> Result<ArrayRef> {
