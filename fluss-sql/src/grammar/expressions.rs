@@ -1,8 +1,8 @@
 //! What stands within expressions.
 
 use datafusion::sql::sqlparser::ast::{
-    AccessExpr, DataType, Expr, Function, FunctionArgumentClause, FunctionArgumentList, FunctionArguments,
-    Subscript, Value,
+    AccessExpr, CastKind, DataType, ExactNumberInfo, Expr, Function, FunctionArgumentClause,
+    FunctionArgumentList, FunctionArguments, Subscript, Value,
 };
 
 use super::{Refusals, order_is_known};
@@ -58,6 +58,26 @@ pub(super) fn keep_nanoseconds(expression: &mut Expr) {
         if fraction.chars().take_while(char::is_ascii_digit).count() > 6 {
             *precision = Some(9);
         }
+    }
+}
+
+/// A number with an exponent is a DOUBLE: the planner would make a decimal of it.
+pub(super) fn exponent_is_double(expression: &mut Expr) {
+    let Expr::Value(value) = expression else {
+        return;
+    };
+    let Value::Number(text, _) = &value.value else {
+        return;
+    };
+    if text.contains(['e', 'E']) {
+        let text = Value::SingleQuotedString(text.clone()).with_span(value.span);
+        *expression = Expr::Cast {
+            kind: CastKind::Cast,
+            expr: Box::new(Expr::Value(text)),
+            data_type: DataType::Double(ExactNumberInfo::None),
+            array: false,
+            format: None,
+        };
     }
 }
 
