@@ -9,6 +9,7 @@ use tokio::runtime::Handle;
 
 use crate::carry::carry_out;
 use crate::context::{Context, Shared, State};
+use crate::dispatch::Statement;
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::{Options, StartFrom};
 use crate::plan::engine;
@@ -74,7 +75,11 @@ impl Session {
         let (text, context) = (text.to_owned(), Context::new(&self.shared, parameters.into()));
         cpu::run(async move {
             let text = Text::statement(&text, context.options().max_text_bytes)?;
-            context.check_parameters(&text.placeholders)?;
+            if let Err(error) = context.check_parameters(&text.placeholders) {
+                // A statement that is not carried at all is told first.
+                Statement::parse(&text)?;
+                return Err(error);
+            }
             carry_out(&context, &text).await
         })
         .await
