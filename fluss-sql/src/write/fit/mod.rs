@@ -227,6 +227,11 @@ fn row_of_map(given: &MapArray, data_type: &DataType, row: &RowType, fields: &Fi
         };
         let places: UInt32Array = (0..given.len()).map(place).collect();
         let column = take(given.values(), &places, None).map_err(arrow)?;
+        if column.logical_null_count() == column.len() && field.data_type.is_nullable() {
+            // Nothing is given, of whichever type the other values are.
+            columns.push(new_null_array(wire.data_type(), column.len()));
+            continue;
+        }
         let is_nullable = field.data_type.is_nullable() || given.null_count() > 0;
         let data_type = field.data_type.clone().with_nullable(is_nullable);
         columns.push(values(&column, &data_type, wire.data_type())?);
