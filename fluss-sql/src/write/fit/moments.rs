@@ -193,9 +193,23 @@ fn parse(text: &str) -> Option<(Moment, bool)> {
     if let Ok(instant) = text.parse::<Timestamp>() {
         return Some((of_instant(instant), true));
     }
-    let naive: DateTime = text.parse().ok()?;
-    let instant = naive.to_zoned(TimeZone::UTC).ok()?.timestamp();
-    Some((of_instant(instant), false))
+    if let Ok(naive) = text.parse::<DateTime>() {
+        return Some((of_civil(naive), false));
+    }
+    // The last day of the year 9999 is no instant of the parser above.
+    let naive: DateTime = text.strip_suffix(['Z', 'z'])?.parse().ok()?;
+    Some((of_civil(naive), true))
+}
+
+/// A date with a time, as if it were UTC.
+fn of_civil(naive: DateTime) -> Moment {
+    let since = naive.duration_since(DateTime::constant(1970, 1, 1, 0, 0, 0, 0));
+    let (seconds, nanos) = (since.as_secs(), since.subsec_nanos());
+    if nanos < 0 {
+        (seconds - 1, (nanos + 1_000_000_000) as u32)
+    } else {
+        (seconds, nanos as u32)
+    }
 }
 
 fn of_instant(instant: Timestamp) -> Moment {
