@@ -1,9 +1,10 @@
 //! `*` where hidden columns are named: it stands for the others.
 
+use std::collections::HashMap;
 use std::ops::ControlFlow;
 
 use datafusion::sql::sqlparser::ast::{
-    ExceptSelectItem, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
+    ExceptSelectItem, Expr, Ident, Join, JoinConstraint, JoinOperator, ObjectName, Query, Select, SelectItem,
     SelectItemQualifiedWildcardKind, Spanned, TableFactor, TableVersion, TableWithJoins, VisitMut,
     VisitorMut, WildcardAdditionalOptions,
 };
@@ -60,6 +61,7 @@ impl VisitorMut for Rewriter<'_> {
     }
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
+        name_twins(select);
         if !self.sources.hidden {
             return ControlFlow::Continue(());
         }
@@ -233,6 +235,30 @@ impl Rewriter<'_> {
         let found = TableName::of_object(name, &self.database).ok();
         let table = found.and_then(|name| self.sources.table(&name, None, &self.context.shared.client));
         table.map(|table| table.hidden().to_vec()).unwrap_or_default()
+    }
+}
+
+/// Gives what is there twice, and has no name of its own, another name: the planner takes no two columns of one name.
+fn name_twins(select: &mut Select) {
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for item in &mut select.projection {
+        let SelectItem::UnnamedExpr(expr) = item else {
+            continue;
+        };
+        let text = expr.to_string();
+        let times = seen.entry(text.clone()).or_default();
+        if *times > 0 {
+            let shown = match expr {
+                Expr::CompoundIdentifier(parts) => parts.last().map(|last| last.value.clone()),
+                Expr::Identifier(name) => Some(name.value.clone()),
+                _ => None,
+            };
+            *item = SelectItem::ExprWithAlias {
+                expr: expr.clone(),
+                alias: Ident::with_quote('"', format!("{}:{times}", shown.unwrap_or(text))),
+            };
+        }
+        *times += 1;
     }
 }
 
