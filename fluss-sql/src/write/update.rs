@@ -286,7 +286,7 @@ mod tests {
         let query = query(items, table, Vec::new(), Some(selection), Vec::new(), Some(limit)).unwrap();
         assert_eq!(
             query.to_string(),
-            "SELECT n AS \"__fluss_column_0\" FROM a AS x WHERE x.n > 1 AND FALSE LIMIT 3"
+            "SELECT n AS \"__fluss_column_0\" FROM a AS x WHERE x.n > 1 AND false LIMIT 3"
         );
     }
 }

@@ -138,7 +138,13 @@ fn a_key_table_is_read() {
         write(&table, 0..500).await;
         write(&table, 100..200).await;
         let writer = table.upsert_writer().unwrap();
-        writer.delete(&row(7)).await.unwrap().wait().await.unwrap();
+        writer
+            .delete(&[Datum::from(7_i64)])
+            .await
+            .unwrap()
+            .wait()
+            .await
+            .unwrap();
         assert_eq!(
             world.rows("SELECT count(*), min(id), sum(id) FROM people").await,
             ["499 0 124743"]
@@ -204,7 +210,13 @@ fn changes_are_a_table() {
         write(&table, [1]).await;
         write(&table, [1]).await;
         let writer = table.upsert_writer().unwrap();
-        writer.delete(&row(1)).await.unwrap().wait().await.unwrap();
+        writer
+            .delete(&[Datum::from(1_i64)])
+            .await
+            .unwrap()
+            .wait()
+            .await
+            .unwrap();
         let changes = world
             .rows("SELECT _offset, _change_type, id FROM people$changelog")
             .await;
@@ -512,8 +524,8 @@ fn what_there_is_is_shown() {
         let statement = world.rows("SHOW CREATE TABLE people").await.join("\n");
         for part in [
             "CREATE TABLE fluss.people",
-            "id BIGINT",
-            "PRIMARY KEY (id) NOT ENFORCED",
+            "\"id\" BIGINT",
+            "PRIMARY KEY (\"id\") NOT ENFORCED",
             "INTO 2 BUCKETS",
         ] {
             assert!(statement.contains(part), "{statement}");
