@@ -8,8 +8,11 @@ use datafusion::execution::disk_manager::{DiskManagerBuilder, DiskManagerMode};
 use datafusion::execution::memory_pool::FairSpillPool;
 use datafusion::execution::runtime_env::{RuntimeEnv, RuntimeEnvBuilder};
 use datafusion::execution::session_state::SessionStateBuilder;
+use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
+use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::SessionConfig;
 
+use super::floats::Floats;
 use super::paced::CooperativeJoins;
 use crate::error::Result;
 use crate::options::Options;
@@ -19,6 +22,11 @@ pub(crate) fn engine(options: &Options) -> Result<SessionState> {
     let state = SessionStateBuilder::new_with_default_features()
         .with_config(config(options))
         .with_runtime_env(runtime(options)?)
+        .with_analyzer_rules(vec![
+            Arc::new(ResolveGroupingFunction::new()),
+            Arc::new(Floats),
+            Arc::new(TypeCoercion::new()),
+        ])
         .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
         .build();
     Ok(state)

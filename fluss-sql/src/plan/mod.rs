@@ -8,6 +8,7 @@
 mod allowed;
 mod bind;
 mod engine;
+mod floats;
 mod moments;
 mod paced;
 mod point;
