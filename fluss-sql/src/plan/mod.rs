@@ -15,6 +15,7 @@ mod point;
 mod provider;
 mod references;
 mod types;
+mod unknowns;
 mod wildcards;
 
 use std::collections::{BTreeSet, HashMap};

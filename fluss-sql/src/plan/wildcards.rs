@@ -11,6 +11,7 @@ use datafusion::sql::sqlparser::ast::{
 
 use super::moments::moment;
 use super::provider::{Sources, write_version};
+use super::unknowns;
 use crate::context::Context;
 use crate::error::{Error, Position, Result};
 use crate::names::TableName;
@@ -62,6 +63,11 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         name_twins(select);
+        for condition in select.selection.iter_mut().chain(&mut select.having) {
+            if let Err(error) = unknowns::rewrite(condition) {
+                return ControlFlow::Break(Box::new(error));
+            }
+        }
         if !self.sources.hidden {
             return ControlFlow::Continue(());
         }
