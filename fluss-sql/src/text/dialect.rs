@@ -1,6 +1,9 @@
 //! What the parser is told of how statements are written.
 
-use datafusion::sql::sqlparser::dialect::Dialect;
+use datafusion::sql::sqlparser::ast::Expr;
+use datafusion::sql::sqlparser::dialect::{Dialect, Precedence};
+use datafusion::sql::sqlparser::keywords::Keyword;
+use datafusion::sql::sqlparser::parser::{Parser, ParserError};
 
 /// Standard SQL with what Flink and `DuckDB` have beside it. Names are quoted with `"` or with backticks.
 #[derive(Debug)]
@@ -187,6 +190,32 @@ impl Dialect for FlussDialect {
 
     fn supports_select_wildcard_ilike(&self) -> bool {
         true
+    }
+
+    // The parser takes all that follows for the right side.
+    fn parse_infix(
+        &self,
+        parser: &mut Parser<'_>,
+        expression: &Expr,
+        _: u8,
+    ) -> Option<Result<Expr, ParserError>> {
+        use Keyword::{DISTINCT, FROM, IS, NOT};
+        let is_negated = if parser.parse_keywords(&[IS, DISTINCT, FROM]) {
+            false
+        } else if parser.parse_keywords(&[IS, NOT, DISTINCT, FROM]) {
+            true
+        } else {
+            return None;
+        };
+        let left = Box::new(expression.clone());
+        let right = parser.parse_subexpr(self.prec_value(Precedence::Is));
+        Some(right.map(|right| {
+            if is_negated {
+                Expr::IsNotDistinctFrom(left, Box::new(right))
+            } else {
+                Expr::IsDistinctFrom(left, Box::new(right))
+            }
+        }))
     }
 
     fn supports_insert_set(&self) -> bool {
