@@ -23,9 +23,9 @@ fn a_sort_spills() {
             .with_spill_directory(Some(directory.path().to_owned()))
             .with_parallelism(Some(1));
         let world = World::new("spilled", options).await;
-        // Ten times what the session may hold.
-        let text = "SELECT max(text) FROM (SELECT text, row_number() OVER (ORDER BY text) AS n FROM \
-                    (SELECT lpad(CAST(value * 7919 % 1000003 AS STRING), 100, 'x') AS text FROM generate_series(1, 4000000)))";
+        // Several times what the session may hold.
+        let text = "SELECT max(text), max(n) FROM (SELECT text, row_number() OVER (ORDER BY text) AS n FROM \
+                    (SELECT lpad(CAST(value * 7919 % 1000003 AS STRING), 100, 'x') AS text FROM generate_series(1, 2000000)))";
         assert_eq!(world.batches(text).await.len(), 1);
         world.shut_down().await;
         // What a query has spilled goes with its last task.
