@@ -55,6 +55,7 @@ lint: setup-base .venv/installed $(DENY)
 	cargo check --package fluss-client --no-default-features
 	cargo check --package fluss-client --features s3
 	cargo check --package fluss-client --features tls
+	cargo check --package fluss-python --no-default-features
 	$(DENY) --all-features check licenses bans sources
 	scripts/check-msrv
 	scripts/check-cancellation
