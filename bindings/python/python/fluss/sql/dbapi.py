@@ -280,8 +280,9 @@ class Connection:
         with _as_in_pep_249():
             session = self._session()
             if self._writes:
-                session.commit().within(self._timeout).wait()
+                # It ends the transaction, whatever comes of it.
                 self._writes = False
+                session.commit().within(self._timeout).wait()
 
     def rollback(self) -> None:
         """Forgets what was written since the last commit."""
