@@ -354,7 +354,6 @@ impl Sender {
             bucket: Some(sent.bucket),
             base_offset: answer.base_offset,
             end_offset: answer.end_offset,
-            ..Stored::default()
         };
         Outcome::Stored(stored, answer.pressure)
     }

@@ -16,7 +16,6 @@
 `fluss.client`                the blocking client: connections, tables, writers, scanners
 `fluss.client.admin`          administration of a cluster
 `fluss.aio`                   the same, to be awaited
-`fluss.sql`, `fluss.aio.sql`  SQL: a client for it, and DB-API 2.0
 `fluss.config`                options
 `fluss.metadata`              schemas, descriptors, paths, snapshots
 `fluss.cluster`               settings, tags of servers, rebalances, health
@@ -29,7 +28,7 @@
 `AppendWriter`, `LogScanner` and the like are here the bases of those of `fluss.client`, `fluss.aio` and `fluss.compat`.
 """
 
-from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, sql, types
+from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, types
 from fluss._bases import (
     AppendWriter,
     LogScanner,
@@ -63,28 +62,23 @@ from fluss.errors import (
     AlreadyExistsError,
     ArgumentError,
     ArgumentTypeError,
-    AuthenticationError,
     AuthError,
     BufferFullError,
     ClosedError,
     ConfigError,
     ConnectionError,
-    ConstraintViolationError,
     DataError,
     ErrorCode,
     ExpiredError,
     FlussError,
     ForkError,
     NotFoundError,
-    PermissionDeniedError,
     ProtocolError,
-    QueryError,
     SchemaError,
     ServerError,
     StorageError,
     TimeoutError,
     UnsupportedError,
-    UnsupportedQueryError,
 )
 from fluss.metadata import (
     ChangeType,
@@ -110,7 +104,6 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "AuthError",
-    "AuthenticationError",
     "BatchScanner",
     "BufferFullError",
     "ChangeType",
@@ -121,7 +114,6 @@ __all__ = [
     "Configuration",
     "Connection",
     "ConnectionError",
-    "ConstraintViolationError",
     "DataError",
     "DataType",
     "DataTypes",
@@ -142,11 +134,9 @@ __all__ = [
     "NotFoundError",
     "OffsetSpec",
     "PartitionInfo",
-    "PermissionDeniedError",
     "Predicate",
     "PrefixLookuper",
     "ProtocolError",
-    "QueryError",
     "RecordBatch",
     "ScanRecord",
     "ScanRecords",
@@ -168,7 +158,6 @@ __all__ = [
     "TimeoutError",
     "Timestamp",
     "UnsupportedError",
-    "UnsupportedQueryError",
     "UpsertWriter",
     "WriteResultHandle",
     "__version__",
@@ -183,6 +172,5 @@ __all__ = [
     "metadata",
     "metrics",
     "security",
-    "sql",
     "types",
 ]

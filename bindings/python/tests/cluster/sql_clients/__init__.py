@@ -1,1 +1,0 @@
-"""Programs of other SQL clients, and what is changed in them."""
