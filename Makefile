@@ -32,10 +32,14 @@ test-rust: $(SETUP)
 	cargo test --workspace --no-run
 	cargo test --workspace
 
+# What starts hundreds of processes has the machine for itself.
+PROCESSES := tests/cluster/test_processes.py
+
 test-python: $(SETUP) .venv/installed
 	cargo test --workspace --no-run
 	cd bindings/python && ../../$(PYTHON) -m maturin develop --features as-tests
-	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs -n 3 --dist loadfile tests
+	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs -n 3 --dist loadfile --ignore $(PROCESSES) tests
+	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs $(PROCESSES)
 
 # Wants the machine for itself, for some twenty minutes after the build.
 bench: setup .venv/installed

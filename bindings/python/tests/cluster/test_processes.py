@@ -343,24 +343,26 @@ def main():
     context = multiprocessing.get_context(method)
     parent = fluss.connect(target)
     stop, threads = be_busy(parent, f"{path}_busy")
-    create(parent, path)
-    jobs = [(target, path, number) for number in range(24)]
-    with context.Pool(4) as pool:
-        assert all(pool.map(work, jobs, chunksize=1))
-        pool.close()
-        pool.join()
-    with ProcessPoolExecutor(4, mp_context=context) as pool:
-        assert all(pool.map(work, jobs))
-    processes = [context.Process(target=unflushed, args=(target, path, number)) for number in range(3)]
-    if target.startswith("fluss:"):
-        for process in processes:
-            process.start()
-        for process in processes:
-            process.join()
-        assert [process.exitcode for process in processes] == [0, 0, 0]
-        rows = parent.get_table(path).to_arrow().num_rows
-        assert rows == 2 * len(jobs) + 300, rows
-    stop.set()
+    try:
+        create(parent, path)
+        jobs = [(target, path, number) for number in range(24)]
+        with context.Pool(4) as pool:
+            assert all(pool.map(work, jobs, chunksize=1))
+            pool.close()
+            pool.join()
+        with ProcessPoolExecutor(4, mp_context=context) as pool:
+            assert all(pool.map(work, jobs))
+        processes = [context.Process(target=unflushed, args=(target, path, number)) for number in range(3)]
+        if target.startswith("fluss:"):
+            for process in processes:
+                process.start()
+            for process in processes:
+                process.join()
+            assert [process.exitcode for process in processes] == [0, 0, 0]
+            rows = parent.get_table(path).to_arrow().num_rows
+            assert rows == 2 * len(jobs) + 300, rows
+    finally:
+        stop.set()
     for thread in threads:
         thread.join()
     parent.close()
@@ -370,8 +372,10 @@ if __name__ == "__main__":
 """
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn", "forkserver"])
-@pytest.mark.parametrize("server", ["memory", "node", "cluster"], indirect=True)
+POOLS = [(server, method) for server in ("memory", "node", "cluster") for method in ("spawn", "forkserver")]
+
+
+@pytest.mark.parametrize(("server", "method"), [("memory", "fork"), *POOLS], indirect=["server"])
 def test_processes_of_pools_connect_afresh(method: str, targets: Iterator[str], tmp_path: Path) -> None:
     """While their parent is busy. What it has opened they cannot use, and what they have not flushed is stored."""
     program = tmp_path / "pool.py"
