@@ -1,7 +1,8 @@
 //! Threads that are in Python code when the interpreter ends.
 //!
-//! CPython, up to 3.13, ends a thread that is in Python code once its exit has come so far, by unwinding the thread's stack. At the
-//! first frame of Rust that aborts the process. So the exit waits for those that Rust has sent there, and lets no others go.
+//! The interpreter, up to 3.13, ends a thread that is in Python code once its exit has come so far, by unwinding the stack of the
+//! thread. At the first frame of Rust that aborts the process. So the exit waits for those that Rust has sent there, and lets no others
+//! go.
 
 use std::thread::{self, ThreadId};
 use std::time::Duration;
