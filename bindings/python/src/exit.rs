@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use pyo3::ffi;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
@@ -11,6 +12,9 @@ use crate::{awaited, logging, stay, writing};
 /// Has the interpreter's exit wait for what is on its way to it, and forked processes leave to their parents what is theirs.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
     let py = module.py();
+    if !is_main(py) {
+        return Ok(());
+    }
     // What is registered last is called first: nobody calls Python code any more once loggers have no events to take, and events go
     // on until there are no outcomes any more. Before all that rows are sent that were not flushed.
     py.import("logging")?;
@@ -25,6 +29,13 @@ pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
         at_fork.call((), Some(&after.into_py_dict(py)?))?;
     }
     Ok(())
+}
+
+/// Whether this is the interpreter that lives as long as the process. What goes to all of them ends with it alone.
+#[expect(unsafe_code, reason = "the interpreter's number has no other face")]
+fn is_main(_attached: Python<'_>) -> bool {
+    // SAFETY: the thread is attached, so it has an interpreter.
+    unsafe { ffi::PyInterpreterState_GetID(ffi::PyInterpreterState_Get()) == 0 }
 }
 
 /// Leaves to the parent what is the parent's. A forked process calls it before anything else.

@@ -1,5 +1,6 @@
 """Programs that end whatever is under way, and processes that are forked, spawned, or started by a server of them."""
 
+import asyncio
 import os
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from typing import Any
 import pytest
 
 import fluss
+from fluss import aio
 
 ROUNDS = {"memory": 5, "directory": 4, "node": 4, "cluster": 1}
 """How often each program is run on each target: more than 300 times in all."""
@@ -579,6 +581,13 @@ def test_a_subinterpreter_connects_too() -> None:
     except Exception as error:
         assert "subinterpreter" in str(error)
     interpreters.destroy(inner)
+
+    async def connect() -> None:
+        async with aio.connect("embedded::memory:") as connection:
+            assert await connection.get_admin().list_databases()
+
+    # What ends with it is not what others wait for.
+    asyncio.run(asyncio.wait_for(connect(), LIMIT_SECONDS))
 
 
 LOOPS = """
