@@ -166,7 +166,7 @@ impl Servers {
     }
 
     /// The answer of a server, which is asked as soon as it can be if there is no connection yet. Once there is one, the answer is
-    /// waited for as long as `patience`.
+    /// waited for as long as `patience`. A connection on which nothing at all comes meanwhile is closed.
     ///
     /// # Cancellation
     ///
@@ -177,13 +177,14 @@ impl Servers {
         request: &R,
         patience: Duration,
     ) -> Result<Result<R::Response, RequestError>> {
-        let patience = patience.min(self.options.request_timeout);
+        // It leaves whoever waits for it the time to ask again.
+        let patience = patience.min(self.options.request_timeout / 2);
         let connecting = async { Connection::connect_asking(server, &self.options(), request).await };
         match self.reach(server, connecting).await? {
             (_, Some(Some(answer))) => Ok(timeout(patience, answer)
                 .await
                 .unwrap_or_else(|_| Err(RequestError::Timeout { after: patience }))),
-            (connection, _) => Ok(connection.send_within(request, patience).await),
+            (connection, _) => Ok(connection.send_unless_silent(request, patience, patience).await),
         }
     }
 
