@@ -339,7 +339,7 @@ fn swapped(backend: Backend, one: Role, other: Role) {
     let cluster = place.cluster();
     run(async {
         let mut options = options(&place);
-        // A server that was killed shows what came last to a bucket only when more comes to it: each bucket gets some each time.
+        // A server that was just started shows what came last to a bucket only when more comes: each gets some each time.
         options.writer.bucket_assigner = BucketAssigner::RoundRobin;
         let connection = Connection::open(options).await.unwrap();
         let mut tables = Tables::create(&connection).await;

@@ -1,4 +1,4 @@
-"""Programs that end whatever is under way, and processes that are forked, spawned, or started by a server of them."""
+"""Programs that end whatever is under way, and processes that are spawned, or started by a server of them."""
 
 import asyncio
 import os
