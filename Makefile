@@ -55,6 +55,7 @@ lint: setup-base .venv/installed $(DENY)
 	cargo clippy --workspace --all-targets -- --deny warnings
 	! cargo tree --edges normal --package fluss-core | grep --word-regexp tokio
 	! cargo tree --edges normal --package fluss-store | grep --word-regexp tokio
+	! cargo tree --edges features --invert tokio | grep 'tokio feature "parking_lot"' # see `fluss_rpc::sync`
 	cargo check --package fluss-rpc --no-default-features
 	cargo check --package fluss-client --no-default-features
 	cargo check --package fluss-client --features s3

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use crate::{ClientOptions, Context, Error, ErrorKind, Result};
 use fluss_rpc::net::{ServerAddress, Transport};
+use fluss_rpc::sync;
 use fluss_server::WeakNode;
 use fluss_server::disk::create_private;
 pub use fluss_server::disk::leave_directories_to_parent;
@@ -30,7 +31,7 @@ type Nodes = Arc<Mutex<HashMap<Place, WeakNode>>>;
 /// The nodes of this process.
 fn nodes() -> Nodes {
     /// With the process that they are of: a fork leaves behind the threads of nodes, and whoever has them locked.
-    static OF_PROCESS: parking_lot::Mutex<Option<(u32, Nodes)>> = parking_lot::Mutex::new(None);
+    static OF_PROCESS: sync::Mutex<Option<(u32, Nodes)>> = sync::Mutex::new(None);
     let process = std::process::id();
     let mut of_process = OF_PROCESS.lock();
     match &*of_process {

@@ -11,6 +11,7 @@
 //! | [`frame`], [`header`] | how messages become bytes of a stream |
 //! | [`sasl`] | how a client proves who it is |
 //! | [`net`] | connections of a client (feature `net`) |
+//! | [`sync`] | locks that a forked process can go on with |
 //! | [`guarded`] | a lock for what a panic can leave half-changed (feature `net`) |
 //!
 //! Sections such as "`rpc.md` §1.2" are those of the protocol notes that the project was written from.
@@ -28,6 +29,7 @@ pub mod header;
 #[cfg(feature = "net")]
 pub mod net;
 pub mod sasl;
+pub mod sync;
 
 /// The messages, generated from `proto/fluss.proto` and, those of the node alone, from `proto/node.proto`. `bytes` fields are [`bytes::Bytes`]: decoded from a
 /// [`bytes::Bytes`], a message shares its buffer instead of copying from it.

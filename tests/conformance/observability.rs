@@ -8,7 +8,7 @@ use fluss_client::metrics::{Distribution, Recorder, Sample, Value};
 use fluss_client::types::{DataType, Datum, Schema};
 use fluss_client::{Connection, StartOffset, Table};
 use fluss_cluster::Spec;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::task::block_in_place;
 use tokio::time::{Instant, sleep};
 use tracing_subscriber::filter::LevelFilter;

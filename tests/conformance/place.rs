@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 use fluss_client::embedded::{self, Node, NodeOptions, Storage};
 use fluss_client::{ClientOptions, Connection, Credentials};
 use fluss_cluster::{Cluster, Served, Spec, User};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tempfile::TempDir;
 use tokio::sync::{Semaphore, SemaphorePermit};
 

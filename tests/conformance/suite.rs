@@ -8,8 +8,8 @@ use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
 
+use fluss_rpc::sync::Mutex;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
-use parking_lot::Mutex;
 
 use crate::place::Backend;
 

@@ -18,7 +18,7 @@ use fluss_rpc::frame::{DEFAULT_MAX_REQUEST_BYTES, FrameDecoder, encode};
 use fluss_rpc::header::ResponseHeader;
 use fluss_rpc::net::{ByteStream, Connecting, Connector, Transport};
 use fluss_rpc::proto::ApiVersionsResponse;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use prost::Message;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, copy, duplex};
 use tokio::task::JoinSet;

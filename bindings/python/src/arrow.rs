@@ -10,7 +10,7 @@ use arrow::error::ArrowError;
 use fluss_client::types::Timestamp;
 use fluss_client::{ScanBatch, Snapshot};
 use fluss_core::arrow::{check_recast, recast};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use pyo3::exceptions::PyImportError;
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -8,8 +8,8 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use fluss_rpc::sync::Mutex;
 use futures::FutureExt;
-use parking_lot::Mutex;
 use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::intern;
 use pyo3::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use fluss_rpc::sync::{Condvar, Mutex, MutexGuard};
 use pyo3::prelude::*;
 
 use crate::runtime::runtime;
@@ -88,8 +88,10 @@ impl<T: Send + 'static> Handover<T> {
         py.detach(|| {
             let mut state = self.lock();
             state.ended = true;
-            self.changed
-                .wait_while_for(&mut state, |state| state.active, EXIT_PATIENCE);
+            drop(
+                self.changed
+                    .wait_while_for(state, |state| state.active, EXIT_PATIENCE),
+            );
         });
     }
 }

@@ -3,7 +3,7 @@
 use std::future::Future;
 use std::time::Duration;
 
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::exceptions::PyRuntimeError;
 use pyo3::prelude::*;

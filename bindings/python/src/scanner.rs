@@ -8,7 +8,7 @@ use arrow::datatypes::SchemaRef;
 use fluss_client::id::{BucketId, PartitionId, TableBucket};
 use fluss_client::types::TableInfo;
 use fluss_client::{self as client, Lease, ScanBatch, StartOffset};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::ffi::to_schema_pycapsule;

@@ -7,7 +7,7 @@
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use parking_lot::{Condvar, Mutex};
+use fluss_rpc::sync::{Condvar, Mutex};
 use pyo3::prelude::*;
 
 use crate::own::PerProcess;
@@ -76,8 +76,10 @@ pub(crate) fn end_calls(py: Python<'_>) {
         let calls = CALLS.get();
         let mut state = calls.state.lock();
         state.ending = Some(thread::current().id());
-        calls
-            .changed
-            .wait_while_for(&mut state, |state| state.inside > 0, EXIT_PATIENCE);
+        drop(
+            calls
+                .changed
+                .wait_while_for(state, |state| state.inside > 0, EXIT_PATIENCE),
+        );
     });
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use fluss_client::ChangeType;
 use fluss_client::types::{DataType, Datum, OwnedRow, Row, Schema};
 use fluss_client::{Connection, Table};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::task::JoinSet;
 
 use super::{PATIENCE, Traffic, create, from_the_start};

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use fluss_rpc::net::ServerAddress;
-use parking_lot::RwLock;
+use fluss_rpc::sync::RwLock;
 
 use super::topology::Topology;
 

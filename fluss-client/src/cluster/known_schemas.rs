@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use parking_lot::RwLock;
+use fluss_rpc::sync::RwLock;
 
 use fluss_core::id::{SchemaId, TableId};
 use fluss_core::types::Schema;

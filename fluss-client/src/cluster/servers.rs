@@ -13,7 +13,7 @@ use fluss_rpc::net::{
     Transport,
 };
 use fluss_rpc::proto::ApiVersionsRequest;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::time::{Instant, timeout};
 use tracing::{debug, info};
 

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::{Arc, Weak};
 
+use fluss_rpc::sync::Mutex;
 use futures::future::BoxFuture;
-use parking_lot::Mutex;
 
 use crate::error::Result;
 

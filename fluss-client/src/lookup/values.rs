@@ -7,7 +7,7 @@ use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
-use parking_lot::RwLock;
+use fluss_rpc::sync::RwLock;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;

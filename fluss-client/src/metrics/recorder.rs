@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use metrics::{Counter, Gauge, Histogram, Key, KeyName, Metadata, SharedString};
-use parking_lot::{Mutex, MutexGuard};
 
 use fluss_rpc::net::meter::OWNER;
 

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use fluss_core::id::Offset;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 
 /// The moment of a bucket that is read: the end of its log.
 #[derive(Clone, Default)]

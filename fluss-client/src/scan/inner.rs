@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
 
 use fluss_rpc::guarded::{Guard, Guarded};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::task::AbortHandle;
 
 use super::decoded::Decoded;

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use fluss_rpc::guarded::Guarded;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 
 use super::decode::Decoder;
 use super::decoded::Decoded;

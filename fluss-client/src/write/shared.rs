@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use fluss_rpc::guarded::{Guard, Guarded, Poisoned};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use futures::future::{BoxFuture, ready};
-use parking_lot::{Mutex, MutexGuard};
 
 use super::accumulator::Accumulator;
 use super::handle::Line;

@@ -4,7 +4,7 @@ use std::sync::{Arc, Weak};
 
 use arrow::record_batch::RecordBatch;
 use fluss_rpc::guarded::Guarded;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 

@@ -2,8 +2,8 @@
 
 use std::collections::HashMap;
 
+use crate::sync::{Mutex, MutexGuard};
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::oneshot;
 
 use super::{Disconnect, RequestError};

@@ -8,10 +8,10 @@ use std::sync::{Arc, OnceLock};
 
 use fluss_core::id::{BucketId, PartitionId, TableBucket, TableId};
 use fluss_rpc::guarded::Guarded;
+use fluss_rpc::sync::{Mutex, RwLock, RwLockReadGuard};
 use fluss_store::OpenError;
 use fluss_store::disk::{Disk, Trust};
 use fluss_store::log::{BucketLog, LogOptions, Sync};
-use parking_lot::{Mutex, RwLock, RwLockReadGuard};
 use tracing::warn;
 
 use super::keyed::Keyed;

@@ -12,8 +12,8 @@ use std::sync::{Arc, Weak};
 use bytes::Bytes;
 use fluss_core::id::{Offset, TableBucket};
 use fluss_rpc::guarded::{Guard, Guarded};
+use fluss_rpc::sync::Mutex;
 use fluss_store::log::{Appended, BucketLog, ReadLimits, Slice, Sync};
-use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tracing::warn;
 

@@ -30,9 +30,9 @@ use std::sync::Arc;
 use fluss_core::id::{PartitionId, TableId};
 use fluss_core::types::{PartitionName, TablePath};
 use fluss_rpc::code::ErrorCode;
+use fluss_rpc::sync::{Mutex, RwLock};
 use fluss_store::OpenError;
 use fluss_store::disk::Disk;
-use parking_lot::{Mutex, RwLock};
 
 pub use self::auto::{Plan, plan};
 use self::counters::Given;

@@ -10,10 +10,10 @@ use fluss_core::id::Offset;
 use fluss_core::record::kv::KvBatch;
 use fluss_core::record::log::LogBatch;
 use fluss_core::types::PartitionName;
+use fluss_rpc::sync::{Mutex, RwLock};
 use fluss_store::OpenError;
 use fluss_store::disk::Disk;
 use fluss_store::state::{self, About, Checkpoints, Snapshot, State};
-use parking_lot::{Mutex, RwLock};
 
 use super::draft::Draft;
 use super::error::Error;

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::sasl::PlainToken;
-use parking_lot::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 use tracing::warn;

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use parking_lot::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 
 /// Limits the number of connections.
 #[derive(Debug)]

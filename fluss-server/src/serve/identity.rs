@@ -1,7 +1,7 @@
 //! Who asks, by what that is known, and for how long it holds.
 
 use fluss_rpc::code::ErrorCode;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 
 use super::admin::Node;
 use crate::error::Failure;

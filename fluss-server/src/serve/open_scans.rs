@@ -11,8 +11,8 @@ use std::time::Duration;
 use fluss_core::id::{Offset, TableBucket};
 use fluss_core::record::value::ValuesBuilder;
 use fluss_rpc::code::ErrorCode;
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use fluss_store::disk::Disk;
-use parking_lot::{Mutex, MutexGuard};
 
 use super::owner::Owner;
 use super::spool::{Spool, Spooled, Spools};

@@ -9,7 +9,7 @@ use fluss_rpc::frame::{self, FrameError};
 use fluss_rpc::header::ResponseHeader;
 use fluss_rpc::net::{Disconnect, Outbox};
 use fluss_rpc::proto;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use prost::Message;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;

@@ -1,7 +1,7 @@
 //! Warnings of a disk that fails: whoever runs the node has to know, and not with a line for each request.
 
 use fluss_rpc::code::ErrorCode;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::time::Instant;
 use tracing::warn;
 

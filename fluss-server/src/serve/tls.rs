@@ -8,7 +8,7 @@ use std::time::Duration;
 use fluss_rpc::net::tls::TlsServerOptions;
 #[cfg(feature = "tls")]
 use fluss_rpc::net::tls::{Accepted, Acceptor};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::net::TcpStream;
 use tokio::sync::OnceCell;
 use tokio::task::spawn_blocking;

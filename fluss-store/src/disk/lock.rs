@@ -5,7 +5,7 @@ use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::sync::{Arc, Weak};
 
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use rustix::fs::{FlockOperation, flock};
 
 /// The file of a lock, as long as this process has it.

@@ -13,7 +13,7 @@ use std::io;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Weak};
 
-use parking_lot::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use rustix::io::Errno;
 use rustix::process::{Resource, getrlimit};
 

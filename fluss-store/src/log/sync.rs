@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 
 use bytes::Bytes;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 
 use fluss_core::id::Offset;
 

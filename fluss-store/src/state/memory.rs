@@ -5,7 +5,7 @@ use std::io;
 use std::ops::Bound;
 
 use bytes::Bytes;
-use parking_lot::{RwLock, RwLockReadGuard};
+use fluss_rpc::sync::{RwLock, RwLockReadGuard};
 
 use super::engine::{About, Change, Snapshot, State, Visit};
 

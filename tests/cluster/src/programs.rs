@@ -4,7 +4,7 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use serde_json::Value;
 
 use crate::error::{Attempt, Error};

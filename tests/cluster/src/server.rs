@@ -5,7 +5,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 
 use crate::config::Listeners;
 use crate::error::{Attempt, Error};

@@ -14,7 +14,7 @@ use fluss_client::types::{DataType, Datum, Row, Schema};
 use fluss_client::{ClientOptions, Connection, ServerAddress, StartOffset, Table, WriteHandle};
 use fluss_cluster::Spec;
 use fluss_rpc::net::{ByteStream, Connector, InProcess, Receive, Transport};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::time::{Instant, sleep};

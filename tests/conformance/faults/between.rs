@@ -10,7 +10,7 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::header::{Header, RequestHeader, ResponseHeader};
 use fluss_rpc::net::{InProcess, Receive, Transport};
 use fluss_rpc::proto;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use prost::Message;
 
 use super::answers::dial;

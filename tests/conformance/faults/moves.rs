@@ -12,7 +12,7 @@ use fluss_client::{
 };
 use fluss_cluster::{Role, Spec};
 use fluss_rpc::net::{Finding, Names, Tcp, Transport};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::io::copy_bidirectional;
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::watch;

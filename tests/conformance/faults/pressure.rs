@@ -11,7 +11,7 @@ use fluss_cluster::Spec;
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::header::RequestHeader;
 use fluss_rpc::proto::{self, PbPutKvRespForBucket};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use prost::Message;
 use tokio::time::Instant;
 

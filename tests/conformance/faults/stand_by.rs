@@ -12,7 +12,7 @@ use fluss_client::{AsOf, ClientOptions, Connection, ErrorCode, TableChange};
 use fluss_cluster::Spec;
 use fluss_rpc::api::{ApiKey, ServerRole};
 use fluss_rpc::header::RequestHeader;
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use tokio::time::Instant;
 
 use super::between::{self, Between, Then};

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
 use fluss_client as client;
-use parking_lot::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use tokio::sync::Notify;
 
 /// A row that was given to a writer.

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use fluss_client::types::{Datum, OwnedRow};
 use fluss_client::{self as client, Context, ErrorKind};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use pyo3::prelude::*;
 use tokio::sync::Notify;
 use tokio::time::{Instant, timeout_at};

@@ -4,7 +4,7 @@ use std::future::Future;
 
 use fluss_client::types::{OwnedRow, TableInfo};
 use fluss_client::{self as client, BatchWrite, Connection};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 
 use super::collected::Collected;
 use super::unsent::Unsent;

@@ -5,7 +5,7 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fluss_client::{Connection, WeakConnection};
-use parking_lot::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 

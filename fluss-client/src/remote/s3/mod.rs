@@ -8,10 +8,10 @@ use std::error::Error;
 use std::ops::Range;
 use std::sync::Arc;
 
+use fluss_rpc::sync::Mutex;
 use object_store::aws::{AmazonS3, AmazonS3Builder};
 use object_store::path::Path;
 use object_store::{GetOptions, ObjectStore, RetryConfig};
-use parking_lot::Mutex;
 
 use super::Part;
 use crate::cluster::Cluster;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use fluss_rpc::proto::{GetFileSystemSecurityTokenRequest, GetFileSystemSecurityTokenResponse};
-use parking_lot::Mutex;
+use fluss_rpc::sync::Mutex;
 use serde::Deserialize;
 use tokio::time::Instant;
 

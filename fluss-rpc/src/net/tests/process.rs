@@ -4,8 +4,8 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
+use crate::sync::Mutex;
 use bytes::{Buf, Bytes};
-use parking_lot::Mutex;
 use prost::Message;
 
 use super::server::{address, versions};

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use bytes::Bytes;
-use parking_lot::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard};
 
 use self::state::{Change, Contents, Directory, Node, State};
 use super::memory::not_found;

@@ -16,8 +16,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use fluss_rpc::sync::{RwLock, RwLockReadGuard};
 use heed::MdbError;
-use parking_lot::{RwLock, RwLockReadGuard};
 
 pub(in crate::state) use self::map::data_file;
 use self::map::fault;

@@ -4,9 +4,9 @@ use std::fs::OpenOptions;
 use std::io;
 use std::path::Path;
 
+use fluss_rpc::sync::RwLockWriteGuard;
 use heed::types::Bytes;
 use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
-use parking_lot::RwLockWriteGuard;
 
 use super::super::checkpoint::Unusable;
 use super::check;

@@ -4,8 +4,8 @@ use std::io;
 use std::ops::ControlFlow;
 use std::sync::Arc;
 
+use fluss_rpc::sync::RwLockReadGuard;
 use heed::{RoTxn, WithoutTls};
-use parking_lot::RwLockReadGuard;
 
 use super::super::engine::{About, Snapshot, Visit};
 use super::keys::{ABOUT, Branch, TreeKey, branch_of, is_link};

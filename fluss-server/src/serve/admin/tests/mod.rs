@@ -7,8 +7,8 @@ mod users;
 use fluss_core::types::{DataType, Schema, TableDescriptor};
 use fluss_rpc::code::ErrorCode;
 use fluss_rpc::proto::*;
+use fluss_rpc::sync::Mutex;
 use fluss_store::disk::MemoryDisk;
-use parking_lot::Mutex;
 
 use super::*;
 use crate::catalog::{Gone, Limits};
