@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+import fluss
 from fluss import aio
 
 ROUNDS = {"memory": 5, "directory": 4, "node": 4, "cluster": 1}
@@ -373,7 +374,7 @@ if __name__ == "__main__":
 """
 
 
-POOLS = [(server, method) for server in ("memory", "node", "cluster") for method in ("spawn", "forkserver")]
+POOLS = [(server, method) for server in ("memory", "node", "cluster") for method in ("fork", "spawn", "forkserver")]
 
 
 @pytest.mark.parametrize(("server", "method"), POOLS, indirect=["server"])
@@ -383,6 +384,192 @@ def test_processes_of_pools_connect_afresh(method: str, targets: Iterator[str], 
     program.write_text(POOL)
     path = f"fluss.pool_{method}_{os.getpid()}"
     assert run(program, method, next(targets), path) == (0, "")
+
+
+WORKERS = r"""
+import os, signal, sys, time
+import pyarrow
+import fluss
+
+target, path = sys.argv[1:]
+
+# What a server of workers loads before it forks them.
+connection = fluss.connect(target)
+schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
+connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+table = connection.get_table(path)
+writer = table.new_upsert().create_writer()
+writer.upsert([0]).wait(timeout=60)
+lookuper = table.new_lookup().create_lookuper()
+reader = table.to_reader()
+arrow = pyarrow.RecordBatchReader.from_stream(table.to_reader())
+# These are on their way, or wait, when the workers begin.
+rows = [writer.upsert([number]) for number in range(1, 1000)]
+
+def worker(number):
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    for call in (lambda: lookuper.lookup([0]), lambda: writer.upsert([5]), writer.close, rows[0].wait, rows[0].done,
+                 reader.__arrow_c_stream__, connection.close, lambda: writer.__exit__(None, None, None)):
+        try:
+            call()
+        except fluss.ForkError:
+            continue
+        raise SystemExit(f"{call} is not refused")
+    try:
+        arrow.read_next_batch()
+    except Exception as error:
+        assert "before the process was forked" in str(error), error
+    else:
+        raise SystemExit("an Arrow stream is not refused")
+    own = "embedded::memory:" if target.startswith("embedded") else target
+    opened = fluss.connect(own)
+    assert opened.get_admin().list_databases()
+    os.write(1, b"ready\n")
+    while True:
+        time.sleep(60)
+
+workers = []
+for number in range(3):
+    child = os.fork()
+    if child == 0:
+        worker(number)
+    workers.append(child)
+for handle in rows:
+    handle.wait(timeout=60)
+sys.stdin.readline()
+for child in workers:
+    os.kill(child, signal.SIGTERM)
+codes = [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in workers]
+assert codes == [0, 0, 0], codes
+assert lookuper.lookup([999]) == {"id": 999}
+assert reader.read_all().num_rows >= 1
+"""
+
+
+def test_workers_of_a_preloaded_program_connect_afresh(server: str, targets: Iterator[str], tmp_path: Path) -> None:
+    """As of a server that loads a program, and forks the processes that run it."""
+    program = [sys.executable, "-c", WORKERS, next(targets), f"fluss.workers_{os.getpid()}_{server}"]
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    with subprocess.Popen(program, text=True, **pipes) as running:
+        assert running.stdout is not None
+        assert [running.stdout.readline() for _ in range(3)] == ["ready\n"] * 3
+        assert running.communicate("end\n", timeout=LIMIT_SECONDS) == ("", "")
+    assert running.returncode == 0
+
+
+IN_A_LOOP = """
+import asyncio, gc, os, sys
+import fluss
+from fluss import aio
+
+target, path = sys.argv[1:]
+
+async def main():
+    opened = await aio.connect(target)
+    schema = fluss.Schema.new_builder().column("id", "INT").build()
+    await opened.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+    table = await opened.get_table(path)
+    scanner, writer = table.new_scan().create_log_scanner(), table.new_append().create_writer()
+    await scanner.subscribe_from_beginning()
+    polling = asyncio.create_task(scanner.poll(60_000))
+    await asyncio.sleep(0.1)
+    if child := os.fork():
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+        await writer.append([1])
+        assert [record.row for record in await polling] == [{"id": 1}]
+        await opened.close()
+        return
+    # The child leaves the loop behind, and what waits in it.
+    try:
+        writer.append([2])
+    except fluss.ForkError:
+        with fluss.connect(target if target.startswith("fluss:") else "embedded::memory:") as connection:
+            assert connection.get_admin().list_databases()
+        polling._log_destroy_pending = False
+        polling.get_coro().close()
+        del polling, scanner, writer, table, opened
+        gc.collect()
+        os._exit(0)
+
+asyncio.run(main())
+"""
+
+
+def test_a_child_may_be_forked_in_an_event_loop(server: str, targets: Iterator[str]) -> None:
+    assert run(IN_A_LOOP, next(targets), f"fluss.in_a_loop_{os.getpid()}_{server}") == (0, "")
+
+
+DIRECTORY = """
+import os, sys, time
+import fluss
+
+directory, = sys.argv[1:]
+target = f"embedded:{directory}"
+
+def use(connection):
+    schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
+    connection.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema, bucket_count=2), True)
+    table = connection.get_table("fluss.t")
+    with table.new_upsert().create_writer() as writer:
+        writer.upsert([os.getpid()])
+    return table.to_arrow().num_rows
+
+parent = fluss.connect(target)
+assert use(parent) == 1
+(go_on, may), (said, tell) = os.pipe(), os.pipe()
+child = os.fork()
+if child == 0:
+    try:
+        fluss.connect(target)
+        raise SystemExit("the directory is its parent's")
+    except fluss.FlussError as error:
+        assert "in use by another process" in str(error), error
+    os.write(tell, b"refused\\n")
+    os.read(go_on, 1)
+    # Its parent has closed the node, which takes a moment to end, or is gone.
+    end, said = time.monotonic() + 60, "in use by another process"
+    while "in use by another process" in said and time.monotonic() < end:
+        try:
+            raise SystemExit(f"the directory is {fluss.connect(target)}'s")
+        except fluss.FlussError as error:
+            said = str(error)
+    assert "was open when this process was forked" in said, said
+    os._exit(0)
+assert os.read(said, 20) == b"refused\\n"
+if sys.stdin.readline() == "close\\n":
+    parent.close()
+    # The child has the descriptors still, and no lock.
+    with fluss.connect(target) as parent:
+        assert use(parent) == 1
+    os.write(may, b".")
+    assert os.waitpid(child, 0)[1] == 0
+else:
+    print(child, flush=True)
+    # It ends without a word; the child waits.
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_a_directory_is_its_opener_s_whatever_children_have_inherited(tmp_path: Path) -> None:
+    directory = str(tmp_path / "closed")
+    assert run(DIRECTORY, directory, stdin="close\n") == (0, "")
+
+
+def test_a_directory_is_free_when_its_opener_was_killed_though_a_child_lives(tmp_path: Path) -> None:
+    directory = str(tmp_path / "killed")
+    pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+    program = [sys.executable, "-c", DIRECTORY, directory]
+    with subprocess.Popen(program, text=True, **pipes) as running:
+        assert running.stdin is not None and running.stdout is not None
+        running.stdin.write("die\n")
+        running.stdin.flush()
+        child = int(running.stdout.readline())
+        try:
+            assert running.wait(LIMIT_SECONDS) == -signal.SIGKILL
+            with fluss.connect(f"embedded:{directory}") as connection:
+                assert connection.get_table("fluss.t").to_arrow().num_rows == 1
+        finally:
+            os.kill(child, signal.SIGKILL)
 
 
 def test_a_subinterpreter_connects_too() -> None:
