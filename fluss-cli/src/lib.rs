@@ -4,12 +4,16 @@
 //! fluss serve --data-dir ./data --listen 127.0.0.1:9123 --users users
 //! fluss add-user users alice < password
 //! fluss user create fluss://127.0.0.1:9123 bob --login alice --password-file alice.password < password
+//! fluss sql fluss://127.0.0.1:9123 -c 'SELECT count(*) FROM orders'
 //! ```
 
 mod add_user;
 mod config;
+mod connect;
 mod password;
 mod serve;
+#[cfg(feature = "sql")]
+mod sql;
 mod user;
 
 use std::ffi::OsString;
@@ -32,6 +36,9 @@ enum Command {
     AddUser(add_user::AddUser),
     /// Creates, alters, drops and lists users of a node while it runs
     User(user::User),
+    /// Carries out SQL statements, and prints the rows of queries
+    #[cfg(feature = "sql")]
+    Sql(sql::Sql),
 }
 
 /// The code to exit with when something went wrong.
@@ -56,6 +63,8 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
         Command::Serve(serve) => serve.run(),
         Command::AddUser(add_user) => add_user.run(),
         Command::User(user) => user.run(),
+        #[cfg(feature = "sql")]
+        Command::Sql(sql) => sql.run(),
     };
     match done {
         Ok(()) => 0,
@@ -64,6 +73,17 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             FAILED
         }
     }
+}
+
+/// An error and what is behind it.
+fn described(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(error) = source {
+        text = format!("{text}: {error}");
+        source = error.source();
+    }
+    text
 }
 
 #[expect(clippy::print_stderr, reason = "a program talks to whoever runs it")]

@@ -9,7 +9,7 @@ use fluss_server::{Node, NodeOptions, Storage, Users};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use crate::{Refused, config};
+use crate::{Refused, config, described};
 
 #[derive(Debug, Args)]
 pub(crate) struct Serve {
@@ -153,15 +153,4 @@ async fn received(signal: &mut Option<Signal>) {
         Some(signal) => drop(signal.recv().await),
         None => std::future::pending().await,
     }
-}
-
-/// An error and what is behind it.
-pub(crate) fn described(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(error) = source {
-        text = format!("{text}: {error}");
-        source = error.source();
-    }
-    text
 }

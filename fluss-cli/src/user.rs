@@ -1,14 +1,12 @@
 //! `fluss user`: the users of a node that are created while it runs.
 
-use std::ffi::OsString;
 use std::io::Write;
-use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use fluss_client::{Admin, Connection, ConnectionBuilder, Credentials, config};
+use fluss_client::{Admin, ConnectionBuilder};
 
-use crate::serve::described;
-use crate::{Refused, password};
+use crate::connect::Login;
+use crate::{Refused, described, password};
 
 #[derive(Debug, Args)]
 pub(crate) struct User {
@@ -61,12 +59,8 @@ struct At {
     /// The node: fluss://HOST:PORT, or embedded:DIRECTORY while no other process has the directory
     #[arg(value_name = "TARGET")]
     target: String,
-    /// Logs in as this user
-    #[arg(long, value_name = "USER", requires = "password_file")]
-    login: Option<String>,
-    /// The file with the password of the user who logs in
-    #[arg(long, value_name = "FILE", requires = "login")]
-    password_file: Option<PathBuf>,
+    #[command(flatten)]
+    login: Login,
 }
 
 impl User {
@@ -107,33 +101,8 @@ impl User {
 }
 
 impl At {
-    /// How to connect: as the arguments say, and what they leave open as the environment does.
     fn builder(&self) -> Result<ConnectionBuilder, Refused> {
-        let refused = |error: config::InvalidConfig| Refused(error.to_string());
-        let said = config::options_of(&self.target).map_err(refused)?;
-        if said.iter().any(|(key, _)| key == "security.sasl.password") {
-            let reason = "others on this machine can read the arguments of a program: leave the login out of TARGET, and say \
-                          --login USER --password-file FILE";
-            return Err(Refused(reason.to_owned()));
-        }
-        let texts =
-            |(name, value): (OsString, OsString)| Some((name.into_string().ok()?, value.into_string().ok()?));
-        let of_environment = std::env::vars_os()
-            .filter_map(texts)
-            .filter(|(name, _)| name != "FLUSS_TARGET");
-        let target = ("FLUSS_TARGET".to_owned(), self.target.clone());
-        let pairs = config::environment(of_environment.chain([target])).map_err(refused)?;
-        let begun = Connection::builder(&self.target);
-        let is_option = |(key, _): &(String, String)| key != "bootstrap.servers";
-        let mut builder = pairs
-            .into_iter()
-            .filter(is_option)
-            .fold(begun, |builder, (key, value)| builder.option(key, value));
-        if let (Some(user), Some(file)) = (&self.login, &self.password_file) {
-            let password = password::from_file(file)?;
-            builder = builder.credentials(Credentials::plain(user, password));
-        }
-        Ok(builder)
+        self.login.builder(Some(&self.target))
     }
 }
 

@@ -50,7 +50,7 @@ pub use arrow;
 
 /// Conditions on rows.
 pub mod filter {
-    pub use fluss_core::filter::{Col, Comparison, Predicate, Test, TextPart, col};
+    pub use fluss_core::filter::{Col, Comparison, Filter, Predicate, Test, TextPart, col};
 }
 
 pub use admin::{
@@ -64,7 +64,7 @@ pub use connect::{ConnectionBuilder, connect, options};
 pub use connection::{Connection, WeakConnection};
 pub use deadline::within;
 pub use error::{BatchPlace, Context, Error, ErrorKind, Result, StorageError};
-pub use fluss_core::arrow::{ArrowRow, ArrowRows};
+pub use fluss_core::arrow::{ArrowRow, ArrowRows, row_type};
 pub use fluss_core::record::log::ChangeType;
 pub use fluss_core::{DecodeError, InvalidQuantity, ValueError, parse_duration, parse_size};
 pub use fluss_core::{id, rights, types};
@@ -82,13 +82,15 @@ pub use config::{
 };
 pub use lookup::{LookupBuilder, Lookuper, PrefixLookuper};
 pub use meters::METRICS;
-pub use read::{AsOf, BoundedReader, Bounds, BucketRead, RowStream, Snapshot, StopOffset, TableRead};
+pub use read::{
+    AsOf, BoundedReader, Bounds, BucketRead, LogPart, LogRead, RowStream, Snapshot, StopOffset, TableRead,
+};
 pub use scan::{
     Ahead, BucketRecords, Lease, LogScanner, Positions, ScanBatch, ScanBuilder, ScanRecord, ScanRecords,
     StartOffset, changelog_schema,
 };
 pub use table::Table;
-pub use write::{AppendWriter, BatchWrite, UpsertBuilder, UpsertWriter, WriteHandle};
+pub use write::{AppendWriter, BatchWrite, OneBatch, UpsertBuilder, UpsertWriter, WriteHandle};
 
 /// The examples in the pages for users.
 #[cfg(doctest)]

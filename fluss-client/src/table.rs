@@ -1,6 +1,9 @@
 use std::sync::Arc;
 
+use arrow::datatypes::SchemaRef;
+
 use crate::cluster::Cluster;
+use fluss_core::arrow::user_schema;
 use fluss_core::types::TableInfo;
 
 /// A table, as it stood when it was asked for. Clones share it.
@@ -16,6 +19,7 @@ use fluss_core::types::TableInfo;
 /// # connection.admin().create_table(&path, &TableDescriptor::builder(schema).build()?, false).await?;
 /// let table = connection.table(&path).await?;
 /// assert_eq!(table.info().row_type().len(), 2);
+/// assert_eq!(table.arrow_schema().field(1).name(), "name");
 /// table.append_writer()?.append(&[1.into(), "Ada".into()]).await?.wait().await?;
 /// assert_eq!(table.scan().take_rows(10).await?.num_rows(), 1);
 /// # connection.shut_down().await?;
@@ -36,6 +40,11 @@ impl Table {
     /// Path, identity, schema and properties.
     pub fn info(&self) -> &TableInfo {
         &self.info
+    }
+
+    /// The Arrow schema of its rows, as scanners show them.
+    pub fn arrow_schema(&self) -> SchemaRef {
+        user_schema(self.info.row_type())
     }
 
     pub(crate) fn shared_info(&self) -> Arc<TableInfo> {

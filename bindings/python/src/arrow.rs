@@ -147,6 +147,18 @@ impl ArrowTable {
         }
     }
 
+    /// The columns.
+    #[cfg(feature = "sql")]
+    pub(crate) const fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// The rows.
+    #[cfg(feature = "sql")]
+    pub(crate) fn batches(&self) -> &[Batch] {
+        &self.batches
+    }
+
     pub(crate) fn of_snapshot(snapshot: Snapshot) -> Self {
         let offsets = snapshot.offsets().iter();
         Self {

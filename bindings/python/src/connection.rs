@@ -9,9 +9,13 @@ use pyo3::prelude::*;
 use crate::admin::Admin;
 use crate::config::client_options;
 use crate::error;
+#[cfg(not(feature = "sql"))]
+use crate::error::Fault;
 use crate::own::Own;
 use crate::path::PathArgument;
 use crate::pending::Pending;
+#[cfg(feature = "sql")]
+use crate::sql::{SessionOptions, SqlSession};
 use crate::table::Table;
 use crate::{exit, logging, metrics};
 
@@ -52,6 +56,26 @@ impl Connection {
         let path = path.of(&connection.admin())?;
         let table = async move { connection.table(&path).await };
         Ok(Pending::object(table, Table::new))
+    }
+
+    /// A session of SQL on this connection.
+    #[cfg(feature = "sql")]
+    fn sql(&self, options: SessionOptions) -> PyResult<SqlSession> {
+        let connection = self.connection.get()?;
+        if connection.is_closed() {
+            return Err(error::closed("connection"));
+        }
+        SqlSession::open(connection, options)
+    }
+
+    /// Raises: this build has no SQL.
+    #[cfg(not(feature = "sql"))]
+    fn sql(&self, _options: Bound<'_, PyAny>) -> PyResult<()> {
+        Err(Fault::new(
+            "UnsupportedError",
+            "this build of the package has no SQL: its feature 'sql' was left out",
+        )
+        .into())
     }
 
     /// Sends what writers have taken, and closes. Whoever stops waiting closes at once.

@@ -157,6 +157,53 @@ impl From<ValueError> for Fault {
     }
 }
 
+#[cfg(feature = "sql")]
+impl From<fluss_sql::Error> for Fault {
+    fn from(error: fluss_sql::Error) -> Self {
+        let of_client = error.source.clone().map(Self::from);
+        let class = class_of_statement(error.kind, of_client.as_ref());
+        let mut fault = Self::new(class, error.to_string());
+        if let Some(client) = of_client {
+            // A column of a table there is a place in the text here.
+            let kept = client
+                .attributes
+                .into_iter()
+                .filter(|(name, _)| *name != "column");
+            fault.attributes = kept.collect();
+            fault.cause = client.cause;
+        }
+        if let Some(at) = error
+            .at
+            .filter(|_| class.ends_with("QueryError") || class == "ConstraintViolationError")
+        {
+            fault.attributes.push(("line", Attribute::Offset(at.line as i64)));
+            fault
+                .attributes
+                .push(("column", Attribute::Offset(at.column as i64)));
+        }
+        match error.written {
+            Some(rows) => fault.taken(rows),
+            None => fault,
+        }
+    }
+}
+
+/// The exception for a statement that failed, by what it means.
+#[cfg(feature = "sql")]
+fn class_of_statement(kind: fluss_sql::ErrorKind, of_client: Option<&Fault>) -> &'static str {
+    use fluss_sql::ErrorKind;
+    match kind {
+        ErrorKind::Unsupported => "UnsupportedQueryError",
+        ErrorKind::Constraint => "ConstraintViolationError",
+        ErrorKind::Denied => "PermissionDeniedError",
+        ErrorKind::Unauthenticated => "AuthenticationError",
+        ErrorKind::Expired => "ExpiredError",
+        ErrorKind::Timeout => "TimeoutError",
+        ErrorKind::Connection => of_client.map_or("ConnectionError", |client| client.class),
+        _ => "QueryError",
+    }
+}
+
 impl From<InvalidDefinition> for Fault {
     fn from(error: InvalidDefinition) -> Self {
         Self::new("SchemaError", error.to_string())
@@ -204,7 +251,8 @@ impl From<client::Error> for Fault {
 fn class_of(error: &client::Error) -> &'static str {
     match (error.kind(), error.outcome()) {
         (ErrorKind::Connect(_) | ErrorKind::Storage(_), Outcome::Timeout) => "TimeoutError",
-        (ErrorKind::Connect(_), Outcome::Denied | Outcome::Unauthenticated) => "AuthError",
+        (_, Outcome::Denied) => "PermissionDeniedError",
+        (_, Outcome::Unauthenticated) => "AuthenticationError",
         (ErrorKind::Connect(_), _) => "ConnectionError",
         (ErrorKind::Storage(_), Outcome::InvalidData) => "ProtocolError",
         (ErrorKind::Storage(_), _) => "StorageError",
@@ -227,7 +275,6 @@ const fn class_of_refusal(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::NotFound => "NotFoundError",
         Outcome::AlreadyExists => "AlreadyExistsError",
-        Outcome::Denied | Outcome::Unauthenticated => "AuthError",
         Outcome::Unsupported => "UnsupportedError",
         _ => "ServerError",
     }

@@ -34,6 +34,8 @@ mod records;
 mod runtime;
 mod scanner;
 mod schema;
+#[cfg(feature = "sql")]
+mod sql;
 mod stay;
 mod table;
 mod task;
@@ -57,6 +59,8 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::metric_values, module)?)?;
     module.add_function(wrap_pyfunction!(program::run_program, module)?)?;
+    #[cfg(feature = "sql")]
+    sql::register(module)?;
     module.add_class::<admin::Admin>()?;
     module.add_class::<admin::KvSnapshotLease>()?;
     module.add_class::<admin::OffsetSpec>()?;

@@ -95,6 +95,46 @@ impl<S: Source> Reading<S> {
         }))
     }
 
+    /// The next batch as `make` shows it, within a limit of time. What cannot be shown stays unread.
+    #[cfg(feature = "sql")]
+    pub(crate) fn poll<F>(&self, limit: Option<Duration>, make: F) -> PyResult<Pending>
+    where
+        F: for<'py> FnOnce(Python<'py>, Polled<'_, S::Batch>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
+    {
+        let source = self.source()?.clone();
+        let polled = async move {
+            match limit {
+                None => next(source).await.map(Some),
+                Some(limit) => tokio::time::timeout(limit, next(source)).await.ok().transpose(),
+            }
+        };
+        Ok(Pending::new(polled, |py, read| {
+            let Some(read) = read else {
+                return make(py, Polled::Nothing);
+            };
+            let shown = match &read.shown {
+                Some(batch) => make(py, Polled::Batch(batch)),
+                None => make(py, Polled::End),
+            }?;
+            read.take();
+            Ok(shown)
+        }))
+    }
+
+    /// All batches that are left as `make` shows them. What cannot be shown stays unread.
+    #[cfg(feature = "sql")]
+    pub(crate) fn read_as<F>(&self, make: F) -> PyResult<Pending>
+    where
+        F: for<'py> FnOnce(Python<'py>, &[S::Batch]) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
+    {
+        let source = self.source()?.clone();
+        Ok(Pending::new(rest(source), |py, read| {
+            let shown = make(py, &read.shown)?;
+            read.take();
+            Ok(shown)
+        }))
+    }
+
     /// The columns, as any Arrow library takes them.
     pub(crate) fn export_schema<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
         to_schema_pycapsule(py, self.schema.as_ref())
@@ -116,6 +156,16 @@ impl<S: Source> Reading<S> {
         });
         stream(py, &self.schema, batches.fuse(), requested_schema)
     }
+}
+
+/// What has come of a read that had some time.
+#[cfg(feature = "sql")]
+pub(crate) enum Polled<'a, B> {
+    Batch(&'a B),
+    /// Nothing yet.
+    Nothing,
+    /// Nothing any more.
+    End,
 }
 
 /// Batches that were read, or the end. They go back to the source unless they are taken.

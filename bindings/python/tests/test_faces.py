@@ -15,6 +15,8 @@ import fluss._fluss
 PACKAGE = Path(fluss.__file__).parent
 TESTS = Path(__file__).parent
 TWINS = {"__enter__": "__aenter__", "__exit__": "__aexit__", "__iter__": "__aiter__"}
+CLASSES = {"Client": "AsyncClient"}
+"""Classes whose names differ."""
 AWAITED_ONLY = {"__await__"}
 BLOCKING_ONLY = {"__arrow_c_stream__"}
 """Whoever takes a stream waits for it: `read_all` is awaited instead."""
@@ -38,13 +40,17 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
 
 
 PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
-FACES = [tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("client", "aio")) for part in PARTS]
+SQL_PARTS = [".client", ".result", ".statement", ".stream", ".transaction"]
+FACES = [
+    *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("client", "aio")) for part in PARTS),
+    *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("sql", "aio.sql")) for part in SQL_PARTS),
+]
 
 
 @pytest.mark.parametrize(("blocking", "awaited"), FACES)
 def test_both_faces_have_the_same_names(blocking: ModuleType, awaited: ModuleType) -> None:
-    assert blocking.__all__ == awaited.__all__
-    assert classes(blocking).keys() == classes(awaited).keys()
+    assert [CLASSES.get(name, name) for name in blocking.__all__] == awaited.__all__
+    assert {CLASSES.get(name, name) for name in classes(blocking)} == classes(awaited).keys()
 
 
 @pytest.mark.parametrize(("blocking", "awaited"), FACES)
@@ -52,10 +58,15 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: Modu
     for name, kind in classes(blocking).items():
         own = {m: s for m, s in methods(kind).items() if m not in BLOCKING_ONLY}
         expected = {TWINS.get(method, method): signature for method, signature in own.items()}
-        found = {m: s for m, s in methods(classes(awaited)[name]).items() if m not in AWAITED_ONLY}
+        found = {m: s for m, s in methods(classes(awaited)[CLASSES.get(name, name)]).items() if m not in AWAITED_ONLY}
         assert expected.keys() == found.keys(), name
         for method, signature in expected.items():
             assert signature.parameters == found[method].parameters, f"{name}.{method}"
+
+
+def test_both_faces_of_sql_have_the_same_classes() -> None:
+    blocking, awaited = importlib.import_module("fluss.sql"), importlib.import_module("fluss.aio.sql")
+    assert {CLASSES.get(name, name) for name in blocking.__all__} >= set(awaited.__all__)
 
 
 @pytest.mark.parametrize(
@@ -64,11 +75,14 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: Modu
         "fluss",
         *(f"fluss.client{part}" for part in PARTS),
         *(f"fluss.aio{part}" for part in PARTS),
+        "fluss.aio.sql",
         "fluss.cluster",
         "fluss.config",
         "fluss.errors",
         "fluss.metadata",
         "fluss.security",
+        "fluss.sql",
+        "fluss.sql.dbapi",
         "fluss.types",
     ],
 )

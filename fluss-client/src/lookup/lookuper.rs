@@ -100,6 +100,15 @@ fn context(info: &TableInfo) -> Context {
     Context::new("look up").table(&info.path)
 }
 
+/// The positions of the columns of these names, or of all.
+fn columns_of(info: &TableInfo, names: Option<&[String]>) -> Result<Vec<usize>> {
+    match names {
+        Some(names) => info.schema().indexes_of(names),
+        None => Ok((0..info.row_type().len()).collect()),
+    }
+    .map_err(|error| context(info).error(error))
+}
+
 fn check_table(info: &TableInfo) -> Result<()> {
     let refuse = |reason: &str| Err(context(info).error(ErrorKind::InvalidArgument(reason.to_owned())));
     if !info.has_primary_key() {
@@ -270,6 +279,27 @@ impl Lookuper {
         self.inner.values.columns(values.iter().map(Option::as_ref))
     }
 
+    /// The rows of the keys in an Arrow batch that are there, in the order of their keys, as one batch of some columns of the
+    /// table, of all if none are named. A key with a null in it has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`lookup_many`](Self::lookup_many); a column that the table does not have.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`lookup`](Self::lookup).
+    pub async fn find_arrow(&self, keys: &RecordBatch, columns: Option<&[String]>) -> Result<RecordBatch> {
+        let columns = columns_of(&self.inner.info, columns)?;
+        let located = self.inner.keys.locate_batch(keys);
+        let located = located.map_err(|error| self.inner.refusal(error))?;
+        let deadline = self.inner.deadline();
+        let values = self.find(located, deadline).await?;
+        let found = || values.iter().flatten();
+        self.inner.values.prepare(found(), deadline).await?;
+        self.inner.values.project(found(), &columns)
+    }
+
     /// The values of keys, in their order.
     async fn find(&self, keys: Vec<Option<Located>>, deadline: Instant) -> Result<Vec<Option<Bytes>>> {
         let mut found = vec![None; keys.len()];
@@ -332,6 +362,32 @@ impl PrefixLookuper {
         let values = self.inner.engine.one(prefix, deadline).await?;
         self.inner.values.prepare(values.iter(), deadline).await?;
         values.iter().map(|value| self.inner.values.row(value)).collect()
+    }
+
+    /// The rows of the prefixes in an Arrow batch, as one batch of some columns of the table, of all if none are named: those
+    /// of one prefix after another, each in the order of their keys' bytes. A prefix with a null in it has none.
+    ///
+    /// # Errors
+    ///
+    /// As [`Lookuper::lookup`]; a column that the table does not have.
+    ///
+    /// # Cancellation
+    ///
+    /// As [`Lookuper::lookup`].
+    pub async fn lookup_arrow(
+        &self,
+        prefixes: &RecordBatch,
+        columns: Option<&[String]>,
+    ) -> Result<RecordBatch> {
+        let columns = columns_of(&self.inner.info, columns)?;
+        let located = self.inner.keys.locate_batch(prefixes);
+        let located = located.map_err(|error| self.inner.refusal(error))?;
+        let deadline = self.inner.deadline();
+        let located = located.into_iter().flatten().collect();
+        let found = self.inner.engine.many(located, deadline).await?;
+        let values = || found.iter().flatten();
+        self.inner.values.prepare(values(), deadline).await?;
+        self.inner.values.project(values(), &columns)
     }
 }
 

@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use arrow::error::ArrowError;
 use arrow::record_batch::RecordBatch;
 use bytes::Bytes;
 use fluss_rpc::sync::RwLock;
@@ -16,7 +15,7 @@ use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_core::id::SchemaId;
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::RowFormat;
-use fluss_core::types::{Datum, OwnedRow, Places, RowType, TableInfo};
+use fluss_core::types::{Datum, OwnedRow, Places, Row, RowType, TableInfo};
 use fluss_core::{DecodeError, ValueError};
 
 /// Reads stored values as rows of the table as it stood when it was asked for, under whatever schema they were written.
@@ -136,19 +135,26 @@ impl Values {
         with_schema(&batch, &self.schema()).map_err(|error| fault(ValueError::row(error.to_string())))
     }
 
-    /// Some columns of values, as scans show them. Their schemas are prepared.
+    /// Some columns of values, as scans show them: only they are built. Their schemas are prepared.
     pub(crate) fn project<'v>(
         &self,
         values: impl Iterator<Item = &'v Bytes>,
         columns: &[usize],
     ) -> Result<RecordBatch> {
-        let fault = |error: ArrowError| {
-            let error = DecodeError::new("rows", error.to_string());
-            self.context().error(error)
-        };
-        let schema = user_schema(&self.info.row_type().project(columns));
-        let rows = self.columns(values.map(Some))?.project(columns).map_err(fault)?;
-        with_schema(&rows, &schema).map_err(fault)
+        let row_type = self.info.row_type().project(columns);
+        let mut built = ColumnsBuilder::new(&row_type, values.size_hint().0);
+        for value in values {
+            let appended = self.read(value, |row| {
+                let appended = built.append(&Picked { row: &row, columns });
+                let appended = appended.map_err(|error| DecodeError::value("stored row", error));
+                appended.map_err(|error| error.and(&self.key_of(self.info.row_type(), &row)))
+            })?;
+            appended.map_err(|error| self.context().error(error))?;
+        }
+        let fault = |error| self.context().error(DecodeError::value("stored rows", error));
+        let batch = built.finish().map_err(fault)?;
+        let schema = user_schema(&row_type);
+        with_schema(&batch, &schema).map_err(|error| fault(ValueError::row(error.to_string())))
     }
 
     /// Hands the row of a value over, in the table's columns.
@@ -187,6 +193,23 @@ impl Values {
 
     fn context(&self) -> Context {
         Context::new(self.operation).table(&self.info.path)
+    }
+}
+
+/// Some values of a row.
+struct Picked<'r, 'v> {
+    row: &'r [Datum<'v>],
+    columns: &'r [usize],
+}
+
+impl Row for Picked<'_, '_> {
+    fn len(&self) -> usize {
+        self.columns.len()
+    }
+
+    fn datum(&self, index: usize) -> Datum<'_> {
+        let column = self.columns.get(index);
+        column.map_or(Datum::Null, |column| self.row.datum(*column))
     }
 }
 

@@ -13,6 +13,7 @@ mod collapse;
 mod columns;
 mod end;
 mod kv_snapshot;
+mod log;
 mod plan;
 mod reader;
 mod scan_kv;
@@ -22,6 +23,7 @@ mod stored;
 mod stream;
 
 pub use bounds::{AsOf, Bounds, StopOffset};
+pub use log::{LogPart, LogRead};
 pub use plan::{BucketRead, TableRead};
 pub use reader::BoundedReader;
 pub use snapshot::Snapshot;

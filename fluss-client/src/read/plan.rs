@@ -22,8 +22,8 @@ use crate::scan::ScanBuilder;
 use fluss_core::id::{Offset, TableBucket};
 
 impl ScanBuilder {
-    /// Plans to read the whole table, or those of its rows that a filter lets pass, in all partitions that there are now:
-    /// each bucket as it was at one moment. Nothing is read until the streams of the plan are polled.
+    /// Plans to read the whole table, or those of its rows that a filter lets pass, in all partitions that there are now and
+    /// that may have such rows: each bucket as it was at one moment. Nothing is read until the streams of the plan are polled.
     ///
     /// The rows of a primary-key table as it is now are those that its servers give out, where they do. Otherwise they are
     /// made of the latest snapshot that the cluster keeps of each bucket, unless that is of a later moment, and the
@@ -49,8 +49,10 @@ impl ScanBuilder {
         }
         let columns = Arc::new(Columns::new(&info, self.columns()?, self.predicate())?);
         let schema = columns.schema.clone();
+        // It reads nothing: it knows which buckets may have rows that are wanted.
+        let scanner = self.scanner(Some(&columns.read), self.predicate())?;
         if as_of == AsOf::Latest {
-            let buckets = self.table().admin().table_buckets(&info).await?;
+            let buckets = scanner.wanted_buckets().await?;
             if let Some(present) = Present::find(&self, &columns, &buckets).await? {
                 let source = Source::Keyed(Keyed::Present(Arc::new(present)));
                 let buckets = buckets.into_iter().map(|bucket| (bucket, None, End::default()));
@@ -58,7 +60,6 @@ impl ScanBuilder {
             }
         }
         let changelogs = Changelogs::find(self.clone(), columns.clone()).await?;
-        let scanner = self.scanner(Some(&columns.read), None)?;
         let bounds = Bounds::from(as_of);
         let ranges = bounds.resolve(&scanner, &self.table().admin()).await?;
         let source = Source::Keyed(Keyed::Changelogs(Arc::new(changelogs)));
@@ -128,7 +129,9 @@ impl TableRead {
         let ends = self.buckets.iter();
         let ends = ends.map(|read| (read.bucket, read.end.clone())).collect();
         let rows = match self.source {
-            Source::Log(scan) => log_in_step(scan, ranges(&self.buckets)),
+            Source::Log(scan) => log_in_step(scan, ranges(&self.buckets))
+                .map_ok(|scanned| scanned.batch)
+                .boxed(),
             Source::Keyed(keyed) => {
                 let buckets = stream::iter(self.buckets).map(BucketRead::rows);
                 buckets.flatten_unordered(keyed.at_once()).boxed()
@@ -159,8 +162,8 @@ impl TableRead {
         match source {
             Source::Log(scan) => {
                 let mut rows = std::pin::pin!(log(scan, ranges(&buckets), usize::MAX));
-                while let Some(read) = rows.try_next().await? {
-                    batches.push(read);
+                while let Some(scanned) = rows.try_next().await? {
+                    batches.push((scanned.bucket, scanned.batch));
                 }
                 batches.sort_by_key(|(bucket, _)| *bucket);
             }

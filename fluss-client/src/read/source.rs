@@ -16,7 +16,7 @@ use super::scan_kv::{KvScans, is_unsupported};
 use super::stream::Rows;
 use crate::admin::OffsetSpec;
 use crate::error::{Error, Result};
-use crate::scan::ScanBuilder;
+use crate::scan::{ScanBatch, ScanBuilder};
 use fluss_core::id::{Offset, TableBucket};
 
 /// How many bytes of logs a stream fetches at a time, so that the first rows come soon and few wait.
@@ -52,7 +52,7 @@ impl Source {
         let rows = match self {
             Self::Log(scan) => {
                 let range = Ranges::from([(bucket, (start, end.get().unwrap_or(0)))]);
-                log_in_step(scan, range)
+                log_in_step(scan, range).map_ok(|scanned| scanned.batch).boxed()
             }
             Self::Keyed(keyed) => keyed.stream(bucket, end.clone()),
         };
@@ -185,25 +185,25 @@ fn tells_drop(error: &Error, end: &End) -> bool {
     is_dropped
 }
 
-/// The rows of ranges of a log as they come.
-pub(super) fn log_in_step(scan: Arc<ScanBuilder>, ranges: Ranges) -> Rows {
+/// The records of ranges of a log as they come.
+pub(super) fn log_in_step(
+    scan: Arc<ScanBuilder>,
+    ranges: Ranges,
+) -> impl Stream<Item = Result<ScanBatch>> + Send + 'static {
     log(scan, ranges, IN_STEP_BYTES)
-        .map_ok(|(_, batch)| batch)
-        .boxed()
 }
 
-/// The rows of ranges of a log, by one scanner for all of them, which fetches at most so many bytes at a time.
+/// The records of ranges of a log, by one scanner for all of them, which fetches at most so many bytes at a time.
 pub(super) fn log(
     scan: Arc<ScanBuilder>,
     ranges: Ranges,
     most_bytes: usize,
-) -> impl Stream<Item = Result<(TableBucket, RecordBatch)>> + Send + 'static {
+) -> impl Stream<Item = Result<ScanBatch>> + Send + 'static {
     let open = async move {
         let mut options = scan.table().cluster().options().scanner.clone();
         options.fetch_max_bytes = options.fetch_max_bytes.min(most_bytes);
         let scanner = scan.scanner_with(scan.columns()?.as_deref(), scan.predicate(), options)?;
         Ok(BoundedReader::begin(scanner, &ranges)?.into_stream())
     };
-    let batches = stream::once(open).try_flatten();
-    batches.map_ok(|scanned| (scanned.bucket, scanned.batch))
+    stream::once(open).try_flatten()
 }

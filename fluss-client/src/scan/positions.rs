@@ -62,6 +62,16 @@ impl Positions {
         self.followed.is_some()
     }
 
+    /// The same positions, except that reading this bucket goes on at an offset. For a consumer that works on rows behind the
+    /// scanner, and saves where it is itself. A bucket that is not among the positions is not added.
+    #[must_use]
+    pub fn moved(mut self, bucket: &TableBucket, offset: Offset) -> Self {
+        if let Some(next) = self.offsets.get_mut(bucket) {
+            *next = Some(offset);
+        }
+        self
+    }
+
     pub(super) fn offsets(&self) -> impl Iterator<Item = (TableBucket, Option<Offset>)> {
         self.offsets.iter().map(|(bucket, next)| (*bucket, *next))
     }
@@ -236,6 +246,17 @@ mod tests {
         assert_eq!(
             followed.to_json(),
             r#"{"version":1,"table":"d.t","table_id":7,"buckets":[{"partition":3,"bucket":0,"offset":1}],"new_partitions":{"start":"earliest","known":[3,4]}}"#
+        );
+    }
+
+    #[test]
+    fn a_bucket_is_moved_and_none_is_added() {
+        let bucket = |bucket| TableBucket::new(TableId(7), BucketId(bucket));
+        let both = positions(vec![(None, 0, Some(17)), (None, 1, None)], None);
+        let moved = both.moved(&bucket(1), 4).moved(&bucket(2), 9);
+        assert_eq!(
+            moved,
+            positions(vec![(None, 0, Some(17)), (None, 1, Some(4))], None)
         );
     }
 

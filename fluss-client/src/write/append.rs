@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 use super::batch_write::BatchWrite;
 use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
+use super::one_batch::OneBatch;
 use super::request::Api;
 use super::writer::Writer;
 use crate::cluster::Cluster;
@@ -129,6 +130,11 @@ impl AppendWriter {
     /// Begins to append Arrow batches as one: all of them, or none.
     pub fn append_batches(&self) -> BatchWrite {
         BatchWrite::new(self.writer.clone(), Change::Append, self.shape.clone())
+    }
+
+    /// Begins to append rows of one bucket as one batch, which a server stores whole or not at all.
+    pub fn one_batch(&self) -> OneBatch {
+        OneBatch::new(self.writer.clone(), self.shape.clone(), None)
     }
 
     /// Sends what is collected, and waits until everything written before this call is acknowledged or has failed.

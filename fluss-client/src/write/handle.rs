@@ -17,6 +17,8 @@ pub(crate) struct Stored {
     pub(crate) base_offset: Option<Offset>,
     /// Behind what it added to the log: to the changelog, in a primary-key table.
     pub(crate) end_offset: Option<Offset>,
+    /// How many rows it has.
+    pub(crate) rows: u32,
 }
 
 /// What a writer, its sender and its handles tell each other.
@@ -130,6 +132,19 @@ impl Delivery {
             }
         }
         batches
+    }
+
+    /// How many of the rows are acknowledged, wherever they are by now.
+    fn rows_stored(self: &Arc<Self>) -> u64 {
+        let Some(rows) = self.moved.get() else {
+            let stored = self.outcome().and_then(Result::ok);
+            return stored.map_or(0, |stored| stored.rows.into());
+        };
+        let is_stored = |(delivery, row): &&Place| {
+            let (delivery, _) = delivery.place_of(*row);
+            matches!(delivery.outcome(), Some(Ok(_)))
+        };
+        rows.iter().filter(is_stored).count() as u64
     }
 
     /// Has the batch sent without waiting for more rows.
@@ -269,6 +284,22 @@ impl WriteHandle {
         ends
     }
 
+    /// How many rows of the write are acknowledged. Once the write is [settled](Self::is_settled), the others are not stored,
+    /// or nobody knows.
+    pub fn rows_stored(&self) -> u64 {
+        match &self.parts {
+            Parts::Row(delivery, index) => {
+                let outcome = delivery
+                    .place_of(*index)
+                    .0
+                    .outcome()
+                    .map(|outcome| outcome.is_ok());
+                u64::from(outcome == Some(true))
+            }
+            Parts::Batches(deliveries) => deliveries.iter().map(Delivery::rows_stored).sum(),
+        }
+    }
+
     /// Whether the write is acknowledged or has failed.
     pub fn is_settled(&self) -> bool {
         self.deliveries()
@@ -334,11 +365,13 @@ mod tests {
             bucket: Some(bucket),
             base_offset: Some(40),
             end_offset: Some(43),
+            rows: 3,
         }));
         assert_eq!(waiting.await.unwrap().unwrap(), Some(42));
         assert_eq!(handles[1].wait().await.unwrap(), Some(41));
         assert_eq!(handles[0].ends(), BTreeMap::from([(bucket, Some(41))]));
         let all = WriteHandle::batches(vec![delivery, Arc::default()]);
+        assert_eq!((all.rows_stored(), handles[0].rows_stored()), (3, 1));
         assert_eq!(all.ends(), BTreeMap::from([(bucket, Some(43))]));
     }
 
@@ -361,8 +394,10 @@ mod tests {
             bucket: Some(TableBucket::new(TableId(7), BucketId(base as i32))),
             base_offset: Some(base),
             end_offset: Some(base + 5),
+            rows: 5,
         };
         last.settle(Ok(stored(40)));
+        assert_eq!(all.rows_stored(), 2);
         assert!(!all.is_settled() && handles[0].is_settled());
         other.settle(Ok(stored(7)));
         assert_eq!(waiting.await.unwrap().unwrap(), Some(44));

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use arrow::compute::concat_batches;
 use arrow::record_batch::RecordBatch;
 
 use fluss_core::ValueError;
@@ -130,14 +131,40 @@ impl Layout {
         }
     }
 
+    /// The bytes of rows of several changes as one batch.
+    pub(super) fn encode_together(&self, parts: Vec<Rows>) -> Result<UnsealedBatch, ValueError> {
+        let (mut out, mut key, mut columns) = (self.open(), Vec::new(), Vec::new());
+        for rows in parts {
+            match rows {
+                Rows::Picked(picked) => self.push_picked(&mut out, &picked, &mut key)?,
+                Rows::Batch(batch) => columns.push(batch),
+                Rows::Columns(_) | Rows::Records(_) | Rows::Keyed(_) => {
+                    return Err(ValueError::row("rows that others may join are no part"));
+                }
+            }
+        }
+        match columns.first().map(RecordBatch::schema) {
+            Some(schema) => {
+                let columns = concat_batches(&schema, &columns);
+                self.encode_columns(&columns.map_err(|error| ValueError::row(error.to_string()))?)
+            }
+            None => self.encode(out),
+        }
+    }
+
     fn encode_picked(&self, picked: &Picked) -> Result<UnsealedBatch, ValueError> {
-        let (mut out, mut key) = (self.open(), Vec::new());
+        let mut out = self.open();
+        self.push_picked(&mut out, picked, &mut Vec::new())?;
+        self.encode(out)
+    }
+
+    fn push_picked(&self, out: &mut Rows, picked: &Picked, key: &mut Vec<u8>) -> Result<(), ValueError> {
         for index in &picked.indexes {
             let row = picked.rows.row(*index as usize);
-            out.push(self, picked.change, &picked.shape.spread(&row), &mut key)
+            out.push(self, picked.change, &picked.shape.spread(&row), key)
                 .map_err(|error| error.at_row(*index as usize))?;
         }
-        self.encode(out)
+        Ok(())
     }
 }
 

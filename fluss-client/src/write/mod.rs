@@ -22,6 +22,7 @@ mod find_partitions;
 mod handle;
 mod layout;
 mod memory;
+mod one_batch;
 mod outcome;
 mod partitions;
 mod request;
@@ -37,6 +38,7 @@ mod writer;
 pub use append::AppendWriter;
 pub use batch_write::BatchWrite;
 pub use handle::WriteHandle;
+pub use one_batch::OneBatch;
 pub use upsert::{UpsertBuilder, UpsertWriter};
 
 #[cfg(test)]

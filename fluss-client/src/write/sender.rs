@@ -354,6 +354,7 @@ impl Sender {
             bucket: Some(sent.bucket),
             base_offset: answer.base_offset,
             end_offset: answer.end_offset,
+            ..Stored::default()
         };
         Outcome::Stored(stored, answer.pressure)
     }

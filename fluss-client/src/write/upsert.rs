@@ -6,6 +6,7 @@ use arrow::record_batch::RecordBatch;
 use super::batch_write::BatchWrite;
 use super::handle::WriteHandle;
 use super::layout::{Change, Layout};
+use super::one_batch::OneBatch;
 use super::request::Api;
 use super::writer::Writer;
 use crate::error::{Context, Error, ErrorKind, Result};
@@ -312,6 +313,22 @@ impl UpsertWriter {
             self.writer.clone(),
             Change::Delete,
             self.keys.clone(),
+        ))
+    }
+
+    /// Begins to change rows of one bucket by one batch, which a server stores whole or not at all.
+    ///
+    /// # Errors
+    ///
+    /// A table that refuses deletes, if there are `deletes` among the changes.
+    pub fn one_batch(&self, deletes: bool) -> Result<OneBatch> {
+        if deletes {
+            self.check_deletes()?;
+        }
+        Ok(OneBatch::new(
+            self.writer.clone(),
+            self.rows.clone(),
+            Some(self.keys.clone()),
         ))
     }
 

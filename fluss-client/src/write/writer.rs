@@ -205,9 +205,32 @@ impl Writer {
 
     fn cut(&self, change: Change, shape: &Arc<Shape>, batch: &RecordBatch) -> Result<Vec<Part>, ValueError> {
         let batch = fluss_core::arrow::conform(batch, shape.row_type())?;
-        let slots = self.slots(&batch, shape)?;
+        let pieces = self.pieces(&batch);
+        self.cut_pieces(change, shape, &batch, pieces)
+    }
+
+    /// An Arrow batch as one part for each bucket, however large they are.
+    pub(super) fn cut_whole(
+        &self,
+        change: Change,
+        shape: &Arc<Shape>,
+        batch: &RecordBatch,
+    ) -> Result<Vec<Part>, ValueError> {
+        let batch = fluss_core::arrow::conform(batch, shape.row_type())?;
+        let pieces = (batch.num_rows() > 0).then(|| (0, batch.clone()));
+        self.cut_pieces(change, shape, &batch, pieces.into_iter().collect())
+    }
+
+    fn cut_pieces(
+        &self,
+        change: Change,
+        shape: &Arc<Shape>,
+        batch: &RecordBatch,
+        pieces: Vec<(usize, RecordBatch)>,
+    ) -> Result<Vec<Part>, ValueError> {
+        let slots = self.slots(batch, shape)?;
         let mut parts = Vec::new();
-        for (start, piece) in self.pieces(&batch) {
+        for (start, piece) in pieces {
             let slots = slots.get(start..start + piece.num_rows()).unwrap_or_default();
             let misrouted = |error: ValueError| error.after_rows(start as u64);
             if self.shared.layout.is_columns() {
@@ -310,6 +333,27 @@ impl Writer {
         }
         self.shared.line.wake();
         Ok(deliveries)
+    }
+
+    /// Collects a part for which memory is reserved. Returns nothing, and has collected nothing, if it was cut for another
+    /// number of buckets than its partition has.
+    pub(super) fn push_whole(&self, part: Part, reserved: usize) -> Result<Option<Arc<Delivery>>> {
+        let slot = part.target.slot;
+        let delivery = {
+            let router = self.shared.router.lock();
+            let mut accumulator = self.shared.lock()?;
+            let ended = accumulator.ended().cloned();
+            if ended.is_some() || router.count(slot) != part.buckets {
+                self.shared.memory.release(reserved);
+                return ended.map_or(Ok(None), Err);
+            }
+            let bytes = part.load.bytes.min(reserved);
+            accumulator.fund(reserved - bytes);
+            accumulator.push_part(part, bytes, Instant::now())
+        };
+        self.want(slot);
+        self.shared.line.wake();
+        Ok(Some(delivery))
     }
 
     /// The most bytes that rows may hold.

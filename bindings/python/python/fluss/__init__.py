@@ -16,6 +16,7 @@
 `fluss.client`                the blocking client: connections, tables, writers, scanners
 `fluss.client.admin`          administration of a cluster
 `fluss.aio`                   the same, to be awaited
+`fluss.sql`, `fluss.aio.sql`  SQL: a client for it, and DB-API 2.0
 `fluss.config`                options
 `fluss.metadata`              schemas, descriptors, paths, snapshots
 `fluss.cluster`               settings, tags of servers, rebalances, health
@@ -28,7 +29,7 @@
 `AppendWriter`, `LogScanner` and the like are here the bases of those of `fluss.client`, `fluss.aio` and `fluss.compat`.
 """
 
-from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, types
+from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, sql, types
 from fluss._bases import (
     AppendWriter,
     LogScanner,
@@ -62,23 +63,28 @@ from fluss.errors import (
     AlreadyExistsError,
     ArgumentError,
     ArgumentTypeError,
+    AuthenticationError,
     AuthError,
     BufferFullError,
     ClosedError,
     ConfigError,
     ConnectionError,
+    ConstraintViolationError,
     DataError,
     ErrorCode,
     ExpiredError,
     FlussError,
     ForkError,
     NotFoundError,
+    PermissionDeniedError,
     ProtocolError,
+    QueryError,
     SchemaError,
     ServerError,
     StorageError,
     TimeoutError,
     UnsupportedError,
+    UnsupportedQueryError,
 )
 from fluss.metadata import (
     ChangeType,
@@ -104,6 +110,7 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "AuthError",
+    "AuthenticationError",
     "BatchScanner",
     "BufferFullError",
     "ChangeType",
@@ -114,6 +121,7 @@ __all__ = [
     "Configuration",
     "Connection",
     "ConnectionError",
+    "ConstraintViolationError",
     "DataError",
     "DataType",
     "DataTypes",
@@ -134,9 +142,11 @@ __all__ = [
     "NotFoundError",
     "OffsetSpec",
     "PartitionInfo",
+    "PermissionDeniedError",
     "Predicate",
     "PrefixLookuper",
     "ProtocolError",
+    "QueryError",
     "RecordBatch",
     "ScanRecord",
     "ScanRecords",
@@ -158,6 +168,7 @@ __all__ = [
     "TimeoutError",
     "Timestamp",
     "UnsupportedError",
+    "UnsupportedQueryError",
     "UpsertWriter",
     "WriteResultHandle",
     "__version__",
@@ -172,5 +183,6 @@ __all__ = [
     "metadata",
     "metrics",
     "security",
+    "sql",
     "types",
 ]

@@ -6,7 +6,9 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── ServerError            the server refused: code, name
     │   ├── NotFoundError      a database, table, partition or schema that is not there
     │   └── AlreadyExistsError one that is there already
-    ├── AuthError              a wrong or missing password, or a right that is missing
+    ├── AuthError              a login or a right that is missing
+    │   ├── AuthenticationError a wrong or missing password
+    │   └── PermissionDeniedError a right that is missing
     ├── ConnectionError        a server that cannot be reached, or was lost; also the builtin ConnectionError
     ├── TimeoutError           a deadline has passed; also the builtin TimeoutError
     ├── ExpiredError           records that are needed and that the table keeps no more
@@ -20,6 +22,9 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── ConfigError            an option that does not exist, or its value; also a ValueError
     ├── SchemaError            a schema, table or name that is not allowed; also a ValueError
     ├── DataError              a value that its column cannot take; also a ValueError
+    ├── QueryError             a statement of SQL that is wrong or failed: line, column
+    │   ├── ConstraintViolationError a row that its table must not have
+    │   └── UnsupportedQueryError what SQL has and this client does not; also an UnsupportedError
     └── UnsupportedError       what the server does not offer, or this client cannot do yet; also a NotImplementedError
 
 Arguments of the wrong kind raise ``TypeError`` and ``ValueError`` as everywhere in Python. What an exception came from
@@ -27,7 +32,7 @@ is its ``__cause__``.
 """
 
 import builtins
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from fluss._codes import ErrorCode
 from fluss._fluss import TableBucket, is_retriable
@@ -37,22 +42,27 @@ __all__ = [
     "ArgumentError",
     "ArgumentTypeError",
     "AuthError",
+    "AuthenticationError",
     "BufferFullError",
     "ClosedError",
     "ConfigError",
     "ConnectionError",
+    "ConstraintViolationError",
     "DataError",
     "ErrorCode",
     "ExpiredError",
     "FlussError",
     "ForkError",
     "NotFoundError",
+    "PermissionDeniedError",
     "ProtocolError",
+    "QueryError",
     "SchemaError",
     "ServerError",
     "StorageError",
     "TimeoutError",
     "UnsupportedError",
+    "UnsupportedQueryError",
 ]
 
 
@@ -151,6 +161,14 @@ class AuthError(FlussError):
     """The server does not accept who we are, or does not let us do this."""
 
 
+class AuthenticationError(AuthError):
+    """The server does not know the user, or the password is wrong."""
+
+
+class PermissionDeniedError(AuthError):
+    """The user has no right to do this."""
+
+
 class ConnectionError(FlussError, builtins.ConnectionError):
     """A server cannot be reached, does not speak the protocol, or the connection to it was lost."""
 
@@ -212,3 +230,32 @@ class DataError(FlussError, ValueError):
 class UnsupportedError(FlussError, NotImplementedError):
     """Something that the server does not offer, or that this client cannot do yet. The message says what, and what the
     server is."""
+
+
+class QueryError(FlussError):
+    """A statement of SQL that is wrong, or that failed. Nothing was written unless ``rows_taken`` says so."""
+
+    column: int | None  # type: ignore[assignment]
+    """The character of the line, counted from 1."""
+
+    def __init__(
+        self,
+        message: str = "",
+        error_code: int = ErrorCode.CLIENT_ERROR,
+        *,
+        line: int | None = None,
+        column: int | None = None,
+        **known: Any,
+    ) -> None:
+        super().__init__(message, error_code, **known)
+        self.line = line
+        """The line of the text at which it went wrong, counted from 1; None if that is not known."""
+        self.column = column
+
+
+class ConstraintViolationError(QueryError):
+    """A row that its table must not have: a key that exists, or a null in a column that takes none."""
+
+
+class UnsupportedQueryError(QueryError, UnsupportedError):
+    """A statement that is SQL, but that is not carried out here; the message says what it is that is not."""

@@ -1,15 +1,23 @@
 //! Values of rows between Rust and Python, driven by the schema. Bulk data never takes this way.
 
+#[cfg(feature = "sql")]
+mod columns;
 mod fault;
 mod from_python;
 mod missing;
 mod moment;
 mod number;
 mod numpy;
+#[cfg(feature = "sql")]
+mod parameters;
 mod predicate;
 mod to_python;
 
+#[cfg(feature = "sql")]
+pub(crate) use columns::extend_rows;
 pub(crate) use from_python::{key_from_python, row_from_python};
 pub(crate) use moment::Timestamp;
+#[cfg(feature = "sql")]
+pub(crate) use parameters::{parameters_from_python, rows_from_python};
 pub(crate) use predicate::predicate_from_python;
 pub(crate) use to_python::{Maps, RowShape};

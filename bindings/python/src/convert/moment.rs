@@ -16,6 +16,7 @@ const DATES: &str = "a datetime.date";
 const MOMENTS: &str = "a datetime.datetime without tzinfo, or a Timestamp";
 const MILLIS_PER_DAY: i64 = 86_400_000;
 const MILLIS_PER_SECOND: i64 = 1_000;
+const MICROS_PER_SECOND: i64 = 1_000_000;
 
 /// A moment of any year, exact to the nanosecond: what `datetime` cannot hold.
 ///
@@ -138,6 +139,20 @@ pub(super) fn time(value: &Bound<'_, PyAny>, precision: u8) -> Result<Datum<'sta
     if !is(value, &calendar.time) || !value.getattr(intern!(py, "tzinfo")).map_err(broken)?.is_none() {
         return Err(mismatch("TIME", "a datetime.time without tzinfo", value));
     }
+    let micros = micros_of_day(value)?;
+    let digits = u32::from(precision.min(3));
+    if micros % 10_i64.pow(6 - digits) != 0 {
+        return Err(object(format!(
+            "{} has more digits of the second than TIME({precision}) stores",
+            shown(value)
+        )));
+    }
+    Ok(Datum::Time((micros / 1_000) as i32))
+}
+
+/// The microseconds since midnight of a `datetime.time`.
+pub(super) fn micros_of_day(value: &Bound<'_, PyAny>) -> Result<i64> {
+    let py = value.py();
     let part = |name| {
         value
             .getattr(name)
@@ -146,15 +161,24 @@ pub(super) fn time(value: &Bound<'_, PyAny>, precision: u8) -> Result<Datum<'sta
     };
     let seconds =
         part(intern!(py, "hour"))? * 3_600 + part(intern!(py, "minute"))? * 60 + part(intern!(py, "second"))?;
-    let micros = part(intern!(py, "microsecond"))?;
-    let digits = u32::from(precision.min(3));
-    if micros % 10_i64.pow(6 - digits) != 0 {
-        return Err(object(format!(
-            "{} has more digits of the second than TIME({precision}) stores",
-            shown(value)
-        )));
-    }
-    Ok(Datum::Time((seconds * MILLIS_PER_SECOND + micros / 1_000) as i32))
+    Ok(seconds * MICROS_PER_SECOND + part(intern!(py, "microsecond"))?)
+}
+
+/// Whether the value is a `date` that is no `datetime`.
+#[cfg(feature = "sql")]
+pub(super) fn is_date(value: &Bound<'_, PyAny>) -> bool {
+    Calendar::of(value.py()).is_ok_and(|calendar| is(value, &calendar.date) && !is(value, &calendar.datetime))
+}
+
+/// Whether the value is a `time` without a zone.
+#[cfg(feature = "sql")]
+pub(super) fn is_time_of_day(value: &Bound<'_, PyAny>) -> bool {
+    let naive = || {
+        value
+            .getattr(intern!(value.py(), "tzinfo"))
+            .is_ok_and(|zone| zone.is_none())
+    };
+    Calendar::of(value.py()).is_ok_and(|calendar| is(value, &calendar.time)) && naive()
 }
 
 /// A moment out of a datetime, aware exactly if `utc`, or out of a [`Timestamp`]; no digit beyond the precision.
@@ -279,7 +303,7 @@ impl Numpy {
     }
 }
 
-fn is_aware(value: &Bound<'_, PyAny>) -> Result<bool> {
+pub(super) fn is_aware(value: &Bound<'_, PyAny>) -> Result<bool> {
     let py = value.py();
     if value.getattr(intern!(py, "tzinfo")).map_err(broken)?.is_none() {
         return Ok(false);
@@ -312,14 +336,34 @@ pub(super) fn date_to_python(py: Python<'_>, days: i32) -> PyResult<Bound<'_, Py
 
 /// A `datetime.time`.
 pub(super) fn time_to_python(py: Python<'_>, millis: i32) -> PyResult<Bound<'_, PyAny>> {
-    let seconds = millis / 1_000;
+    time_of_day_to_python(py, i64::from(millis) * 1_000)
+}
+
+/// A `datetime.time` so many microseconds after midnight.
+pub(super) fn time_of_day_to_python(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny>> {
+    let seconds = micros / MICROS_PER_SECOND;
     let parts = (
         seconds / 3_600,
         seconds / 60 % 60,
         seconds % 60,
-        millis % 1_000 * 1_000,
+        micros % MICROS_PER_SECOND,
     );
     Calendar::of(py)?.time.bind(py).call1(parts)
+}
+
+/// A `datetime.timedelta` of so many microseconds.
+#[cfg(feature = "sql")]
+pub(super) fn duration_to_python(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny>> {
+    const MICROS_PER_DAY: i64 = 1_000 * MILLIS_PER_DAY;
+    static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();
+    let class = CLASS.get_or_try_init(py, || {
+        Ok::<_, PyErr>(py.import("datetime")?.getattr("timedelta")?.unbind())
+    })?;
+    let (days, rest) = (
+        micros.div_euclid(MICROS_PER_DAY),
+        micros.rem_euclid(MICROS_PER_DAY),
+    );
+    class.bind(py).call1((days, 0, rest))
 }
 
 /// A `datetime.datetime`, aware if `utc`; nanoseconds are cut; an error beyond its years.

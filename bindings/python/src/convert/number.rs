@@ -79,7 +79,7 @@ pub(super) fn decimal(value: &Bound<'_, PyAny>, precision: u8, scale: u8) -> Res
     }
 }
 
-fn is_decimal(value: &Bound<'_, PyAny>) -> bool {
+pub(super) fn is_decimal(value: &Bound<'_, PyAny>) -> bool {
     decimal_type(value.py()).is_ok_and(|class| value.is_instance(class).unwrap_or(false))
 }
 
@@ -89,7 +89,7 @@ pub(super) fn decimal_type(py: Python<'_>) -> PyResult<&Bound<'_, PyType>> {
 }
 
 /// Reads `-12.5`, `1E+3` and the like; nothing for what is no number, or has too many digits for any DECIMAL.
-fn parse_decimal(text: &str) -> Option<Decimal> {
+pub(super) fn parse_decimal(text: &str) -> Option<Decimal> {
     let (mantissa, exponent) = match text.split_once(['E', 'e']) {
         Some((mantissa, exponent)) => (mantissa, exponent.parse::<i64>().ok()?),
         None => (text, 0),

@@ -17,6 +17,7 @@ from frames import API_VERSIONS, field
 
 import fluss
 from faces import acknowledged, create_table, settle
+from fluss.sql import Client
 from fluss_cluster import Cluster, Front, Tls
 
 pa = pytest.importorskip("pyarrow")
@@ -371,3 +372,12 @@ def test_a_server_that_is_killed_behind_its_front_is_missed_until_it_is_back(
         fronted.wait_ready()
 
     asyncio.run(body())
+
+
+def test_sql_is_asked_by_tls(by_tls: str, authority: Authority) -> None:
+    """As the documentation of Kimberlite has it: see `sql_clients.programs`."""
+    address = by_tls.removeprefix("fluss://")
+    with Client(addresses=[address], tls_enabled=True, tls_ca_cert=str(authority.file("pem"))) as client:
+        assert client.query("SELECT 1 AS one")[0]["one"] == 1
+    with pytest.raises(fluss.ConnectionError):
+        Client(addresses=[address], tls_enabled=True, timeout=10)

@@ -267,6 +267,7 @@ impl BucketQueue {
         if let Some(stamp) = batch.stamp {
             self.sequences.acknowledge(stamp);
         }
+        stored.rows = batch.load.rows;
         if let Some(base) = stored.base_offset {
             stored.end_offset = Some(base.saturating_add(batch.load.rows.into()));
         }

@@ -13,11 +13,13 @@ from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRec
 from fluss._leave import leave_soon
 from fluss._metrics import Distribution, Metric, metrics
 from fluss._read import Moment
+from fluss._sql import Parameters
 from fluss._target import configuration, options
 from fluss._waits import Timeout
 from fluss.aio.admin import Admin
 from fluss.aio.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
 from fluss.aio.scan import BoundedReader, BucketRead, LogScanner, RowReader, TableRead, TableScan
+from fluss.aio.sql.result import SqlResult
 from fluss.aio.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter
 from fluss.config import Configuration
 from fluss.errors import ClosedError
@@ -85,6 +87,7 @@ class Connection:
         self._options = options(config)
         self._timeout = timeout
         self._opened: _fluss.Connection | None = None
+        self._session: _fluss.SqlSession | None = None
 
     @property
     def _core(self) -> _fluss.Connection:
@@ -112,6 +115,20 @@ class Connection:
     async def get_table(self, table_path: TablePath | str, *, timeout: Timeout = None) -> "Table":
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
         return Table(await self._core.table(table_path).within(timeout))
+
+    def sql(self, text: str, parameters: Parameters = None, *, timeout: Timeout = None) -> SqlResult:
+        """A statement of SQL: ``connection.sql("SELECT * FROM people WHERE id < ?", (3,))``.
+
+        It is carried out when it is awaited, or when its rows are asked for: ``async for row in connection.sql(…)``
+        gives dicts, ``await connection.sql(…).to_arrow()`` an Arrow table. ``await connection.sql("INSERT …")`` has
+        written when it returns.
+
+        The statements of a connection share a session: its current database, its views and its transaction. An INSERT
+        replaces rows whose keys exist, as writers do. ``timeout`` is how long each wait may take.
+        """
+        if self._session is None:
+            self._session = self._core.sql({})
+        return SqlResult(self._session, text, parameters, timeout)
 
     async def close(self, *, timeout: Timeout = None) -> None:
         """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.

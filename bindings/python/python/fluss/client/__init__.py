@@ -14,6 +14,7 @@ from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRec
 from fluss._leave import leave
 from fluss._metrics import Distribution, Metric, metrics
 from fluss._read import Moment
+from fluss._sql import Parameters
 from fluss._target import configuration, options
 from fluss._waits import Timeout
 from fluss.client.admin import Admin
@@ -22,6 +23,7 @@ from fluss.client.scan import BoundedReader, BucketRead, LogScanner, RowReader, 
 from fluss.client.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter
 from fluss.config import Configuration
 from fluss.metadata import TableInfo, TablePath
+from fluss.sql.result import SqlResult
 
 __all__ = [
     "Admin",
@@ -81,6 +83,7 @@ class Connection:
 
     def __init__(self, config: Configuration | Mapping[str, object], *, timeout: Timeout = None) -> None:
         self._core: _fluss.Connection = _fluss.Connection.open(options(config)).within(timeout).wait()
+        self._session: _fluss.SqlSession | None = None
 
     @classmethod
     def create(cls, config: Configuration | Mapping[str, object], *, timeout: Timeout = None) -> Self:
@@ -94,6 +97,19 @@ class Connection:
     def get_table(self, table_path: TablePath | str, *, timeout: Timeout = None) -> "Table":
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
         return Table(self._core.table(table_path).within(timeout).wait())
+
+    def sql(self, text: str, parameters: Parameters = None, *, timeout: Timeout = None) -> SqlResult:
+        """A statement of SQL: ``connection.sql("SELECT * FROM people WHERE id < ?", (3,))``.
+
+        What it writes is stored when this returns. The rows of a query are read when they are asked for: ``for row in
+        connection.sql(…)`` gives dicts, ``connection.sql(…).to_arrow()`` an Arrow table.
+
+        The statements of a connection share a session: its current database, its views and its transaction. An INSERT
+        replaces rows whose keys exist, as writers do. ``timeout`` is how long each wait may take.
+        """
+        if self._session is None:
+            self._session = self._core.sql({})
+        return SqlResult(self._session, text, parameters, timeout)._run()
 
     def close(self, *, timeout: Timeout = None) -> None:
         """Sends what writers have taken, and closes the connection. What was had from it raises `fluss.ClosedError`.

@@ -1,0 +1,1 @@
+"""Programs of other SQL clients, and what is changed in them."""

@@ -1,0 +1,140 @@
+//! Where statements are planned and queries run: threads of their own, so that whoever waits for servers is never kept waiting
+//! by a computation.
+
+use std::future::{Future, ready};
+use std::pin::Pin;
+use std::sync::OnceLock;
+use std::task::{Context as Task, Poll};
+
+use futures::future::{BoxFuture, Either};
+use futures::stream::{BoxStream, Stream, StreamExt};
+use tokio::runtime::{Builder, Handle, Runtime};
+use tokio::task::JoinHandle;
+
+use crate::error::{Error, ErrorKind, Result};
+
+/// What plans and parsers need for the deepest statements that are taken.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The runtime of the process. It is never shut down: its threads sleep while there is no query.
+fn runtime() -> Result<&'static Runtime> {
+    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
+    let build = || {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("fluss-sql")
+            .thread_stack_size(STACK_BYTES)
+            .enable_time()
+            .build()
+            .map_err(|error| error.to_string())
+    };
+    let runtime = RUNTIME.get_or_init(build).as_ref();
+    runtime.map_err(|reason| Error::new(ErrorKind::Other, format!("no threads for queries: {reason}")))
+}
+
+/// Runs a future on the threads for queries: it begins now. Whoever drops what is returned stops it.
+pub(crate) fn run<T, F>(future: F) -> impl Future<Output = Result<T>> + Send + use<T, F>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    match spawn(future) {
+        Ok(task) => Either::Left(task),
+        Err(error) => Either::Right(ready(Err(error))),
+    }
+}
+
+/// Begins to run a future on the threads for queries, until the task is dropped.
+pub(crate) fn spawn<T, F>(future: F) -> Result<RunningTask<T>>
+where
+    T: Send + 'static,
+    F: Future<Output = Result<T>> + Send + 'static,
+{
+    Ok(RunningTask(runtime()?.spawn(future)))
+}
+
+/// A task that ends when this is dropped.
+#[derive(Debug)]
+pub(crate) struct RunningTask<T>(JoinHandle<Result<T>>);
+
+impl<T> Future for RunningTask<T> {
+    type Output = Result<T>;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Self::Output> {
+        Pin::new(&mut self.0).poll(task).map(|ended| match ended {
+            Ok(outcome) => outcome,
+            Err(error) if error.is_cancelled() => Err(Error::cancelled()),
+            Err(_) => Err(Error::new(
+                ErrorKind::Other,
+                "the statement failed: a defect of the engine",
+            )),
+        })
+    }
+}
+
+impl<T> Drop for RunningTask<T> {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// A future or a stream of the client, which is polled, and dropped, within the client's runtime: its timers and tasks are
+/// there.
+pub(crate) struct Entered<P> {
+    handle: Handle,
+    inner: Option<P>,
+}
+
+impl<'a, T> Entered<BoxFuture<'a, T>> {
+    /// Polls a future within a runtime.
+    pub(crate) fn future(handle: &Handle, future: impl Future<Output = T> + Send + 'a) -> Self {
+        Self {
+            handle: handle.clone(),
+            inner: Some(Box::pin(future)),
+        }
+    }
+}
+
+impl<'a, T> Entered<BoxStream<'a, T>> {
+    /// Polls a stream within a runtime.
+    pub(crate) fn stream(handle: &Handle, stream: impl Stream<Item = T> + Send + 'a) -> Self {
+        Self {
+            handle: handle.clone(),
+            inner: Some(stream.boxed()),
+        }
+    }
+}
+
+impl<T> Future for Entered<BoxFuture<'_, T>> {
+    type Output = T;
+
+    fn poll(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<T> {
+        let this = &mut *self;
+        let _entered = this.handle.enter();
+        match &mut this.inner {
+            Some(inner) => inner.as_mut().poll(task),
+            None => Poll::Pending,
+        }
+    }
+}
+
+impl<T> Stream for Entered<BoxStream<'_, T>> {
+    type Item = T;
+
+    fn poll_next(mut self: Pin<&mut Self>, task: &mut Task<'_>) -> Poll<Option<T>> {
+        let this = &mut *self;
+        let _entered = this.handle.enter();
+        match &mut this.inner {
+            Some(inner) => inner.as_mut().poll_next(task),
+            None => Poll::Ready(None),
+        }
+    }
+}
+
+impl<P> Drop for Entered<P> {
+    fn drop(&mut self) {
+        let _entered = self.handle.enter();
+        self.inner = None;
+    }
+}
