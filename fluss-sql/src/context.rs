@@ -7,8 +7,8 @@ use std::sync::Arc;
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::Query;
 use fluss_client::{Admin, Connection};
-use futures::future::BoxFuture;
 use fluss_rpc::sync::Mutex;
+use futures::future::BoxFuture;
 use tokio::runtime::Handle;
 
 use crate::cpu::Entered;

@@ -2,10 +2,11 @@
 //! by a computation.
 
 use std::future::{Future, ready};
+use std::mem;
 use std::pin::Pin;
-use std::sync::OnceLock;
 use std::task::{Context as Task, Poll};
 
+use fluss_rpc::sync::PerProcess;
 use futures::future::{BoxFuture, Either};
 use futures::stream::{BoxStream, Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
@@ -16,20 +17,35 @@ use crate::error::{Error, ErrorKind, Result};
 /// What plans and parsers need for the deepest statements that are taken.
 const STACK_BYTES: usize = 16 << 20;
 
-/// The runtime of the process. It is never shut down: its threads sleep while there is no query.
-fn runtime() -> Result<&'static Runtime> {
-    static RUNTIME: OnceLock<Result<Runtime, String>> = OnceLock::new();
-    let build = || {
+static THREADS: PerProcess<Threads> = PerProcess::new(Threads::start);
+
+/// The runtime of a process. It is never shut down: its threads sleep while there is no query.
+struct Threads(Result<Runtime, String>);
+
+impl Threads {
+    fn start() -> Self {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
-        Builder::new_multi_thread()
+        let runtime = Builder::new_multi_thread()
             .worker_threads(threads)
             .thread_name("fluss-sql")
             .thread_stack_size(STACK_BYTES)
             .enable_time()
-            .build()
-            .map_err(|error| error.to_string())
-    };
-    let runtime = RUNTIME.get_or_init(build).as_ref();
+            .build();
+        Self(runtime.map_err(|error| error.to_string()))
+    }
+}
+
+impl Drop for Threads {
+    fn drop(&mut self) {
+        // Of two that are started at once, one is not wanted. Whoever asked for it may be a task, which must not wait.
+        if let Ok(runtime) = mem::replace(&mut self.0, Err(String::new())) {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+fn runtime() -> Result<&'static Runtime> {
+    let runtime = THREADS.get().0.as_ref();
     runtime.map_err(|reason| Error::new(ErrorKind::Other, format!("no threads for queries: {reason}")))
 }
 

@@ -8,7 +8,7 @@
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
-use fluss_rpc::sync::Mutex;
+use fluss_rpc::sync::{Mutex, PerProcess};
 use futures::FutureExt;
 use pyo3::exceptions::{PyBaseException, PyStopIteration};
 use pyo3::intern;
@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use crate::error::{self, Fault};
 use crate::handover::Handover;
 use crate::logging;
-use crate::own::{Own, PerProcess};
+use crate::own::Own;
 use crate::runtime::runtime;
 use crate::stay;
 use crate::task::{Finish, Task};

@@ -2,11 +2,10 @@
 
 use std::io;
 
+use fluss_rpc::sync::PerProcess;
 use pyo3::PyResult;
 use pyo3::exceptions::PyRuntimeError;
 use tokio::runtime::{Builder, Runtime};
-
-use crate::own::PerProcess;
 
 static RUNTIME: PerProcess<io::Result<Runtime>> =
     PerProcess::new(|| Builder::new_multi_thread().enable_all().build());

@@ -7,10 +7,8 @@
 use std::thread::{self, ThreadId};
 use std::time::Duration;
 
-use fluss_rpc::sync::{Condvar, Mutex};
+use fluss_rpc::sync::{Condvar, Mutex, PerProcess};
 use pyo3::prelude::*;
-
-use crate::own::PerProcess;
 
 /// How long the interpreter's exit waits, at most, for code that is the program's, such as the handler of a logger.
 const EXIT_PATIENCE: Duration = Duration::from_secs(2);

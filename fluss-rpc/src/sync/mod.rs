@@ -1,13 +1,16 @@
-//! Locks that a process which is forked can go on with, and that a panic does not poison.
+//! Locks that a process which is forked can go on with, and that a panic does not poison; and what each process has of its own.
 //!
 //! All their state is in themselves. Locks that queue those who wait in a table of the process, as those of `parking_lot` do, leave
 //! a forked child with threads in its table that it does not have: whoever waits for any lock there may wait for ever.
 //!
 //! What a panic can leave half-changed belongs in [`Guarded`](crate::guarded::Guarded).
 
+mod per_process;
+
 use std::sync::{self, PoisonError, TryLockError};
 use std::time::Duration;
 
+pub use per_process::PerProcess;
 pub use std::sync::{MutexGuard, RwLockReadGuard, RwLockWriteGuard};
 
 /// A lock on a value that one thread has at a time.

@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use fluss_client::id::{Offset, TableBucket};
 use fluss_client::{Lease, LogScanner, Positions, ScanBatch, StartOffset};
-use futures::future::{BoxFuture, FutureExt};
 use fluss_rpc::sync::Mutex;
+use futures::future::{BoxFuture, FutureExt};
 use tokio::sync::watch;
 use tokio::time::Instant;
 

@@ -8,8 +8,8 @@ use arrow::util::pretty::pretty_format_batches;
 use fluss_client::metrics::{Recorder, Value};
 use fluss_client::{Connection, connect};
 use fluss_cluster::{Cluster, Spec};
-use fluss_sql::{Error, Options, Outcome, Parameters, Session};
 use fluss_rpc::sync::Mutex;
+use fluss_sql::{Error, Options, Outcome, Parameters, Session};
 
 /// What serves tables.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]

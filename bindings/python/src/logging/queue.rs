@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use fluss_rpc::sync::PerProcess;
 use pyo3::exceptions::PyException;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -9,7 +10,6 @@ use pyo3::prelude::*;
 use super::levels::read_levels;
 use super::record::Record;
 use crate::handover::Handover;
-use crate::own::PerProcess;
 use crate::stay;
 
 /// How many records may wait for the interpreter. Those that come then are counted and left out.

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use fluss_sql::Prepared;
 use fluss_rpc::sync::Mutex;
+use fluss_sql::Prepared;
 use pyo3::intern;
 use pyo3::prelude::*;
 

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::{DataType, Field, SchemaRef, TimeUnit};
+use fluss_rpc::sync::Mutex;
 use fluss_sql::Rows;
 use futures::TryStreamExt;
 use futures::future::{Either, select};
-use fluss_rpc::sync::Mutex;
 use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::{PyCapsule, PyList};

@@ -5,12 +5,11 @@ use std::sync::{Arc, Weak};
 use std::time::Duration;
 
 use fluss_client::{Connection, WeakConnection};
-use fluss_rpc::sync::{Mutex, MutexGuard};
+use fluss_rpc::sync::{Mutex, MutexGuard, PerProcess};
 use pyo3::exceptions::PyResourceWarning;
 use pyo3::prelude::*;
 
 use crate::blocking::block_on;
-use crate::own::PerProcess;
 
 /// How long the interpreter's exit waits for rows that were not flushed.
 const EXIT_PATIENCE: Duration = Duration::from_secs(10);
