@@ -9,7 +9,7 @@ use arrow::array::{
 };
 use arrow::buffer::OffsetBuffer;
 use arrow::compute::{cast, concat};
-use arrow::datatypes::{DataType, Field, Fields};
+use arrow::datatypes::{DataType, Field, FieldRef, Fields};
 use fluss_client::types::{Datum, Decimal, Kind};
 use fluss_sql::{Parameters, Value};
 use pyo3::prelude::*;
@@ -283,7 +283,7 @@ fn united(values: &[Value]) -> Result<ArrayRef> {
 }
 
 fn common_type(one: DataType, other: &DataType) -> Result<DataType> {
-    use DataType::{Decimal128, Float64, Int64, Null};
+    use DataType::{Decimal128, Float64, Int64, List, Null, Struct};
     Ok(match (&one, other) {
         _ if one == *other => one,
         (Null, _) => other.clone(),
@@ -291,12 +291,27 @@ fn common_type(one: DataType, other: &DataType) -> Result<DataType> {
         (Int64, Float64) | (Float64, Int64) => Float64,
         (Int64, Decimal128(_, scale)) | (Decimal128(_, scale), Int64) => Decimal128(MAX_PRECISION, *scale),
         (Decimal128(_, scale), Decimal128(_, other)) => Decimal128(MAX_PRECISION, *scale.max(other)),
+        (List(field), List(other)) => List(common_field(field, other)?),
+        (Struct(fields), Struct(others)) if same_names(fields, others) => {
+            let pairs = fields.iter().zip(others);
+            let common = pairs.map(|(field, other)| common_field(field, other));
+            Struct(common.collect::<Result<_>>()?)
+        }
         _ => {
             return Err(object(format!(
                 "its values are of different types, {one} and {other}"
             )));
         }
     })
+}
+
+fn common_field(one: &FieldRef, other: &FieldRef) -> Result<FieldRef> {
+    let common = common_type(one.data_type().clone(), other.data_type())?;
+    Ok(Arc::new(one.as_ref().clone().with_data_type(common)))
+}
+
+fn same_names(some: &Fields, others: &Fields) -> bool {
+    some.iter().map(|field| field.name()).eq(others.iter().map(|field| field.name()))
 }
 
 fn array_of(value: &Value) -> ArrayRef {
