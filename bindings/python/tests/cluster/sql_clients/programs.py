@@ -157,7 +157,14 @@ for cls in classifications:
     ),
     Program(
         "kimberlite/errors.txt",
-        [IMPORT],
+        [
+            IMPORT,
+            Change(
+                "    ConstraintViolationError\n)",
+                "    ConstraintViolationError,\n    Client,\n)",
+                "the import, which stands in another program",
+            ),
+        ],
         before="""
             CREATE TABLE users (id INT PRIMARY KEY, email TEXT NOT NULL);
             INSERT INTO users VALUES (1, 'alice@example.com');
