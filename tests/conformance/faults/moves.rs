@@ -357,6 +357,8 @@ fn swapped(backend: Backend, one: Role, other: Role) {
             cluster.wait_ready(PATIENCE).unwrap();
             tables.exchange().await;
             tables.ask().await;
+            // The coordinator, wherever it is, creates tables.
+            create(&connection, super::numbers(), 1, &[]).await;
         }
         connection.shut_down().await.unwrap();
     });
