@@ -11,13 +11,13 @@ use datafusion::config::ConfigOptions;
 use datafusion::logical_expr::expr::{Between, Case, InList, InSubquery, ScalarFunction};
 use datafusion::logical_expr::expr_rewriter::{NamePreserver, coerce_plan_expr_for_schema};
 use datafusion::logical_expr::utils::merge_schema;
-use datafusion::logical_expr::{Expr, ExprSchemable, LogicalPlan, Union, cast};
+use datafusion::logical_expr::{BinaryExpr, Expr, ExprSchemable, LogicalPlan, Operator, Union, cast};
 use datafusion::optimizer::AnalyzerRule;
 
 /// Has floats and decimals that are compared with each other, or come out in one place, be floats. By itself the planner makes
 /// decimals of the floats, of which NaN and large ones are none.
 ///
-/// Comparisons by an operator are planned so already: see `types::Times`.
+/// Comparisons by `=`, `<` and the like are planned so already: see `types::Times`.
 #[derive(Debug)]
 pub(super) struct Floats;
 
@@ -76,6 +76,13 @@ fn united(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, Data
             }
             Transformed::new_transformed(Expr::Between(between), is_float)
         }
+        Expr::BinaryExpr(mut compared) if is_distinct(compared.op) => {
+            let BinaryExpr { left, right, .. } = &mut compared;
+            let is_float = any_float(&[left, right]);
+            take(left, schema, is_float);
+            take(right, schema, is_float);
+            Transformed::new_transformed(Expr::BinaryExpr(compared), is_float)
+        }
         Expr::InList(mut list) => {
             let InList {
                 expr, list: items, ..
@@ -123,6 +130,10 @@ fn united(expression: Expr, schema: &DFSchema) -> Result<Transformed<Expr>, Data
         }
         other => Transformed::no(other),
     })
+}
+
+const fn is_distinct(operator: Operator) -> bool {
+    matches!(operator, Operator::IsDistinctFrom | Operator::IsNotDistinctFrom)
 }
 
 fn in_subquery(mut asked: InSubquery, schema: &DFSchema) -> Result<Transformed<Expr>, DataFusionError> {

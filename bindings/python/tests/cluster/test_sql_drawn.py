@@ -158,7 +158,11 @@ class Trial:
         assert in_order(shown(self.rows(text))) == in_order(shown(self.model.execute(text).fetchall())), told
 
     def rows(self, text: str, parameters: Iterable[Any] = ()) -> Rows:
-        found = self.connection.sql(text, list(parameters) or None).fetchall()
+        try:
+            found = self.connection.sql(text, list(parameters) or None).fetchall()
+        except fluss.FlussError as error:
+            error.add_note(f"seed {self.seed}: {text} {parameters}")
+            raise
         return [tuple(row.values()) for row in found]
 
     def told(self, statement: Statement) -> str:

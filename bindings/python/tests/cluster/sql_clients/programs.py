@@ -391,6 +391,9 @@ def follow(address: str, rows: int = 3) -> list[str]:
         printed.append(line)
         begun.set()
         if len([line for line in printed if line.startswith("Row: ")]) == rows:
+            # The table is dropped next.
+            stopped.set()
+            writer.join()
             raise Enough
 
     def write() -> None:
