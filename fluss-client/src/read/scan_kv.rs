@@ -48,14 +48,22 @@ impl KvScans {
         })
     }
 
-    /// Whether the server that leads a bucket gives it out.
+    /// Whether the server that leads a bucket gives it out. It is asked again, or the next that leads it, where that can help.
     pub(super) async fn are_offered(&self, bucket: TableBucket) -> Result<bool> {
         let context = self.context(bucket);
-        let server = self
-            .cluster
-            .leader(&context, &self.columns.info.path, &bucket)
-            .await?;
-        let open = self.cluster.servers().get(&server).await;
+        let timeout = self.cluster.request_timeout();
+        let ask = |_| self.ask_what_is_offered(context.clone(), bucket);
+        retry::until_by(may_begin_anew, &context, timeout, self.cluster.random(), ask).await
+    }
+
+    async fn ask_what_is_offered(&self, context: Context, bucket: TableBucket) -> Result<bool> {
+        let (cluster, path) = (&self.cluster, &self.columns.info.path);
+        let generation = cluster.topology().generation();
+        let server = cluster.leader(&context, path, &bucket).await?;
+        let open = cluster.servers().get(&server).await;
+        if open.is_err() {
+            cluster.refresh_buckets(path, [&bucket], generation).await?;
+        }
         let open = open.map_err(|error| error.within(context.server(&server)))?;
         Ok(open.negotiated().usable(ApiKey::ScanKv).is_ok())
     }

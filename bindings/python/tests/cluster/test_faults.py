@@ -417,3 +417,29 @@ def test_a_block_that_raises_while_nobody_answers_is_left_soon_with_its_own_exce
     face: ModuleType, request: pytest.FixtureRequest, server_kind: str, kind: str, block: str
 ) -> None:
     asyncio.run(leave_by_raising(face, request.getfixturevalue(server_kind), kind, block))
+
+
+def test_sql_goes_on_when_a_leader_is_killed(quick: Cluster) -> None:
+    """What is asked, changed and followed in SQL, by what was opened before."""
+    sql = pytest.importorskip("fluss.sql")
+    with sql.Client(quick.bootstrap, on_duplicate="upsert") as client:
+        client.execute("CREATE TABLE killed (id INT PRIMARY KEY, n INT) DISTRIBUTED BY (id) INTO 3 BUCKETS")
+        client.execute_many("INSERT INTO killed VALUES (?, 0)", [(key,) for key in KEYS])
+        with fluss.connect(quick.bootstrap) as connection:
+            table_id = connection.get_table("fluss.killed").get_table_info().table_id
+        text = "SELECT id, n, _change_type AS change FROM killed EMIT CHANGES"
+        with client.stream_query(text, properties={"auto.offset.reset": "earliest"}) as followed:
+            server = quick.wait_in_sync(table_id)[0]
+            quick.kill(server)
+            try:
+                assert client.execute("UPDATE killed SET n = n + id + 1") == len(KEYS)
+                rows = client.query("SELECT id, n FROM killed ORDER BY id", as_dict=False)
+                assert list(rows) == [(key, key + 1) for key in KEYS]
+                changes = [followed.poll(PATIENCE_SECONDS) for _ in range(3 * len(KEYS))]
+            finally:
+                quick.restart(server)
+                quick.wait_ready()
+        found = sorted((row["id"], row["n"], row["change"]) for row in changes if row is not None)
+        kinds = [("+I", 0), ("-U", 0), ("+U", 1)]
+        assert found == sorted((key, n * (key + 1), kind) for key in KEYS for kind, n in kinds)
+        client.execute("DROP TABLE killed")
