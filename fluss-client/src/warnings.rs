@@ -11,7 +11,7 @@ use tokio::time::Instant;
 use super::error::{Error, ErrorKind};
 
 /// For so long a cause is not told again.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// Has one warning for a cause: a server, and what is wrong with it. As long as it lasts there is another now and then, which
 /// says how many failures there were since the one before.

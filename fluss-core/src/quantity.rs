@@ -100,9 +100,9 @@ mod tests {
         for (text, duration) in [
             ("10 s", Duration::from_secs(10)),
             ("500ms", Duration::from_millis(500)),
-            (" 1 min ", Duration::from_secs(60)),
-            ("2 Hours", Duration::from_secs(7_200)),
-            ("7d", Duration::from_secs(604_800)),
+            (" 1 min ", Duration::from_mins(1)),
+            ("2 Hours", Duration::from_hours(2)),
+            ("7d", Duration::from_hours(168)),
             ("3 µs", Duration::from_micros(3)),
             ("0ms", Duration::ZERO),
         ] {

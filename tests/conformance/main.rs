@@ -36,7 +36,7 @@ use place::{Backend, Place, SESSION, Shared, connect, options, start, start_alon
 use suite::{CLUSTER, DIRECTORIES, EVERYWHERE, JAVA, NODES, ONCE, SERVE, SERVERS, note, tests};
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
     tiered::reader::read_if_told().unwrap_or_else(run_all)

@@ -160,7 +160,7 @@ fn a_front_that_is_not_to_be_trusted_is_told_apart(backend: Backend) {
             matches!(fault(&error), Some(TlsFault::OtherHost { host, .. }) if host == "localhost"),
             "{error}"
         );
-        tokio::time::timeout(Duration::from_secs(60), connection.shut_down())
+        tokio::time::timeout(Duration::from_mins(1), connection.shut_down())
             .await
             .unwrap()
             .unwrap();

@@ -28,7 +28,7 @@ use self::rows::Rows;
 use self::server::Server;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// How often the server is killed between two looks at what it has.
 const KILLS: usize = 9;

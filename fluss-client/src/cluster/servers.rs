@@ -24,11 +24,11 @@ use crate::error::{Context, Error, Result, tell};
 use crate::{log_target, retry};
 
 /// For so long an outage is not told again.
-const QUIET: Duration = Duration::from_secs(60);
+const QUIET: Duration = Duration::from_mins(1);
 
 /// After such a silence a connection is asked whether it still leads anywhere before it is used, unless the options name another:
 /// who stands in between may have forgotten it without a word. Shorter than those take.
-const IDLE: Duration = Duration::from_secs(60);
+const IDLE: Duration = Duration::from_mins(1);
 
 /// How long the answer to that may take, unless the options say. Far longer than a server that lives needs.
 const PROOF: Duration = Duration::from_secs(1);

@@ -334,7 +334,7 @@ impl Default for WriterOptions {
             linger: Duration::from_millis(100),
             request_max_bytes: 10 << 20,
             buffer_bytes: 64 << 20,
-            delivery_timeout: Duration::from_secs(120),
+            delivery_timeout: Duration::from_mins(2),
             idempotence: true,
             max_in_flight: 5,
             retries: u32::MAX,

@@ -70,7 +70,7 @@ pub struct BoundedReader {
 }
 
 /// Longer than any bucket is without answer.
-const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+const LONG: Duration = Duration::from_hours(24);
 
 impl BoundedReader {
     pub(super) fn begin(scanner: LogScanner, ranges: &Ranges) -> Result<Self> {

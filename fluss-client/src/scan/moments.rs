@@ -14,7 +14,7 @@ use fluss_core::record::log::LogBatches;
 use fluss_core::types::Timestamp;
 
 /// Longer than any bucket is without answer.
-const LONG: Duration = Duration::from_secs(24 * 60 * 60);
+const LONG: Duration = Duration::from_hours(24);
 
 impl LogScanner {
     /// The offset of the first batch of a bucket that was stored at or after a time; where its log ends if there is

@@ -14,7 +14,7 @@ use super::scanner::LogScanner;
 use crate::error::{ErrorKind, Result};
 
 /// Longer than any bucket is without answer.
-const FOREVER: Duration = Duration::from_secs(24 * 60 * 60);
+const FOREVER: Duration = Duration::from_hours(24);
 
 impl LogScanner {
     /// The next records, up to [`max_poll_records`](crate::ScannerOptions::max_poll_records) and about
@@ -241,5 +241,5 @@ fn batches(parts: &[Part]) -> (usize, Vec<ScanBatch>) {
 fn deadline(timeout: Duration) -> Instant {
     let now = Instant::now();
     now.checked_add(timeout)
-        .unwrap_or(now + Duration::from_secs(60 * 60 * 24 * 365))
+        .unwrap_or(now + Duration::from_hours(8760))
 }

@@ -17,8 +17,8 @@ const ROW: [Datum<'static>; 1] = [Datum::Int(1)];
 /// A writer that sends nothing by itself.
 async fn writer() -> (Connection, AppendWriter) {
     let (connection, table) = events(|options| {
-        options.writer.linger = Duration::from_secs(3600);
-        options.writer.delivery_timeout = Duration::from_secs(3600);
+        options.writer.linger = Duration::from_hours(1);
+        options.writer.delivery_timeout = Duration::from_hours(1);
         options.writer.buffer_bytes = 64 << 10;
     })
     .await;

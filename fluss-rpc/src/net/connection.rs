@@ -16,7 +16,7 @@ use super::{ByteStream, ConnectError, ConnectOptions, Disconnect, RequestError, 
 use crate::api::{Request, ServerRole, Versions};
 
 /// Stands for "never" where an instant is needed.
-const FAR_FUTURE: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+const FAR_FUTURE: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// A connection to one server, ready for requests. A clone is another handle on the same connection; with the last
 /// handle (requests under way count) it closes.

@@ -144,9 +144,9 @@ mod tests {
             *of_thread.0.lock() += 1;
             of_thread.1.notify_all();
         });
-        let counted = changed.wait_while_for(counter.lock(), |counted| *counted == 0, Duration::from_mins(1));
-        assert_eq!(*counted, 1);
-        drop(counted);
+        let told = changed.wait_while_for(counter.lock(), |counted| *counted == 0, Duration::from_mins(1));
+        assert_eq!(*told, 1);
+        drop(told);
         counting.join().unwrap();
     }
 }

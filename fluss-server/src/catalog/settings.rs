@@ -50,7 +50,7 @@ impl AutoPartition {
 }
 
 /// How long the records of a log are kept that says nothing: a week.
-pub(super) const LOG_TTL: Duration = Duration::from_secs(7 * 86_400);
+pub(super) const LOG_TTL: Duration = Duration::from_hours(168);
 
 impl Settings {
     /// Reads the settings. Values were checked when the table was created; one that is not understood reads as the

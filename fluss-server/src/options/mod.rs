@@ -106,9 +106,9 @@ impl Default for Limits {
             memory_bytes: 256 << 20,
             answer_bytes: 128 << 20,
             entries: 1 << 18,
-            scan: Duration::from_secs(600),
+            scan: Duration::from_mins(10),
             connections_of_host: usize::MAX,
-            idle: Duration::from_secs(600),
+            idle: Duration::from_mins(10),
             frame: Duration::from_secs(30),
             login: Duration::from_secs(10),
         }
@@ -169,7 +169,7 @@ impl NodeOptions {
             clock: Arc::new(SystemClock),
             advertised: None,
             configs: BTreeMap::new(),
-            housekeeping: Duration::from_secs(60),
+            housekeeping: Duration::from_mins(1),
             segment_bytes: 64 << 20,
             open_files: None,
         }

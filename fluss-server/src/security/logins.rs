@@ -24,7 +24,7 @@ const AT_ONCE: usize = 2;
 /// How long an attempt waits after one that failed, after several, and until they are forgotten.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(2);
-const FORGOTTEN_AFTER: Duration = Duration::from_secs(300);
+const FORGOTTEN_AFTER: Duration = Duration::from_mins(5);
 
 /// Addresses, and users, share so many counters, so that they take no memory however many there are.
 const COUNTERS: usize = 1_024;

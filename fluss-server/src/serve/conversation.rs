@@ -34,7 +34,7 @@ const FIRST_BYTES: usize = 64 << 10;
 const SLOWEST_BYTES_A_SECOND: usize = 1 << 20;
 
 /// Stands for "never" where an instant is needed.
-const FAR_FUTURE: Duration = Duration::from_secs(60 * 60 * 24 * 365 * 30);
+const FAR_FUTURE: Duration = Duration::from_hours(24 * 365 * 30);
 
 /// Ends a session when its task ends, in whatever way, even before it has begun.
 struct EndOnDrop(Arc<Session>);

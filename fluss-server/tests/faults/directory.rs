@@ -39,7 +39,7 @@ pub(crate) enum End {
 }
 
 /// How often a node looks for what has expired: not while anything is done here, or at once.
-const SELDOM: Duration = Duration::from_secs(3_600);
+const SELDOM: Duration = Duration::from_hours(1);
 const OFTEN: Duration = Duration::from_millis(1);
 
 fn open(directory: &Path, clock: &Arc<ManualClock>, housekeeping: Duration) -> Result<Node, OpenError> {

@@ -12,7 +12,7 @@ use crate::tables::Tables;
 use crate::until;
 
 const OFTEN: Sync = Sync::Interval(Duration::from_millis(5));
-const SELDOM: Sync = Sync::Interval(Duration::from_secs(3_600));
+const SELDOM: Sync = Sync::Interval(Duration::from_hours(1));
 
 /// Whether all that was appended to any log is durable.
 fn is_synced(disk: &FaultyDisk) -> bool {

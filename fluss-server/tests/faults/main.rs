@@ -23,7 +23,7 @@ mod tables;
 use std::time::Duration;
 
 /// Longer than anything here takes.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// Waits until something is so that others bring about.
 async fn until(mut is_so: impl AsyncFnMut() -> bool) {

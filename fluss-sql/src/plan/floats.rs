@@ -43,7 +43,7 @@ impl AnalyzerRule for Floats {
                 Ok(rewritten.update_data(|expression| name.restore(expression)))
             })?
             .map_data(|plan| match plan {
-                LogicalPlan::Union(union) => set(union),
+                LogicalPlan::Union(union) => set(&union),
                 LogicalPlan::Join(mut join) => {
                     for (left, right) in &mut join.on {
                         let is_float =
@@ -151,7 +151,7 @@ fn in_subquery(mut asked: InSubquery, schema: &DFSchema) -> Result<Transformed<E
 }
 
 /// The rows of all inputs. A column that is of floats in one is of floats in all.
-fn set(union: Union) -> Result<LogicalPlan, DataFusionError> {
+fn set(union: &Union) -> Result<LogicalPlan, DataFusionError> {
     let is_float = |column: usize| {
         let mut fields = union
             .inputs

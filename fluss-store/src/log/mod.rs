@@ -79,7 +79,7 @@ impl Default for LogOptions {
     fn default() -> Self {
         Self {
             segment_bytes: 64 * 1024 * 1024,
-            writer_expiration: Duration::from_secs(7 * 24 * 60 * 60),
+            writer_expiration: Duration::from_hours(168),
             after_power_cut: false,
         }
     }

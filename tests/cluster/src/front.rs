@@ -17,7 +17,7 @@ const PROGRAM: &str = "stunnel";
 pub(crate) const HOST: &str = "localhost";
 
 /// How long a front of its own may take to listen.
-const READY_WITHIN: Duration = Duration::from_secs(60);
+const READY_WITHIN: Duration = Duration::from_mins(1);
 
 /// What a front shows to clients, and asks of them. Certificates and keys are PEM files.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -56,7 +56,7 @@ impl Default for Spec {
             keep_data: false,
             descriptors: None,
             // A cluster needs 5 s; a machine that builds something else at the same time may need ten times that.
-            ready_within: Duration::from_secs(120),
+            ready_within: Duration::from_mins(2),
         }
     }
 }

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use fluss_cluster::{Cluster, Members, Spec, members};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[test]
 fn a_server_comes_back_after_a_kill_and_nothing_is_left_after_drop() {

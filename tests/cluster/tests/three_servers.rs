@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fluss_cluster::{Cluster, Spec, members};
 
-const SOON: Duration = Duration::from_secs(60);
+const SOON: Duration = Duration::from_mins(1);
 
 #[test]
 fn the_others_notice_a_frozen_and_a_killed_server() {

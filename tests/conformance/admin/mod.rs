@@ -270,7 +270,7 @@ async fn find_producer_offsets(connection: &Connection, admin: &Admin) {
         (TableBucket::new(table, BucketId(1)), 9),
     ]);
     assert_eq!(admin.producer_offsets("job").await.unwrap(), None);
-    let hour = Duration::from_secs(3_600);
+    let hour = Duration::from_hours(1);
     let register = async |producer| {
         admin
             .register_producer_offsets(producer, &offsets, Some(hour))
@@ -404,7 +404,7 @@ fn what_a_server_lacks_is_told_with_what_the_server_is(backend: Backend) {
             admin.remove_server_tag(&[0.into()], tag).await,
             "REMOVE_SERVER_TAG",
         );
-        let lease = admin.kv_snapshot_lease("mine", Duration::from_secs(60));
+        let lease = admin.kv_snapshot_lease("mine", Duration::from_mins(1));
         missing(lease.renew().await, "ACQUIRE_KV_SNAPSHOT_LEASE");
         missing(lease.release(&[]).await, "RELEASE_KV_SNAPSHOT_LEASE");
         missing(lease.drop_lease().await, "DROP_KV_SNAPSHOT_LEASE");

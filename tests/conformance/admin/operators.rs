@@ -119,7 +119,7 @@ fn a_lease_keeps_a_snapshot_until_it_is_dropped(backend: Backend) {
             .collect();
         assert!(names.contains(&"CURRENT"), "{names:?}");
 
-        let lease = admin.kv_snapshot_lease("mine", Duration::from_secs(600));
+        let lease = admin.kv_snapshot_lease("mine", Duration::from_mins(10));
         let held = BucketSnapshots::from([(bucket, first.id)]);
         assert_eq!(lease.acquire(&held).await.unwrap(), BTreeMap::new());
         lease.renew().await.unwrap();

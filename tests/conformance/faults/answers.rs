@@ -237,7 +237,7 @@ async fn open(mut options: ClientOptions, seed: u64, schema: Schema) -> (Connect
     connection.shut_down().await.unwrap();
     options.request_timeout = REQUEST_TIMEOUT;
     options.writer.linger = Duration::from_millis(1);
-    options.writer.delivery_timeout = Duration::from_secs(600);
+    options.writer.delivery_timeout = Duration::from_mins(10);
     let astray = Astray::lead(&mut options, seed);
     let connection = Connection::open(options).await.unwrap();
     let table = connection.table(&path).await.unwrap();

@@ -154,7 +154,7 @@ impl Read {
 pub fn read_if_told() -> Option<ExitCode> {
     let reader = Reader::told(&std::env::var(VARIABLE).ok()?);
     run(async {
-        tokio::time::timeout(Duration::from_secs(300), reader.read())
+        tokio::time::timeout(Duration::from_mins(5), reader.read())
             .await
             .unwrap();
     });

@@ -311,7 +311,9 @@ fn common_field(one: &FieldRef, other: &FieldRef) -> Result<FieldRef> {
 }
 
 fn same_names(some: &Fields, others: &Fields) -> bool {
-    some.iter().map(|field| field.name()).eq(others.iter().map(|field| field.name()))
+    some.iter()
+        .map(|field| field.name())
+        .eq(others.iter().map(|field| field.name()))
 }
 
 fn array_of(value: &Value) -> ArrayRef {

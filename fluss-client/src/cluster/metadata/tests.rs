@@ -95,7 +95,7 @@ fn naming(id: i32, address: &ServerAddress) -> proto::MetadataResponse {
 fn metadata<const N: usize>(bootstrap: [&ServerAddress; N]) -> Metadata {
     let bootstrap: Vec<_> = bootstrap.into_iter().cloned().collect();
     let mut options = ClientOptions::new(bootstrap.clone());
-    options.connect_timeout = Duration::from_secs(600);
+    options.connect_timeout = Duration::from_mins(10);
     let known = Arc::default();
     Metadata::new(Arc::new(Servers::new(&mut options, &known)), known, &options)
 }
@@ -112,7 +112,7 @@ async fn a_silent_server_is_not_waited_for_while_another_answers() {
         )
         .0
     };
-    let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+    let known = tokio::time::timeout(Duration::from_mins(1), known).await;
     let known = known.expect("the second is asked").unwrap();
     assert_eq!(known.tablets().len(), 2);
 }
@@ -130,7 +130,7 @@ async fn a_new_connection_begins_with_the_question() {
         respond::<proto::MetadataRequest>(&mut stream, &second, &response(7, Some(1))).await;
     };
     let known = async { tokio::join!(metadata.refresh(None, &[], 0), server).0 };
-    let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+    let known = tokio::time::timeout(Duration::from_mins(1), known).await;
     assert_eq!(known.expect("the question came").unwrap().tablets().len(), 2);
 }
 
@@ -188,7 +188,7 @@ async fn a_server_that_is_not_ready_is_not_believed_while_another_is() {
             never = answers => never,
         }
     };
-    let known = tokio::time::timeout(Duration::from_secs(60), known).await;
+    let known = tokio::time::timeout(Duration::from_mins(1), known).await;
     assert_eq!(known.expect("both answer").unwrap().tablets().len(), 2);
 }
 
@@ -228,6 +228,6 @@ async fn where_another_server_is_a_new_connection_is_opened() {
         (open, serve(&listener, [naming(1, &address)]).await)
     };
     let both = async { tokio::join!(asked, serving) };
-    let both = tokio::time::timeout(Duration::from_secs(60), both).await;
+    let both = tokio::time::timeout(Duration::from_mins(1), both).await;
     both.expect("the third question came by a second connection");
 }

@@ -219,7 +219,7 @@ mod tests {
     #[test]
     fn a_clock_that_is_ahead_does_not_ask_without_pause() {
         let now = Duration::from_secs(100);
-        assert_eq!(lifetime(160_000, now), Duration::from_secs(60));
+        assert_eq!(lifetime(160_000, now), Duration::from_mins(1));
         assert_eq!(lifetime(1_000, now), Duration::from_secs(10));
         assert_eq!(lifetime(-1, now), Duration::from_secs(10));
     }

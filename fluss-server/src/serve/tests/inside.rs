@@ -37,7 +37,7 @@ async fn requests_without_room_wait_for_it_in_their_order() {
     let connection = inside(&node).await;
     let table = numbers(&connection).await;
     // It holds all the memory until there is news, or its time is up.
-    let first = connection.send_within(&fetch(table, 0, 200), Duration::from_secs(60));
+    let first = connection.send_within(&fetch(table, 0, 200), Duration::from_mins(1));
     let answers: Vec<_> = (0..20)
         .map(|number| connection.send(&produce(table, number)))
         .collect();
@@ -95,7 +95,7 @@ async fn a_node_that_shuts_down_closes_connections_and_what_waits_there() {
     let node = Node::open(options()).unwrap();
     let connection = inside(&node).await;
     let table = numbers(&connection).await;
-    let news = connection.send_within(&fetch(table, 0, 60_000), Duration::from_secs(60));
+    let news = connection.send_within(&fetch(table, 0, 60_000), Duration::from_mins(1));
     node.shut_down().await;
     assert!(matches!(news.await, Err(RequestError::Disconnected { .. })));
     assert!(connection.is_closed());

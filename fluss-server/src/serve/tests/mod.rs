@@ -325,7 +325,7 @@ async fn a_fetch_waits_for_news_and_holds_up_nobody() {
         .await
         .unwrap();
     let table = numbers(&connection).await;
-    let news = connection.send_within(&fetch(table, 0, 60_000), Duration::from_secs(60));
+    let news = connection.send_within(&fetch(table, 0, 60_000), Duration::from_mins(1));
     // On the same connection, behind it.
     let produced = connection.request(&produce(table, 7)).await.unwrap();
     assert_eq!(produced.buckets_resp[0].base_offset, Some(0));

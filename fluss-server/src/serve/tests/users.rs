@@ -218,7 +218,7 @@ async fn a_wait_ends_with_the_login_too() {
         .await
         .unwrap();
     let alice = log_in(&address, "alice", SECRET).await;
-    let news = alice.send_within(&fetch(table, 0, 60_000), Duration::from_secs(60));
+    let news = alice.send_within(&fetch(table, 0, 60_000), Duration::from_mins(1));
     // It is answered, so the one before it has been begun.
     alice
         .request(&proto::ListDatabasesRequest::default())

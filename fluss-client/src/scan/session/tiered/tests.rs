@@ -409,7 +409,7 @@ proptest! {
             world.ask();
             world.begin_downloads();
             prop_assert!(world.session.held.bytes() <= limit);
-            let patience = Duration::from_secs(3_600);
+            let patience = Duration::from_hours(1);
             prop_assert!(world.session.error(world.now, patience).is_none());
             let index = which % world.downloads.len().max(1);
             match event {
