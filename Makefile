@@ -49,6 +49,8 @@ bench: setup .venv/installed
 	cd bindings/python && ../../$(PYTHON) -m maturin develop --release
 	$(PYTHON) benches/run.py $(BENCH)
 	$(PYTHON) benches/servers.py $(BENCH)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'datafusion>=55,<56'
+	$(PYTHON) benches/sql.py
 
 lint: setup-base .venv/installed $(DENY)
 	cargo fmt --all --check

@@ -77,8 +77,6 @@ options! {
     spill_directory: Option<PathBuf> = None, with_spill_directory;
     /// What a transaction may write.
     transactions: TransactionMode = TransactionMode::Strict, with_transactions;
-    /// Directories whose files statements may read and write. None by default.
-    files: Vec<PathBuf> = Vec::new(), with_files;
     /// Where following a table begins: `auto.offset.reset`.
     offset_reset: StartFrom = StartFrom::Earliest, with_offset_reset;
     /// How many parts of a query run side by side. As many as there are processors by default.
