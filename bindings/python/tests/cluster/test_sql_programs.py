@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 import fluss
-from fluss.security import AclBinding, OperationType, Resource
+from fluss.security import AclBinding, AclBindingFilter, OperationType, Resource
 from fluss.sql import Client
 from fluss_cluster import Cluster, Node
 from sql_clients import programs
@@ -112,8 +112,8 @@ def test_an_analyst_reads_and_does_not_write(guarded: Cluster | Node) -> None:
         options = {"security.protocol": "SASL", "security.sasl.username": "root"}
         options["security.sasl.password"] = login["password"]
         reads = AclBinding.allow("alice", OperationType.READ, Resource.table("fluss.patients"))
-        with fluss.connect(f"fluss://{guarded.bootstrap}", options) as connection:
-            connection.get_admin().create_acls([reads])
+        connection = fluss.connect(f"fluss://{guarded.bootstrap}", options)
+        connection.get_admin().create_acls([reads])
         try:
             names = {
                 "ADMIN": "root",
@@ -124,3 +124,5 @@ def test_an_analyst_reads_and_does_not_write(guarded: Cluster | Node) -> None:
             run(RIGHTS, guarded.bootstrap, login, **names)
         finally:
             client.execute("DROP TABLE patients")
+            connection.get_admin().drop_acls([AclBindingFilter.of(Resource.table("fluss.patients"))])
+            connection.close()
