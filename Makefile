@@ -28,15 +28,19 @@ BUILT := $(abspath $(or $(CARGO_TARGET_DIR),target))/debug
 test-rust test-python: export FLUSS_BIN = $(BUILT)/fluss
 test-rust test-python: export FLUSS_CLUSTER_BIN = $(BUILT)/fluss-cluster
 
+# Without the examples, which `make lint` compiles.
+TESTS := --workspace --tests
+
 test-rust: $(SETUP)
-	cargo test --workspace --no-run
-	cargo test --workspace
+	cargo test $(TESTS) --no-run
+	cargo test $(TESTS)
+	cargo test --workspace --doc
 
 # What starts hundreds of processes has the machine for itself.
 PROCESSES := tests/cluster/test_processes.py
 
 test-python: $(SETUP) .venv/installed
-	cargo test --workspace --no-run
+	cargo test $(TESTS) --no-run
 	cd bindings/python && ../../$(PYTHON) -m maturin develop --features as-tests
 	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs -n 3 --dist loadfile --ignore $(PROCESSES) tests
 	cd bindings/python && ../../$(PYTHON) -m pytest -q -rs $(PROCESSES)
@@ -44,7 +48,7 @@ test-python: $(SETUP) .venv/installed
 # Wants the machine for itself, for some twenty minutes after the build.
 bench: setup .venv/installed
 	cargo build --package fluss-cluster
-	cargo build --release --package bench-ours --package fluss-cli
+	cargo build --release --package bench-ours --package fluss-cli --no-default-features
 	cd benches/peers/fluss-rs && cargo build --release
 	cd bindings/python && ../../$(PYTHON) -m maturin develop --release
 	$(PYTHON) benches/run.py $(BENCH)
