@@ -3,10 +3,12 @@
 use std::cell::RefCell;
 use std::collections::BTreeMap;
 use std::fmt::{self, Display};
+use std::num::NonZero;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::process::ExitCode;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, LazyLock};
+use std::thread::available_parallelism;
 
 use fluss_rpc::sync::Mutex;
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
@@ -117,7 +119,8 @@ type Outcomes = Arc<Mutex<BTreeMap<(&'static str, Backend), Outcome>>>;
 
 /// Runs the tests that the command line asks for, and prints a table of what came of them.
 pub(crate) fn run(modules: &[&'static [Test]]) -> ExitCode {
-    let arguments = Arguments::from_args();
+    let mut arguments = Arguments::from_args();
+    arguments.test_threads.get_or_insert_with(threads);
     SHOW_NOTES.store(arguments.nocapture, Ordering::Relaxed);
     let outcomes = Outcomes::default();
     let tests: Vec<Test> = modules.concat();
@@ -130,6 +133,11 @@ pub(crate) fn run(modules: &[&'static [Test]]) -> ExitCode {
         print(&tests, &outcomes.lock());
     }
     conclusion.exit_code()
+}
+
+/// Servers take their time to start and to find a leader: while some tests wait for theirs, others go on.
+fn threads() -> usize {
+    available_parallelism().map_or(1, NonZero::get) * 3 / 2
 }
 
 fn trial(test: Test, backend: Backend, outcomes: Outcomes) -> Trial {
