@@ -20,7 +20,9 @@ use fluss_cluster::Spec;
 use futures::TryStreamExt;
 use tokio::time::timeout;
 
-use crate::{Backend, EVERYWHERE, ONCE, PATIENCE, connect, create, create_described, run, start, tests};
+use crate::{
+    Backend, EVERYWHERE, ONCE, PATIENCE, connect, create, create_by, create_described, run, start, tests,
+};
 
 tests! {
     EVERYWHERE => [
@@ -33,6 +35,7 @@ tests! {
         a_table_is_read_while_it_is_written,
         the_partitions_of_a_table_are_read_as_one,
         a_plan_is_read_bucket_by_bucket_and_as_one,
+        a_log_is_planned_once_and_read_as_it_was,
         streams_that_are_dropped_stop,
         writes_tell_where_they_landed,
         a_filter_is_for_the_rows_that_are_read,
@@ -584,6 +587,46 @@ fn a_plan_is_read_bucket_by_bucket_and_as_one(backend: Backend) {
                 assert_same(&found, &model);
             }
         }
+    });
+}
+
+fn a_log_is_planned_once_and_read_as_it_was(backend: Backend) {
+    let place = start(backend, Spec::new());
+    run(async {
+        let connection = connect(&place).await;
+        let table = create_by(&connection, numbers(), (3, &["n"]), &[]).await;
+        append(&table, 0..300).await;
+        let planned = table
+            .scan()
+            .project(["n"])
+            .plan_log(Bounds::default())
+            .await
+            .unwrap();
+        append(&table, 300..500).await;
+        assert_eq!(planned.record_count().await.unwrap(), 300);
+        assert_eq!(planned.schema().fields().len(), 1);
+        // A clone reads the same again.
+        for planned in [planned.clone(), planned] {
+            let mut found = Vec::new();
+            for part in planned.into_parts() {
+                let (bucket, mut next) = (part.bucket(), part.start().unwrap_or(0));
+                let end = part.end();
+                let batches: Vec<ScanBatch> = part.into_stream().try_collect().await.unwrap();
+                for scanned in &batches {
+                    assert_eq!((scanned.bucket, scanned.base_offset), (bucket, next));
+                    next += scanned.batch.num_rows() as Offset;
+                }
+                assert_eq!(next, end, "{bucket}");
+                found.extend(column(batches.iter().map(|scanned| &scanned.batch), "n"));
+            }
+            assert_eq!(sorted(found), (0..300).collect::<Vec<_>>());
+        }
+        let first = Bounds::Table {
+            start: StartOffset::Earliest,
+            stop: StopOffset::At(1),
+        };
+        let first = table.scan().plan_log(first).await.unwrap();
+        assert_eq!(first.record_count().await.unwrap(), 3);
     });
 }
 

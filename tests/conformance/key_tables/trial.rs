@@ -14,7 +14,7 @@ use proptest::test_runner::TestRunner;
 
 use super::changelog;
 use super::column::Column;
-use super::compare::{assert_same, check_lookups, mask, sorted};
+use super::compare::{assert_same, check_lookups, mask, rows, sorted};
 use super::model::{Mode, Model, Rules};
 use crate::create_described;
 
@@ -202,9 +202,13 @@ impl Trial {
         let lookuper = table.lookup().prefix_lookuper(&columns).unwrap();
         for key in keys {
             let prefix = self.part_of(key, &columns);
+            let expected = sorted(self.having(&columns, &prefix, model));
             let found = lookuper.lookup(&prefix).await.unwrap().into_iter();
             let found = found.map(|row| mask(row, model)).collect();
-            assert_same(&sorted(found), &sorted(self.having(&columns, &prefix, model)));
+            assert_same(&sorted(found), &expected);
+            let prefixes = batch(lookuper.key_type(), &[prefix]);
+            let found = lookuper.lookup_arrow(&prefixes, None).await.unwrap();
+            assert_same(&sorted(rows(found, table.info().row_type(), model)), &expected);
         }
     }
 
