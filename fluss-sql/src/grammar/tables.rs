@@ -1,12 +1,35 @@
 //! What stands in FROM.
 
+use std::ops::ControlFlow;
+
 use datafusion::sql::sqlparser::ast::{
-    Join, JoinConstraint, JoinOperator, TableAlias, TableAliasColumnDef, TableFactor, TableVersion,
-    TableWithJoins,
+    BinaryOperator, Expr, Join, JoinConstraint, JoinOperator, TableAlias, TableAliasColumnDef, TableFactor,
+    TableVersion, TableWithJoins, visit_expressions,
 };
 
 use super::Refusals;
 use crate::error::Result;
+
+/// Whether a condition has IN and EXISTS with queries only where the planner does them right: `v IN (query)`, in an inner join,
+/// as a part of AND.
+fn is_asked_alone(condition: &Expr, is_inner: bool) -> bool {
+    match condition {
+        Expr::Nested(inner) => is_asked_alone(inner, is_inner),
+        Expr::BinaryOp {
+            left,
+            op: BinaryOperator::And,
+            right,
+        } => is_asked_alone(left, is_inner) && is_asked_alone(right, is_inner),
+        Expr::InSubquery { .. } => is_inner,
+        other => {
+            let is_query = |part: &Expr| match part {
+                Expr::InSubquery { .. } | Expr::Exists { .. } => ControlFlow::Break(()),
+                _ => ControlFlow::Continue(()),
+            };
+            visit_expressions(other, is_query).is_continue()
+        }
+    }
+}
 
 /// Refuses joins that are not carried.
 pub(super) fn joined(tables: &TableWithJoins) -> Result<()> {
@@ -45,7 +68,14 @@ pub(super) fn joined(tables: &TableWithJoins) -> Result<()> {
             }
         };
         match constraint {
-            JoinConstraint::On(_) | JoinConstraint::Using(_) | JoinConstraint::Natural => {}
+            JoinConstraint::On(condition) => {
+                let is_inner = matches!(join_operator, JoinOperator::Join(_) | JoinOperator::Inner(_));
+                refuse.any(
+                    !is_asked_alone(condition, is_inner),
+                    "IN or EXISTS with a query in this condition of a join (write it in WHERE), which",
+                )?;
+            }
+            JoinConstraint::Using(_) | JoinConstraint::Natural => {}
             JoinConstraint::None => refuse.any(true, "JOIN without a condition (write CROSS JOIN), which")?,
         }
     }

@@ -2,14 +2,19 @@
 //!
 //! Alone in a condition the planner does it right. Within OR, or below NOT, it takes a null for a value that is not there.
 
-use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, UnaryOperator};
+use datafusion::sql::sqlparser::ast::{BinaryOperator, Expr, Query, Select, UnaryOperator};
 
 use crate::error::Result;
 use crate::text;
 
-/// Writes `v NOT IN (query)` within OR as the same with NOT EXISTS. The condition may be false where it was not known.
-pub(super) fn rewrite(condition: &mut Expr) -> Result<()> {
-    within(condition, false, false)
+/// Writes `v NOT IN (query)` in the conditions of a SELECT, within OR, as the same with NOT EXISTS. A condition may be false
+/// then where it was not known. In those of joins it is refused: see [`grammar`](crate::grammar).
+pub(super) fn rewrite(select: &mut Select) -> Result<()> {
+    let conditions = select.selection.iter_mut().chain(&mut select.having);
+    for condition in conditions.chain(&mut select.qualify) {
+        within(condition, false, false)?;
+    }
+    Ok(())
 }
 
 fn within(condition: &mut Expr, is_negated: bool, is_nested: bool) -> Result<()> {
@@ -57,7 +62,7 @@ mod tests {
 
     fn rewritten(text: &str) -> String {
         let mut condition = text::parser(text::tokenize(text).unwrap()).parse_expr().unwrap();
-        rewrite(&mut condition).unwrap();
+        within(&mut condition, false, false).unwrap();
         condition.to_string()
     }
 

@@ -63,10 +63,8 @@ impl VisitorMut for Rewriter<'_> {
 
     fn pre_visit_select(&mut self, select: &mut Select) -> ControlFlow<Self::Break> {
         name_twins(select);
-        for condition in select.selection.iter_mut().chain(&mut select.having) {
-            if let Err(error) = unknowns::rewrite(condition) {
-                return ControlFlow::Break(Box::new(error));
-            }
+        if let Err(error) = unknowns::rewrite(select) {
+            return ControlFlow::Break(Box::new(error));
         }
         if !self.sources.hidden {
             return ControlFlow::Continue(());
