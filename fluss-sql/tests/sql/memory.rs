@@ -19,11 +19,11 @@ fn a_sort_spills() {
     run(async {
         let directory = tempfile::tempdir().unwrap();
         let options = Options::default()
-            .with_memory_limit(Some(48 << 20))
+            .with_memory_limit(Some(23 << 20))
             .with_spill_directory(Some(directory.path().to_owned()))
             .with_parallelism(Some(1));
         let world = World::new("spilled", options).await;
-        // Several times what the session may hold.
+        // Ten times what the session may hold.
         let text = "SELECT max(text), max(n) FROM (SELECT text, row_number() OVER (ORDER BY text) AS n FROM \
                     (SELECT lpad(CAST(value * 7919 % 1000003 AS STRING), 100, 'x') AS text FROM generate_series(1, 2000000)))";
         assert_eq!(world.batches(text).await.len(), 1);
