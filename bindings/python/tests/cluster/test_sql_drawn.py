@@ -1,4 +1,4 @@
-"""Whatever is asked, changed or followed in SQL, DuckDB says the same of the same rows.
+"""Whatever is asked, changed or followed in SQL, on whatever backend, DuckDB says the same of the same rows.
 
 Of 500 statements, 100 are drawn with each seed: queries, and updates and deletes of rows for which a condition holds,
 which may be none. Follow queries are compared with what DuckDB makes of the changelog up to the same offsets.
@@ -12,12 +12,14 @@ from concurrent.futures import ThreadPoolExecutor
 from decimal import Decimal
 from functools import partial
 from random import Random
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
 
 import fluss
 from drawn.statements import Statement, Statements, Table, tables
+from fluss_cluster import Cluster, Node
 from sql_tables import create_in_sql
 
 pytest.importorskip("pyarrow")
@@ -36,6 +38,19 @@ SETTINGS = ["default_null_order = 'nulls_last_on_asc_first_on_desc'", "integer_d
 seeds = pytest.mark.parametrize("seed", range(FIRST, FIRST + ROUNDS))
 
 Rows = list[tuple[Any, ...]]
+
+
+@pytest.fixture(scope="module", params=["memory", "directory", "node", "cluster"])
+def target(request: pytest.FixtureRequest) -> Iterator[str]:
+    """Each backend: a node in memory, one in a directory, ``fluss serve``, and a cluster."""
+    if request.param == "memory":
+        yield "embedded::memory:drawn"
+    elif request.param == "directory":
+        with TemporaryDirectory(prefix="fluss-drawn-") as directory:
+            yield f"embedded:{directory}"
+    else:
+        running: Cluster | Node = request.getfixturevalue(request.param)
+        yield f"fluss://{running.bootstrap}"
 
 
 @pytest.fixture(scope="module")
