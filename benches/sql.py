@@ -9,11 +9,12 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+import threading
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
-from statistics import median
+from statistics import median, quantiles
 from typing import Any
 
 import duckdb
@@ -33,6 +34,9 @@ OF_A_LOOK_UP = 3.0
 LARGE_MIB = 100
 # The least rows a second of a log that is followed.
 FOLLOWED = 1_000_000
+CANCELLED_MILLIS = 100
+IDLE_SECONDS = 1.0
+BESIDE_A_QUERY = 3.0
 
 ROWS = f"""
     SELECT i::BIGINT AS id, 'C' || (hash(i) % {CARRIERS})::VARCHAR AS carrier, (hash(i + 1) % 3000)::INT AS distance,
@@ -71,6 +75,7 @@ def main() -> None:
         bounded(connection, model, arguments.rounds)
         by_key(connection, client, model, arguments.rounds)
         follow(connection, client)
+        stopped(connection, client)
         large(connection, client, arguments.large)
 
 
@@ -159,6 +164,51 @@ def follow(connection: fluss.Connection, client: Client) -> None:
 
     (millis,) = turns([ask], 5)
     print(f"a log followed: {FLIGHTS / millis * 1000:,.0f} rows/s   (at least {FOLLOWED:,})")
+
+
+def stopped(connection: fluss.Connection, client: Client) -> None:
+    """Stops a cross join, and looks keys up beside it."""
+    text = """SELECT count(*) FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y)
+        WHERE x * y % 7 = 8"""
+    lookuper = connection.get_table("fluss.keyed").new_lookup().create_lookuper()
+
+    def slowest_of_a_hundred() -> float:
+        took = []
+        for key in range(2_000):
+            begun = time.perf_counter()
+            assert lookuper.lookup([key]) is not None
+            took.append((time.perf_counter() - begun) * 1000)
+        return quantiles(took, n=100)[-1]
+
+    slowest_of_a_hundred()
+    idle = slowest_of_a_hundred()
+    ended: list[float] = []
+    query = client.stream_query(text)
+
+    def wait() -> None:
+        assert query.poll() is None
+        ended.append(time.perf_counter())
+
+    waiting = threading.Thread(target=wait)
+    waiting.start()
+    beside = slowest_of_a_hundred()
+    begun = time.perf_counter()
+    query.cancel()
+    waiting.join()
+    while busy(0.1) > 0.02:
+        pass
+    calm = time.perf_counter() - begun
+    print(f"look-ups beside a cross join: p99 {beside:.2f} ms, idle {idle:.2f} ms: {beside / idle:.2f}", end="")
+    print(f"   (at most {BESIDE_A_QUERY})")
+    print(f"a cross join cancelled: {(ended[0] - begun) * 1000:.1f} ms   (at most {CANCELLED_MILLIS}), ", end="")
+    print(f"idle after {calm:.2f} s   (at most {IDLE_SECONDS})")
+
+
+def busy(seconds: float) -> float:
+    """The processor time of this process while it waits so long."""
+    before = time.process_time()
+    time.sleep(seconds)
+    return time.process_time() - before
 
 
 def large(connection: fluss.Connection, client: Client, rows: int) -> None:
