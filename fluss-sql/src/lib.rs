@@ -42,6 +42,7 @@ mod scan;
 mod session;
 mod show;
 mod text;
+mod time;
 mod transaction;
 mod value;
 mod write;

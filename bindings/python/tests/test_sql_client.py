@@ -1,6 +1,9 @@
 """`fluss.sql.Client` and `fluss.aio.sql.AsyncClient`, on a node in memory."""
 
 import asyncio
+import os
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Coroutine, Iterator
@@ -393,3 +396,40 @@ def test_both_faces_are_of_one_connection_string() -> None:
             assert [row["name"] for row in await client.query("SHOW TABLES")] == ["users"]
 
     asyncio.run(main())
+
+
+LOCAL_TIMES = """
+from datetime import datetime, timezone
+from fluss.sql import Client
+
+noon, moment = datetime(2024, 7, 1, 12), datetime(2024, 7, 1, 12).astimezone()
+with Client("embedded::memory:") as client:
+    client.execute("CREATE TABLE calls (id INT PRIMARY KEY, at TIMESTAMP_LTZ(3), wall TIMESTAMP(3))")
+    client.execute("INSERT INTO calls VALUES (1, TIMESTAMP '2024-07-01 12:00:00', TIMESTAMP '2024-07-01 12:00:00')")
+    client.execute("INSERT INTO calls VALUES (?, ?, ?)", (2, moment, noon))
+    for way in (
+        "at = TIMESTAMP '2024-07-01 12:00:00'",
+        "at = '2024-07-01 12:00:00'",
+        "at = wall",
+        "at <= DATE '2024-07-02'",
+        "at >= DATE '2024-07-01'",
+        "at IN (wall)",
+        "at BETWEEN '2024-07-01' AND '2024-07-01 12:00:00'",
+        "coalesce(wall, at) = at",
+        "CAST(wall AS TIMESTAMP_LTZ) = at",
+        "CAST(at AS TIMESTAMP) = wall",
+        "CAST(at AS TIME) = TIME '12:00:00'",
+        "wall AT TIME ZONE 'UTC' = CAST('2024-07-01T12:00:00Z' AS TIMESTAMP_LTZ)",
+    ):
+        assert len(client.query(f"SELECT id FROM calls WHERE {way}")) == 2, way
+    for given in (noon, moment, moment.astimezone(timezone.utc)):
+        assert len(client.query("SELECT id FROM calls WHERE at = ?", (given,))) == 2, given
+    assert client.execute("UPDATE calls SET wall = wall WHERE at = wall") == 2
+    assert client.execute("DELETE FROM calls WHERE at > '2024-07-01 12:00:00'") == 0
+    assert client.query("SELECT at FROM calls", as_dict=False)[0][0] == moment
+"""
+
+
+@pytest.mark.parametrize("zone", ["UTC", "America/New_York", "Asia/Kolkata"])
+def test_what_has_no_zone_is_local_time(zone: str) -> None:
+    subprocess.run([sys.executable, "-c", LOCAL_TIMES], env={**os.environ, "TZ": zone}, check=True, timeout=120)

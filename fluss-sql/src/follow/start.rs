@@ -3,12 +3,10 @@
 use std::str::FromStr;
 
 use fluss_client::Positions;
-use jiff::civil::DateTime;
-use jiff::tz::TimeZone;
-use jiff::{Timestamp, Zoned};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::options::StartFrom;
+use crate::time;
 
 /// Where following begins if there is no position.
 const RESET: &str = "auto.offset.reset";
@@ -86,23 +84,14 @@ pub(super) fn positions(text: &str) -> Result<Positions> {
 
 /// A time as a number of milliseconds since the epoch, or as a date and time: local time, unless it says another zone.
 fn millis(text: &str) -> Option<i64> {
-    if let Ok(millis) = text.parse() {
-        return Some(millis);
-    }
-    let moment = text
-        .parse::<Zoned>()
-        .map(|zoned| zoned.timestamp())
-        .or_else(|_| text.parse::<Timestamp>());
-    if let Ok(moment) = moment {
-        return Some(moment.as_millisecond());
-    }
-    let local: DateTime = text.parse().ok()?;
-    let moment = local.to_zoned(TimeZone::system()).ok()?;
-    Some(moment.timestamp().as_millisecond())
+    text.parse().ok().or_else(|| time::millis(text))
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::DateTime;
+    use jiff::tz::TimeZone;
+
     use super::*;
 
     const SAVED: &str = r#"{"version":1,"table":"d.t","table_id":7,"buckets":[{"bucket":0,"offset":17}]}"#;

@@ -81,6 +81,17 @@ pub(super) fn exponent_is_double(expression: &mut Expr) {
     }
 }
 
+/// `AT TIME ZONE 'UTC'` is no TIMESTAMP_LTZ, whose zone in plans is that name and whose times are local ones.
+pub(super) fn utc_is_meant(expression: &mut Expr) {
+    if let Expr::AtTimeZone { time_zone, .. } = expression
+        && let Expr::Value(zone) = time_zone.as_mut()
+        && let Value::SingleQuotedString(name) = &mut zone.value
+        && name.eq_ignore_ascii_case("UTC")
+    {
+        "+00:00".clone_into(name);
+    }
+}
+
 fn function(call: &Function) -> Result<()> {
     let refuse = Refusals::of(call);
     let Function {

@@ -56,6 +56,7 @@ impl VisitorMut for Checker {
     fn pre_visit_expr(&mut self, expression: &mut Expr) -> ControlFlow<Self::Break> {
         expressions::keep_nanoseconds(expression);
         expressions::exponent_is_double(expression);
+        expressions::utc_is_meant(expression);
         flow(expressions::expression(expression))
     }
 }

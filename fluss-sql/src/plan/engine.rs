@@ -11,8 +11,9 @@ use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::optimizer::analyzer::resolve_grouping_function::ResolveGroupingFunction;
 use datafusion::optimizer::analyzer::type_coercion::TypeCoercion;
 use datafusion::prelude::SessionConfig;
+use jiff::tz::TimeZone;
 
-use super::floats::Floats;
+use super::common_types::CommonTypes;
 use super::paced::CooperativeJoins;
 use crate::error::Result;
 use crate::options::Options;
@@ -24,12 +25,19 @@ pub(crate) fn engine(options: &Options) -> Result<SessionState> {
         .with_runtime_env(runtime(options)?)
         .with_analyzer_rules(vec![
             Arc::new(ResolveGroupingFunction::new()),
-            Arc::new(Floats),
+            Arc::new(common_types()),
             Arc::new(TypeCoercion::new()),
         ])
         .with_physical_optimizer_rule(Arc::new(CooperativeJoins))
         .build();
     Ok(state)
+}
+
+/// What has no zone is local time.
+pub(super) fn common_types() -> CommonTypes {
+    CommonTypes {
+        zone: TimeZone::system(),
+    }
 }
 
 fn config(options: &Options) -> SessionConfig {
@@ -44,7 +52,7 @@ fn config(options: &Options) -> SessionConfig {
     own.sql_parser.map_string_types_to_utf8view = false;
     own.sql_parser.collect_spans = true;
     // Times without zone are local time, and so is what `now()` shows.
-    let zone = jiff::tz::TimeZone::system();
+    let zone = TimeZone::system();
     own.execution.time_zone = Some(zone.iana_name().unwrap_or("UTC").to_owned());
     // What can spill does, and what cannot is told to need too much.
     own.execution.collect_statistics = true;

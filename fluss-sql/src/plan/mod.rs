@@ -7,8 +7,9 @@
 
 mod allowed;
 mod bind;
+mod clocks;
+mod common_types;
 mod engine;
-mod floats;
 mod moments;
 mod paced;
 mod point;

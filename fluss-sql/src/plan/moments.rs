@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, AsArray};
-use arrow::compute::cast;
-use arrow::datatypes::{DataType, TimeUnit, TimestampMillisecondType};
+use arrow::datatypes::TimeUnit;
 use arrow::record_batch::{RecordBatch, RecordBatchOptions};
 use datafusion::common::{DFSchema, ScalarValue};
 use datafusion::execution::SessionState;
@@ -14,14 +12,15 @@ use datafusion::optimizer::simplify_expressions::ExprSimplifier;
 use datafusion::sql::planner::{PlannerContext, SqlToRel};
 use datafusion::sql::sqlparser::ast::{Expr, Spanned};
 use fluss_client::types::Timestamp;
-use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 
 use super::bind::bind;
+use super::engine::common_types;
 use super::provider::{Provider, Sources, parser_options};
 use crate::context::Context;
 use crate::error::{Error, ErrorKind, Position, Result};
 use crate::grammar;
+use crate::time::{self, Moments};
 
 /// The value of a constant expression with the parameters of a statement.
 pub(crate) fn constant(context: &Context, expression: &Expr) -> Result<ScalarValue> {
@@ -64,6 +63,7 @@ pub(crate) fn simplified(
         .with_query_execution_start_time(engine.execution_props().query_execution_start_time)
         .build();
     let simplifier = ExprSimplifier::new(known);
+    let expression = common_types().expression(expression, schema)?;
     Ok(simplifier.simplify(simplifier.coerce(expression, schema)?)?)
 }
 
@@ -88,99 +88,56 @@ pub(crate) fn moment(context: &Context, expression: &Expr) -> Result<Timestamp> 
 
 /// The milliseconds since the epoch of a value that names a moment.
 fn millis(value: &ScalarValue) -> Result<i64> {
-    let refuse = |what: &str| {
-        Err(Error::new(
-            ErrorKind::Type,
-            format!("AS OF takes a moment, not {what}"),
-        ))
-    };
+    let refuse = |what: &str| Error::new(ErrorKind::Type, format!("AS OF takes a moment, not {what}"));
     if value.is_null() {
-        return refuse("NULL");
+        return Err(refuse("NULL"));
     }
-    match value {
-        ScalarValue::TimestampSecond(_, None)
-        | ScalarValue::TimestampMillisecond(_, None)
-        | ScalarValue::TimestampMicrosecond(_, None)
-        | ScalarValue::TimestampNanosecond(_, None)
-        | ScalarValue::Date32(_)
-        | ScalarValue::Date64(_) => local(in_millis(value)?),
-        ScalarValue::TimestampSecond(..)
-        | ScalarValue::TimestampMillisecond(..)
-        | ScalarValue::TimestampMicrosecond(..)
-        | ScalarValue::TimestampNanosecond(..) => in_millis(value),
-        ScalarValue::Utf8(Some(text))
-        | ScalarValue::Utf8View(Some(text))
-        | ScalarValue::LargeUtf8(Some(text)) => of_text(text),
-        ScalarValue::Int64(Some(millis)) => Ok(*millis),
-        other => refuse(&other.data_type().to_string()),
+    if let ScalarValue::Int64(Some(millis)) = value {
+        return Ok(*millis);
     }
-}
-
-/// The milliseconds of a timestamp or a date, rounded down.
-fn in_millis(value: &ScalarValue) -> Result<i64> {
-    let (count, per_second) = match value {
-        ScalarValue::TimestampMicrosecond(Some(count), _) => (*count, 1_000_000),
-        ScalarValue::TimestampNanosecond(Some(count), _) => (*count, 1_000_000_000),
-        other => {
-            let array: ArrayRef = other.to_array()?;
-            let array = cast(&array, &DataType::Timestamp(TimeUnit::Millisecond, None))?;
-            let values = array.as_primitive::<TimestampMillisecondType>();
-            return Ok(values.iter().flatten().next().unwrap_or_default());
-        }
+    let text = value.try_as_str().flatten();
+    let array = match text {
+        Some(text) => ScalarValue::from(text).to_array()?,
+        None => value.to_array()?,
     };
-    Ok(count.div_euclid(per_second / 1_000))
-}
-
-/// The moment of a time without zone, where this program runs.
-fn local(millis: i64) -> Result<i64> {
-    let fault = |error: jiff::Error| Error::new(ErrorKind::Type, format!("the moment cannot be: {error}"));
-    let utc = jiff::Timestamp::from_millisecond(millis).map_err(fault)?;
-    let civil = utc.to_zoned(TimeZone::UTC).datetime();
-    instant(civil)
-}
-
-fn instant(civil: DateTime) -> Result<i64> {
-    let fault = |error: jiff::Error| Error::new(ErrorKind::Type, format!("the moment cannot be: {error}"));
-    let zoned = civil.to_zoned(TimeZone::system()).map_err(fault)?;
-    Ok(floor_millis(zoned.timestamp()))
-}
-
-fn floor_millis(timestamp: jiff::Timestamp) -> i64 {
-    let millis = timestamp.as_nanosecond().div_euclid(1_000_000);
-    i64::try_from(millis).unwrap_or(i64::MAX)
-}
-
-/// The moment that a text names, with a zone or an offset, or without.
-fn of_text(text: &str) -> Result<i64> {
-    let text = text.trim();
-    if let Ok(zoned) = text.parse::<jiff::Zoned>() {
-        return Ok(floor_millis(zoned.timestamp()));
-    }
-    if let Ok(instant) = text.parse::<jiff::Timestamp>() {
-        return Ok(floor_millis(instant));
-    }
-    match text.parse::<DateTime>() {
-        Ok(civil) => instant(civil),
-        Err(_) => Err(Error::new(ErrorKind::Type, format!("'{text}' is no moment"))),
-    }
+    let moments = Moments::of(&array)?.ok_or_else(|| refuse(&value.data_type().to_string()))?;
+    let instant = moments.get(0, true, &TimeZone::system());
+    let millis = instant.and_then(|instant| time::joined(instant, TimeUnit::Millisecond));
+    millis.ok_or_else(|| {
+        let shown = text.map_or_else(|| value.to_string(), |text| format!("'{text}'"));
+        Error::new(ErrorKind::Type, format!("{shown} is no moment"))
+    })
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::DateTime;
+
     use super::*;
+
+    fn of_text(text: &str) -> Result<i64> {
+        millis(&ScalarValue::from(text))
+    }
 
     #[test]
     fn a_moment_is_whatever_names_one() {
         assert_eq!(of_text("1970-01-01T00:00:01Z").unwrap(), 1_000);
         assert_eq!(of_text("1970-01-01 01:00:00+01:00").unwrap(), 0);
+        assert_eq!(of_text("1970-01-01T01:00:00+01:00[Europe/Paris]").unwrap(), 0);
         assert_eq!(millis(&ScalarValue::Int64(Some(42))).unwrap(), 42);
         let utc = ScalarValue::TimestampMicrosecond(Some(-1), Some("UTC".into()));
         assert_eq!(millis(&utc).unwrap(), -1);
-        assert_eq!(
-            millis(&ScalarValue::Boolean(Some(true))).unwrap_err().kind,
-            ErrorKind::Type
-        );
-        assert_eq!(of_text("soon").unwrap_err().kind, ErrorKind::Type);
+        for (value, told) in [
+            (
+                ScalarValue::Boolean(Some(true)),
+                "AS OF takes a moment, not Boolean",
+            ),
+            (ScalarValue::Null, "AS OF takes a moment, not NULL"),
+            (ScalarValue::from("soon"), "'soon' is no moment"),
+        ] {
+            let error = millis(&value).unwrap_err();
+            assert_eq!((error.kind, error.message.as_str()), (ErrorKind::Type, told));
+        }
     }
 
     #[test]

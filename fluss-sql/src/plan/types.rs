@@ -68,7 +68,7 @@ fn unit(precision: u64) -> Result<TimeUnit, DataFusionError> {
     })
 }
 
-/// Compares times of day of different units, which the planner does not by itself, and floats with decimals as floats.
+/// Compares times of day of different units, which the planner does not by itself.
 #[derive(Debug)]
 pub(super) struct Times;
 
@@ -91,15 +91,6 @@ impl ExprPlanner for Times {
         let (Ok(left), Ok(right)) = (asked.left.get_type(schema), asked.right.get_type(schema)) else {
             return Ok(PlannerResult::Original(asked));
         };
-        // By itself the planner makes decimals of floats, of which NaN and large ones are none.
-        if left.is_floating() && right.is_decimal() {
-            let right = cast(asked.right, DataType::Float64);
-            return Ok(PlannerResult::Planned(binary_expr(asked.left, operator, right)));
-        }
-        if left.is_decimal() && right.is_floating() {
-            let left = cast(asked.left, DataType::Float64);
-            return Ok(PlannerResult::Planned(binary_expr(left, operator, asked.right)));
-        }
         if left == right || !is_time(&left) || !is_time(&right) {
             return Ok(PlannerResult::Original(asked));
         }

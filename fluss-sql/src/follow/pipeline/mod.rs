@@ -21,8 +21,7 @@ use fluss_client::{ChangeType, ScanBatch};
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::names;
-
-const UTC: &str = "UTC";
+use crate::time::UTC;
 
 /// Steps from a scanner's batches to the rows of a query.
 pub(super) struct Pipeline {
