@@ -82,22 +82,25 @@ def main() -> None:
 def fill(connection: fluss.Connection, client: Client, model: Any) -> None:
     for name, key in [("flights", ""), ("keyed", ", PRIMARY KEY (id)")]:
         client.execute(f"CREATE TABLE {name} ({COLUMNS}{key}) DISTRIBUTED BY (id) INTO 3 BUCKETS")
-        write(connection, name, model.execute(ROWS.format(FLIGHTS)).arrow())
+        write(connection, name, model.sql(ROWS.format(FLIGHTS)))
         model.execute(f"CREATE TABLE {name} AS {ROWS.format(FLIGHTS)}")
     model.execute("CREATE INDEX by_id ON keyed (id)")
     client.execute("CREATE TABLE carriers (carrier STRING PRIMARY KEY, name STRING)")
     named = f"SELECT 'C' || i::VARCHAR AS carrier, 'carrier ' || i::VARCHAR AS name FROM range({CARRIERS}) AS r(i)"
-    write(connection, "carriers", model.execute(named).arrow())
+    write(connection, "carriers", model.sql(named))
     model.execute(f"CREATE TABLE carriers AS {named}")
 
 
 def write(connection: fluss.Connection, table: str, rows: Any) -> None:
     opened = connection.get_table(f"fluss.{table}")
-    keyed = bool(opened.get_table_info().primary_keys)
-    new = opened.new_upsert() if keyed else opened.new_append()
-    with new.create_writer() as writer:
+    if opened.get_table_info().has_primary_key():
+        with opened.new_upsert().create_writer() as writer:
+            for batch in pyarrow.RecordBatchReader.from_stream(rows):
+                writer.upsert_arrow(batch)
+        return
+    with opened.new_append().create_writer() as writer:
         for batch in pyarrow.RecordBatchReader.from_stream(rows):
-            writer.write_arrow(batch)
+            writer.append_arrow(batch)
 
 
 def bounded(connection: fluss.Connection, model: Any, rounds: int) -> None:
@@ -118,7 +121,7 @@ def bounded(connection: fluss.Connection, model: Any, rounds: int) -> None:
                 return context.sql(text).to_arrow_table()
 
             def by_duckdb(text: str = text) -> Any:
-                return pyarrow.table(model.execute(text).arrow())
+                return model.sql(text).to_arrow_table()
 
             assert ask().num_rows == in_memory().num_rows == by_duckdb().num_rows, text
             ours, memory, theirs = turns([ask, in_memory, by_duckdb], rounds)
@@ -214,7 +217,7 @@ def busy(seconds: float) -> float:
 def large(connection: fluss.Connection, client: Client, rows: int) -> None:
     client.execute(f"CREATE TABLE large ({COLUMNS}) DISTRIBUTED BY (id) INTO 3 BUCKETS")
     model = duckdb.connect()
-    write(connection, "large", model.execute(ROWS.format(rows)).arrow(1 << 16))
+    write(connection, "large", model.sql(ROWS.format(rows)))
     model.close()
     pyarrow.default_memory_pool().release_unused()
     Path("/proc/self/clear_refs").write_text("5")
