@@ -29,10 +29,22 @@ impl Threads {
             .worker_threads(threads)
             .thread_name("fluss-sql")
             .thread_stack_size(STACK_BYTES)
+            .on_thread_start(step_back)
             .enable_time()
             .build();
         Self(runtime.map_err(|error| error.to_string()))
     }
+}
+
+/// How much later than others these threads have their turn where processors are few, as `nice` counts it.
+#[cfg(target_os = "linux")]
+const NICE: i32 = 10;
+
+/// Lets the threads that talk with servers, and the program's own, go first.
+fn step_back() {
+    // Elsewhere this would be asked of the whole process. Where it is refused, queries run as everybody.
+    #[cfg(target_os = "linux")]
+    let _ = rustix::process::setpriority_process(None, NICE);
 }
 
 impl Drop for Threads {

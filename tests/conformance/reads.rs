@@ -614,7 +614,7 @@ fn a_log_is_planned_once_and_read_as_it_was(backend: Backend) {
                 let batches: Vec<ScanBatch> = part.into_stream().try_collect().await.unwrap();
                 for scanned in &batches {
                     assert_eq!((scanned.bucket, scanned.base_offset), (bucket, next));
-                    next += scanned.batch.num_rows() as Offset;
+                    next += Offset::try_from(scanned.batch.num_rows()).unwrap();
                 }
                 assert_eq!(next, end, "{bucket}");
                 found.extend(column(batches.iter().map(|scanned| &scanned.batch), "n"));
