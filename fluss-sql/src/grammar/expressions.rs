@@ -81,7 +81,7 @@ pub(super) fn exponent_is_double(expression: &mut Expr) {
     }
 }
 
-/// `AT TIME ZONE 'UTC'` is no TIMESTAMP_LTZ, whose zone in plans is that name and whose times are local ones.
+/// `AT TIME ZONE 'UTC'` is no `TIMESTAMP_LTZ`, whose zone in plans is that name and whose times are local ones.
 pub(super) fn utc_is_meant(expression: &mut Expr) {
     if let Expr::AtTimeZone { time_zone, .. } = expression
         && let Expr::Value(zone) = time_zone.as_mut()

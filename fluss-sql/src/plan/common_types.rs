@@ -121,12 +121,12 @@ impl Met {
     }
 
     /// Whether there is anything that others are taken for.
-    const fn is_any(&self) -> bool {
+    const fn is_any(self) -> bool {
         self.floats || self.instants.is_some() || self.locals.is_some()
     }
 
     /// What a value of a type is taken for, unless it is as it should be.
-    fn taken(&self, found: &DataType) -> Option<Taken> {
+    fn taken(self, found: &DataType) -> Option<Taken> {
         let text = TimeUnit::Microsecond;
         match (found, self.instants, self.locals) {
             (found, ..) if found.is_decimal() => self.floats.then_some(Taken::Float),
