@@ -65,6 +65,8 @@ class Writing:
     def __init__(self, table: Any, *, keyed: bool) -> None:
         self.partitions = ["a"]
         self.stop = threading.Event()
+        self.ended = threading.Event()
+        """Nothing more is written."""
         self.rounds: dict[str, int] = {}
         self.values: dict[tuple[str, int], list[int]] = defaultdict(list)
         self.acknowledged: dict[tuple[str, int], int] = {}
@@ -90,6 +92,7 @@ class Writing:
             await settle(writer.flush())
             self.acknowledged = {place: values[-1] for place, values in self.values.items()}
             self.rounds = {partition: self.rounds.get(partition, 0) + 1 for partition in partitions}
+        self.ended.set()
         await settle(writer.close())
 
     def _next(self, partition: str, key: int, values: Iterator[int]) -> int:
@@ -117,7 +120,7 @@ async def follow(table: Any, writing: Writing) -> dict[tuple[str, int], list[int
     """The values of each key in their order, read by one scanner after the other, each from where the last stood."""
     found: dict[tuple[str, int], list[int]] = defaultdict(list)
     saved, seen = "", 0
-    while not writing.stop.is_set() or seen < sum(map(len, writing.values.values())):
+    while not writing.ended.is_set() or seen < sum(map(len, writing.values.values())):
         scanner = table.new_scan().create_log_scanner()
         if saved:
             await settle(scanner.subscribe_positions(Positions.from_json(saved)))
