@@ -1,12 +1,13 @@
 //! What a statement has around it: the session, its connection and its parameters.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::future::Future;
 use std::sync::Arc;
 
 use datafusion::execution::SessionState;
 use datafusion::sql::sqlparser::ast::Query;
-use fluss_client::{Admin, Connection};
+use fluss_client::types::TablePath;
+use fluss_client::{Admin, Connection, Lookuper, Table};
 use fluss_rpc::sync::Mutex;
 use futures::future::BoxFuture;
 use tokio::runtime::Handle;
@@ -37,6 +38,8 @@ pub(crate) struct State {
     pub(crate) views: BTreeMap<String, Arc<View>>,
     /// The open transaction.
     pub(crate) transaction: Option<Transaction>,
+    /// Tables that keys were looked up in: what they were then.
+    pub(crate) looked_up: HashMap<TablePath, (Table, Lookuper)>,
 }
 
 /// A query with a name.

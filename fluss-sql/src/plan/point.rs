@@ -1,4 +1,4 @@
-//! The short way of `SELECT … FROM t WHERE key = value`: one look-up, without a plan.
+//! The short way of `SELECT … FROM t WHERE key = value`: one look-up, without a plan, while the server tells what the table is.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -11,7 +11,9 @@ use datafusion::sql::sqlparser::ast::{
     BinaryOperator, Distinct, Expr, GroupByExpr, ObjectName, Query, Select, SelectItem, SetExpr, TableFactor,
     UnaryOperator, Value as Literal, WildcardAdditionalOptions,
 };
-use fluss_client::types::Kind;
+use fluss_client::types::{Kind, TableInfo};
+use fluss_client::{Lookuper, Table};
+use futures::future::join;
 
 use super::find;
 use crate::context::Context;
@@ -41,50 +43,76 @@ pub(super) async fn rows(context: &Context, query: &Query) -> Result<Option<Rows
     if name.changelog {
         return Ok(None);
     }
-    let Some((_, table)) = find(context, name).await? else {
+    // The table may have changed since it was looked up in last: it is asked for what it is now, and for the row as if it were
+    // the same, at once.
+    let path = name.path.clone();
+    let known = context.shared.state.lock().looked_up.get(&path).cloned();
+    let early = known
+        .as_ref()
+        .and_then(|(table, lookuper)| asked.look_up(table, lookuper));
+    let early = async {
+        match &early {
+            Some(look_up) => Some(context.client(look_up.find()).await),
+            None => None,
+        }
+    };
+    let (table, early) = join(find(context, name), early).await;
+    let Some((_, table)) = table? else {
         return Ok(None);
     };
-    let info = table.info();
-    let key_columns = info.schema().primary_key();
-    if key_columns.is_empty() || key_columns.len() != asked.keys.len() {
+    if let Some((known, lookuper)) = &known
+        && is_same(known.info(), table.info())
+        && let Some(look_up) = asked.look_up(known, lookuper)
+        && let Some(found) = early
+    {
+        return look_up.shown(&found?).map(Some);
+    }
+    if table.info().schema().primary_key().is_empty() {
         return Ok(None);
     }
-    let schema = table.arrow_schema();
-    let mut keys: Vec<(String, ArrayRef)> = Vec::with_capacity(key_columns.len());
-    for column in key_columns {
-        let known = asked.keys.iter().find(|(own, _)| own == column);
-        let (Some((_, value)), Ok(field)) = (known, schema.field_with_name(column)) else {
-            return Ok(None);
-        };
-        let kind = info.schema().column(column).map(|column| column.data_type.kind());
-        let fits = match kind {
-            Some(Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt) => {
-                matches!(value, Key::Number(_))
-            }
-            Some(Kind::String) => matches!(value, Key::Text(_)),
-            _ => false,
-        };
-        let Some(array) = value.array(field.data_type()).filter(|_| fits) else {
-            return Ok(None);
-        };
-        keys.push((column.clone(), array));
-    }
-    let Some(columns) = asked.columns(&schema) else {
-        return Ok(None);
-    };
-    let keys = RecordBatch::try_from_iter(keys)?;
     let lookuper = table.lookup().lookuper()?;
-    let names: Vec<String> = columns.iter().map(|(name, _)| name.clone()).collect();
-    let found = context.client(lookuper.find_arrow(&keys, Some(&names))).await?;
-    let fields = found
-        .schema()
-        .fields()
-        .iter()
-        .zip(&columns)
-        .map(|(field, (_, shown))| field.as_ref().clone().with_name(shown.as_str()))
-        .collect::<Vec<_>>();
-    let shown = RecordBatch::try_new(Arc::new(Schema::new(fields)), found.columns().to_vec())?;
-    Ok(Some(Rows::of_batch(shown)))
+    let Some(look_up) = asked.look_up(&table, &lookuper) else {
+        return Ok(None);
+    };
+    let found = context.client(look_up.find()).await?;
+    let shown = look_up.shown(&found)?;
+    let looked_up = &mut context.shared.state.lock().looked_up;
+    if looked_up.len() >= MAX_KNOWN {
+        looked_up.clear();
+    }
+    looked_up.insert(path, (table, lookuper));
+    Ok(Some(shown))
+}
+
+/// How many tables are remembered.
+const MAX_KNOWN: usize = 64;
+
+fn is_same(known: &TableInfo, now: &TableInfo) -> bool {
+    (known.id, known.schema_id) == (now.id, now.schema_id)
+}
+
+/// One key to be looked up, and what is shown of its row.
+struct LookUp {
+    lookuper: Lookuper,
+    key: RecordBatch,
+    /// Columns, and what they are called.
+    columns: Vec<(String, String)>,
+}
+
+impl LookUp {
+    async fn find(&self) -> fluss_client::Result<RecordBatch> {
+        let names: Vec<String> = self.columns.iter().map(|(name, _)| name.clone()).collect();
+        self.lookuper.find_arrow(&self.key, Some(&names)).await
+    }
+
+    fn shown(&self, found: &RecordBatch) -> Result<Rows> {
+        let schema = found.schema();
+        let fields = schema.fields().iter().zip(&self.columns);
+        let fields = fields.map(|(field, (_, shown))| field.as_ref().clone().with_name(shown.as_str()));
+        let schema = Schema::new(fields.collect::<Vec<_>>());
+        let shown = RecordBatch::try_new(Arc::new(schema), found.columns().to_vec())?;
+        Ok(Rows::of_batch(shown))
+    }
 }
 
 /// What a query asks of a table by its key.
@@ -113,6 +141,37 @@ impl Key {
             ..CastOptions::default()
         };
         cast_with_options(&array, data_type, &exact).ok()
+    }
+}
+
+impl Asked<'_> {
+    /// The key of a table that is asked for; nothing if that takes a plan.
+    fn look_up(&self, table: &Table, lookuper: &Lookuper) -> Option<LookUp> {
+        let info = table.info();
+        let key_columns = info.schema().primary_key();
+        if key_columns.len() != self.keys.len() {
+            return None;
+        }
+        let schema = table.arrow_schema();
+        let mut key: Vec<(String, ArrayRef)> = Vec::with_capacity(key_columns.len());
+        for column in key_columns {
+            let (_, value) = self.keys.iter().find(|(own, _)| own == column)?;
+            let field = schema.field_with_name(column).ok()?;
+            let fits = match info.schema().column(column)?.data_type.kind() {
+                Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt => matches!(value, Key::Number(_)),
+                Kind::String => matches!(value, Key::Text(_)),
+                _ => false,
+            };
+            if !fits {
+                return None;
+            }
+            key.push((column.clone(), value.array(field.data_type())?));
+        }
+        Some(LookUp {
+            lookuper: lookuper.clone(),
+            key: RecordBatch::try_from_iter(key).ok()?,
+            columns: self.columns(&schema)?,
+        })
     }
 }
 

@@ -1,13 +1,17 @@
 //! Which requests a query costs.
 
 use fluss_client::types::{DataType, Datum, Schema, TableDescriptor, TablePath};
-use fluss_sql::{Options, Parameters};
+use fluss_sql::{ErrorKind, Options, Parameters};
 
 use crate::statements::{create, write};
 use crate::world::{World, lines, run};
 
 pub(crate) const TESTS: &[(&str, fn())] = &[
     ("a_key_costs_one_look_up", a_key_costs_one_look_up),
+    (
+        "a_key_is_looked_up_in_the_table_that_there_is_now",
+        a_key_is_looked_up_in_the_table_that_there_is_now,
+    ),
     ("keys_among_a_list_are_looked_up", keys_among_a_list_are_looked_up),
     (
         "the_beginning_of_a_key_is_looked_up",
@@ -66,6 +70,38 @@ fn a_key_costs_one_look_up() {
                 .await,
             ["name 2"]
         );
+        world.shut_down().await;
+    });
+}
+
+fn a_key_is_looked_up_in_the_table_that_there_is_now() {
+    run(async {
+        let world = World::new("key now", Options::default()).await;
+        let all = "SELECT * FROM people WHERE id = 1";
+        let table = create(&world, "people", true, 3).await;
+        write(&table, 0..3).await;
+        let before = world.rows(all).await;
+        assert_eq!((before.len(), world.rows(all).await), (1, before.clone()));
+
+        world.did("ALTER TABLE people ADD COLUMN extra INT").await;
+        let wider = format!("{} ", before[0]);
+        assert_eq!(world.rows(all).await, [wider.clone()]);
+        assert_eq!(world.rows(all).await, [wider]);
+
+        let path = TablePath::new("fluss", "people");
+        let admin = world.connection.admin();
+        admin.drop_table(&path, false).await.unwrap();
+        assert_eq!(world.refusal(all).await.kind, ErrorKind::NotFound);
+        let table = create(&world, "people", true, 1).await;
+        assert!(world.rows(all).await.is_empty());
+        write(&table, 1..2).await;
+        assert_eq!(world.rows(all).await, before);
+
+        // One without a key is read.
+        admin.drop_table(&path, false).await.unwrap();
+        let table = create(&world, "people", false, 1).await;
+        write(&table, 0..3).await;
+        assert_eq!(world.rows(all).await, before);
         world.shut_down().await;
     });
 }
