@@ -84,9 +84,9 @@ fn a_key_is_looked_up_in_the_table_that_there_is_now() {
         assert_eq!((before.len(), world.rows(all).await), (1, before.clone()));
 
         world.did("ALTER TABLE people ADD COLUMN extra INT").await;
-        let wider = format!("{} ", before[0]);
-        assert_eq!(world.rows(all).await, [wider.clone()]);
-        assert_eq!(world.rows(all).await, [wider]);
+        let wider = [format!("{} ", before[0])];
+        assert_eq!(world.rows(all).await, wider);
+        assert_eq!(world.rows(all).await, wider);
 
         let path = TablePath::new("fluss", "people");
         let admin = world.connection.admin();
