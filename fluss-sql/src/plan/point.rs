@@ -51,19 +51,17 @@ pub(super) async fn rows(context: &Context, query: &Query) -> Result<Option<Rows
         .as_ref()
         .and_then(|(table, lookuper)| asked.look_up(table, lookuper));
     let early = async {
-        match &early {
-            Some(look_up) => Some(context.client(look_up.find()).await),
-            None => None,
-        }
+        let look_up = early?;
+        let found = context.client(look_up.find()).await;
+        Some((look_up, found))
     };
     let (table, early) = join(find(context, name), early).await;
     let Some((_, table)) = table? else {
         return Ok(None);
     };
-    if let Some((known, lookuper)) = &known
+    if let Some((known, _)) = &known
         && is_same(known.info(), table.info())
-        && let Some(look_up) = asked.look_up(known, lookuper)
-        && let Some(found) = early
+        && let Some((look_up, found)) = early
     {
         return look_up.shown(&found?).map(Some);
     }
