@@ -3,9 +3,9 @@
 use std::fmt;
 
 use arrow::record_batch::RecordBatch;
-use fluss_client::types::{Datum, OwnedRow, Row, RowType, Schema, TableDescriptor};
+use fluss_client::types::{Datum, OwnedRow, RowType, Schema, TableDescriptor};
 use fluss_client::{AsOf, Connection, Table, UpsertWriter};
-use fluss_core::arrow::{ArrowRows, ColumnsBuilder, user_schema, with_schema};
+use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -153,8 +153,7 @@ impl Trial {
         let whole = table.scan().snapshot(AsOf::Latest).await.unwrap();
         let mut found = Vec::new();
         for (_, batch) in whole.batches() {
-            let rows = ArrowRows::new(batch.clone(), table.info().row_type()).unwrap();
-            found.extend((0..rows.len()).map(|index| mask(rows.row(index).to_owned_row(), model)));
+            found.extend(rows(batch.clone(), table.info().row_type(), model));
         }
         assert_same(&sorted(found), &sorted(model.rows().cloned().collect()));
     }
