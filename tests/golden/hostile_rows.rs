@@ -41,6 +41,28 @@ proptest! {
     }
 
     #[test]
+    fn columns_that_nobody_wants_are_passed_over(
+        (row_type, rows) in rows(Options::default(), 1..4),
+        drawn in proptest::collection::vec(any::<bool>(), 0..8),
+    ) {
+        for row in &rows {
+            let is_wanted = |column: usize| drawn.get(column).is_some_and(|drawn| *drawn);
+            let wanted = |column: usize, datum: &Datum<'static>| is_wanted(column).then(|| datum.clone());
+            let expected: Vec<Datum<'_>> = row
+                .iter()
+                .enumerate()
+                .map(|(column, datum)| wanted(column, datum).unwrap_or(Datum::Null))
+                .collect();
+            for format in FORMATS {
+                let bytes = encode(format, &row_type, row);
+                let mut read = vec![Datum::Int(7)];
+                format.decode_wanted(&row_type, &bytes, &drawn, &mut read).unwrap();
+                prop_assert_eq!(&read, &expected, "{:?}", format);
+            }
+        }
+    }
+
+    #[test]
     fn a_row_cut_short_is_refused((row_type, rows) in rows(Options::default(), 1)) {
         for format in FORMATS {
             let bytes = encode(format, &row_type, &rows[0]);

@@ -10,7 +10,7 @@ use fluss_rpc::sync::RwLock;
 use tokio::time::{Instant, timeout_at};
 
 use crate::cluster::Cluster;
-use crate::error::{Context, ErrorKind, Result};
+use crate::error::{Context, Error, ErrorKind, Result};
 use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_core::id::SchemaId;
 use fluss_core::record::value::StoredValue;
@@ -112,23 +112,23 @@ impl Values {
 
     /// A value as a row. Its schema is prepared.
     pub(crate) fn row(&self, value: &[u8]) -> Result<OwnedRow> {
-        self.read(value, |row| row.into_iter().map(Datum::into_owned).collect())
+        let mut row = Vec::new();
+        self.read(value, None, &mut row)?;
+        Ok(row.into_iter().map(Datum::into_owned).collect())
     }
 
     /// Values as columns, null where there is no value. Their schemas are prepared.
     pub(crate) fn columns<'v>(&self, values: impl Iterator<Item = Option<&'v Bytes>>) -> Result<RecordBatch> {
         let nothing = vec![Datum::Null; self.nullable.len()];
         let mut columns = ColumnsBuilder::new(&self.nullable, values.size_hint().0);
+        let mut row = Vec::new();
         for value in values {
-            let fault = |error| DecodeError::value("stored row", error);
-            match value {
-                Some(value) => self.read(value, |row| {
-                    let appended = columns.append(&row).map_err(fault);
-                    appended.map_err(|error| error.and(&self.key_of(self.info.row_type(), &row)))
-                })?,
-                None => columns.append(&nothing).map_err(fault),
-            }
-            .map_err(|error| self.context().error(error))?;
+            let Some(value) = value else {
+                columns.append(&nothing).map_err(|error| self.misfit(error, None))?;
+                continue;
+            };
+            self.read(value, None, &mut row)?;
+            columns.append(&row).map_err(|error| self.misfit(error, Some(value)))?;
         }
         let fault = |error| self.context().error(DecodeError::value("stored rows", error));
         let batch = columns.finish().map_err(fault)?;
@@ -143,13 +143,14 @@ impl Values {
     ) -> Result<RecordBatch> {
         let row_type = self.info.row_type().project(columns);
         let mut built = ColumnsBuilder::new(&row_type, values.size_hint().0);
+        let wanted: Vec<bool> = (0..self.info.row_type().len())
+            .map(|column| columns.contains(&column))
+            .collect();
+        let mut row = Vec::new();
         for value in values {
-            let appended = self.read(value, |row| {
-                let appended = built.append(&Picked { row: &row, columns });
-                let appended = appended.map_err(|error| DecodeError::value("stored row", error));
-                appended.map_err(|error| error.and(&self.key_of(self.info.row_type(), &row)))
-            })?;
-            appended.map_err(|error| self.context().error(error))?;
+            self.read(value, Some(&wanted), &mut row)?;
+            let appended = built.append(&Picked { row: &row, columns });
+            appended.map_err(|error| self.misfit(error, Some(value)))?;
         }
         let fault = |error| self.context().error(DecodeError::value("stored rows", error));
         let batch = built.finish().map_err(fault)?;
@@ -157,27 +158,58 @@ impl Values {
         with_schema(&batch, &schema).map_err(|error| fault(ValueError::row(error.to_string())))
     }
 
-    /// Hands the row of a value over, in the table's columns.
-    fn read<T>(&self, value: &[u8], take: impl FnOnce(Vec<Datum<'_>>) -> T) -> Result<T> {
-        let read = || -> Result<T, DecodeError> {
-            let StoredValue { schema_id, row } = StoredValue::decode(value)?;
-            if schema_id == self.info.schema_id {
-                return Ok(take(self.decode(self.info.row_type(), row)?));
-            }
-            let other = self
-                .other(schema_id)
-                .ok_or_else(|| DecodeError::new("stored value", format!("unknown schema {schema_id}")))?;
-            Ok(take(other.places.take(self.decode(&other.row_type, row)?)))
-        };
-        read().map_err(|error| self.context().error(error))
+    /// Reads the row of a value in the table's columns, or in those that are wanted, where the others may be null.
+    fn read<'v>(&self, value: &'v [u8], wanted: Option<&[bool]>, row: &mut Vec<Datum<'v>>) -> Result<()> {
+        let read = self.decode(value, wanted, row);
+        read.map_err(|error| self.context().error(error))
     }
 
-    fn decode<'v>(&self, row_type: &RowType, row: &'v [u8]) -> Result<Vec<Datum<'v>>, DecodeError> {
-        let mut values = Vec::with_capacity(row_type.len());
-        let decoded = self.format.decode_into(row_type, row, &mut values);
-        decoded.map_err(|error| error.and(&self.key_of(row_type, &values)))?;
-        fluss_core::row::pad(row_type, &mut values);
-        Ok(values)
+    fn decode<'v>(
+        &self,
+        value: &'v [u8],
+        wanted: Option<&[bool]>,
+        row: &mut Vec<Datum<'v>>,
+    ) -> Result<(), DecodeError> {
+        let StoredValue { schema_id, row: bytes } = StoredValue::decode(value)?;
+        if schema_id == self.info.schema_id {
+            return self.decode_row(self.info.row_type(), bytes, wanted, row);
+        }
+        let other = self
+            .other(schema_id)
+            .ok_or_else(|| DecodeError::new("stored value", format!("unknown schema {schema_id}")))?;
+        self.decode_row(&other.row_type, bytes, None, row)?;
+        *row = other.places.take(std::mem::take(row));
+        Ok(())
+    }
+
+    fn decode_row<'v>(
+        &self,
+        row_type: &RowType,
+        bytes: &'v [u8],
+        wanted: Option<&[bool]>,
+        row: &mut Vec<Datum<'v>>,
+    ) -> Result<(), DecodeError> {
+        let decoded = match wanted {
+            Some(wanted) => self.format.decode_wanted(row_type, bytes, wanted, row),
+            None => self.format.decode_into(row_type, bytes, row),
+        };
+        if let Err(error) = decoded {
+            // With all columns: the key says which row it is.
+            let _ = self.format.decode_into(row_type, bytes, row);
+            return Err(error.and(&self.key_of(row_type, row)));
+        }
+        fluss_core::row::pad(row_type, row);
+        Ok(())
+    }
+
+    /// The complaint of a row that does not fit the table's columns.
+    fn misfit(&self, error: ValueError, value: Option<&Bytes>) -> Error {
+        let mut row = Vec::new();
+        if let Some(value) = value {
+            let _ = self.decode(value, None, &mut row);
+        }
+        let error = DecodeError::value("stored row", error);
+        self.context().error(error.and(&self.key_of(self.info.row_type(), &row)))
     }
 
     /// Says which key a row has that cannot be read, as far as it was: whoever upserts or deletes that mends the table.

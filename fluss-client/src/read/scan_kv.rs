@@ -12,7 +12,9 @@ use fluss_rpc::code::ErrorCode;
 use fluss_rpc::net::{Random, ServerAddress};
 use fluss_rpc::proto;
 use tokio::runtime::Handle;
+use tokio::task::JoinSet;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::columns::Columns;
 use super::end::End;
@@ -127,8 +129,37 @@ pub(super) struct KvScan {
 
 enum State {
     New,
-    Open(Box<Open>),
+    Open(Next),
     Ended,
+}
+
+/// The next answer of an open scan, which is asked for while the rows of the last one are read. A scan of which it is
+/// dropped is closed.
+struct Next(JoinSet<Result<(Box<Open>, proto::ScanKvResponse)>>);
+
+impl Next {
+    fn ask(mut open: Box<Open>) -> Self {
+        let mut asked = JoinSet::new();
+        let runtime = open.runtime.clone();
+        let ask = async move {
+            let answer = open.ask_on().await?;
+            Ok((open, answer))
+        };
+        asked.spawn_on(ask.in_current_span(), &runtime);
+        Self(asked)
+    }
+
+    async fn answer(mut self) -> Result<(Box<Open>, proto::ScanKvResponse)> {
+        match self.0.join_next().await {
+            Some(Ok(answered)) => answered,
+            Some(Err(error)) if error.is_panic() => {
+                let kind = ErrorKind::Defect(error.to_string());
+                Err(Context::new("read").error(kind))
+            }
+            // The runtime is shut down.
+            _ => Err(Context::new("read").error(ErrorKind::Closed)),
+        }
+    }
 }
 
 impl KvScan {
@@ -144,10 +175,7 @@ impl KvScan {
                     self.has_begun = true;
                     begun
                 }
-                State::Open(mut open) => {
-                    let answer = open.ask_on().await?;
-                    (open, answer)
-                }
+                State::Open(next) => next.answer().await?,
             };
             if let Some(rows) = self.take(open, answer).await? {
                 return Ok(Some(rows));
@@ -215,7 +243,7 @@ impl KvScan {
             if open.scanner.is_none() {
                 return Err(malformed("there is more, and no scan to ask for it".to_owned()));
             }
-            self.state = State::Open(open);
+            self.state = State::Open(Next::ask(open));
         } else {
             // The server has closed it.
             open.scanner = None;

@@ -39,12 +39,17 @@ pub(super) fn write(
     Ok(())
 }
 
-pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<'a>>, DecodeError> {
+/// Adds the values of the row to `row`, of those columns that are wanted.
+pub(super) fn read<'a>(
+    row_type: &RowType,
+    bytes: &'a [u8],
+    is_wanted: impl Fn(usize) -> bool,
+    row: &mut Vec<Datum<'a>>,
+) -> Result<(), DecodeError> {
     let slots = header_bytes(row_type.len());
     let mut region = Region::new(WHAT, bytes, slots + 8 * row_type.len())?;
-    let mut row = Vec::with_capacity(row_type.len());
     for (index, field) in row_type.fields().iter().enumerate() {
-        row.push(if has_bit(bytes, index + HEADER_BITS) {
+        row.push(if has_bit(bytes, index + HEADER_BITS) || !is_wanted(index) {
             Datum::Null
         } else {
             nested::read_slot(
@@ -56,5 +61,5 @@ pub(super) fn read<'a>(row_type: &RowType, bytes: &'a [u8]) -> Result<Vec<Datum<
             .map_err(|error| error.within(&field.name))?
         });
     }
-    Ok(row)
+    Ok(())
 }

@@ -3,7 +3,7 @@
 use super::bytes::{Reader, has_bit, put_varint32, put_varint64, set_bit};
 use super::physical::{self, Layout, Physical};
 use super::{RowFormat, nested};
-use crate::types::{DataType, Datum, Row, RowType};
+use crate::types::{DataType, Datum, Kind, Row, RowType};
 use crate::{DecodeError, ValueError};
 
 const WHAT: &str = "compacted row";
@@ -67,22 +67,40 @@ fn write_nested(data_type: &DataType, datum: &Datum<'_>, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// Adds the values of the row to `row`.
+/// Adds the values of the row to `row`, of those columns that are wanted.
 pub(super) fn read<'a>(
     row_type: &RowType,
     bytes: &'a [u8],
+    is_wanted: impl Fn(usize) -> bool,
     row: &mut Vec<Datum<'a>>,
 ) -> Result<(), DecodeError> {
     let mut reader = Reader::new(WHAT, bytes);
     let nulls = reader.take(row_type.len().div_ceil(8))?;
     for (index, field) in row_type.fields().iter().enumerate() {
-        row.push(if has_bit(nulls, index) {
-            Datum::Null
+        let read = if has_bit(nulls, index) {
+            Ok(Datum::Null)
+        } else if is_wanted(index) {
+            read_value(&field.data_type, &mut reader)
         } else {
-            read_value(&field.data_type, &mut reader).map_err(|error| error.within(&field.name))?
-        });
+            pass_over(field.data_type.kind(), &mut reader).map(|()| Datum::Null)
+        };
+        row.push(read.map_err(|error| error.within(&field.name))?);
     }
     reader.finish()
+}
+
+/// Takes one value that is not null and that nobody wants.
+fn pass_over(kind: &Kind, reader: &mut Reader<'_>) -> Result<(), DecodeError> {
+    match Layout::of(kind) {
+        Layout::Byte => reader.take(1).map(drop),
+        Layout::Short => reader.take(2).map(drop),
+        Layout::Word => reader.varint32().map(drop),
+        Layout::Float => reader.take(4).map(drop),
+        Layout::Long => reader.varint64().map(drop),
+        Layout::Double => reader.take(8).map(drop),
+        Layout::Moment => reader.varint64().and_then(|_| reader.varint32()).map(drop),
+        Layout::Bytes | Layout::Decimal | Layout::Nested => reader.counted().map(drop),
+    }
 }
 
 /// Takes one value that is not null.

@@ -85,24 +85,45 @@ fn write_bytes(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Value
     Ok(())
 }
 
-/// Adds the values of the row to `row`.
+/// Adds the values of the row to `row`, of those columns that are wanted.
 pub(super) fn read<'a>(
     row_type: &RowType,
     bytes: &'a [u8],
+    is_wanted: impl Fn(usize) -> bool,
     row: &mut Vec<Datum<'a>>,
 ) -> Result<(), DecodeError> {
     let mut values = Reader::new(WHAT, bytes);
     let nulls = values.take(row_type.len().div_ceil(8))?;
     let mut lengths = Reader::new(WHAT, values.take(length_list(row_type))?);
     for (index, field) in row_type.fields().iter().enumerate() {
-        row.push(if has_bit(nulls, index) {
-            Datum::Null
-        } else {
+        let read = if has_bit(nulls, index) {
+            Ok(Datum::Null)
+        } else if is_wanted(index) {
             read_value(&field.data_type, &mut lengths, &mut values)
-                .map_err(|error| error.within(&field.name))?
-        });
+        } else {
+            pass_over(field.data_type.kind(), &mut lengths, &mut values).map(|()| Datum::Null)
+        };
+        row.push(read.map_err(|error| error.within(&field.name))?);
     }
     values.finish()
+}
+
+/// Takes one value that is not null and that nobody wants.
+fn pass_over<'a>(
+    kind: &Kind,
+    lengths: &mut Reader<'a>,
+    values: &mut Reader<'a>,
+) -> Result<(), DecodeError> {
+    match Layout::of(kind) {
+        Layout::Byte => values.take(1),
+        Layout::Short => values.take(2),
+        Layout::Word | Layout::Float => values.take(4),
+        Layout::Long | Layout::Double => values.take(8),
+        Layout::Moment => values.take(12),
+        Layout::Bytes => read_bytes(kind, lengths, values),
+        Layout::Decimal | Layout::Nested => variable(lengths, values),
+    }
+    .map(drop)
 }
 
 fn read_value<'a>(

@@ -107,11 +107,34 @@ impl RowFormat {
         bytes: &'a [u8],
         row: &mut Vec<Datum<'a>>,
     ) -> Result<(), DecodeError> {
+        self.read(row_type, bytes, |_| true, row)
+    }
+
+    /// As [`decode_into`](Self::decode_into), with the values of the columns that are `wanted`, by their positions. Others
+    /// are passed over, and null: of them only the length is checked.
+    pub fn decode_wanted<'a>(
+        self,
+        row_type: &RowType,
+        bytes: &'a [u8],
+        wanted: &[bool],
+        row: &mut Vec<Datum<'a>>,
+    ) -> Result<(), DecodeError> {
+        let is_wanted = |index| wanted.get(index).is_some_and(|is_wanted| *is_wanted);
+        self.read(row_type, bytes, is_wanted, row)
+    }
+
+    fn read<'a>(
+        self,
+        row_type: &RowType,
+        bytes: &'a [u8],
+        is_wanted: impl Fn(usize) -> bool,
+        row: &mut Vec<Datum<'a>>,
+    ) -> Result<(), DecodeError> {
         row.clear();
         match self {
-            Self::Compacted => compacted::read(row_type, bytes, row),
-            Self::Indexed => indexed::read(row_type, bytes, row),
-            Self::Aligned => aligned::read(row_type, bytes).map(|values| *row = values),
+            Self::Compacted => compacted::read(row_type, bytes, is_wanted, row),
+            Self::Indexed => indexed::read(row_type, bytes, is_wanted, row),
+            Self::Aligned => aligned::read(row_type, bytes, is_wanted, row),
         }
     }
 }
