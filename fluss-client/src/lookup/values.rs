@@ -14,7 +14,7 @@ use crate::error::{Context, Error, ErrorKind, Result};
 use fluss_core::arrow::{ColumnsBuilder, user_schema, with_schema};
 use fluss_core::id::SchemaId;
 use fluss_core::record::value::StoredValue;
-use fluss_core::row::RowFormat;
+use fluss_core::row::{RowFormat, pad_value};
 use fluss_core::types::{Datum, OwnedRow, Places, Row, RowType, TableInfo};
 use fluss_core::{DecodeError, ValueError};
 
@@ -60,15 +60,15 @@ impl Values {
     }
 
     /// Gets the schemas that values need.
-    pub(crate) async fn prepare<'v>(
+    pub(crate) async fn prepare<'v, V: AsRef<[u8]> + 'v>(
         &self,
-        values: impl Iterator<Item = &'v Bytes>,
+        values: impl Iterator<Item = &'v V>,
         deadline: Instant,
     ) -> Result<()> {
         let mut unknown: Vec<SchemaId> = Vec::new();
         for value in values {
             // What cannot be read is told by whoever reads it.
-            if let Ok(StoredValue { schema_id, .. }) = StoredValue::decode(value)
+            if let Ok(StoredValue { schema_id, .. }) = StoredValue::decode(value.as_ref())
                 && !self.is_known(schema_id)
                 && !unknown.contains(&schema_id)
             {
@@ -113,7 +113,7 @@ impl Values {
     /// A value as a row. Its schema is prepared.
     pub(crate) fn row(&self, value: &[u8]) -> Result<OwnedRow> {
         let mut row = Vec::new();
-        self.read(value, None, &mut row)?;
+        self.read(value, &mut row)?;
         Ok(row.into_iter().map(Datum::into_owned).collect())
     }
 
@@ -124,11 +124,15 @@ impl Values {
         let mut row = Vec::new();
         for value in values {
             let Some(value) = value else {
-                columns.append(&nothing).map_err(|error| self.misfit(error, None))?;
+                columns
+                    .append(&nothing)
+                    .map_err(|error| self.misfit(error, None))?;
                 continue;
             };
-            self.read(value, None, &mut row)?;
-            columns.append(&row).map_err(|error| self.misfit(error, Some(value)))?;
+            self.read(value, &mut row)?;
+            columns
+                .append(&row)
+                .map_err(|error| self.misfit(error, Some(value)))?;
         }
         let fault = |error| self.context().error(DecodeError::value("stored rows", error));
         let batch = columns.finish().map_err(fault)?;
@@ -136,19 +140,25 @@ impl Values {
     }
 
     /// Some columns of values, as scans show them: only they are built. Their schemas are prepared.
-    pub(crate) fn project<'v>(
+    pub(crate) fn project<'v, V: AsRef<[u8]> + 'v>(
         &self,
-        values: impl Iterator<Item = &'v Bytes>,
+        values: impl Iterator<Item = &'v V>,
         columns: &[usize],
     ) -> Result<RecordBatch> {
         let row_type = self.info.row_type().project(columns);
         let mut built = ColumnsBuilder::new(&row_type, values.size_hint().0);
-        let wanted: Vec<bool> = (0..self.info.row_type().len())
-            .map(|column| columns.contains(&column))
-            .collect();
+        let places =
+            (0..self.info.row_type().len()).map(|column| columns.iter().position(|wanted| *wanted == column));
+        let places: Vec<Option<usize>> = places.collect();
+        // A column that is wanted twice is rare.
+        let has_each_once = places.iter().flatten().count() == columns.len();
         let mut row = Vec::new();
         for value in values {
-            self.read(value, Some(&wanted), &mut row)?;
+            let value = value.as_ref();
+            if has_each_once && self.append_directly(value, &places, &mut built)? {
+                continue;
+            }
+            self.read(value, &mut row)?;
             let appended = built.append(&Picked { row: &row, columns });
             appended.map_err(|error| self.misfit(error, Some(value)))?;
         }
@@ -158,26 +168,59 @@ impl Values {
         with_schema(&batch, &schema).map_err(|error| fault(ValueError::row(error.to_string())))
     }
 
-    /// Reads the row of a value in the table's columns, or in those that are wanted, where the others may be null.
-    fn read<'v>(&self, value: &'v [u8], wanted: Option<&[bool]>, row: &mut Vec<Datum<'v>>) -> Result<()> {
-        let read = self.decode(value, wanted, row);
+    /// Appends the columns of a value, each to its place, unless its row is of another schema.
+    fn append_directly(
+        &self,
+        value: &[u8],
+        places: &[Option<usize>],
+        built: &mut ColumnsBuilder,
+    ) -> Result<bool> {
+        let stored = StoredValue::decode(value).map_err(|error| self.context().error(error))?;
+        if stored.schema_id != self.info.schema_id {
+            return Ok(false);
+        }
+        let row_type = self.info.row_type();
+        let place = |column: usize| places.get(column).copied().flatten();
+        let take = |column: usize, mut datum: Datum<'_>| {
+            let (Some(place), Some(field)) = (place(column), row_type.field(column)) else {
+                return Ok(());
+            };
+            if self.format == RowFormat::Indexed {
+                pad_value(&field.data_type, &mut datum);
+            }
+            let appended = built.append_value(place, datum);
+            appended.map_err(|error| DecodeError::value("stored row", error))
+        };
+        let is_wanted = |column| place(column).is_some();
+        let visited = self.format.visit(row_type, stored.row, is_wanted, take);
+        visited.map_err(|error| {
+            // With all columns: the key says which row it is.
+            let mut row = Vec::new();
+            let _ = self.format.decode_into(row_type, stored.row, &mut row);
+            self.context().error(error.and(&self.key_of(row_type, &row)))
+        })?;
+        built.end_row();
+        Ok(true)
+    }
+
+    /// Reads the row of a value in the table's columns.
+    fn read<'v>(&self, value: &'v [u8], row: &mut Vec<Datum<'v>>) -> Result<()> {
+        let read = self.decode(value, row);
         read.map_err(|error| self.context().error(error))
     }
 
-    fn decode<'v>(
-        &self,
-        value: &'v [u8],
-        wanted: Option<&[bool]>,
-        row: &mut Vec<Datum<'v>>,
-    ) -> Result<(), DecodeError> {
-        let StoredValue { schema_id, row: bytes } = StoredValue::decode(value)?;
+    fn decode<'v>(&self, value: &'v [u8], row: &mut Vec<Datum<'v>>) -> Result<(), DecodeError> {
+        let StoredValue {
+            schema_id,
+            row: bytes,
+        } = StoredValue::decode(value)?;
         if schema_id == self.info.schema_id {
-            return self.decode_row(self.info.row_type(), bytes, wanted, row);
+            return self.decode_row(self.info.row_type(), bytes, row);
         }
         let other = self
             .other(schema_id)
             .ok_or_else(|| DecodeError::new("stored value", format!("unknown schema {schema_id}")))?;
-        self.decode_row(&other.row_type, bytes, None, row)?;
+        self.decode_row(&other.row_type, bytes, row)?;
         *row = other.places.take(std::mem::take(row));
         Ok(())
     }
@@ -186,30 +229,23 @@ impl Values {
         &self,
         row_type: &RowType,
         bytes: &'v [u8],
-        wanted: Option<&[bool]>,
         row: &mut Vec<Datum<'v>>,
     ) -> Result<(), DecodeError> {
-        let decoded = match wanted {
-            Some(wanted) => self.format.decode_wanted(row_type, bytes, wanted, row),
-            None => self.format.decode_into(row_type, bytes, row),
-        };
-        if let Err(error) = decoded {
-            // With all columns: the key says which row it is.
-            let _ = self.format.decode_into(row_type, bytes, row);
-            return Err(error.and(&self.key_of(row_type, row)));
-        }
+        let decoded = self.format.decode_into(row_type, bytes, row);
+        decoded.map_err(|error| error.and(&self.key_of(row_type, row)))?;
         fluss_core::row::pad(row_type, row);
         Ok(())
     }
 
     /// The complaint of a row that does not fit the table's columns.
-    fn misfit(&self, error: ValueError, value: Option<&Bytes>) -> Error {
+    fn misfit(&self, error: ValueError, value: Option<&[u8]>) -> Error {
         let mut row = Vec::new();
         if let Some(value) = value {
-            let _ = self.decode(value, None, &mut row);
+            let _ = self.decode(value, &mut row);
         }
         let error = DecodeError::value("stored row", error);
-        self.context().error(error.and(&self.key_of(self.info.row_type(), &row)))
+        self.context()
+            .error(error.and(&self.key_of(self.info.row_type(), &row)))
     }
 
     /// Says which key a row has that cannot be read, as far as it was: whoever upserts or deletes that mends the table.

@@ -24,7 +24,7 @@ use crate::error::{Context, Error, ErrorKind, Result, retry_at_leader};
 use crate::retry::{self, Stall};
 use fluss_core::DecodeError;
 use fluss_core::id::{PartitionId, TableBucket};
-use fluss_core::record::value::split_values;
+use fluss_core::record::value::encoded_values;
 
 /// How many bytes one answer is to have.
 const ANSWER_BYTES: i32 = 1 << 20;
@@ -232,7 +232,7 @@ impl KvScan {
         let records = answer.records.take().unwrap_or_default();
         let mut values = Vec::new();
         if !records.is_empty() {
-            values = split_values(&records).map_err(|error| open.context.clone().error(error))?;
+            values = encoded_values(&records).map_err(|error| open.context.clone().error(error))?;
         }
         let malformed = |reason: String| open.context.clone().error(DecodeError::new("scan", reason));
         if answer.has_more_results() || !values.is_empty() {
@@ -334,7 +334,7 @@ impl Progress {
     }
 
     /// Takes note of an answer. After one without rows it lets a pause pass.
-    async fn on_answer(&mut self, values: &[Bytes]) -> Result<(), String> {
+    async fn on_answer(&mut self, values: &[&[u8]]) -> Result<(), String> {
         let Some(first) = values.first() else {
             if self.stall.pause().await {
                 return Ok(());
@@ -380,10 +380,8 @@ mod tests {
 
     const TIMEOUT: Duration = Duration::from_secs(30);
 
-    fn values(rows: &[&'static str]) -> Vec<Bytes> {
-        rows.iter()
-            .map(|row| Bytes::from_static(row.as_bytes()))
-            .collect()
+    fn values(rows: &[&'static str]) -> Vec<&'static [u8]> {
+        rows.iter().map(|row| row.as_bytes()).collect()
     }
 
     #[tokio::test(start_paused = true)]

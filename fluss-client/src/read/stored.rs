@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
-use bytes::Bytes;
 use tokio::time::Instant;
 
 use super::columns::Columns;
@@ -28,7 +27,11 @@ impl StoredRows {
     }
 
     /// The columns of some values.
-    pub(super) async fn columns(&self, values: &[Bytes], context: &Context) -> Result<RecordBatch> {
+    pub(super) async fn columns(
+        &self,
+        values: &[impl AsRef<[u8]>],
+        context: &Context,
+    ) -> Result<RecordBatch> {
         let deadline = Instant::now() + self.cluster.request_timeout();
         self.values.prepare(values.iter(), deadline).await?;
         let rows = self.values.project(values.iter(), &self.columns.read);

@@ -68,6 +68,25 @@ impl ColumnsBuilder {
         self.rows += 1;
     }
 
+    /// Adds a value to a column. Each column gets one, and then [`end_row`](Self::end_row) is called.
+    ///
+    /// # Errors
+    ///
+    /// A value that does not fit. The builder is of no use then.
+    pub fn append_value(&mut self, column: usize, datum: Datum<'_>) -> Result<(), ValueError> {
+        let (Some(field), Some(values)) = (self.row_type.field(column), self.columns.get_mut(column)) else {
+            return Err(ValueError::row(format!("there is no column {column}")));
+        };
+        crate::row::check_value(&field.data_type, &datum).map_err(|error| error.within(&field.name))?;
+        self.bytes += values.append(datum);
+        Ok(())
+    }
+
+    /// Ends a row of which each column has got its value.
+    pub const fn end_row(&mut self) {
+        self.rows += 1;
+    }
+
     /// The number of rows.
     pub const fn len(&self) -> usize {
         self.rows

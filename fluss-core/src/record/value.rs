@@ -65,7 +65,12 @@ pub fn split_values(bytes: &Bytes) -> Result<Vec<Bytes>, DecodeError> {
     Ok(values.into_iter().map(|value| bytes.slice_ref(value)).collect())
 }
 
-fn encoded_values(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
+/// As [`split_values`], borrowed.
+///
+/// # Errors
+///
+/// As of [`split_values`].
+pub fn encoded_values(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
     let mut take = Take::new("value batch", bytes);
     let length = take.count()?;
     let mut inner = Take::new("value batch", take.bytes(length)?);

@@ -39,17 +39,20 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Adds the values of the row to `row`, of those columns that are wanted.
-pub(super) fn read<'a>(
+/// Hands over the values of the row, of those columns that are wanted.
+pub(super) fn visit<'a>(
     row_type: &RowType,
     bytes: &'a [u8],
     is_wanted: impl Fn(usize) -> bool,
-    row: &mut Vec<Datum<'a>>,
+    mut take: impl FnMut(usize, Datum<'a>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let slots = header_bytes(row_type.len());
     let mut region = Region::new(WHAT, bytes, slots + 8 * row_type.len())?;
     for (index, field) in row_type.fields().iter().enumerate() {
-        row.push(if has_bit(bytes, index + HEADER_BITS) || !is_wanted(index) {
+        if !is_wanted(index) {
+            continue;
+        }
+        let datum = if has_bit(bytes, index + HEADER_BITS) {
             Datum::Null
         } else {
             nested::read_slot(
@@ -59,7 +62,8 @@ pub(super) fn read<'a>(
                 &field.data_type,
             )
             .map_err(|error| error.within(&field.name))?
-        });
+        };
+        take(index, datum)?;
     }
     Ok(())
 }

@@ -42,7 +42,8 @@ fn check_fields(row_type: &RowType, row: &(impl Row + ?Sized)) -> Result<(), Val
     Ok(())
 }
 
-fn check_value(data_type: &DataType, datum: &Datum<'_>) -> Result<(), ValueError> {
+/// Checks one value against the type of its column, as [`check`] does.
+pub fn check_value(data_type: &DataType, datum: &Datum<'_>) -> Result<(), ValueError> {
     match (data_type.kind(), datum) {
         (_, Datum::Null) if data_type.is_nullable() => Ok(()),
         (_, Datum::Null) => Err(ValueError::row(format!("null in a column of type {data_type}"))),

@@ -67,24 +67,30 @@ fn write_nested(data_type: &DataType, datum: &Datum<'_>, out: &mut Vec<u8>) -> R
     Ok(())
 }
 
-/// Adds the values of the row to `row`, of those columns that are wanted.
-pub(super) fn read<'a>(
+/// Hands over the values of the row, of those columns that are wanted.
+#[inline]
+pub(super) fn visit<'a>(
     row_type: &RowType,
     bytes: &'a [u8],
     is_wanted: impl Fn(usize) -> bool,
-    row: &mut Vec<Datum<'a>>,
+    mut take: impl FnMut(usize, Datum<'a>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut reader = Reader::new(WHAT, bytes);
     let nulls = reader.take(row_type.len().div_ceil(8))?;
     for (index, field) in row_type.fields().iter().enumerate() {
-        let read = if has_bit(nulls, index) {
-            Ok(Datum::Null)
-        } else if is_wanted(index) {
-            read_value(&field.data_type, &mut reader)
+        let is_null = has_bit(nulls, index);
+        if !is_wanted(index) {
+            if !is_null {
+                pass_over(field.data_type.kind(), &mut reader).map_err(|error| error.within(&field.name))?;
+            }
+            continue;
+        }
+        let datum = if is_null {
+            Datum::Null
         } else {
-            pass_over(field.data_type.kind(), &mut reader).map(|()| Datum::Null)
+            read_value(&field.data_type, &mut reader).map_err(|error| error.within(&field.name))?
         };
-        row.push(read.map_err(|error| error.within(&field.name))?);
+        take(index, datum)?;
     }
     reader.finish()
 }

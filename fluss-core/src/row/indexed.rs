@@ -85,35 +85,39 @@ fn write_bytes(kind: &Kind, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Value
     Ok(())
 }
 
-/// Adds the values of the row to `row`, of those columns that are wanted.
-pub(super) fn read<'a>(
+/// Hands over the values of the row, of those columns that are wanted.
+#[inline]
+pub(super) fn visit<'a>(
     row_type: &RowType,
     bytes: &'a [u8],
     is_wanted: impl Fn(usize) -> bool,
-    row: &mut Vec<Datum<'a>>,
+    mut take: impl FnMut(usize, Datum<'a>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
     let mut values = Reader::new(WHAT, bytes);
     let nulls = values.take(row_type.len().div_ceil(8))?;
     let mut lengths = Reader::new(WHAT, values.take(length_list(row_type))?);
     for (index, field) in row_type.fields().iter().enumerate() {
-        let read = if has_bit(nulls, index) {
-            Ok(Datum::Null)
-        } else if is_wanted(index) {
-            read_value(&field.data_type, &mut lengths, &mut values)
+        let is_null = has_bit(nulls, index);
+        if !is_wanted(index) {
+            if !is_null {
+                let passed = pass_over(field.data_type.kind(), &mut lengths, &mut values);
+                passed.map_err(|error| error.within(&field.name))?;
+            }
+            continue;
+        }
+        let datum = if is_null {
+            Datum::Null
         } else {
-            pass_over(field.data_type.kind(), &mut lengths, &mut values).map(|()| Datum::Null)
+            let read = read_value(&field.data_type, &mut lengths, &mut values);
+            read.map_err(|error| error.within(&field.name))?
         };
-        row.push(read.map_err(|error| error.within(&field.name))?);
+        take(index, datum)?;
     }
     values.finish()
 }
 
 /// Takes one value that is not null and that nobody wants.
-fn pass_over<'a>(
-    kind: &Kind,
-    lengths: &mut Reader<'a>,
-    values: &mut Reader<'a>,
-) -> Result<(), DecodeError> {
+fn pass_over<'a>(kind: &Kind, lengths: &mut Reader<'a>, values: &mut Reader<'a>) -> Result<(), DecodeError> {
     match Layout::of(kind) {
         Layout::Byte => values.take(1),
         Layout::Short => values.take(2),

@@ -25,9 +25,9 @@ mod physical;
 
 pub use auto_partition::{AutoPartitionUnit, TimeFormat};
 pub use bucket::{BucketFunction, hash42, intmix, murmur3_32};
-pub use check::check;
+pub use check::{check, check_value};
 pub use key::{KeyEncoder, KeyFormat};
-pub use pad::pad;
+pub use pad::{pad, pad_value};
 pub use partition::{check_partition, is_partition_value, partition_datum, partition_name, partition_value};
 
 use crate::types::{Datum, KvFormat, Row, RowType};
@@ -107,34 +107,31 @@ impl RowFormat {
         bytes: &'a [u8],
         row: &mut Vec<Datum<'a>>,
     ) -> Result<(), DecodeError> {
-        self.read(row_type, bytes, |_| true, row)
+        row.clear();
+        let take = |_, datum| {
+            row.push(datum);
+            Ok(())
+        };
+        self.visit(row_type, bytes, |_| true, take)
     }
 
-    /// As [`decode_into`](Self::decode_into), with the values of the columns that are `wanted`, by their positions. Others
-    /// are passed over, and null: of them only the length is checked.
-    pub fn decode_wanted<'a>(
-        self,
-        row_type: &RowType,
-        bytes: &'a [u8],
-        wanted: &[bool],
-        row: &mut Vec<Datum<'a>>,
-    ) -> Result<(), DecodeError> {
-        let is_wanted = |index| wanted.get(index).is_some_and(|is_wanted| *is_wanted);
-        self.read(row_type, bytes, is_wanted, row)
-    }
-
-    fn read<'a>(
+    /// Hands over the values of the row that `bytes` are, in the order of their columns, if they are wanted. The others are
+    /// passed over: of them only the length is checked.
+    ///
+    /// # Errors
+    ///
+    /// As of [`decode`](Self::decode), and the first that `take` returns.
+    pub fn visit<'a>(
         self,
         row_type: &RowType,
         bytes: &'a [u8],
         is_wanted: impl Fn(usize) -> bool,
-        row: &mut Vec<Datum<'a>>,
+        take: impl FnMut(usize, Datum<'a>) -> Result<(), DecodeError>,
     ) -> Result<(), DecodeError> {
-        row.clear();
         match self {
-            Self::Compacted => compacted::read(row_type, bytes, is_wanted, row),
-            Self::Indexed => indexed::read(row_type, bytes, is_wanted, row),
-            Self::Aligned => aligned::read(row_type, bytes, is_wanted, row),
+            Self::Compacted => compacted::visit(row_type, bytes, is_wanted, take),
+            Self::Indexed => indexed::visit(row_type, bytes, is_wanted, take),
+            Self::Aligned => aligned::visit(row_type, bytes, is_wanted, take),
         }
     }
 }

@@ -7,7 +7,8 @@ pub fn pad(row_type: &RowType, row: &mut [Datum<'_>]) {
     }
 }
 
-fn pad_value(data_type: &DataType, datum: &mut Datum<'_>) {
+/// As [`pad`], one value.
+pub fn pad_value(data_type: &DataType, datum: &mut Datum<'_>) {
     match (data_type.kind(), datum) {
         (Kind::Binary(length), Datum::Bytes(bytes)) if bytes.len() < *length as usize => {
             bytes.to_mut().resize(*length as usize, 0);
