@@ -75,7 +75,7 @@ def main() -> None:
         bounded(connection, model, arguments.rounds)
         by_key(connection, client, model, arguments.rounds)
         follow(connection, client)
-        stopped(connection, client)
+        stopped(connection, client, arguments.rounds)
         large(connection, client, arguments.large)
 
 
@@ -169,7 +169,7 @@ def follow(connection: fluss.Connection, client: Client) -> None:
     print(f"a log followed: {FLIGHTS / millis * 1000:,.0f} rows/s   (at least {FOLLOWED:,})")
 
 
-def stopped(connection: fluss.Connection, client: Client) -> None:
+def stopped(connection: fluss.Connection, client: Client, rounds: int) -> None:
     """Stops a cross join, and looks keys up beside it."""
     text = """SELECT count(*) FROM generate_series(1, 1000000) a(x), generate_series(1, 1000000) b(y)
         WHERE x * y % 7 = 8"""
@@ -184,7 +184,7 @@ def stopped(connection: fluss.Connection, client: Client) -> None:
         return quantiles(took, n=100)[-1]
 
     slowest_of_a_hundred()
-    idle = slowest_of_a_hundred()
+    idle = median(slowest_of_a_hundred() for _ in range(rounds))
     ended: list[float] = []
     query = client.stream_query(text)
 
@@ -194,7 +194,7 @@ def stopped(connection: fluss.Connection, client: Client) -> None:
 
     waiting = threading.Thread(target=wait)
     waiting.start()
-    beside = slowest_of_a_hundred()
+    beside = median(slowest_of_a_hundred() for _ in range(rounds))
     begun = time.perf_counter()
     query.cancel()
     waiting.join()
