@@ -11,7 +11,7 @@ export FLUSS_CLUSTER_CACHE ?= $(CURDIR)/.cache/fluss-cluster
 DEMO := .cache/demo
 SETUP := $(if $(filter no,$(JAVA)),setup-base,setup)
 
-.PHONY: demo test test-rust test-python bench lint setup setup-base
+.PHONY: demo test test-rust test-python bench wheel lint setup setup-base
 
 demo: $(if $(CLUSTER),setup,setup-base) $(FLIGHTS)/flights.csv
 	cargo build --release --package fluss-client --features embedded --example flights
@@ -55,6 +55,10 @@ bench: setup .venv/installed
 	$(PYTHON) benches/servers.py $(BENCH)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'datafusion>=55,<56'
 	$(PYTHON) benches/sql.py
+
+# The wheel as others install it: functions that are the same are there once, which takes lld, and it is packed as small as it goes.
+wheel: setup-base .venv/installed
+	cd bindings/python && ../../$(PYTHON) -m maturin build --release --out ../../target/wheels --compression-level 9 -- -C link-arg=-Wl,--icf=all
 
 lint: setup-base .venv/installed $(DENY)
 	cargo fmt --all --check
