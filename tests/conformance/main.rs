@@ -19,6 +19,7 @@ mod place;
 mod positions;
 mod reads;
 mod rescale;
+mod streams;
 mod suite;
 mod tiered;
 mod tls;
@@ -70,6 +71,8 @@ fn run_all() -> ExitCode {
         positions::TESTS,
         reads::TESTS,
         rescale::TESTS,
+        streams::TESTS,
+        streams::race::TESTS,
         java::TESTS,
         faults::TESTS,
         faults::answers::TESTS,
