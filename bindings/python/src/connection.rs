@@ -16,6 +16,7 @@ use crate::path::PathArgument;
 use crate::pending::Pending;
 #[cfg(feature = "sql")]
 use crate::sql::{SessionOptions, SqlSession};
+use crate::streams::EventStreams;
 use crate::table::Table;
 use crate::{exit, logging, metrics};
 
@@ -56,6 +57,11 @@ impl Connection {
         let path = path.of(&connection.admin())?;
         let table = async move { connection.table(&path).await };
         Ok(Pending::object(table, Table::new))
+    }
+
+    /// The streams of a table.
+    fn streams(&self, path: PathArgument, create: bool, buckets: i32) -> PyResult<Pending> {
+        EventStreams::open(self.connection.get()?.clone(), path, create, buckets)
     }
 
     /// A session of SQL on this connection.

@@ -91,6 +91,11 @@ impl Fault {
         self.taken(rows)
     }
 
+    fn offset(mut self, name: &'static str, value: i64) -> Self {
+        self.attributes.push((name, Attribute::Offset(value)));
+        self
+    }
+
     fn flag(mut self, name: &'static str, value: bool) -> Self {
         self.attributes.push((name, Attribute::Flag(value)));
         self
@@ -184,6 +189,38 @@ impl From<fluss_sql::Error> for Fault {
         match error.written {
             Some(rows) => fault.taken(rows),
             None => fault,
+        }
+    }
+}
+
+impl From<fluss_streams::Error> for Fault {
+    fn from(error: fluss_streams::Error) -> Self {
+        use fluss_streams::Error;
+        let message = error.to_string();
+        match error {
+            Error::Client(error) => error.into(),
+            Error::OutcomeUnknown { source, .. } => {
+                let mut fault = Self::from(source);
+                fault.message = message;
+                fault.attributes.retain(|(name, _)| *name != "outcome_unknown");
+                fault.flag("outcome_unknown", true)
+            }
+            Error::WrongCurrentVersion { stream, actual, .. } => {
+                let fault = Self::new("WrongCurrentVersionError", message).text("stream_name", stream);
+                match actual.version() {
+                    Some(version) => fault.offset("current_version", version),
+                    None => fault,
+                }
+            }
+            Error::NotFound { stream } => {
+                Self::new("StreamNotFoundError", message).text("stream_name", stream)
+            }
+            Error::Deleted { stream } => Self::new("StreamDeletedError", message).text("stream_name", stream),
+            Error::InvalidArgument(_) => Self::new("ArgumentError", message),
+            Error::WrongTable { table, .. } => {
+                Self::new("SchemaError", message).text("table", table.to_string())
+            }
+            _ => Self::new("FlussError", message),
         }
     }
 }

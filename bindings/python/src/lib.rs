@@ -37,6 +37,7 @@ mod schema;
 #[cfg(feature = "sql")]
 mod sql;
 mod stay;
+mod streams;
 mod table;
 mod task;
 mod types;
@@ -87,6 +88,8 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<scanner::LogScanner>()?;
     module.add_class::<schema::Schema>()?;
     module.add_class::<schema::SchemaBuilder>()?;
+    module.add_class::<streams::EventReader>()?;
+    module.add_class::<streams::EventStreams>()?;
     module.add_class::<table::Table>()?;
     module.add_class::<types::DataType>()?;
     module.add_class::<writer::AppendWriter>()?;

@@ -96,7 +96,6 @@ impl<S: Source> Reading<S> {
     }
 
     /// The next batch as `make` shows it, within a limit of time. What cannot be shown stays unread.
-    #[cfg(feature = "sql")]
     pub(crate) fn poll<F>(&self, limit: Option<Duration>, make: F) -> PyResult<Pending>
     where
         F: for<'py> FnOnce(Python<'py>, Polled<'_, S::Batch>) -> PyResult<Bound<'py, PyAny>> + Send + 'static,
@@ -159,7 +158,6 @@ impl<S: Source> Reading<S> {
 }
 
 /// What has come of a read that had some time.
-#[cfg(feature = "sql")]
 pub(crate) enum Polled<'a, B> {
     Batch(&'a B),
     /// Nothing yet.

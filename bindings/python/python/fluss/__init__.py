@@ -17,6 +17,7 @@
 `fluss.client.admin`          administration of a cluster
 `fluss.aio`                   the same, to be awaited
 `fluss.sql`, `fluss.aio.sql`  SQL: a client for it, and DB-API 2.0
+`fluss.streams`               event streams with expected versions (`fluss.aio.streams`: to be awaited)
 `fluss.config`                options
 `fluss.metadata`              schemas, descriptors, paths, snapshots
 `fluss.cluster`               settings, tags of servers, rebalances, health
@@ -29,7 +30,7 @@
 `AppendWriter`, `LogScanner` and the like are here the bases of those of `fluss.client`, `fluss.aio` and `fluss.compat`.
 """
 
-from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, sql, types
+from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, sql, streams, types
 from fluss._bases import (
     AppendWriter,
     LogScanner,
@@ -184,5 +185,6 @@ __all__ = [
     "metrics",
     "security",
     "sql",
+    "streams",
     "types",
 ]

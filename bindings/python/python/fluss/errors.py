@@ -22,6 +22,9 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── ConfigError            an option that does not exist, or its value; also a ValueError
     ├── SchemaError            a schema, table or name that is not allowed; also a ValueError
     ├── DataError              a value that its column cannot take; also a ValueError
+    ├── WrongCurrentVersionError a stream at another version than an append asks for: stream_name, current_version
+    ├── StreamNotFoundError    a stream that is not there: stream_name
+    ├── StreamDeletedError     a stream that was deleted for good: stream_name
     ├── QueryError             a statement of SQL that is wrong or failed: line, column
     │   ├── ConstraintViolationError a row that its table must not have
     │   └── UnsupportedQueryError what SQL has and this client does not; also an UnsupportedError
@@ -60,9 +63,12 @@ __all__ = [
     "SchemaError",
     "ServerError",
     "StorageError",
+    "StreamDeletedError",
+    "StreamNotFoundError",
     "TimeoutError",
     "UnsupportedError",
     "UnsupportedQueryError",
+    "WrongCurrentVersionError",
 ]
 
 
@@ -230,6 +236,35 @@ class DataError(FlussError, ValueError):
 class UnsupportedError(FlussError, NotImplementedError):
     """Something that the server does not offer, or that this client cannot do yet. The message says what, and what the
     server is."""
+
+
+class _StreamError(FlussError):
+    def __init__(
+        self,
+        message: str = "",
+        error_code: int = ErrorCode.CLIENT_ERROR,
+        *,
+        stream_name: str | None = None,
+        current_version: int | None = None,
+        **known: Any,
+    ) -> None:
+        super().__init__(message, error_code, **known)
+        self.stream_name = stream_name
+        """The stream."""
+        self.current_version = current_version
+        """The version of the stream's last event; None if there is no such stream, or if that is not known."""
+
+
+class WrongCurrentVersionError(_StreamError):
+    """The stream is at another version than the append asks for. Nothing was appended."""
+
+
+class StreamNotFoundError(_StreamError):
+    """There is no such stream, or it was deleted and nothing was appended since."""
+
+
+class StreamDeletedError(_StreamError):
+    """The stream was deleted for good: nothing can be appended to it, or read of it."""
 
 
 class QueryError(FlussError):

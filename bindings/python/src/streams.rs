@@ -1,0 +1,550 @@
+//! Event streams.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch as Columns;
+use arrow::datatypes::SchemaRef;
+use fluss_client as client;
+use fluss_client::id::BucketId;
+use fluss_rpc::sync::Mutex;
+use fluss_streams::{
+    Appended, CurrentVersion, NewEvent, Notice, ReadStream, RecordedEvent, StartFrom, StreamState, Streams,
+    StreamsOptions, Subscription, Uuid, Wanted, arrow_schema, to_arrow,
+};
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyValueError;
+use pyo3::prelude::*;
+use pyo3::types::{PyBytes, PyCapsule, PyList};
+use pyo3_arrow::error::PyArrowResult;
+
+use crate::error::{self, Fault};
+use crate::own::Own;
+use crate::path::PathArgument;
+use crate::pending::{Limit, Pending};
+use crate::positions::Positions;
+use crate::reading::{Polled, Reading, Source};
+
+/// How many events are handed over at a time.
+const AT_A_TIME: usize = 1024;
+
+/// What state a stream is to be in.
+#[derive(FromPyObject)]
+pub(crate) enum Expected {
+    Version(i64),
+    State(String),
+}
+
+impl Expected {
+    fn state(self) -> PyResult<StreamState> {
+        match self {
+            Self::Version(version) => Ok(StreamState::Version(version)),
+            Self::State(state) => match state.as_str() {
+                "NO_STREAM" => Ok(StreamState::NoStream),
+                "EXISTS" => Ok(StreamState::Exists),
+                "ANY" => Ok(StreamState::Any),
+                _ => Err(error::argument(format!("no state of a stream: {state}"))),
+            },
+        }
+    }
+}
+
+/// Where events of all streams are read from.
+#[derive(FromPyObject)]
+pub(crate) enum FromArgument<'py> {
+    Positions(PyRef<'py, Positions>),
+    Offsets(HashMap<i32, i64>),
+    Offset(i64),
+    Edge(String),
+}
+
+impl FromArgument<'_> {
+    fn start(self, streams: &Streams) -> PyResult<StartFrom> {
+        let buckets = streams.table().info().bucket_count;
+        match self {
+            Self::Positions(positions) => Ok(StartFrom::Positions(positions.0.clone())),
+            Self::Offsets(offsets) => {
+                let offsets = offsets
+                    .into_iter()
+                    .map(|(bucket, offset)| (BucketId(bucket), offset));
+                Ok(StartFrom::Offsets(offsets.collect()))
+            }
+            Self::Offset(offset) if buckets == 1 => {
+                Ok(StartFrom::Offsets(BTreeMap::from([(BucketId(0), offset)])))
+            }
+            Self::Offset(_) => Err(error::argument(format!(
+                "a number is no position in a table of {buckets} buckets: give a dict of them, or Positions"
+            ))),
+            Self::Edge(edge) => match edge.as_str() {
+                "start" => Ok(StartFrom::Start),
+                "end" => Ok(StartFrom::End),
+                _ => Err(error::argument(format!(
+                    "from_position is 'start' or 'end', not '{edge}'"
+                ))),
+            },
+        }
+    }
+}
+
+/// Id, type, data, metadata, content type.
+type EventParts = (String, String, Vec<u8>, Vec<u8>, String);
+
+/// The streams of a table.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct EventStreams(Own<Streams>);
+
+impl EventStreams {
+    /// Opens the streams of a table.
+    pub(crate) fn open(
+        connection: client::Connection,
+        path: PathArgument,
+        create: bool,
+        buckets: i32,
+    ) -> PyResult<Pending> {
+        let path = path.of(&connection.admin())?;
+        let mut options = StreamsOptions::default();
+        (options.create, options.buckets) = (create, buckets);
+        let opening = async move { Streams::open(&connection, &path, options).await };
+        Ok(Pending::object(opening, |streams| Self(Own::new(streams))))
+    }
+
+    /// Begins an append that has so long.
+    fn begin<F>(
+        &self,
+        limit: Option<Limit>,
+        append: impl FnOnce(Streams) -> F + Send + 'static,
+    ) -> PyResult<Pending>
+    where
+        F: Future<Output = fluss_streams::Result<Appended>> + Send,
+    {
+        let streams = self.0.get()?.clone();
+        let limit = limit.map(Limit::duration).transpose()?;
+        let appending = async move {
+            match limit {
+                Some(limit) => client::within(limit, append(streams.with_timeout(limit))).await,
+                None => append(streams).await,
+            }
+        };
+        Ok(Pending::object(appending, |appended: Appended| {
+            let position = appended.position.map(|(bucket, offset)| (bucket.get(), offset));
+            (appended.version, position)
+        }))
+    }
+}
+
+#[pymethods]
+impl EventStreams {
+    /// Appends events. It gives the version of the last one, and a bucket with an offset behind the append.
+    #[pyo3(signature = (stream, events, expected, limit=None))]
+    fn append(
+        &self,
+        stream: String,
+        events: Vec<EventParts>,
+        expected: Expected,
+        limit: Option<Limit>,
+    ) -> PyResult<Pending> {
+        let expected = expected.state()?;
+        let event = |(id, event_type, data, metadata, content_type): EventParts| {
+            let id = Uuid::parse_str(&id)
+                .map_err(|error| PyValueError::new_err(format!("the id of an event: {error}")))?;
+            let event = NewEvent::new(event_type, data)
+                .with_id(id)
+                .with_metadata(metadata);
+            Ok::<_, PyErr>(event.with_content_type(content_type))
+        };
+        let events = events.into_iter().map(event).collect::<PyResult<Vec<_>>>()?;
+        self.begin(limit, move |streams| async move {
+            streams.append(&stream, events, expected).await
+        })
+    }
+
+    #[pyo3(signature = (stream, expected, limit=None))]
+    fn delete(&self, stream: String, expected: Expected, limit: Option<Limit>) -> PyResult<Pending> {
+        let expected = expected.state()?;
+        self.begin(limit, move |streams| async move {
+            streams.delete(&stream, expected).await
+        })
+    }
+
+    #[pyo3(signature = (stream, expected, limit=None))]
+    fn tombstone(&self, stream: String, expected: Expected, limit: Option<Limit>) -> PyResult<Pending> {
+        let expected = expected.state()?;
+        self.begin(limit, move |streams| async move {
+            streams.tombstone(&stream, expected).await
+        })
+    }
+
+    /// The version of the last event, or None.
+    fn current_version(&self, stream: String) -> PyResult<Pending> {
+        let streams = self.0.get()?.clone();
+        let looking = async move { streams.current_version(&stream).await };
+        Ok(Pending::object(looking, CurrentVersion::version))
+    }
+
+    /// The ends of the changelog's buckets.
+    fn ends(&self) -> PyResult<Pending> {
+        let streams = self.0.get()?.clone();
+        let looking = async move { streams.ends().await };
+        Ok(Pending::object(looking, |ends: BTreeMap<BucketId, i64>| {
+            let ends = ends.into_iter().map(|(bucket, end)| (bucket.get(), end));
+            ends.collect::<HashMap<_, _>>()
+        }))
+    }
+
+    #[pyo3(signature = (stream, from_version=None, backwards=false, limit=None))]
+    fn read_stream(
+        &self,
+        stream: &str,
+        from_version: Option<i64>,
+        backwards: bool,
+        limit: Option<usize>,
+    ) -> PyResult<EventReader> {
+        let mut read = ReadStream::default();
+        (read.from_version, read.backwards, read.limit) = (from_version, backwards, limit);
+        let events = self.0.get()?.read_stream(stream, read).boxed();
+        Ok(EventReader::new(Feed::Stream(
+            events.ready_chunks(AT_A_TIME).boxed(),
+        )))
+    }
+
+    /// The events of all streams: those that there are now, or also those that come.
+    #[pyo3(signature = (start, stream_prefixes, event_types, ends))]
+    fn follow_all(
+        &self,
+        start: FromArgument<'_>,
+        stream_prefixes: Vec<String>,
+        event_types: Vec<String>,
+        ends: bool,
+    ) -> PyResult<Pending> {
+        let streams = self.0.get()?.clone();
+        let start = start.start(&streams)?;
+        let mut wanted = Wanted::default();
+        (wanted.stream_prefixes, wanted.event_types) = (stream_prefixes, event_types);
+        let beginning = async move {
+            if ends {
+                streams.read_all(start, wanted).await
+            } else {
+                streams.subscribe_to_all(start, wanted).await
+            }
+        };
+        Ok(Pending::object(beginning, EventReader::following))
+    }
+
+    fn follow_stream(&self, stream: String, from_version: i64) -> PyResult<Pending> {
+        let streams = self.0.get()?.clone();
+        let beginning = async move { streams.subscribe_to_stream(&stream, from_version).await };
+        Ok(Pending::object(beginning, EventReader::following))
+    }
+
+    fn saved_positions(&self, consumer: String) -> PyResult<Pending> {
+        let streams = self.0.get()?.clone();
+        let looking = async move { streams.saved_positions(&consumer).await };
+        Ok(Pending::object(looking, |positions| positions.map(Positions)))
+    }
+
+    fn save_positions(&self, consumer: String, positions: &Positions) -> PyResult<Pending> {
+        let (streams, positions) = (self.0.get()?.clone(), positions.0.clone());
+        Ok(Pending::nothing(async move {
+            streams.save_positions(&consumer, &positions).await
+        }))
+    }
+
+    #[getter]
+    fn table_path(&self) -> PyResult<String> {
+        Ok(self.0.get()?.table().info().path.to_string())
+    }
+}
+
+/// Events as they come. Whoever lets go of it stops reading.
+#[pyclass(frozen, module = "fluss._fluss")]
+pub(crate) struct EventReader {
+    reading: Reading<Events>,
+    standing: Own<Arc<Mutex<Standing>>>,
+}
+
+/// Where the reading of events stands, for those who ask while somebody reads.
+#[derive(Default)]
+struct Standing {
+    /// Behind what was handed over last.
+    positions: Option<client::Positions>,
+    is_caught_up: bool,
+    is_closed: bool,
+    close: Option<Box<dyn Fn() + Send>>,
+}
+
+impl EventReader {
+    fn new(feed: Feed) -> Self {
+        let standing = Arc::<Mutex<Standing>>::default();
+        let events = Events {
+            feed,
+            read: VecDeque::new(),
+            before: None,
+            given: Vec::new(),
+            has_ended: false,
+            standing: standing.clone(),
+        };
+        Self {
+            reading: Reading::new(events, arrow_schema()),
+            standing: Own::new(standing),
+        }
+    }
+
+    fn following(subscription: Subscription) -> Self {
+        let (positions, close) = (subscription.positions().ok(), subscription.closer());
+        let reader = Self::new(Feed::Subscription(Box::new(subscription)));
+        if let Some(standing) = reader.standing.anywhere() {
+            let mut standing = standing.lock();
+            standing.positions = positions;
+            standing.close = Some(Box::new(close));
+        }
+        reader
+    }
+}
+
+#[pymethods]
+impl EventReader {
+    /// The next events as tuples, and whether all that there were at the beginning are read, within a limit of time: no
+    /// events if none have come by then; None at the end.
+    #[pyo3(signature = (limit=None))]
+    fn next_events(&self, limit: Option<Limit>) -> PyResult<Pending> {
+        let limit = limit.map(Limit::duration).transpose()?;
+        self.reading.poll(limit, |py, polled| match polled {
+            Polled::Batch(batch) => {
+                (list_of(py, &batch.events)?, batch.tells_caught_up).into_bound_py_any(py)
+            }
+            Polled::Nothing => (PyList::empty(py), false).into_bound_py_any(py),
+            Polled::End => Ok(py.None().into_bound(py)),
+        })
+    }
+
+    fn begin(&self) -> PyResult<()> {
+        self.reading.begin()
+    }
+
+    /// All events that are left, as one Arrow table.
+    fn read_all(&self) -> PyResult<Pending> {
+        self.reading.read_all()
+    }
+
+    /// From where another goes on behind what was handed over, but for appends in these buckets at these offsets; None of a
+    /// reader of one stream.
+    #[expect(clippy::needless_pass_by_value, reason = "Python's lists come as values")]
+    fn positions(&self, waiting: Vec<(i32, i64)>) -> PyResult<Option<Positions>> {
+        let standing = self.standing.get()?.lock();
+        let moved = |positions: client::Positions, (bucket, offset): &(i32, i64)| {
+            let found = positions.buckets().find(|(of, _)| of.bucket.get() == *bucket);
+            match found {
+                Some((bucket, _)) => positions.moved(&bucket, *offset),
+                None => positions,
+            }
+        };
+        let positions = standing.positions.clone();
+        Ok(positions.map(|positions| Positions(waiting.iter().rev().fold(positions, moved))))
+    }
+
+    fn is_caught_up(&self) -> PyResult<bool> {
+        Ok(self.standing.get()?.lock().is_caught_up)
+    }
+
+    /// Stops reading: whoever waits gets the end.
+    fn close(&self) -> PyResult<()> {
+        let mut standing = self.standing.get()?.lock();
+        standing.is_closed = true;
+        if let Some(close) = standing.close.take() {
+            close();
+        }
+        Ok(())
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        self.reading.export_schema(py)
+    }
+
+    #[pyo3(signature = (requested_schema=None))]
+    fn __arrow_c_stream__<'py>(
+        &self,
+        py: Python<'py>,
+        requested_schema: Option<Bound<'py, PyCapsule>>,
+    ) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        self.reading.export_stream(py, requested_schema)
+    }
+}
+
+fn list_of<'py>(py: Python<'py>, events: &[RecordedEvent]) -> PyResult<Bound<'py, PyList>> {
+    let list = PyList::empty(py);
+    for event in events {
+        let of = &event.event;
+        let (bucket, position) = event.place.map(|(bucket, offset)| (bucket.get(), offset)).unzip();
+        list.append((
+            of.id.to_string(),
+            of.event_type.as_str(),
+            PyBytes::new(py, &of.data),
+            PyBytes::new(py, &of.metadata),
+            of.content_type.as_str(),
+            &*event.stream,
+            event.version,
+            event.recorded_at.millis(),
+            bucket,
+            position,
+        ))?;
+    }
+    Ok(list)
+}
+
+/// Where events come from.
+enum Feed {
+    Stream(BoxStream<'static, Vec<fluss_streams::Result<RecordedEvent>>>),
+    Subscription(Box<Subscription>),
+}
+
+/// Some events, and whether they are the last of those that there were when the reading began.
+#[derive(Clone)]
+struct Batch {
+    events: Vec<RecordedEvent>,
+    tells_caught_up: bool,
+}
+
+/// Events that are read once.
+struct Events {
+    feed: Feed,
+    /// What was read and came back, each with the positions behind it.
+    read: VecDeque<(Batch, Option<client::Positions>)>,
+    /// The positions before what was given out last, and behind each batch of it.
+    before: Option<client::Positions>,
+    given: Vec<Option<client::Positions>>,
+    has_ended: bool,
+    standing: Arc<Mutex<Standing>>,
+}
+
+impl Events {
+    async fn advance(&mut self) -> Result<Option<(Batch, Option<client::Positions>)>, Fault> {
+        if let Some(read) = self.read.pop_front() {
+            return Ok(Some(read));
+        }
+        match self.pull().await {
+            // It was closed meanwhile, which is an end.
+            Err(_) if self.standing.lock().is_closed => Ok(None),
+            pulled => Ok(pulled?),
+        }
+    }
+
+    async fn pull(&mut self) -> fluss_streams::Result<Option<(Batch, Option<client::Positions>)>> {
+        if self.standing.lock().is_closed {
+            return Ok(None);
+        }
+        let batch = |events, tells_caught_up| Batch {
+            events,
+            tells_caught_up,
+        };
+        match &mut self.feed {
+            Feed::Stream(events) => match events.next().await {
+                None => Ok(None),
+                Some(chunk) => {
+                    let events = chunk.into_iter().collect::<fluss_streams::Result<_>>()?;
+                    Ok(Some((batch(events, false), None)))
+                }
+            },
+            Feed::Subscription(subscription) => match subscription.next().await? {
+                None => Ok(None),
+                Some(Notice::Event(event)) => {
+                    let mut events = vec![event];
+                    events.extend(subscription.take_ready(AT_A_TIME));
+                    Ok(Some((batch(events, false), Some(subscription.positions()?))))
+                }
+                Some(_) => Ok(Some((batch(Vec::new(), true), Some(subscription.positions()?)))),
+            },
+        }
+    }
+
+    /// Tells those who ask where the reading stands.
+    fn note(&self, positions: Option<client::Positions>) {
+        if positions.is_some() {
+            self.standing.lock().positions = positions;
+        }
+    }
+}
+
+impl Source for Events {
+    type Batch = Batch;
+    type Object = usize;
+
+    async fn next(&mut self) -> Result<Option<Batch>, Fault> {
+        let next = self.advance().await?;
+        self.has_ended = next.is_none();
+        self.before.clone_from(&self.standing.lock().positions);
+        let (batch, behind) = next.unzip();
+        self.given = vec![behind.clone().flatten()];
+        self.note(behind.flatten());
+        if let Some(batch) = &batch
+            && batch.tells_caught_up
+        {
+            self.standing.lock().is_caught_up = true;
+        }
+        Ok(batch)
+    }
+
+    async fn rest(&mut self) -> Result<Vec<Batch>, Fault> {
+        self.check_unread()?;
+        let mut kept = Vec::new();
+        loop {
+            match self.advance().await {
+                Ok(Some(read)) => kept.push(read),
+                Ok(None) => break,
+                Err(error) => {
+                    self.read.extend(kept);
+                    return Err(error);
+                }
+            }
+        }
+        self.has_ended = true;
+        self.before.clone_from(&self.standing.lock().positions);
+        let (batches, given): (_, Vec<_>) = kept.into_iter().unzip();
+        let last = given.last().cloned().flatten();
+        self.given = given;
+        self.note(last);
+        Ok(batches)
+    }
+
+    fn put_back(&mut self, batches: Vec<Batch>) {
+        self.has_ended = false;
+        let given = std::mem::take(&mut self.given);
+        for read in batches.into_iter().zip(given).rev() {
+            self.read.push_front(read);
+        }
+        let before = self.before.take();
+        self.note(before);
+    }
+
+    fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    fn check_unread(&self) -> Result<(), Fault> {
+        if !self.has_ended {
+            return Ok(());
+        }
+        Err(Fault::new(
+            "ArgumentError",
+            "the events were read to their end: read them anew",
+        ))
+    }
+
+    fn show(&self, batch: Batch) -> Result<Batch, Fault> {
+        let bytes = |event: &RecordedEvent| event.event.data.len() + event.event.metadata.len();
+        if batch.events.iter().map(bytes).sum::<usize>() > i32::MAX as usize {
+            return Err(Fault::new("DataError", "the events are too large for one batch"));
+        }
+        Ok(batch)
+    }
+
+    fn columns(batch: Batch) -> Columns {
+        // Too many bytes would be the only fault.
+        to_arrow(&batch.events).unwrap_or_else(|_| Columns::new_empty(arrow_schema()))
+    }
+
+    fn object(batch: Batch, _schema: SchemaRef) -> usize {
+        batch.events.len()
+    }
+}
