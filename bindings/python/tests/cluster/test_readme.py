@@ -8,12 +8,14 @@ import pytest
 
 import fluss
 
-README = Path(__file__).resolve().parents[4] / "README.md"
+ROOT = Path(__file__).resolve().parents[4]
+README = ROOT / "README.md"
+STREAMS = ROOT / "docs" / "streams.md"
 TARGET = "embedded:./data"
 
 
-def blocks() -> list[str]:
-    return re.findall(r"^```python\n(.*?)^```$", README.read_text(), re.DOTALL | re.MULTILINE)
+def blocks(page: Path = README) -> list[str]:
+    return re.findall(r"^```python\n(.*?)^```$", page.read_text(), re.DOTALL | re.MULTILINE)
 
 
 def test_code_runs_from_top_to_bottom(
@@ -44,3 +46,18 @@ def test_code_runs_on_a_directory(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     for block in blocks():
         exec(compile(block, str(README), "exec"), names)
     assert (tmp_path / "data").is_dir()
+
+
+def test_code_of_the_page_on_streams_runs(
+    connection: fluss.Connection, target: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names: dict[str, Any] = {}
+    assert len(blocks(STREAMS)) == 3
+    for block in blocks(STREAMS):
+        exec(compile(block.replace(TARGET, target), str(STREAMS), "exec"), names)
+    printed = capsys.readouterr().out
+    assert "1 OrderPaid b'{}'\nit is at version 1\n" in printed
+    assert "{'stream': 'order:123', 'appends': 2}" in printed
+    assert "order:123 1 OrderPaid" in printed
+    for table in ("fluss.orders", "fluss.orders_consumers"):
+        connection.get_admin().drop_table(table)
