@@ -55,6 +55,7 @@ bench: setup .venv/installed
 	$(PYTHON) benches/servers.py $(BENCH)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'datafusion>=55,<56'
 	$(PYTHON) benches/sql.py
+	$(PYTHON) benches/event_streams.py
 
 # The wheel as others install it: functions that are the same are there once, which takes lld, and it is packed as small as it goes.
 wheel: setup-base .venv/installed
