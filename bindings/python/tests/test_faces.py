@@ -41,9 +41,14 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
 
 PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
 SQL_PARTS = [".client", ".result", ".statement", ".stream", ".transaction"]
+STREAMS_PARTS = [".reader", ".store"]
 FACES = [
     *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("client", "aio")) for part in PARTS),
     *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("sql", "aio.sql")) for part in SQL_PARTS),
+    *(
+        tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("streams", "aio.streams"))
+        for part in STREAMS_PARTS
+    ),
 ]
 
 
@@ -62,6 +67,11 @@ def test_both_faces_have_the_same_methods_with_the_same_arguments(blocking: Modu
         assert expected.keys() == found.keys(), name
         for method, signature in expected.items():
             assert signature.parameters == found[method].parameters, f"{name}.{method}"
+
+
+def test_both_faces_of_streams_have_the_same_classes() -> None:
+    blocking, awaited = importlib.import_module("fluss.streams"), importlib.import_module("fluss.aio.streams")
+    assert blocking.__all__ == awaited.__all__
 
 
 def test_both_faces_of_sql_have_the_same_classes() -> None:
@@ -83,6 +93,8 @@ def test_both_faces_of_sql_have_the_same_classes() -> None:
         "fluss.security",
         "fluss.sql",
         "fluss.sql.dbapi",
+        "fluss.streams",
+        "fluss.aio.streams",
         "fluss.types",
     ],
 )

@@ -32,6 +32,8 @@ from fluss.streams import (
 from fluss_cluster import Cluster, Node
 from streams_race import Told
 
+pa = pytest.importorskip("pyarrow")
+
 PROCESSES = 4
 Run = Callable[[Callable[[Any], Coroutine[Any, Any, None]]], None]
 _numbers = count()
@@ -190,6 +192,10 @@ def test_events_come_as_they_are_appended(run: Run, face: ModuleType) -> None:
         table = await settle((await settle(store.read_all())).to_arrow())
         assert table.num_rows == 4
         assert table.to_pyarrow().column("type").to_pylist() == ["A", "B", "C", "D"]
+        if face is fluss:
+            columns = pa.RecordBatchReader.from_stream(store.read_stream("order:1")).read_all()
+            assert columns.column("type").to_pylist() == ["A", "B", "D"]
+            assert pa.schema(store.read_all()).names == columns.column_names
         frame = await settle((await settle(store.read_stream("order:1"))).to_pandas())
         assert list(frame["version"]) == [0, 1, 2]
 

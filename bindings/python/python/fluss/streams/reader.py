@@ -19,7 +19,9 @@ __all__ = ["EventReader", "Subscription"]
 
 @final
 class EventReader:
-    """Events that there are, to be iterated over, once; or read whole as columns.
+    """Events that there are, to be iterated over, once; or read whole, as columns.
+
+    Any Arrow library takes it, and reads as it goes, as ``pyarrow.RecordBatchReader.from_stream(reader)`` does.
 
     Whatever is cancelled or interrupted loses nothing: the next call returns what it would have.
     """
@@ -51,6 +53,13 @@ class EventReader:
         """All events that are left as a polars DataFrame."""
         table = self.to_arrow()
         return table.to_polars()
+
+    def __arrow_c_schema__(self) -> object:
+        return self._core.__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        self._check()
+        return self._core.__arrow_c_stream__(requested_schema)
 
     def _check(self) -> None:
         if self._waiting:

@@ -18,7 +18,7 @@ __all__ = ["EventReader", "Subscription"]
 
 @final
 class EventReader:
-    """Events that there are, to be iterated over, once; or read whole as columns.
+    """Events that there are, to be iterated over, once; or read whole, as columns.
 
     Whatever is cancelled or interrupted loses nothing: the next call returns what it would have.
     """
@@ -50,6 +50,9 @@ class EventReader:
         """All events that are left as a polars DataFrame."""
         table = await self.to_arrow()
         return table.to_polars()
+
+    def __arrow_c_schema__(self) -> object:
+        return self._core.__arrow_c_schema__()
 
     def _check(self) -> None:
         if self._waiting:
