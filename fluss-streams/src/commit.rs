@@ -109,8 +109,8 @@ impl Commit {
 
     /// Whether it is the append of these events.
     pub(crate) fn is_of(&self, kind: Kind, events: &[NewEvent]) -> bool {
-        let ids = |events: &[NewEvent]| events.iter().map(|event| event.id).collect::<Vec<_>>();
-        self.kind == kind && ids(&self.events) == ids(events)
+        let ids = events.iter().map(|event| event.id);
+        self.kind == kind && self.events.iter().map(|event| event.id).eq(ids)
     }
 
     pub(crate) fn row(&self) -> Vec<Datum<'_>> {

@@ -177,7 +177,7 @@ mod tests {
                 if (-1..length).contains(&known) {
                     let (last, calls) = search(length, known);
                     assert_eq!(last, length - 1, "of {length}, from {known}");
-                    assert!(calls <= 10, "{calls} calls for {length} from {known}");
+                    assert!(calls <= 12, "{calls} calls for {length} from {known}");
                 }
             }
         }

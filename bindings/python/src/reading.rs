@@ -1,5 +1,6 @@
 //! Readers of batches, which get back what was read and not taken: by calls that are waited for or awaited, and by Arrow streams.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -164,6 +165,95 @@ pub(crate) enum Polled<'a, B> {
     Nothing,
     /// Nothing any more.
     End,
+}
+
+/// What a source has read and nobody has: ahead, or given back. It knows where the source stood behind each batch, and so
+/// where it stands for whoever gives back what he got.
+pub(crate) struct Shelf<B, P> {
+    read: VecDeque<(B, Option<P>)>,
+    /// Where the source stood before what was given out last, and behind each batch of it.
+    before: Option<P>,
+    given: Vec<Option<P>>,
+    /// Whether somebody was told the end.
+    has_ended: bool,
+}
+
+impl<B, P> Default for Shelf<B, P> {
+    fn default() -> Self {
+        Self {
+            read: VecDeque::new(),
+            before: None,
+            given: Vec::new(),
+            has_ended: false,
+        }
+    }
+}
+
+impl<B, P: Clone> Shelf<B, P> {
+    pub(crate) fn push(&mut self, batch: B, behind: Option<P>) {
+        self.read.push_back((batch, behind));
+    }
+
+    pub(crate) fn pop(&mut self) -> Option<(B, Option<P>)> {
+        self.read.pop_front()
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) fn clear(&mut self) {
+        self.read.clear();
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) fn is_empty(&self) -> bool {
+        self.read.is_empty()
+    }
+
+    #[cfg(feature = "sql")]
+    pub(crate) fn batches(&self) -> impl Iterator<Item = &B> {
+        self.read.iter().map(|(batch, _)| batch)
+    }
+
+    /// Gives a batch out, or the end, and says where the source stands for whoever has it.
+    pub(crate) fn give(&mut self, next: Option<(B, Option<P>)>, before: Option<P>) -> (Option<B>, Option<P>) {
+        self.has_ended = next.is_none();
+        let (batch, behind) = next.unzip();
+        let behind = behind.flatten();
+        self.given = vec![behind.clone()];
+        self.before.clone_from(&before);
+        (batch, behind.or(before))
+    }
+
+    /// Gives all out that is on the shelf, and the end.
+    pub(crate) fn give_all(&mut self, before: Option<P>) -> (Vec<B>, Option<P>) {
+        self.has_ended = true;
+        let (batches, given): (_, Vec<_>) = std::mem::take(&mut self.read).into_iter().unzip();
+        let last = given.last().cloned().flatten();
+        self.given = given;
+        self.before.clone_from(&before);
+        (batches, last.or(before))
+    }
+
+    /// Takes back what was given out last, and says where the source stands again.
+    pub(crate) fn put_back(&mut self, batches: Vec<B>) -> Option<P> {
+        self.has_ended = false;
+        let given = std::mem::take(&mut self.given);
+        for read in batches.into_iter().zip(given).rev() {
+            self.read.push_front(read);
+        }
+        self.before.take()
+    }
+
+    pub(crate) const fn has_ended(&self) -> bool {
+        self.has_ended
+    }
+
+    /// Fails with `reason` if somebody was told the end.
+    pub(crate) fn check_unread(&self, reason: &str) -> Result<(), Fault> {
+        if self.has_ended {
+            return Err(Fault::new("ArgumentError", reason));
+        }
+        Ok(())
+    }
 }
 
 /// Batches that were read, or the end. They go back to the source unless they are taken.

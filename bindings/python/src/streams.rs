@@ -1,6 +1,6 @@
 //! Event streams.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use arrow::array::RecordBatch as Columns;
@@ -25,7 +25,7 @@ use crate::own::Own;
 use crate::path::PathArgument;
 use crate::pending::{Limit, Pending};
 use crate::positions::Positions;
-use crate::reading::{Polled, Reading, Source};
+use crate::reading::{Polled, Reading, Shelf, Source};
 
 /// How many events are handed over at a time.
 const AT_A_TIME: usize = 1024;
@@ -279,10 +279,7 @@ impl EventReader {
         let standing = Arc::<Mutex<Standing>>::default();
         let events = Events {
             feed,
-            read: VecDeque::new(),
-            before: None,
-            given: Vec::new(),
-            has_ended: false,
+            shelf: Shelf::default(),
             standing: standing.clone(),
         };
         Self {
@@ -409,20 +406,13 @@ struct Batch {
 /// Events that are read once.
 struct Events {
     feed: Feed,
-    /// What was read and came back, each with the positions behind it.
-    read: VecDeque<(Batch, Option<client::Positions>)>,
-    /// The positions before what was given out last, and behind each batch of it.
-    before: Option<client::Positions>,
-    given: Vec<Option<client::Positions>>,
-    has_ended: bool,
+    shelf: Shelf<Batch, client::Positions>,
     standing: Arc<Mutex<Standing>>,
 }
 
 impl Events {
-    async fn advance(&mut self) -> Result<Option<(Batch, Option<client::Positions>)>, Fault> {
-        if let Some(read) = self.read.pop_front() {
-            return Ok(Some(read));
-        }
+    /// What comes next, without what was given back.
+    async fn fresh(&mut self) -> Result<Option<(Batch, Option<client::Positions>)>, Fault> {
         match self.pull().await {
             // It was closed meanwhile, which is an end.
             Err(_) if self.standing.lock().is_closed => Ok(None),
@@ -458,11 +448,13 @@ impl Events {
         }
     }
 
-    /// Tells those who ask where the reading stands.
+    /// Notes where the reading stands for whoever has got all that was given out.
     fn note(&self, positions: Option<client::Positions>) {
-        if positions.is_some() {
-            self.standing.lock().positions = positions;
-        }
+        self.standing.lock().positions = positions;
+    }
+
+    fn positions(&self) -> Option<client::Positions> {
+        self.standing.lock().positions.clone()
     }
 }
 
@@ -471,15 +463,13 @@ impl Source for Events {
     type Object = usize;
 
     async fn next(&mut self) -> Result<Option<Batch>, Fault> {
-        let next = self.advance().await?;
-        self.has_ended = next.is_none();
-        self.before.clone_from(&self.standing.lock().positions);
-        let (batch, behind) = next.unzip();
-        self.given = vec![behind.clone().flatten()];
-        self.note(behind.flatten());
-        if let Some(batch) = &batch
-            && batch.tells_caught_up
-        {
+        let next = match self.shelf.pop() {
+            Some(read) => Some(read),
+            None => self.fresh().await?,
+        };
+        let (batch, stands) = self.shelf.give(next, self.positions());
+        self.note(stands);
+        if batch.as_ref().is_some_and(|batch| batch.tells_caught_up) {
             self.standing.lock().is_caught_up = true;
         }
         Ok(batch)
@@ -487,48 +477,26 @@ impl Source for Events {
 
     async fn rest(&mut self) -> Result<Vec<Batch>, Fault> {
         self.check_unread()?;
-        let mut kept = Vec::new();
-        loop {
-            match self.advance().await {
-                Ok(Some(read)) => kept.push(read),
-                Ok(None) => break,
-                Err(error) => {
-                    self.read.extend(kept);
-                    return Err(error);
-                }
-            }
+        while let Some((batch, behind)) = self.fresh().await? {
+            self.shelf.push(batch, behind);
         }
-        self.has_ended = true;
-        self.before.clone_from(&self.standing.lock().positions);
-        let (batches, given): (_, Vec<_>) = kept.into_iter().unzip();
-        let last = given.last().cloned().flatten();
-        self.given = given;
-        self.note(last);
+        let (batches, stands) = self.shelf.give_all(self.positions());
+        self.note(stands);
         Ok(batches)
     }
 
     fn put_back(&mut self, batches: Vec<Batch>) {
-        self.has_ended = false;
-        let given = std::mem::take(&mut self.given);
-        for read in batches.into_iter().zip(given).rev() {
-            self.read.push_front(read);
-        }
-        let before = self.before.take();
-        self.note(before);
+        let stands = self.shelf.put_back(batches);
+        self.note(stands);
     }
 
     fn has_ended(&self) -> bool {
-        self.has_ended
+        self.shelf.has_ended()
     }
 
     fn check_unread(&self) -> Result<(), Fault> {
-        if !self.has_ended {
-            return Ok(());
-        }
-        Err(Fault::new(
-            "ArgumentError",
-            "the events were read to their end: read them anew",
-        ))
+        self.shelf
+            .check_unread("the events were read to their end: read them anew")
     }
 
     fn show(&self, batch: Batch) -> Result<Batch, Fault> {

@@ -1,6 +1,5 @@
 //! Rows of queries, as they come.
 
-use std::collections::VecDeque;
 use std::future::pending;
 use std::pin::pin;
 use std::sync::Arc;
@@ -23,7 +22,7 @@ use crate::convert::extend_rows;
 use crate::error::Fault;
 use crate::own::Own;
 use crate::pending::{Limit, Pending};
-use crate::reading::{Polled, Reading, Source};
+use crate::reading::{Polled, Reading, Shelf, Source};
 
 /// How long a look at the first rows waits for those of a query that does not end.
 const GLANCE: Duration = Duration::from_millis(200);
@@ -57,11 +56,8 @@ impl SqlRows {
         let standing = Arc::<Mutex<Standing>>::default();
         let query = Query {
             rows,
-            read: VecDeque::new(),
-            before: None,
-            given: Vec::new(),
+            shelf: Shelf::default(),
             failure: None,
-            has_ended: false,
             stopped,
             standing: standing.clone(),
         };
@@ -180,15 +176,9 @@ impl SqlRows {
 /// A query that is read once.
 struct Query {
     rows: Rows,
-    /// What was read and came back, each with where the query stood behind it.
-    read: VecDeque<(Columns, Option<String>)>,
-    /// Where the query stood before what was given out last, and behind each batch of it.
-    before: Option<String>,
-    given: Vec<Option<String>>,
+    shelf: Shelf<Columns, String>,
     /// Why it could not be read to its end.
     failure: Option<fluss_sql::Error>,
-    /// Whether somebody was told the end.
-    has_ended: bool,
     stopped: watch::Receiver<bool>,
     standing: Arc<Mutex<Standing>>,
 }
@@ -226,9 +216,9 @@ impl Query {
     /// The next batch, and where the query stands behind it.
     async fn advance(&mut self) -> Result<Option<(Columns, Option<String>)>, Fault> {
         if *self.stopped.borrow() {
-            self.read.clear();
+            self.shelf.clear();
         }
-        if let Some(read) = self.read.pop_front() {
+        if let Some(read) = self.shelf.pop() {
             return Ok(Some(read));
         }
         let batch = self.pull().await?;
@@ -239,8 +229,8 @@ impl Query {
     fn note(&self, position: Option<String>) {
         *self.standing.lock() = Standing {
             position,
-            is_caught_up: self.read.is_empty() && self.rows.is_caught_up(),
-            has_ended: self.read.is_empty() && self.rows.has_ended(),
+            is_caught_up: self.shelf.is_empty() && self.rows.is_caught_up(),
+            has_ended: self.shelf.is_empty() && self.rows.has_ended(),
         };
     }
 
@@ -251,12 +241,12 @@ impl Query {
     /// The first rows, which stay unread.
     async fn look(&mut self, rows: usize, limit: Option<Duration>) -> Result<Vec<Columns>, Fault> {
         let more = async {
-            while self.read.iter().map(|(batch, _)| batch.num_rows()).sum::<usize>() < rows {
+            while self.shelf.batches().map(Columns::num_rows).sum::<usize>() < rows {
                 let Some(batch) = self.pull().await? else {
                     break;
                 };
                 let position = self.rows.position().ok();
-                self.read.push_back((batch, position));
+                self.shelf.push(batch, position);
             }
             Ok::<_, Fault>(())
         };
@@ -265,7 +255,7 @@ impl Query {
             None => more.await?,
         }
         self.note(self.position());
-        Ok(self.read.iter().map(|(batch, _)| batch.clone()).collect())
+        Ok(self.shelf.batches().cloned().collect())
     }
 }
 
@@ -275,12 +265,8 @@ impl Source for Query {
 
     async fn next(&mut self) -> Result<Option<Columns>, Fault> {
         let next = self.advance().await?;
-        self.has_ended = next.is_none();
-        let (batch, behind) = next.unzip();
-        let behind = behind.flatten();
-        self.before = self.position();
-        self.given = vec![behind.clone()];
-        self.note(behind.or_else(|| self.before.clone()));
+        let (batch, stands) = self.shelf.give(next, self.position());
+        self.note(stands);
         Ok(batch)
     }
 
@@ -288,39 +274,25 @@ impl Source for Query {
         self.check_unread()?;
         while let Some(batch) = self.pull().await? {
             let position = self.rows.position().ok();
-            self.read.push_back((batch, position));
+            self.shelf.push(batch, position);
         }
-        self.has_ended = true;
-        self.before = self.position();
-        let (batches, given): (_, Vec<_>) = std::mem::take(&mut self.read).into_iter().unzip();
-        let last = given.last().cloned().flatten();
-        self.given = given;
-        self.note(last.or_else(|| self.before.clone()));
+        let (batches, stands) = self.shelf.give_all(self.position());
+        self.note(stands);
         Ok(batches)
     }
 
     fn put_back(&mut self, batches: Vec<Columns>) {
-        self.has_ended = false;
-        let given = std::mem::take(&mut self.given);
-        for batch in batches.into_iter().zip(given).rev() {
-            self.read.push_front(batch);
-        }
-        let before = self.before.take();
-        self.note(before);
+        let stands = self.shelf.put_back(batches);
+        self.note(stands);
     }
 
     fn has_ended(&self) -> bool {
-        self.has_ended
+        self.shelf.has_ended()
     }
 
     fn check_unread(&self) -> Result<(), Fault> {
-        if !self.has_ended {
-            return Ok(());
-        }
-        Err(Fault::new(
-            "ArgumentError",
-            "the rows were read to their end: run the statement again",
-        ))
+        self.shelf
+            .check_unread("the rows were read to their end: run the statement again")
     }
 
     fn show(&self, batch: Columns) -> Result<Columns, Fault> {
