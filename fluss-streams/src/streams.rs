@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use fluss_client::id::{BucketId, Offset};
 use fluss_client::types::{TableDescriptor, TablePath};
-use fluss_client::{Acks, Connection, OffsetSpec, Table, UpsertWriter};
+use fluss_client::{Acks, Connection, ErrorCode, OffsetSpec, Table, UpsertWriter};
 use fluss_rpc::sync::Mutex;
 
 use crate::commit::{self, Commit, Head, KEY};
@@ -111,13 +111,15 @@ impl Streams {
                 "a table has at least one bucket".to_owned(),
             ));
         }
-        let schema = commit::schema()?;
-        if options.create {
-            let descriptor = Self::descriptor(options.buckets)?;
-            connection.admin().create_table(path, &descriptor, true).await?;
-        }
-        let table = connection.table(path).await?;
-        check(&table, &schema)?;
+        let descriptor = Self::descriptor(options.buckets)?;
+        let table = match connection.table(path).await {
+            Err(error) if options.create && error.code() == Some(ErrorCode::TABLE_NOT_EXIST) => {
+                connection.admin().create_table(path, &descriptor, true).await?;
+                connection.table(path).await?
+            }
+            table => table?,
+        };
+        check(&table, descriptor.schema())?;
         Ok(Self {
             shared: Arc::new(Shared {
                 connection: connection.clone(),

@@ -31,13 +31,7 @@ type Told = Vec<(String, Vec<Uuid>, i64)>;
 
 /// Appends to one stream after another, each time to the version that it saw last, until told to stop; and tries again
 /// what nobody knows of.
-async fn race(
-    connection: Connection,
-    path: TablePath,
-    names: Vec<String>,
-    is_over: impl Fn(usize) -> bool,
-) -> Told {
-    let streams = open(&connection, &path).await.with_timeout(PATIENCE);
+async fn race(streams: Streams, names: Vec<String>, is_over: impl Fn(usize) -> bool) -> Told {
     let mut told = Vec::new();
     let mut round = 0;
     while !is_over(round) {
@@ -53,7 +47,6 @@ async fn race(
         }
         round += 1;
     }
-    connection.shut_down().await.unwrap();
     told
 }
 
@@ -129,8 +122,8 @@ fn writers_that_race_never_share_a_version(backend: Backend) {
         let names: Vec<String> = (0..3).map(|number| format!("s{number}")).collect();
         let mut writers = Vec::new();
         for _ in 0..WRITERS {
-            let connection = connect(&place).await;
-            let race = race(connection, path.clone(), names.clone(), |round| round == 8);
+            let streams = open(&connect(&place).await, &path).await;
+            let race = race(streams, names.clone(), |round| round == 8);
             writers.push(tokio::spawn(race));
         }
         let told: Told = join_all(writers)
@@ -177,7 +170,9 @@ async fn race_beside(place: &Place, happen: impl AsyncFnOnce(&Table)) {
     for _ in 0..4 {
         let stop = stop.clone();
         let is_over = move |_| stop.load(Ordering::Relaxed);
-        let race = race(connect(place).await, path.clone(), names.clone(), is_over);
+        // Before anything happens.
+        let streams = open(&connect(place).await, &path).await.with_timeout(PATIENCE);
+        let race = race(streams, names.clone(), is_over);
         writers.push(tokio::spawn(race));
     }
     happen(&table).await;
