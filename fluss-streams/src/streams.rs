@@ -50,7 +50,8 @@ impl Default for StreamsOptions {
 /// use fluss_streams::{Error, NewEvent, StreamState, Streams, StreamsOptions};
 ///
 /// let connection = fluss_client::connect("embedded::memory:").await?;
-/// let streams = Streams::open(&connection, &connection.path("orders")?, StreamsOptions::default()).await?;
+/// let table = connection.path("fluss.orders")?;
+/// let streams = Streams::open(&connection, &table, StreamsOptions::default()).await?;
 ///
 /// let created = NewEvent::new("OrderCreated", r#"{"name": "Greg"}"#);
 /// let appended = streams.append("order:123", vec![created], StreamState::NoStream).await?;
