@@ -12,6 +12,7 @@ mod config;
 mod connect;
 mod password;
 mod serve;
+mod signals;
 #[cfg(feature = "sql")]
 mod sql;
 mod user;

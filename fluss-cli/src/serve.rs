@@ -7,8 +7,9 @@ use std::path::PathBuf;
 use clap::Args;
 use fluss_server::{Node, NodeOptions, Storage, Users};
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::signal::unix::{SignalKind, signal};
 
+use crate::signals::received;
 use crate::{Refused, config, described};
 
 #[derive(Debug, Args)]
@@ -145,12 +146,4 @@ async fn serve(options: NodeOptions, listen: SocketAddr) -> Result<(), Refused> 
     }
     node.shut_down().await;
     Ok(())
-}
-
-/// Waits for a signal; for ever if there is none to wait for.
-async fn received(signal: &mut Option<Signal>) {
-    match signal {
-        Some(signal) => drop(signal.recv().await),
-        None => std::future::pending().await,
-    }
 }

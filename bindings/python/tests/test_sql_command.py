@@ -1,14 +1,18 @@
 """``fluss sql``, the command that carries statements out."""
 
+import array
+import fcntl
 import io
 import json
 import os
 import signal
 import subprocess
 import sys
+import termios
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO, Any
 
 import pytest
 
@@ -19,16 +23,35 @@ PEOPLE = (
 )
 
 
+FULL = 60 << 10
+"""A pipe with so many bytes takes no more."""
+
+
+def waiting_in(pipe: IO[str]) -> int:
+    """How many bytes of a pipe nobody has read."""
+    count = array.array("i", [0])
+    fcntl.ioctl(pipe.fileno(), termios.FIONREAD, count)
+    return count[0]
+
+
 @pytest.fixture
 def directory(tmp_path: Path) -> str:
     return f"embedded:{tmp_path / 'data'}"
 
 
-def start(*arguments: str, **environment: str) -> subprocess.Popen[str]:
+class Program(subprocess.Popen[str]):
+    """A program that does not outlive its block: a test that fails is not to wait for it."""
+
+    def __exit__(self, *raised: Any) -> None:
+        self.kill()
+        super().__exit__(*raised)
+
+
+def start(*arguments: str, **environment: str) -> Program:
     program = Path(sys.executable).with_name("fluss")
     pipe = subprocess.PIPE
     env = {**os.environ, **environment}
-    return subprocess.Popen([program, "sql", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env)
+    return Program([program, "sql", *arguments], stdin=pipe, stdout=pipe, stderr=pipe, text=True, env=env)
 
 
 def run(*arguments: str, given: str = "", **environment: str) -> tuple[int, str, str]:
@@ -128,6 +151,25 @@ def test_changes_are_printed_as_they_come_until_it_is_interrupted(served: str) -
             assert program.stdout.readline() == "2\n"
             program.send_signal(signal.SIGINT)
             assert program.wait(10) == 0
+
+
+def test_an_interrupt_is_heard_while_rows_are_printed(served: str) -> None:
+    with fluss.connect(served) as connection:
+        connection.sql("CREATE TABLE printed (id BIGINT)")
+        connection.sql("INSERT INTO printed SELECT value FROM generate_series(1, 100000)")
+    with start(served, "--output", "csv", "-c", "SELECT id FROM printed EMIT CHANGES") as program:
+        assert program.stdout is not None and program.stdin is not None
+        program.stdin.close()
+        assert program.stdout.readline() == "id\n"
+        # Nobody reads on, and the pipe is full.
+        deadline = time.monotonic() + 30
+        while waiting_in(program.stdout) < FULL:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        program.send_signal(signal.SIGINT)
+        rows = program.stdout.read().splitlines()
+        assert program.wait(10) == 0
+    assert rows == [str(number) for number in range(1, len(rows) + 1)]
 
 
 def test_a_query_is_interrupted(served: str) -> None:

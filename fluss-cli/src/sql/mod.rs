@@ -9,10 +9,12 @@ use std::path::PathBuf;
 use clap::Args;
 use fluss_sql::{Options, Outcome, Parameters, Rows, Session};
 use futures::StreamExt;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use self::output::{Format, Sink};
 use self::statements::Statement;
 use crate::connect::Login;
+use crate::signals::received;
 use crate::{Refused, described};
 
 #[derive(Debug, Args)]
@@ -99,8 +101,10 @@ async fn carry_out<W: Write>(
     statements: &[Statement],
     mut sink: Sink<W>,
 ) -> Result<(), Refused> {
+    // From one listener: an interrupt that comes while nobody waits for it is not lost.
+    let mut interrupt = signal(SignalKind::interrupt()).ok();
     for statement in statements {
-        match one(session, statement, &mut sink).await {
+        match one(session, statement, &mut sink, &mut interrupt).await {
             Ok(()) => {}
             Err(Stop::Unread) => return Ok(()),
             Err(Stop::Failed(refused)) => return Err(refused),
@@ -109,14 +113,19 @@ async fn carry_out<W: Write>(
     Ok(())
 }
 
-async fn one<W: Write>(session: &Session, statement: &Statement, sink: &mut Sink<W>) -> Result<(), Stop> {
+async fn one<W: Write>(
+    session: &Session,
+    statement: &Statement,
+    sink: &mut Sink<W>,
+    interrupt: &mut Option<Signal>,
+) -> Result<(), Stop> {
     let failed = |error| Stop::Failed(Refused(statement.placed(error).to_string()));
     let outcome = tokio::select! {
         outcome = session.execute(&statement.text, Parameters::default()) => outcome.map_err(failed)?,
-        () = interrupted() => return Err(Stop::interrupted()),
+        () = received(interrupt) => return Err(Stop::interrupted()),
     };
     match outcome {
-        Outcome::Rows(rows) => print(rows, sink, failed).await,
+        Outcome::Rows(rows) => print(rows, sink, interrupt, failed).await,
         Outcome::Changed(rows) => Ok(sink.changed(rows)?),
         _ => Ok(()),
     }
@@ -126,6 +135,7 @@ async fn one<W: Write>(session: &Session, statement: &Statement, sink: &mut Sink
 async fn print<W: Write>(
     mut rows: Rows,
     sink: &mut Sink<W>,
+    interrupt: &mut Option<Signal>,
     failed: impl Fn(fluss_sql::Error) -> Stop,
 ) -> Result<(), Stop> {
     let follows = rows.position().is_ok();
@@ -133,7 +143,7 @@ async fn print<W: Write>(
     loop {
         let next = tokio::select! {
             next = rows.next() => next,
-            () = interrupted() => {
+            () = received(interrupt) => {
                 if !follows {
                     return Err(Stop::interrupted());
                 }
@@ -144,13 +154,5 @@ async fn print<W: Write>(
             Some(batch) => printed.batch(&batch.map_err(&failed)?)?,
             None => return Ok(printed.end()?),
         }
-    }
-}
-
-/// Waits for Ctrl-C.
-async fn interrupted() {
-    if tokio::signal::ctrl_c().await.is_err() {
-        // Without the signal there is nothing to wait for.
-        std::future::pending::<()>().await;
     }
 }
