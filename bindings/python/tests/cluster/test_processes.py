@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 
 import fluss
+from faces import create_table_now
 from fluss import aio
 
 ROUNDS = {"memory": 5, "directory": 4, "node": 4, "cluster": 1}
@@ -382,8 +383,13 @@ def test_processes_of_pools_connect_afresh(method: str, targets: Iterator[str], 
     """While their parent is busy. What it has opened they cannot use, and what they have not flushed is stored."""
     program = tmp_path / "pool.py"
     program.write_text(POOL)
-    path = f"fluss.pool_{method}_{os.getpid()}"
-    assert run(program, method, next(targets), path) == (0, "")
+    path, target = f"fluss.pool_{method}_{os.getpid()}", next(targets)
+    if not target.startswith("embedded"):
+        # A table that never gets leaders, as one of 0.9.1 now and then, would hold the program up.
+        schema = fluss.Schema.new_builder().column("id", "INT").build()
+        with fluss.connect(target) as connection:
+            create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1))
+    assert run(program, method, target, path) == (0, "")
 
 
 WORKERS = r"""
