@@ -155,7 +155,7 @@ impl Shared {
                     .in_time(self.made_before(&append, end.head.as_ref()))
                     .await??;
                 if let Some(commit) = before {
-                    return self.settled(&commit, &append).await;
+                    return Ok(self.stored(&commit, None, &append).await);
                 }
             }
             if !append.suits(end.head.as_ref())? {
@@ -168,7 +168,7 @@ impl Shared {
             match put {
                 Put::Ours(handle) => {
                     end.head = Some(commit.head());
-                    return self.appended(&commit, &handle, &append).await;
+                    return Ok(self.stored(&commit, Some(&handle), &append).await);
                 }
                 Put::Others(found) => {
                     end.head = Some(found.head());
@@ -181,15 +181,29 @@ impl Shared {
     /// Puts a commit, and looks whose the commit of this number is: the first row of a key stays.
     async fn put(&self, commit: &Commit, append: &Append<'_>) -> Result<Put> {
         let mut pause = PAUSES.0;
+        let mut may_be_stored = false;
+        // Whatever becomes of a later try, an earlier one may be stored.
+        let failed = |may_be_stored: bool, source: fluss_client::Error| {
+            if may_be_stored {
+                return Error::OutcomeUnknown {
+                    stream: append.stream.to_owned(),
+                    source,
+                };
+            }
+            Error::Client(source)
+        };
         loop {
             let row = commit.row();
-            let handle = append.in_time(self.writer.upsert(&row)).await??;
+            let taken = timeout_at(append.deadline, self.writer.upsert(&row)).await;
+            let taken = taken.unwrap_or_else(|_| Err(append.late(false)));
+            let handle = taken.map_err(|error| failed(may_be_stored, error))?;
             let failure = match timeout_at(append.deadline, handle.wait()).await {
                 Ok(Ok(_)) => None,
                 Ok(Err(error)) if error.is_outcome_unknown() => Some(error),
-                Ok(Err(error)) => return Err(error.into()),
-                Err(_) => Some(append.late()),
+                Ok(Err(error)) => return Err(failed(may_be_stored, error)),
+                Err(_) => Some(append.late(true)),
             };
+            may_be_stored = true;
             let looked = timeout_at(append.deadline, self.commits.get(&commit.stream, commit.number)).await;
             let source = match (looked, failure) {
                 (Ok(Ok(Some(found))), _) if found.is_of(commit.kind, &commit.events) => {
@@ -198,13 +212,10 @@ impl Shared {
                 (Ok(Ok(Some(found))), _) => return Ok(Put::Others(found)),
                 (Ok(Err(error @ Error::WrongTable { .. })), _) => return Err(error),
                 (Ok(Err(Error::Client(error))), _) | (_, Some(error)) => error,
-                (_, None) => append.late(),
+                (_, None) => append.late(true),
             };
-            if Instant::now() + pause >= append.deadline || !append.is_worth_another(&source) {
-                return Err(Error::OutcomeUnknown {
-                    stream: append.stream.to_owned(),
-                    source,
-                });
+            if Instant::now() + pause >= append.deadline || !source.is_retriable() {
+                return Err(failed(may_be_stored, source));
             }
             sleep(pause).await;
             pause = (2 * pause).min(PAUSES.1);
@@ -236,35 +247,40 @@ impl Shared {
         Ok(there.filter(|commit| commit.first_version == version && append.is(commit)))
     }
 
-    /// Tells where a commit is that was made before: it is put again, and stays as it is.
-    async fn settled(&self, commit: &Commit, append: &Append<'_>) -> Result<Appended> {
-        let row = commit.row();
-        let handle = append.in_time(self.writer.upsert(&row)).await??;
-        append.in_time(handle.wait()).await??;
-        let position = match handle.ends().into_iter().next() {
+    /// Tells of a commit that is stored, whether or not anybody tells where.
+    async fn stored(&self, commit: &Commit, handle: Option<&WriteHandle>, append: &Append<'_>) -> Appended {
+        let told = handle.and_then(|handle| match handle.ends().into_iter().next() {
             Some((bucket, Some(end))) => Some((bucket.bucket, end)),
+            _ => None,
+        });
+        let position = if told.is_some() {
+            told
+        } else {
+            let found = timeout_at(append.deadline, self.place_of(commit)).await;
+            found.ok().and_then(Result::ok).flatten()
+        };
+        Appended {
+            version: commit.next_version() - 1,
+            position,
+        }
+    }
+
+    /// Finds where a commit is that is stored: it is put again, and stays as it is.
+    async fn place_of(&self, commit: &Commit) -> Result<Option<(BucketId, Offset)>> {
+        let row = commit.row();
+        let handle = self.writer.upsert(&row).await?;
+        handle.wait().await?;
+        match handle.ends().into_iter().next() {
+            Some((bucket, Some(end))) => Ok(Some((bucket.bucket, end))),
             // The server does not tell it of what it has stored already.
             Some((bucket, None)) => {
                 let (path, admin) = (&self.table.info().path, self.connection.admin());
-                let buckets = [bucket.bucket];
-                let ends = admin.list_offsets(path, &buckets, OffsetSpec::Latest);
-                append.in_time(ends).await??.into_iter().next()
+                let ends = admin
+                    .list_offsets(path, &[bucket.bucket], OffsetSpec::Latest)
+                    .await?;
+                Ok(ends.into_iter().next())
             }
-            None => None,
-        };
-        Ok(Appended {
-            version: commit.next_version() - 1,
-            position,
-        })
-    }
-
-    async fn appended(&self, commit: &Commit, handle: &WriteHandle, append: &Append<'_>) -> Result<Appended> {
-        match handle.ends().into_iter().next() {
-            Some((bucket, Some(end))) => Ok(Appended {
-                version: commit.next_version() - 1,
-                position: Some((bucket.bucket, end)),
-            }),
-            _ => self.settled(commit, append).await,
+            None => Ok(None),
         }
     }
 }
@@ -332,24 +348,15 @@ impl Append<'_> {
     /// Waits for what belongs to the append, and is not the write itself.
     async fn in_time<T>(&self, wait: impl Future<Output = T>) -> Result<T> {
         let waited = timeout_at(self.deadline, wait).await;
-        waited.map_err(|_| {
-            Error::Client(Context::new("append to stream").error(ErrorKind::Timeout {
-                after: self.timeout,
-                outcome_unknown: false,
-            }))
-        })
+        waited.map_err(|_| Error::Client(self.late(false)))
     }
 
-    /// Of the write: it may be stored.
-    fn late(&self) -> fluss_client::Error {
+    /// The time is over; of a write that was sent the outcome is unknown.
+    fn late(&self, outcome_unknown: bool) -> fluss_client::Error {
         Context::new("append to stream").error(ErrorKind::Timeout {
             after: self.timeout,
-            outcome_unknown: true,
+            outcome_unknown,
         })
-    }
-
-    fn is_worth_another(&self, error: &fluss_client::Error) -> bool {
-        error.is_retriable() && Instant::now() < self.deadline
     }
 }
 
