@@ -13,7 +13,8 @@ import sys
 import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -69,6 +70,26 @@ class Writer:
             self.versions.pop(stream, None)
 
 
+Work = tuple[str, list[NewEvent], int | StreamState]
+
+
+@contextmanager
+def settling(writer: Writer, work: Work, deadline: float) -> Iterator[list[bool]]:
+    """Tells the writer what came of an append. What it gives is empty where nobody knows, until the deadline."""
+    settled: list[bool] = []
+    try:
+        yield settled
+    except WrongCurrentVersionError as error:
+        writer.tell(*work, error)
+    except FlussError as error:
+        assert error.retriable or error.outcome_unknown, repr(error)
+        assert time.monotonic() < deadline, repr(error)
+        return
+    else:
+        writer.tell(*work, None)
+    settled.append(True)
+
+
 def write(target: str, table: str, writer: Writer) -> None:
     """Appends by a thread, and tries again what nobody knows of."""
     with streams.open(target, table, create=False, timeout=PATIENCE) as store:
@@ -76,17 +97,10 @@ def write(target: str, table: str, writer: Writer) -> None:
             stream, events, expected = work
             deadline = time.monotonic() + PATIENCE
             while True:
-                try:
+                with settling(writer, work, deadline) as settled:
                     store.append_to_stream(stream, events, expected)
-                except WrongCurrentVersionError as error:
-                    writer.tell(*work, error)
-                except FlussError as error:
-                    assert error.retriable or error.outcome_unknown, repr(error)
-                    assert time.monotonic() < deadline, repr(error)
-                    continue
-                else:
-                    writer.tell(*work, None)
-                break
+                if settled:
+                    break
 
 
 async def write_awaited(store: awaited.EventStreams, writer: Writer) -> None:
@@ -95,17 +109,10 @@ async def write_awaited(store: awaited.EventStreams, writer: Writer) -> None:
         stream, events, expected = work
         deadline = time.monotonic() + PATIENCE
         while True:
-            try:
+            with settling(writer, work, deadline) as settled:
                 await store.append_to_stream(stream, events, expected)
-            except WrongCurrentVersionError as error:
-                writer.tell(*work, error)
-            except FlussError as error:
-                assert error.retriable or error.outcome_unknown, repr(error)
-                assert time.monotonic() < deadline, repr(error)
-                continue
-            else:
-                writer.tell(*work, None)
-            break
+            if settled:
+                break
 
 
 async def tasks(target: str, table: str, writers: Iterable[Writer]) -> None:
