@@ -24,9 +24,9 @@ struct Threads(Result<Runtime, String>);
 
 impl Threads {
     fn start() -> Self {
-        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let processors = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let runtime = Builder::new_multi_thread()
-            .worker_threads(threads)
+            .worker_threads(left_to_queries(processors))
             .thread_name("fluss-sql")
             .thread_stack_size(STACK_BYTES)
             .on_thread_start(step_back)
@@ -34,6 +34,12 @@ impl Threads {
             .build();
         Self(runtime.map_err(|error| error.to_string()))
     }
+}
+
+/// How many of the processors queries may fill. One is left to others: a thread that wakes where all are taken waits for the
+/// kernel's next tick, some milliseconds, however far back these threads stand.
+const fn left_to_queries(processors: usize) -> usize {
+    if processors > 1 { processors - 1 } else { 1 }
 }
 
 /// How much later than others these threads have their turn where processors are few, as `nice` counts it.
