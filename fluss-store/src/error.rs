@@ -80,3 +80,33 @@ impl OpenError {
         self
     }
 }
+
+/// A file that cannot be used.
+#[derive(Debug)]
+pub(crate) enum Unusable {
+    /// It cannot be read.
+    Io(io::Error),
+    /// Its bytes are not what was written.
+    Damaged {
+        /// Where the damage begins.
+        at: u64,
+        /// What is wrong there.
+        source: DecodeError,
+    },
+}
+
+impl From<io::Error> for Unusable {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
+}
+
+impl Unusable {
+    /// The same of this file.
+    pub(crate) fn of(self, path: PathBuf) -> OpenError {
+        match self {
+            Self::Io(source) => OpenError::Io { path, source },
+            Self::Damaged { at, source } => OpenError::Damaged { path, at, source },
+        }
+    }
+}

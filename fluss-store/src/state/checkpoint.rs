@@ -19,6 +19,7 @@ use fluss_core::id::Offset;
 
 use super::engine::{About, Change, Snapshot, State};
 use crate::disk::{Disk, File};
+use crate::error::Unusable;
 
 const MAGIC: [u8; 4] = *b"FLKV";
 const VERSION: u32 = 1;
@@ -29,26 +30,6 @@ const PREFIX: &str = "checkpoint-";
 const UNFINISHED: &str = "checkpoint.new";
 /// How many are kept: the latest, and the one before in case that is damaged.
 const KEPT: usize = 2;
-
-/// A checkpoint that cannot be used.
-#[derive(Debug)]
-pub(super) enum Unusable {
-    /// It cannot be read.
-    Io(io::Error),
-    /// Its bytes are not what was written.
-    Damaged {
-        /// Where the damage begins.
-        at: u64,
-        /// What is wrong there.
-        source: DecodeError,
-    },
-}
-
-impl From<io::Error> for Unusable {
-    fn from(error: io::Error) -> Self {
-        Self::Io(error)
-    }
-}
 
 /// The checkpoints in a directory.
 #[derive(Debug)]

@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::io;
-use std::ops::{ControlFlow, Range};
+use std::ops::Range;
 
 use bytes::Bytes;
 use fluss_core::id::Offset;
+
+pub use crate::tree::Visit;
 
 /// What is stored beside the rows, and changes with them.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
@@ -39,9 +41,6 @@ pub trait State: fmt::Debug + Send + Sync {
     /// Makes what is committed durable.
     fn sync(&self) -> io::Result<()>;
 }
-
-/// Is called with a key and its value, and returns whether to go on.
-pub type Visit<'v> = &'v mut dyn FnMut(&[u8], &[u8]) -> io::Result<ControlFlow<()>>;
 
 /// A state at one moment.
 pub trait Snapshot {

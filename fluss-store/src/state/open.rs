@@ -7,12 +7,14 @@ use std::sync::Arc;
 
 use fluss_core::id::Offset;
 
-use super::checkpoint::{Checkpoints, Unusable};
+use super::checkpoint::Checkpoints;
 use super::engine::State;
-use super::lmdb::{Lmdb, data_file};
+use super::lmdb::Lmdb;
 use super::memory::Memory;
 use crate::OpenError;
 use crate::disk::{Disk, Trust};
+use crate::error::Unusable;
+use crate::tree::data_file;
 
 /// The directory of what is not synced.
 const LIVE: &str = "live";

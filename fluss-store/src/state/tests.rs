@@ -11,12 +11,13 @@ use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
-use super::checkpoint::Unusable;
-use super::lmdb::{Lmdb, data_file};
+use super::lmdb::Lmdb;
 use super::memory::Memory;
 use super::{About, Change, Checkpoints, Snapshot, State};
 use crate::disk::faulty::FaultyDisk;
 use crate::disk::{DirectoryDisk, Disk, OpenFiles, Trust};
+use crate::error::Unusable;
+use crate::tree::data_file;
 
 const PLACE: &str = "state";
 

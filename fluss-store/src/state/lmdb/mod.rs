@@ -3,13 +3,10 @@
 //! It writes into the map and never syncs: [`Trust`] says whether what it left can be used. Two things are done ahead of
 //! each commit: the map is made large enough for it, and room for it is taken on the disk.
 
-mod check;
-mod keys;
-mod map;
+mod ledger;
 mod open;
 mod read;
 mod space;
-mod write;
 
 use std::fs::File;
 use std::io;
@@ -17,17 +14,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use fluss_rpc::sync::{RwLock, RwLockReadGuard};
-use heed::MdbError;
+use heed::{MdbError, RwTxn};
 
-pub(in crate::state) use self::map::data_file;
-use self::map::fault;
+use self::ledger::Ledger;
 use self::open::Environment;
 use self::read::View;
 use self::space::Take;
-use self::write::Writes;
-use super::checkpoint::Unusable;
 use super::engine::{About, Change, Snapshot, State};
 use crate::disk::{Kept, OpenFiles, Trust, with_room};
+use crate::error::Unusable;
+use crate::tree::{self, ABOUT, Tree, Writes, data_file, fault};
 
 /// An LMDB environment of one bucket, open while it is used, and as long as others do not need its descriptors.
 #[derive(Debug)]
@@ -47,7 +43,7 @@ impl Lmdb {
         let path = data_file(directory);
         match with_room(files, || File::open(&path)) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-            file => check::check(&file?),
+            file => tree::check(&file?),
         }
     }
 
@@ -130,6 +126,7 @@ impl Lmdb {
         &self,
         environment: &Environment,
         mut new_pages: u64,
+        about: &About,
         body: impl Fn(&mut Writes<'_, '_>) -> heed::Result<()>,
     ) -> io::Result<()> {
         self.trust.mark_dirty()?;
@@ -137,7 +134,7 @@ impl Lmdb {
             self.make_room(environment, new_pages)?;
             let _map = self.map();
             let mut txn = environment.env.write_txn().map_err(fault)?;
-            match Writes::new(&mut txn, environment.tree).and_then(|mut writes| body(&mut writes)) {
+            match write(&mut txn, environment.tree, about, &body) {
                 Ok(()) => return txn.commit().map_err(fault),
                 // More than was foreseen. What was written of it goes with the transaction.
                 Err(heed::Error::Mdb(MdbError::MapFull)) => new_pages = new_pages.saturating_mul(2),
@@ -152,7 +149,7 @@ impl Lmdb {
         let stat = environment.env.stat();
         let (depth, count) = (u64::from(stat.depth) + 1, changes.len() as u64);
         let tree = (stat.branch_pages + stat.leaf_pages) as u64;
-        let added: u64 = changes.iter().map(write::pages).sum();
+        let added: u64 = changes.iter().map(pages).sum();
         let touched = (count * depth).min(tree);
         // Pages that become free are listed too.
         touched + added + (touched + added) / 256 + 4 * depth + 16
@@ -166,14 +163,14 @@ impl State for Lmdb {
 
     fn commit(&self, changes: &[Change], about: &About) -> io::Result<()> {
         let environment = self.environment()?;
-        self.write(&environment, self.pages(&environment, changes), |writes| {
+        self.write(&environment, self.pages(&environment, changes), about, |writes| {
             for Change { key, value } in changes {
                 match value {
                     Some(value) => writes.put(key, value)?,
                     None => writes.remove(key)?,
                 }
             }
-            writes.finish(about)
+            Ok(())
         })
     }
 
@@ -182,9 +179,8 @@ impl State for Lmdb {
         let map = self.map();
         let pages = environment.env.info().last_page_number as u64;
         drop(map);
-        self.write(&environment, pages / 256 + 64, |writes| {
-            writes.clear()?;
-            writes.finish(&About::default())
+        self.write(&environment, pages / 256 + 64, &About::default(), |writes| {
+            writes.clear()
         })
     }
 
@@ -199,4 +195,23 @@ impl State for Lmdb {
         }
         self.trust.mark_clean()
     }
+}
+
+/// Writes rows, and what stands beside them.
+fn write(
+    txn: &mut RwTxn<'_>,
+    tree: Tree,
+    about: &About,
+    body: impl Fn(&mut Writes<'_, '_>) -> heed::Result<()>,
+) -> heed::Result<()> {
+    let stored = tree.get(txn, &ABOUT)?.map(Ledger::decode).unwrap_or_default();
+    let mut writes = Writes::new(txn, tree, stored.links);
+    body(&mut writes)?;
+    let (about, links) = (about.clone(), writes.links);
+    writes.put_about(&Ledger { about, links }.encode())
+}
+
+fn pages(change: &Change) -> u64 {
+    let value = change.value.as_ref().map_or(0, bytes::Bytes::len);
+    tree::pages(change.key.len(), value)
 }

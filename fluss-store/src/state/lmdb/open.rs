@@ -5,23 +5,18 @@ use std::io;
 use std::path::Path;
 
 use fluss_rpc::sync::RwLockWriteGuard;
-use heed::types::Bytes;
-use heed::{Database, Env, EnvFlags, EnvOpenOptions, WithoutTls};
+use heed::{Env, EnvFlags, EnvOpenOptions, WithoutTls};
 
-use super::super::checkpoint::Unusable;
-use super::check;
-use super::map::{data_file, fault, map_bytes};
 use super::space::{Space, Take};
 use crate::disk::read_write;
+use crate::error::Unusable;
+use crate::tree::{Tree, check, data_file, fault, map_bytes};
 
 /// Readers at a time: one for each look-up that runs, and one for each scan.
 const READERS: u32 = 1_024;
 
 /// The map to begin with, which costs addresses only.
 const FIRST_MAP_BYTES: u64 = 256 << 20;
-
-/// Keys to values, as LMDB has them.
-pub(super) type Tree = Database<Bytes, Bytes>;
 
 /// An environment that is open. It is closed when this is dropped, as nobody keeps `env` for longer: LMDB opens no file
 /// twice.
@@ -50,7 +45,7 @@ impl Environment {
             io::Error::new(io::ErrorKind::InvalidData, reason)
         };
         let file = read_write().open(&path)?;
-        match check::check(&file) {
+        match check(&file) {
             Ok(()) if file.metadata()?.len() == 0 => Err(damaged(0, "it is empty".to_owned())),
             Ok(()) => Self::on(directory, &read_write(), take),
             Err(Unusable::Io(error)) => Err(error),

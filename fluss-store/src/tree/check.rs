@@ -16,7 +16,7 @@ use std::os::unix::fs::FileExt;
 
 use fluss_core::DecodeError;
 
-use super::super::checkpoint::Unusable;
+use crate::error::Unusable;
 
 const WORD: usize = size_of::<usize>();
 const META_AT: usize = WORD + 8;
@@ -50,7 +50,7 @@ struct Head {
 }
 
 /// Whether a file can be what LMDB left: an empty one can.
-pub(super) fn check(file: &File) -> Result<(), Unusable> {
+pub(crate) fn check(file: &File) -> Result<(), Unusable> {
     let length = file.metadata()?.len();
     if length == 0 {
         return Ok(());

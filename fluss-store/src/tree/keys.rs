@@ -11,14 +11,14 @@
 //! So a tree key of 511 bytes is a link, and no other is. Byte order and prefixes are those of the keys.
 
 /// The most bytes that the tree takes for a key.
-pub(super) const MOST: usize = 511;
+pub(crate) const MOST: usize = 511;
 /// The key of what stands beside the rows.
-pub(super) const ABOUT: [u8; 1] = [0];
+pub(crate) const ABOUT: [u8; 1] = [0];
 const ROWS: u8 = 1;
 const BRANCHES: u8 = 2;
 
 /// The number of a branch.
-pub(super) type Branch = u64;
+pub(crate) type Branch = u64;
 
 /// A key of the tree, in the making.
 #[derive(Debug)]
