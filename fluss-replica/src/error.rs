@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::{fmt, io};
 
+use fluss_client::ValueError;
 use fluss_client::types::{InvalidDefinition, TablePath};
-use fluss_client::{DecodeError, ValueError};
 
 /// The result of whatever is done with replicas.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
@@ -36,9 +36,12 @@ pub enum Error {
     NoCopy {
         /// The directory.
         directory: PathBuf,
-        /// The table, if that is known.
-        table: Described,
+        /// The table.
+        table: TablePath,
     },
+    /// A directory in which nobody has a replica.
+    #[error("{}: there is no replica in this directory", .0.display())]
+    NoDirectory(PathBuf),
     /// The copy is not as new as is demanded.
     #[error("the copy of table {table} is {} old, and reads demand one of {most:?} at most", Age(*age))]
     Stale {
@@ -69,7 +72,9 @@ pub enum Error {
         table: TablePath,
     },
     /// The replica was opened in a process that this one was forked from.
-    #[error("the replica of table {table} was opened before this process was forked: open it again in the child")]
+    #[error(
+        "the replica of table {table} was opened before this process was forked: open it again in the child"
+    )]
     Inherited {
         /// The table.
         table: TablePath,
@@ -90,22 +95,12 @@ pub enum Error {
         /// What is wrong.
         reason: String,
     },
+    /// What was under way has to begin anew, which it does by itself.
+    #[error("{0}: it begins anew")]
+    Interrupted(&'static str),
     /// The client has failed.
     #[error(transparent)]
     Client(#[from] fluss_client::Error),
-}
-
-/// The table of a directory, if that is known.
-#[derive(Clone, PartialEq, Eq, Debug)]
-pub struct Described(pub Option<TablePath>);
-
-impl fmt::Display for Described {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match &self.0 {
-            Some(table) => table.fmt(f),
-            None => f.write_str("any"),
-        }
-    }
 }
 
 struct Age(Option<Duration>);
@@ -128,6 +123,15 @@ impl Error {
         }
     }
 
+    /// Whether trying again can help, without anybody doing anything about it.
+    pub(crate) fn is_passing(&self) -> bool {
+        match self {
+            Self::Client(error) => error.is_retriable(),
+            Self::Interrupted(_) => true,
+            _ => false,
+        }
+    }
+
     pub(crate) fn damaged(path: impl Into<PathBuf>, reason: impl fmt::Display) -> Self {
         Self::Damaged {
             path: path.into(),
@@ -146,9 +150,4 @@ impl From<ValueError> for Error {
     fn from(error: ValueError) -> Self {
         Self::InvalidArgument(error.to_string())
     }
-}
-
-/// Bytes of the copy that are none of its rows.
-pub(crate) fn undecodable(path: &std::path::Path, error: &DecodeError) -> Error {
-    Error::damaged(path, error)
 }

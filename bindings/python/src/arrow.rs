@@ -353,6 +353,7 @@ impl RecordBatch {
             base_offset,
             kept: kept.map(Into::into),
             timestamp: Timestamp::from_millis(timestamp),
+            schema_id: None,
             change_types: None,
             batch: batch.ok_or_else(|| Fault::new("DataError", "this is no batch"))?,
         }))

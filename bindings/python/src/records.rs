@@ -284,6 +284,7 @@ impl ScanRecord {
             base_offset: offset,
             kept: None,
             timestamp: types::Timestamp::from_millis(timestamp),
+            schema_id: None,
             change_types: change.map(|change| [change].into()),
             batch: batches.into_iter().next().ok_or_else(invalid)?,
         };

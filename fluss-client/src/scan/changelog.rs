@@ -95,6 +95,7 @@ mod tests {
             base_offset: 40,
             kept: None,
             timestamp: Timestamp::from_millis(1),
+            schema_id: None,
             change_types: Some([ChangeType::UpdateBefore, ChangeType::UpdateAfter].into()),
             batch: RecordBatch::try_from_iter([("n", column)]).unwrap(),
         };

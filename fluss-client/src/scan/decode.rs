@@ -190,6 +190,7 @@ impl Decoder {
             base_offset: base + skip as i64,
             kept: None,
             timestamp: Timestamp::from_millis(fetched.batch.commit_timestamp()),
+            schema_id: Some(fetched.batch.schema_id()),
             change_types,
             batch: self.show(&batch).map_err(fault)?,
         };
@@ -257,6 +258,7 @@ impl Decoder {
             base_offset: batch.base_offset(),
             kept: Some(Arc::default()),
             timestamp: Timestamp::from_millis(batch.commit_timestamp()),
+            schema_id: Some(batch.schema_id()),
             change_types: (!batch.header().append_only).then(Arc::default),
             batch: RecordBatch::new_empty(self.shown_schema.clone()),
         }

@@ -83,6 +83,7 @@ impl ScanBuilder {
             base_offset: found.base_offset,
             kept: None,
             timestamp: found.timestamp,
+            schema_id: None,
             change_types: None,
             batch: found.rows,
         })

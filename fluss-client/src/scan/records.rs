@@ -8,7 +8,7 @@ use arrow::record_batch::RecordBatch;
 
 use fluss_core::DecodeError;
 use fluss_core::arrow::{ArrowRow, ArrowRows};
-use fluss_core::id::{Offset, TableBucket};
+use fluss_core::id::{Offset, SchemaId, TableBucket};
 use fluss_core::record::log::ChangeType;
 use fluss_core::types::{RowType, Timestamp};
 
@@ -24,6 +24,9 @@ pub struct ScanBatch {
     pub kept: Option<Arc<[u32]>>,
     /// When the server stored the rows, in milliseconds since the epoch.
     pub timestamp: Timestamp,
+    /// The schema that the rows were written under, if that is known. A later one than that of the table as it was asked for
+    /// may have columns that are left out.
+    pub schema_id: Option<SchemaId>,
     /// What each row did to its key; nothing in a log table, whose rows are all appended.
     pub change_types: Option<Arc<[ChangeType]>>,
     /// The rows.
@@ -101,6 +104,7 @@ pub(super) struct Run {
     /// As that of a [`ScanBatch`], of all rows.
     pub(super) kept: Option<Arc<[u32]>>,
     pub(super) timestamp: Timestamp,
+    pub(super) schema_id: Option<SchemaId>,
     pub(super) change_types: Option<Arc<[ChangeType]>>,
 }
 
@@ -228,6 +232,7 @@ impl Run {
             base_offset,
             kept,
             timestamp,
+            schema_id,
             change_types,
             batch,
             ..
@@ -240,6 +245,7 @@ impl Run {
             base_offset,
             kept,
             timestamp,
+            schema_id,
             change_types,
         })
     }
@@ -271,6 +277,7 @@ impl Run {
             base_offset: self.base_offset + skipped as Offset,
             kept: self.kept.map(kept),
             timestamp: self.timestamp,
+            schema_id: self.schema_id,
             change_types: self.change_types.map(types),
             batch: self.rows.batch().slice(start, end - start),
         }

@@ -305,6 +305,7 @@ mod tests {
             base_offset,
             kept: None,
             timestamp: Timestamp::from_millis(1),
+            schema_id: None,
             change_types: None,
             batch: RecordBatch::try_from_iter([("n", column)]).unwrap(),
         }

@@ -122,6 +122,7 @@ fn scanned(columns: &[String]) -> ScanBatch {
         base_offset: 100,
         kept: None,
         timestamp: Timestamp::from_millis(7),
+        schema_id: None,
         change_types: Some([ChangeType::Insert; 5].into()),
         batch: RecordBatch::try_new(Arc::new(Schema::new(fields)), arrays).unwrap(),
     }
