@@ -353,6 +353,11 @@ impl Follower {
             self.learn_partitions(session).await?;
         }
         self.shared.freshness.looked(look);
+        // Batches without rows, which no poll returns, take offsets too.
+        let positions = session.scanner.positions().map_err(Error::from)?;
+        if has_advanced(&session.contents, &positions) {
+            self.apply(session, Vec::new()).await?;
+        }
         let lag = self.shared.freshness.behind();
         let lag: i64 = lag.iter().map(|(_, applied, end)| end - applied.offset).sum();
         self.shared.meters.lag_rows.record(lag as f64);
@@ -398,6 +403,16 @@ fn note(contents: &mut Contents, positions: &Positions, batches: &[ScanBatch]) {
             contents.advance(&bucket, offset, times.get(&bucket).copied());
         }
     }
+}
+
+/// Whether a scanner stands behind what is applied.
+fn has_advanced(contents: &Contents, positions: &Positions) -> bool {
+    let applied: BTreeMap<_, _> = contents.buckets().collect();
+    let is_behind = |(bucket, start)| match start {
+        StartOffset::At(offset) => applied.get(&bucket).map_or(0, |applied| applied.offset) < offset,
+        _ => false,
+    };
+    positions.buckets().any(is_behind)
 }
 
 /// Asks the cluster, after a pause, what the table is and where its changelog ends.

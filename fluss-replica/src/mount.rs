@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use fluss_client::id::{BucketId, Offset, PartitionId, TableBucket, TableId};
 use fluss_client::types::TablePath;
 use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
 
 use crate::error::{Error, Result};
 use crate::selection::Selection;
@@ -52,7 +53,17 @@ struct Format {
 /// What lets one follow into a directory, until it is dropped.
 #[derive(Debug)]
 pub(crate) struct Lock {
+    // Dropped in this order: whoever waits for the release can lock then.
     _file: File,
+    released: watch::Sender<()>,
+}
+
+impl Lock {
+    /// Ends once the lock is released.
+    pub(crate) fn released(&self) -> impl Future<Output = ()> + Send + use<> {
+        let mut released = self.released.subscribe();
+        async move { while released.changed().await.is_ok() {} }
+    }
 }
 
 impl Mount {
@@ -115,7 +126,10 @@ impl Mount {
         let file = options.write(true).create(true).truncate(false).open(&path);
         let file = file.map_err(Error::storage(&path))?;
         match file.try_lock() {
-            Ok(()) => Ok(Lock { _file: file }),
+            Ok(()) => Ok(Lock {
+                _file: file,
+                released: watch::Sender::new(()),
+            }),
             Err(TryLockError::WouldBlock) => Err(Error::InUse {
                 directory: self.directory.clone(),
                 table: table.clone(),

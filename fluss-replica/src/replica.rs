@@ -1,6 +1,7 @@
 //! A replica: opened, started, waited for and shut down.
 
 use std::collections::BTreeMap;
+use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,6 +10,8 @@ use fluss_client::id::{Offset, TableBucket};
 use fluss_client::types::{TablePath, Timestamp};
 use fluss_client::{Connection, WriteHandle};
 use fluss_rpc::sync::Mutex;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout_at};
 
@@ -75,15 +78,28 @@ pub struct Replica {
 struct Source {
     connection: Connection,
     options: ReplicaOptions,
-    task: Mutex<Option<JoinHandle<()>>>,
+    task: Mutex<Option<Task>>,
     /// Of those who start it.
     starting: tokio::sync::Mutex<()>,
+}
+
+/// A task that follows.
+struct Task {
+    running: JoinHandle<()>,
+    /// Ends once another one may follow.
+    released: BoxFuture<'static, ()>,
+}
+
+impl fmt::Debug for Task {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.running.fmt(f)
+    }
 }
 
 impl Drop for Source {
     fn drop(&mut self) {
         if let Some(task) = self.task.lock().take() {
-            task.abort();
+            task.running.abort();
         }
     }
 }
@@ -261,7 +277,7 @@ impl Replica {
             .task
             .lock()
             .as_ref()
-            .is_some_and(|task| !task.is_finished());
+            .is_some_and(|task| !task.running.is_finished());
         if is_running {
             return Ok(());
         }
@@ -292,7 +308,9 @@ impl Replica {
             fresh_file,
             lock: Arc::new(lock),
         };
-        *source.task.lock() = Some(tokio::spawn(follower.run()));
+        let released = follower.lock.released().boxed();
+        let running = tokio::spawn(follower.run());
+        *source.task.lock() = Some(Task { running, released });
         Ok(())
     }
 
@@ -304,10 +322,10 @@ impl Replica {
     pub async fn shut_down(&self) {
         self.shared.phase.send_replace(Phase::Closed);
         let task = self.source.as_ref().and_then(|source| source.task.lock().take());
-        if let Some(task) = task {
-            task.abort();
-            // It has nothing to say.
-            let _ = task.await;
+        if let Some(Task { running, released }) = task {
+            running.abort();
+            // What it was just writing is written.
+            released.await;
         }
         self.shared.set_current(None);
     }

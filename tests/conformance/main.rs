@@ -18,6 +18,7 @@ mod partitions;
 mod place;
 mod positions;
 mod reads;
+mod replica;
 mod rescale;
 mod streams;
 mod suite;
@@ -40,7 +41,8 @@ use suite::{CLUSTER, DIRECTORIES, EVERYWHERE, JAVA, NODES, ONCE, SERVE, SERVERS,
 const PATIENCE: Duration = Duration::from_mins(1);
 
 fn main() -> ExitCode {
-    tiered::reader::read_if_told().unwrap_or_else(run_all)
+    let told = tiered::reader::read_if_told().or_else(replica::deaths::follow_if_told);
+    told.unwrap_or_else(run_all)
 }
 
 fn run_all() -> ExitCode {
@@ -70,6 +72,8 @@ fn run_all() -> ExitCode {
         filters::TESTS,
         positions::TESTS,
         reads::TESTS,
+        replica::TESTS,
+        replica::deaths::TESTS,
         rescale::TESTS,
         streams::TESTS,
         streams::race::TESTS,
