@@ -15,14 +15,46 @@ use tempfile::tempdir;
 
 use super::model::Model;
 use super::open;
-use crate::{Backend, PATIENCE, Place, SERVERS, connect, run, start, tests};
+use crate::faults::{leader, restart};
+use crate::{Backend, PATIENCE, Place, SERVERS, connect, run, start, start_alone, tests};
 
 tests! {
     SERVERS => [
+        a_follower_outlives_servers_that_are_killed,
         followers_are_killed,
         followers_lose_their_power,
         a_disk_fails,
     ],
+}
+
+fn a_follower_outlives_servers_that_are_killed(backend: Backend) {
+    let place = start_alone(backend, Spec::new().tablet_servers(3));
+    run(async {
+        let connection = connect(&place).await;
+        let directory = tempdir().unwrap();
+        let mut model = Model::create(&connection, 3, 10).await;
+        let replica = open(&connection, &model, directory.path()).await;
+        replica.start(Some(PATIENCE)).await.unwrap();
+        for _ in 0..3 {
+            model.change(20).await;
+            if backend == Backend::Cluster {
+                let server = leader(place.cluster(), model.table.info(), 0);
+                server.kill().unwrap();
+                restart(place.cluster(), server);
+            } else {
+                place.served().kill().unwrap();
+                // What there is is read, whoever is there.
+                let there = replica.count().unwrap();
+                assert!(there <= model.rows.len() as u64 + 20);
+                place.served().restart(PATIENCE).unwrap();
+            }
+            let last = model.change(20).await;
+            replica.wait_until_written(&last, Some(PATIENCE)).await.unwrap();
+            replica.wait_until_caught_up(Some(PATIENCE)).await.unwrap();
+            model.check(&replica).await;
+        }
+        replica.shut_down().await;
+    });
 }
 
 /// Tells this program that it follows, and what.
