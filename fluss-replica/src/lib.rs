@@ -6,6 +6,7 @@
 //!    └────▶ reading                   keys, prefixes and all rows, each read at one moment
 //!
 //! mount      the directory: which copy is current, who follows, how new it is
+//! documents  the writers' side: rows that are changed field by field
 //! held       a copy that is open, over `fluss_store::copy`; changes, contents, shape: what is in it, as bytes
 //! ```
 
@@ -13,6 +14,7 @@ mod changes;
 mod clock;
 mod contents;
 mod copying;
+mod documents;
 mod error;
 mod following;
 mod freshness;
@@ -26,6 +28,7 @@ mod selection;
 mod shape;
 mod shared;
 
+pub use documents::Documents;
 pub use error::{Error, Result};
 pub use meters::METRICS;
 pub use options::ReplicaOptions;
