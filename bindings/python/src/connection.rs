@@ -7,7 +7,9 @@ use fluss_client as client;
 use pyo3::prelude::*;
 
 use crate::admin::Admin;
+use crate::closing::CloseOnDrop;
 use crate::config::client_options;
+use crate::documents::Documents;
 use crate::error;
 #[cfg(not(feature = "sql"))]
 use crate::error::Fault;
@@ -64,6 +66,11 @@ impl Connection {
         EventStreams::open(self.connection.get()?.clone(), path, create, buckets)
     }
 
+    /// The documents of a table, which close this connection with them if it is their own.
+    fn documents(&self, path: PathArgument, owns: bool) -> PyResult<Pending> {
+        Documents::open(self.connection.get()?.clone(), path, owns)
+    }
+
     /// A session of SQL on this connection.
     #[cfg(feature = "sql")]
     fn sql(&self, options: SessionOptions) -> PyResult<SqlSession> {
@@ -88,21 +95,11 @@ impl Connection {
     fn close(&self) -> PyResult<Pending> {
         let connection = self.connection.get()?.clone();
         Ok(Pending::nothing(async move {
-            let closing = CloseOnDrop(connection);
-            closing.0.shut_down().await
+            CloseOnDrop(connection).shut_down().await
         }))
     }
 
     fn __repr__(&self) -> String {
         format!("Connection('{}')", self.target)
-    }
-}
-
-/// Closes a connection, whatever becomes of the wait for its end.
-struct CloseOnDrop(client::Connection);
-
-impl Drop for CloseOnDrop {
-    fn drop(&mut self) {
-        self.0.close();
     }
 }

@@ -225,6 +225,23 @@ impl From<fluss_streams::Error> for Fault {
     }
 }
 
+impl From<fluss_replica::Error> for Fault {
+    fn from(error: fluss_replica::Error) -> Self {
+        replica_error(error)
+    }
+}
+
+/// What went wrong with documents or a replica.
+fn replica_error(error: fluss_replica::Error) -> Fault {
+    use fluss_replica::Error;
+    let message = error.to_string();
+    match error {
+        Error::Client(error) => error.into(),
+        Error::InvalidArgument(_) => Fault::new("ArgumentError", message),
+        _ => Fault::new("FlussError", message),
+    }
+}
+
 /// The exception for a statement that failed, by what it means.
 #[cfg(feature = "sql")]
 fn class_of_statement(kind: fluss_sql::ErrorKind, of_client: Option<&Fault>) -> &'static str {

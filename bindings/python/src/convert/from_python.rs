@@ -15,6 +15,26 @@ pub(crate) fn row_from_python(row: &Bound<'_, PyAny>, row_type: &RowType) -> Res
     fields(row, row_type, "a row")
 }
 
+/// The fields of a document by their names. Those that the table does not have are null, and told of by whoever looks
+/// them up.
+pub(crate) fn document_from_python(
+    document: &Bound<'_, PyDict>,
+    row_type: &RowType,
+) -> Result<Vec<(String, Datum<'static>)>> {
+    let field = |(name, value): (Bound<'_, PyAny>, Bound<'_, PyAny>)| {
+        let Ok(name) = name.extract::<String>() else {
+            return Err(mismatch("the name of a column", "a str", &name));
+        };
+        let place = row_type.index_of(&name);
+        let value = match place.and_then(|place| row_type.field(place)) {
+            Some(field) => field_value(&value, field)?,
+            None => Datum::Null,
+        };
+        Ok((name, value))
+    };
+    document.iter().map(field).collect()
+}
+
 /// A key out of a list, a tuple or a dict, or out of its only value. Where `all` says what whole rows are, a row with
 /// the key is taken too.
 pub(crate) fn key_from_python(

@@ -24,6 +24,11 @@ impl WriteHandle {
         Self(Own::new(parts.into()))
     }
 
+    /// The handle of a write that the client has taken.
+    pub(crate) fn of(handle: client::WriteHandle) -> Self {
+        Self::new([Collected::Now(handle)])
+    }
+
     /// Waits for the acknowledgement of every part, and gives the offset of the row, if it is one.
     fn settled(&self) -> PyResult<impl Future<Output = Result<Option<i64>, Error>> + Send + 'static> {
         let parts = self.0.get()?.clone();

@@ -19,8 +19,7 @@ pub(crate) use self::handle::WriteHandle;
 use self::queue::Queue;
 use self::sink::Sink;
 pub(crate) use self::sink::{Change, Collects};
-use self::unsent::Unsent;
-pub(crate) use self::unsent::end_writers;
+pub(crate) use self::unsent::{Unsent, end_writers, let_go, watch};
 use crate::arrow::Incoming;
 use crate::blocking::block_on;
 use crate::error::Fault;
@@ -129,17 +128,8 @@ impl<W: Collects> State<W> {
 
 impl<W: Collects> Drop for Writing<W> {
     fn drop(&mut self) {
-        let Some(warning) = self.0.here().and_then(|state| state.sink.warning("was let go")) else {
-            return;
-        };
-        // An interpreter that is ending has nobody to warn.
-        let _ = Python::try_attach(|py| {
-            // It may happen on the way of an exception.
-            let raised = PyErr::take(py);
-            unsent::warn(py, &warning);
-            if let Some(raised) = raised {
-                raised.restore(py);
-            }
-        });
+        if let Some(state) = self.0.here() {
+            let_go(&*state.sink);
+        }
     }
 }

@@ -15,7 +15,7 @@ use crate::blocking::block_on;
 const EXIT_PATIENCE: Duration = Duration::from_secs(10);
 
 /// A writer that may have rows which nobody has flushed.
-pub(super) trait Unsent: Send + Sync {
+pub(crate) trait Unsent: Send + Sync {
     /// What to warn of: the writer, by its table, and what became of it.
     fn warning(&self, fate: &str) -> Option<String>;
 }
@@ -52,7 +52,7 @@ impl Open {
 }
 
 /// Watches a writer for as long as it is there, and its connection, which sends what the writer has given it.
-pub(super) fn watch<W: Unsent + 'static>(writer: &Arc<W>, connection: &Connection) {
+pub(crate) fn watch<W: Unsent + 'static>(writer: &Arc<W>, connection: &Connection) {
     let weak = Arc::downgrade(writer);
     OPEN.get().lock().add(weak, connection);
 }
@@ -94,8 +94,24 @@ pub(crate) fn end_writers(py: Python<'_>) -> PyResult<()> {
     Ok(())
 }
 
+/// Warns of a writer that is let go with rows that were not flushed.
+pub(crate) fn let_go(writer: &dyn Unsent) {
+    let Some(warning) = writer.warning("was let go") else {
+        return;
+    };
+    // An interpreter that is ending has nobody to warn.
+    let _ = Python::try_attach(|py| {
+        // It may happen on the way of an exception.
+        let raised = PyErr::take(py);
+        warn(py, &warning);
+        if let Some(raised) = raised {
+            raised.restore(py);
+        }
+    });
+}
+
 /// Warns of a resource that was not closed.
-pub(super) fn warn(py: Python<'_>, warning: &str) {
+fn warn(py: Python<'_>, warning: &str) {
     let category = py.get_type::<PyResourceWarning>();
     let message = CString::new(warning).unwrap_or_default();
     if let Err(error) = PyErr::warn(py, &category, &message, 1) {
