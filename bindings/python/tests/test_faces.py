@@ -42,12 +42,17 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
 PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
 SQL_PARTS = [".client", ".result", ".statement", ".stream", ".transaction"]
 STREAMS_PARTS = [".reader", ".store"]
+REPLICA_PARTS = [".documents"]
 FACES = [
     *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("client", "aio")) for part in PARTS),
     *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("sql", "aio.sql")) for part in SQL_PARTS),
     *(
         tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("streams", "aio.streams"))
         for part in STREAMS_PARTS
+    ),
+    *(
+        tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("replica", "aio.replica"))
+        for part in REPLICA_PARTS
     ),
 ]
 
@@ -74,6 +79,11 @@ def test_both_faces_of_streams_have_the_same_classes() -> None:
     assert blocking.__all__ == awaited.__all__
 
 
+def test_both_faces_of_replicas_have_the_same_classes() -> None:
+    blocking, awaited = importlib.import_module("fluss.replica"), importlib.import_module("fluss.aio.replica")
+    assert blocking.__all__ == awaited.__all__
+
+
 def test_both_faces_of_sql_have_the_same_classes() -> None:
     blocking, awaited = importlib.import_module("fluss.sql"), importlib.import_module("fluss.aio.sql")
     assert {CLASSES.get(name, name) for name in blocking.__all__} >= set(awaited.__all__)
@@ -90,6 +100,8 @@ def test_both_faces_of_sql_have_the_same_classes() -> None:
         "fluss.config",
         "fluss.errors",
         "fluss.metadata",
+        "fluss.replica",
+        "fluss.aio.replica",
         "fluss.security",
         "fluss.sql",
         "fluss.sql.dbapi",
