@@ -28,7 +28,7 @@ const AT_A_TIME: usize = 8 << 20;
 /// How many batches wait at most.
 const AHEAD: usize = 4;
 
-/// Copies what a table has now into a directory, which is not there. The copy is on the disk then.
+/// Copies what a table has now into a directory, which is not there.
 pub(crate) async fn copy(
     connection: &Connection,
     table: &Table,
@@ -114,10 +114,7 @@ async fn copy_into(
         shape,
     };
     let finished = copy.clone();
-    let finish = spawn_blocking(move || {
-        finished.apply(&mut Changes::default(), &contents)?;
-        finished.file.settle().map_err(|error| finished.fault(error))
-    });
+    let finish = spawn_blocking(move || finished.apply(&mut Changes::default(), &contents));
     finish.await.map_err(|error| Error::damaged(directory, error))??;
     Ok(copy)
 }

@@ -12,7 +12,7 @@ use fluss_client::{Connection, WriteHandle};
 use fluss_rpc::sync::Mutex;
 use futures::FutureExt;
 use futures::future::BoxFuture;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinHandle, spawn_blocking};
 use tokio::time::{Instant, sleep, timeout_at};
 
 use crate::clock;
@@ -283,7 +283,7 @@ impl Replica {
         }
         let opening = {
             let shared = shared.clone();
-            tokio::task::spawn_blocking(move || {
+            spawn_blocking(move || {
                 let lock = shared.mount.lock(&shared.table)?;
                 // Of copies that were not finished.
                 let kept = shared.current().map(|copy| copy.generation);
@@ -326,6 +326,11 @@ impl Replica {
             running.abort();
             // What it was just writing is written.
             released.await;
+            if let Some(copy) = self.shared.current() {
+                let syncing = spawn_blocking(move || copy.file.sync());
+                // If it cannot be synced it is copied anew once the machine has gone down.
+                let _ = syncing.await;
+            }
         }
         self.shared.set_current(None);
     }

@@ -1,9 +1,10 @@
-//! A file of rows that one process writes and many read: an LMDB environment that is right whenever a process is killed or the
-//! power goes.
+//! A file of rows that one process writes and many read: an LMDB environment that is right whenever a process is killed. It is
+//! never synced while it is written, so a mark beside it says whether it can be used after the power went.
 //!
 //! Beside the rows stands what the writer says of them, in the same transactions. Reads wait for nobody: each sees what was
 //! committed when it began. Nothing here knows what a row is.
 
+mod mark;
 mod open;
 mod write;
 
@@ -12,9 +13,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Weak};
 use std::{fs, io};
 
+use fluss_core::DecodeError;
 use fluss_rpc::sync::{Mutex, PerProcess};
 use heed::{Env, RoTxn, WithTls};
 
+use self::mark::Mark;
 pub use self::write::Batch;
 use crate::error::{OpenError, Unusable};
 use crate::tree::{self, ABOUT, Links, Tree, Visit, data_file, fault};
@@ -31,6 +34,7 @@ pub struct CopyFile {
     env: Env<WithTls>,
     tree: Tree,
     directory: PathBuf,
+    mark: Mark,
 }
 
 impl CopyFile {
@@ -38,24 +42,18 @@ impl CopyFile {
     ///
     /// # Errors
     ///
-    /// Files that cannot be read, or are not what was written, as far as their first pages tell.
+    /// Files that cannot be read, or are not what was written, as far as the mark and their first pages tell.
     pub fn open(directory: &Path) -> Result<Arc<Self>, OpenError> {
         Self::open_or_begin(directory, false)
     }
 
-    /// Begins a file in a directory, which is made if it is not there. Until it is [settled](Self::settle) nothing that is
-    /// written waits for the disk, and the file is not to be used after the power went.
+    /// Begins a file in a directory, which is made if it is not there.
     ///
     /// # Errors
     ///
     /// Files that cannot be written.
     pub fn begin(directory: &Path) -> Result<Arc<Self>, OpenError> {
-        let begun = Self::open_or_begin(directory, true)?;
-        open::set_waits(&begun.env, false).map_err(|source| OpenError::Io {
-            path: data_file(directory),
-            source,
-        })?;
-        Ok(begun)
+        Self::open_or_begin(directory, true)
     }
 
     fn open_or_begin(directory: &Path, begins: bool) -> Result<Arc<Self>, OpenError> {
@@ -71,6 +69,17 @@ impl CopyFile {
         if let Some(file) = files.get(directory).and_then(Weak::upgrade) {
             return Ok(file);
         }
+        let mark = Mark::new(directory);
+        if begins {
+            mark.set_dirty().map_err(io)?;
+        }
+        if !mark.holds().map_err(io)? {
+            return Err(OpenError::Damaged {
+                path: directory.to_owned(),
+                at: 0,
+                source: DecodeError::new("copy", "the machine went down before it was on the disk"),
+            });
+        }
         let inherited = heed::env_closing_event(directory).is_some();
         let (env, tree) = open::open(directory, begins).map_err(|error| match error {
             // Of the process that this one was forked from.
@@ -83,6 +92,7 @@ impl CopyFile {
             env,
             tree,
             directory: directory.to_owned(),
+            mark,
         });
         files.retain(|_, file| file.strong_count() > 0);
         files.insert(directory.to_owned(), Arc::downgrade(&file));
@@ -118,6 +128,7 @@ impl CopyFile {
         &self,
         body: impl FnOnce(&mut Batch<'_, '_>) -> Result<Vec<u8>, E>,
     ) -> Result<(), E> {
+        self.mark.set_dirty()?;
         let mut txn = self.env.write_txn().map_err(fault)?;
         let stored = self.tree.get(&txn, &ABOUT).map_err(fault)?;
         let (links, _) = split(stored.unwrap_or_default());
@@ -127,14 +138,14 @@ impl CopyFile {
         Ok(txn.commit().map_err(fault)?)
     }
 
-    /// Waits until all that is committed is on the disk; from now on every commit does.
+    /// Waits until all that is committed is on the disk, where it then outlives the machine. Nobody writes meanwhile.
     ///
     /// # Errors
     ///
     /// Those of the system.
-    pub fn settle(&self) -> io::Result<()> {
+    pub fn sync(&self) -> io::Result<()> {
         self.env.force_sync().map_err(fault)?;
-        open::set_waits(&self.env, true)
+        self.mark.set_clean()
     }
 
     /// Lets go of what readers have held that were killed.

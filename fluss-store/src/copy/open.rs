@@ -4,7 +4,7 @@ use std::fs::OpenOptions;
 use std::io::{self, ErrorKind};
 use std::path::Path;
 
-use heed::{Env, EnvFlags, EnvOpenOptions, FlagSetMode, WithTls};
+use heed::{Env, EnvFlags, EnvOpenOptions, WithTls};
 use rustix::io::Errno;
 
 use crate::error::Unusable;
@@ -43,14 +43,14 @@ fn is_short(error: &io::Error) -> bool {
 #[expect(
     unsafe_code,
     reason = "LMDB's own locks keep the processes apart that have the file open; nothing else writes to it. What its first \
-              pages promise was looked at. The flags leave the tree whole if the power goes: data are synced before the \
-              page that leads to them is written."
+              pages promise was looked at. A power cut can leave it torn with these flags: who calls this has looked at the \
+              mark first."
 )]
 fn map(directory: &Path, bytes: u64) -> io::Result<(Env<WithTls>, Tree)> {
     let mut options = EnvOpenOptions::new();
     options.map_size(map_bytes(bytes)).max_readers(READERS);
     let env = unsafe {
-        options.flags(EnvFlags::NO_META_SYNC | EnvFlags::NO_READ_AHEAD);
+        options.flags(EnvFlags::NO_SYNC | EnvFlags::NO_READ_AHEAD);
         options.open(directory)
     };
     let env = env.map_err(fault)?;
@@ -60,18 +60,4 @@ fn map(directory: &Path, bytes: u64) -> io::Result<(Env<WithTls>, Tree)> {
     txn.commit().map_err(fault)?;
     let tree = tree.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "there is no tree"))?;
     Ok((env, tree))
-}
-
-/// Has commits wait for the disk, or not.
-#[expect(
-    unsafe_code,
-    reason = "Only a file that nobody takes for a copy yet is written without waiting for the disk."
-)]
-pub(super) fn set_waits(env: &Env<WithTls>, waits: bool) -> io::Result<()> {
-    let mode = if waits {
-        FlagSetMode::Disable
-    } else {
-        FlagSetMode::Enable
-    };
-    unsafe { env.set_flags(EnvFlags::NO_SYNC, mode) }.map_err(fault)
 }

@@ -41,15 +41,12 @@ fn it_is_as_a_map_is_whatever_the_keys() {
         let before = model.clone();
         let written = file.write(|batch| {
             for (key, value) in &changes {
-                match value {
-                    Some(value) => {
-                        batch.put(key, value)?;
-                        model.insert(key.clone(), value.clone());
-                    }
-                    None => {
-                        batch.remove(key)?;
-                        model.remove(key);
-                    }
+                if let Some(value) = value {
+                    batch.put(key, value)?;
+                    model.insert(key.clone(), value.clone());
+                } else {
+                    batch.remove(key)?;
+                    model.remove(key);
                 }
             }
             if fails {
@@ -75,7 +72,7 @@ fn it_is_as_a_map_is_whatever_the_keys() {
             assert_eq!(view.get(key).unwrap(), model.get(key).map(Vec::as_slice));
         }
     }
-    file.settle().unwrap();
+    file.sync().unwrap();
     drop(file);
     let again = CopyFile::open(directory.path()).unwrap();
     assert_eq!(rows(&again, &[]), model);
@@ -113,7 +110,7 @@ fn what_lmdb_has_not_written_is_told_from_what_it_has() {
         Ok(Vec::new())
     });
     written.unwrap();
-    file.settle().unwrap();
+    file.sync().unwrap();
     drop(file);
     let path = data_file(directory.path());
     let whole = fs::read(&path).unwrap();
@@ -136,4 +133,34 @@ fn what_lmdb_has_not_written_is_told_from_what_it_has() {
             .unwrap(),
         10_000
     );
+}
+
+#[test]
+fn what_was_not_synced_in_an_earlier_boot_is_not_used() {
+    let (directory, file) = begun();
+    let put = |file: &CopyFile| {
+        let written: io::Result<()> = file.write(|batch| {
+            batch.put(b"key", b"value")?;
+            Ok(Vec::new())
+        });
+        written.unwrap();
+    };
+    put(&file);
+    drop(file);
+    let reboot = || {
+        let path = directory.path().join("written");
+        if fs::read_to_string(&path).unwrap() != "clean" {
+            fs::write(&path, "another boot").unwrap();
+        }
+    };
+    let file = CopyFile::open(directory.path()).unwrap();
+    file.sync().unwrap();
+    drop(file);
+    reboot();
+    let file = CopyFile::open(directory.path()).unwrap();
+    put(&file);
+    drop(file);
+    reboot();
+    let refused = CopyFile::open(directory.path()).unwrap_err();
+    assert!(matches!(refused, OpenError::Damaged { .. }), "{refused}");
 }

@@ -156,7 +156,8 @@ fn disk(scratch: &Path) -> String {
     library.to_str().unwrap().to_owned()
 }
 
-/// Each page that was written since the disk was last synced is as it was then, or as it was written last.
+/// The machine boots again, and each page that was written since the disk was last synced is as it was then, or as it was
+/// written last.
 fn lose_power(directory: &Path, journal: &Path, rng: &mut Rng) {
     let written = fs::read(journal).unwrap_or_default();
     fs::write(journal, b"").unwrap();
@@ -168,6 +169,10 @@ fn lose_power(directory: &Path, journal: &Path, rng: &mut Rng) {
     let [copy] = &copies[..] else {
         return;
     };
+    let mark = copy.join("written");
+    if fs::read(&mark).is_ok_and(|mark| mark != b"clean") {
+        fs::write(mark, "another boot").unwrap();
+    }
     let Ok(file) = fs::OpenOptions::new().write(true).open(copy.join("data.mdb")) else {
         return;
     };
