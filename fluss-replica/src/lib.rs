@@ -32,5 +32,5 @@ pub use documents::Documents;
 pub use error::{Error, Result};
 pub use meters::METRICS;
 pub use options::ReplicaOptions;
-pub use reading::{HeldRow, Rows, Scan};
+pub use reading::{HeldRow, Layout, Rows, Scan};
 pub use replica::{BucketLag, Lag, Replica};

@@ -5,6 +5,7 @@ use std::{io, thread};
 
 use fluss_client::arrow::datatypes::SchemaRef;
 use fluss_client::arrow::record_batch::RecordBatch;
+use fluss_client::id::SchemaId;
 use fluss_client::types::{Datum, OwnedRow, Row, RowType};
 use fluss_client::{ArrowRows, DecodeError};
 use fluss_core::arrow::{ColumnsBuilder, conform, user_schema, with_schema};
@@ -27,6 +28,16 @@ pub struct Rows<'c> {
     copy: &'c Copy,
     view: View<'c>,
     key: Vec<u8>,
+    /// How many keys were read.
+    reads: u64,
+}
+
+/// What tells the columns that are held from those that were held before. What was made for some columns fits as long as
+/// the layout is the same.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Layout {
+    generation: u64,
+    schema: SchemaId,
 }
 
 /// A row of a copy, which is looked into as it is asked.
@@ -67,7 +78,16 @@ impl<'c> Rows<'c> {
             view: copy.file.view().map_err(|error| copy.fault(error))?,
             copy,
             key: Vec::with_capacity(64),
+            reads: 0,
         })
+    }
+
+    /// The layout of the columns.
+    pub fn layout(&self) -> Layout {
+        Layout {
+            generation: self.copy.generation,
+            schema: self.copy.shape.schema_id,
+        }
     }
 
     /// The columns that are held.
@@ -96,6 +116,7 @@ impl<'c> Rows<'c> {
     /// A key that the table cannot have; a copy that is damaged.
     pub fn get(&mut self, key: &(impl Row + ?Sized)) -> Result<Option<HeldRow<'_>>> {
         let shape = &*self.copy.shape;
+        self.reads += 1;
         self.key.clear();
         shape.encode_key(key, &mut self.key)?;
         let value = self.view.get(&self.key).map_err(|error| self.copy.fault(error))?;
@@ -130,7 +151,12 @@ impl Replica {
     /// [`NoCopy`](Error::NoCopy) before there is a copy; [`Stale`](Error::Stale) if it is older than it may be; those of
     /// `body`.
     pub fn read<T>(&self, body: impl FnOnce(&mut Rows<'_>) -> Result<T>) -> Result<T> {
-        self.shared.with_current(|copy| body(&mut Rows::of(copy)?))
+        self.shared.with_current(|copy| {
+            let mut rows = Rows::of(copy)?;
+            let outcome = body(&mut rows);
+            self.shared.meters.reads.increment(rows.reads);
+            outcome
+        })
     }
 
     /// The row of a key.
@@ -155,7 +181,6 @@ impl Replica {
         key: &(impl Row + ?Sized),
         make: impl FnOnce(HeldRow<'_>) -> Result<T, DecodeError>,
     ) -> Result<Option<T>> {
-        self.shared.meters.reads.increment(1);
         self.read(|rows| {
             let copy = rows.copy;
             let found = rows.get(key)?.map(make).transpose();
@@ -169,7 +194,6 @@ impl Replica {
     ///
     /// As [`get`](Self::get); a column that is not held.
     pub fn get_value(&self, key: &(impl Row + ?Sized), column: &str) -> Result<Option<Datum<'static>>> {
-        self.shared.meters.reads.increment(1);
         self.read(|rows| {
             let (copy, place) = (rows.copy, rows.column(column)?);
             let value = rows.get(key)?.map(|row| row.value(place).map(Datum::into_owned));
@@ -195,13 +219,12 @@ impl Replica {
                 let of_key = make(rows.get(&key)?);
                 found.push(of_key.map_err(|error| copy.undecodable(&error))?);
             }
-            self.shared.meters.reads.increment(found.len() as u64);
             Ok(found)
         })
     }
 
     /// The rows of the keys in an Arrow batch, in their order, as one batch of the columns that are held. Where a key has no
-    /// row all are null. Columns beside those of the primary key are passed over.
+    /// row, or a null, all are null. Columns beside those of the primary key are passed over.
     ///
     /// # Errors
     ///
@@ -209,14 +232,18 @@ impl Replica {
     pub fn get_arrow(&self, keys: &RecordBatch) -> Result<RecordBatch> {
         self.read(|rows| {
             let copy = rows.copy;
-            let key_type = rows.key_type().clone();
+            let key_type = rows.key_type().nullable();
             let keys = conform(keys, &key_type)?;
             let keys = ArrowRows::new(keys, &key_type)?;
             let row_type = rows.row_type().nullable();
             let all: Vec<usize> = (0..row_type.len()).collect();
             let mut columns = ColumnsBuilder::new(&row_type, keys.len());
             for index in 0..keys.len() {
-                match rows.get(&keys.row(index))? {
+                let key = keys.row(index);
+                // No row has a null in its key.
+                let has_null = (0..key_type.len()).any(|column| key.datum(column).is_null());
+                let found = if has_null { None } else { rows.get(&key)? };
+                match found {
                     Some(row) => {
                         let appended = row.shape.append(row.value, &all, &mut columns);
                         appended.map_err(|error| copy.undecodable(&error))?;
@@ -224,7 +251,6 @@ impl Replica {
                     None => columns.append_values([]),
                 }
             }
-            self.shared.meters.reads.increment(keys.len() as u64);
             let batch = columns.finish()?;
             with_schema(&batch, &user_schema(&row_type))
                 .map_err(|error| copy.undecodable(&DecodeError::new("row", error.to_string())))

@@ -94,8 +94,9 @@ impl Shared {
                 return Err(Error::Stale { table, age, most });
             }
         }
-        match &*self.current.read() {
-            Some(copy) => body(copy),
+        // The lock is not held meanwhile: whoever waits for it may keep `body` from going on.
+        match self.current() {
+            Some(copy) => body(&copy),
             None => Err(self.no_copy()),
         }
     }

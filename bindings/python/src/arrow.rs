@@ -54,6 +54,11 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
 }
 
 impl Incoming {
+    /// The columns.
+    pub(crate) fn schema(&self) -> SchemaRef {
+        self.batches.schema()
+    }
+
     /// Whether all of it is in memory, whoever reads it.
     pub(crate) const fn is_in_memory(&self) -> bool {
         self.is_in_memory
@@ -472,7 +477,7 @@ fn to_array(batch: Batch) -> ArrayRef {
 }
 
 /// A library that is imported only when asked for.
-fn library<'py>(py: Python<'py>, name: &str, extra: &str) -> PyResult<Bound<'py, PyModule>> {
+pub(crate) fn library<'py>(py: Python<'py>, name: &str, extra: &str) -> PyResult<Bound<'py, PyModule>> {
     py.import(name).map_err(|error| {
         if error.is_instance_of::<PyImportError>(py) {
             let message = format!("this needs {name}: pip install 'fluss-client[{extra}]'");

@@ -1,6 +1,7 @@
 //! Errors of the client as exceptions of `fluss.errors`.
 
 use std::error::Error as StdError;
+use std::path::Path;
 use std::time::Duration;
 
 use crate::bucket::TableBucket;
@@ -29,6 +30,7 @@ pub(crate) enum Attribute {
     Offset(i64),
     Bucket(TableBucket),
     Flag(bool),
+    Duration(Duration),
 }
 
 impl Fault {
@@ -96,6 +98,12 @@ impl Fault {
         self
     }
 
+    fn lasting(mut self, name: &'static str, value: Option<Duration>) -> Self {
+        self.attributes
+            .extend(value.map(|value| (name, Attribute::Duration(value))));
+        self
+    }
+
     fn flag(mut self, name: &'static str, value: bool) -> Self {
         self.attributes.push((name, Attribute::Flag(value)));
         self
@@ -123,6 +131,7 @@ impl Fault {
                 Attribute::Offset(offset) => attributes.set_item(name, offset)?,
                 Attribute::Bucket(bucket) => attributes.set_item(name, *bucket)?,
                 Attribute::Flag(flag) => attributes.set_item(name, flag)?,
+                Attribute::Duration(duration) => attributes.set_item(name, duration)?,
             }
         }
         let class = errors(py)?.getattr(self.class)?;
@@ -227,18 +236,36 @@ impl From<fluss_streams::Error> for Fault {
 
 impl From<fluss_replica::Error> for Fault {
     fn from(error: fluss_replica::Error) -> Self {
-        replica_error(error)
-    }
-}
-
-/// What went wrong with documents or a replica.
-fn replica_error(error: fluss_replica::Error) -> Fault {
-    use fluss_replica::Error;
-    let message = error.to_string();
-    match error {
-        Error::Client(error) => error.into(),
-        Error::InvalidArgument(_) => Fault::new("ArgumentError", message),
-        _ => Fault::new("FlussError", message),
+        use fluss_replica::Error;
+        let message = error.to_string();
+        let of = |class, directory: &Path| {
+            Self::new(class, &*message).text("directory", directory.to_string_lossy())
+        };
+        match error {
+            Error::Client(error) => error.into(),
+            Error::OtherContents { directory, .. } => of("ReplicaMismatchError", &directory),
+            Error::InUse { directory, table } => {
+                of("ReplicaInUseError", &directory).text("table", table.to_string())
+            }
+            Error::NoCopy { directory, table } => {
+                of("NoReplicaError", &directory).text("table", table.to_string())
+            }
+            Error::NoDirectory(directory) => of("NoReplicaError", &directory),
+            Error::Stale { table, age, most } => Self::new("ReplicaStaleError", message)
+                .text("table", table.to_string())
+                .lasting("age", age)
+                .lasting("max_staleness", Some(most)),
+            Error::TimedOut { table, .. } => {
+                Self::new("TimeoutError", message).text("table", table.to_string())
+            }
+            Error::InvalidArgument(_) => Self::new("ArgumentError", message),
+            Error::Closed { table } => Self::new("ClosedError", message).text("table", table.to_string()),
+            Error::Inherited { table } => Self::new("ForkError", message).text("table", table.to_string()),
+            Error::Storage { path, .. } | Error::Damaged { path, .. } => {
+                Self::new("ReplicaStorageError", message).text("file", path.to_string_lossy())
+            }
+            _ => Self::new("FlussError", message),
+        }
     }
 }
 

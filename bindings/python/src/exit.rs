@@ -7,7 +7,7 @@ use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::IntoPyDict;
 
-use crate::{awaited, logging, stay, writing};
+use crate::{awaited, logging, own, stay, writing};
 
 /// Has the interpreter's exit wait for what is on its way to it, and forked processes leave to their parents what is theirs.
 pub(crate) fn register(module: &Bound<'_, PyModule>) -> PyResult<()> {
@@ -41,6 +41,7 @@ fn is_main(_attached: Python<'_>) -> bool {
 /// Leaves to the parent what is the parent's. A forked process calls it before anything else.
 #[pyfunction]
 fn begin_as_child() {
+    own::see_process();
     fluss_client::embedded::leave_directories_to_parent();
 }
 

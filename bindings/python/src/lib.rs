@@ -33,6 +33,7 @@ mod program;
 mod reader;
 mod reading;
 mod records;
+mod replica;
 mod runtime;
 mod scanner;
 mod schema;
@@ -88,6 +89,9 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<reader::BoundedReader>()?;
     module.add_class::<records::ScanRecord>()?;
     module.add_class::<records::ScanRecords>()?;
+    module.add_class::<replica::ReplicaCore>()?;
+    module.add_class::<replica::ReplicaReads>()?;
+    module.add_class::<replica::ReplicaScan>()?;
     module.add_class::<scanner::LogScanner>()?;
     module.add_class::<schema::Schema>()?;
     module.add_class::<schema::SchemaBuilder>()?;

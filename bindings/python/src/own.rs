@@ -1,8 +1,25 @@
 //! What belongs to one process: a fork takes along memory, and none of the threads that work on it.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use pyo3::PyResult;
 
 use crate::error;
+
+/// The process as it was seen last, once it was.
+static SEEN: AtomicU32 = AtomicU32::new(0);
+
+/// Sees which process this is, where it may be another.
+pub(crate) fn see_process() {
+    SEEN.store(std::process::id(), Ordering::Relaxed);
+}
+
+fn seen_process() -> u32 {
+    if SEEN.load(Ordering::Relaxed) == 0 {
+        see_process();
+    }
+    SEEN.load(Ordering::Relaxed)
+}
 
 /// Something of the client, for the process that it was made in. In another it raises `fluss.ForkError`, and is not
 /// dropped: it may wait for threads that are not there.
@@ -22,6 +39,12 @@ impl<T> Own<T> {
     /// The value, or an exception in a process that was forked since.
     pub(crate) fn get(&self) -> PyResult<&T> {
         self.here().ok_or_else(error::forked)
+    }
+
+    /// As [`get`](Self::get), without a call of the system: Python says when it has forked.
+    pub(crate) fn get_at_once(&self) -> PyResult<&T> {
+        let is_here = self.process == seen_process();
+        self.value.as_ref().filter(|_| is_here).ok_or_else(error::forked)
     }
 
     /// The value, if this is its process.

@@ -31,7 +31,7 @@ impl Table {
     }
 
     /// The table, as long as it can be used.
-    fn open(&self) -> PyResult<&client::Table> {
+    pub(crate) fn open(&self) -> PyResult<&client::Table> {
         let table = self.0.get()?;
         if table.connection().is_closed() {
             return Err(error::closed("connection"));
@@ -196,7 +196,7 @@ impl Table {
 
 impl Table {
     /// The names of columns that are given by name or position.
-    fn named(&self, columns: Option<Vec<ColumnArgument>>) -> PyResult<Option<Vec<String>>> {
+    pub(crate) fn named(&self, columns: Option<Vec<ColumnArgument>>) -> PyResult<Option<Vec<String>>> {
         let table = self.open()?;
         let names = columns.map(|columns| names(columns, table.info().row_type()));
         names.transpose()
@@ -250,7 +250,7 @@ pub(crate) enum BucketArgument {
     Number(i32),
 }
 
-fn names(columns: Vec<ColumnArgument>, row_type: &RowType) -> PyResult<Vec<String>> {
+pub(crate) fn names(columns: Vec<ColumnArgument>, row_type: &RowType) -> PyResult<Vec<String>> {
     columns.into_iter().map(|column| column.name(row_type)).collect()
 }
 

@@ -42,7 +42,7 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
 PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
 SQL_PARTS = [".client", ".result", ".statement", ".stream", ".transaction"]
 STREAMS_PARTS = [".reader", ".store"]
-REPLICA_PARTS = [".documents"]
+REPLICA_PARTS = [".documents", ".replica"]
 FACES = [
     *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("client", "aio")) for part in PARTS),
     *(tuple(importlib.import_module(f"fluss.{face}{part}") for face in ("sql", "aio.sql")) for part in SQL_PARTS),

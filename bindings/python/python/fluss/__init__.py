@@ -18,6 +18,7 @@
 `fluss.aio`                   the same, to be awaited
 `fluss.sql`, `fluss.aio.sql`  SQL: a client for it, and DB-API 2.0
 `fluss.streams`               event streams with expected versions (`fluss.aio.streams`: to be awaited)
+`fluss.replica`               local copies of tables that follow them (`fluss.aio.replica`: to be awaited)
 `fluss.config`                options
 `fluss.metadata`              schemas, descriptors, paths, snapshots
 `fluss.cluster`               settings, tags of servers, rebalances, health
@@ -30,7 +31,21 @@
 `AppendWriter`, `LogScanner` and the like are here the bases of those of `fluss.client`, `fluss.aio` and `fluss.compat`.
 """
 
-from fluss import _logging, aio, client, cluster, compat, config, errors, metadata, security, sql, streams, types
+from fluss import (
+    _logging,
+    aio,
+    client,
+    cluster,
+    compat,
+    config,
+    errors,
+    metadata,
+    replica,
+    security,
+    sql,
+    streams,
+    types,
+)
 from fluss._bases import (
     AppendWriter,
     LogScanner,
@@ -45,7 +60,7 @@ from fluss._bases import (
 )
 from fluss._fluss import OffsetSpec, RecordBatch, ScanRecord, ScanRecords, __version__
 from fluss._metrics import Distribution, Metric, metrics
-from fluss.client import Connection, connect
+from fluss.client import Connection, attach_replica, connect, open_replica
 from fluss.compat import (
     EARLIEST_OFFSET,
     BatchScanner,
@@ -174,6 +189,7 @@ __all__ = [
     "WriteResultHandle",
     "__version__",
     "aio",
+    "attach_replica",
     "client",
     "cluster",
     "col",
@@ -183,6 +199,8 @@ __all__ = [
     "errors",
     "metadata",
     "metrics",
+    "open_replica",
+    "replica",
     "security",
     "sql",
     "streams",

@@ -1,7 +1,10 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
 from datetime import timedelta
-from typing import Any, Generic, TypeVar, final, overload
+from os import PathLike
+from pathlib import Path
+from typing import Any, Generic, Self, TypeVar, final, overload
 
+from fluss._replica import LagParts, UntilParts
 from fluss._row import Key, Row
 from fluss._sql import SessionOptions
 from fluss._streams import EventParts, RecordedParts
@@ -46,6 +49,9 @@ __all__ = [
     "Positions",
     "PrefixLookuper",
     "RecordBatch",
+    "ReplicaCore",
+    "ReplicaReads",
+    "ReplicaScan",
     "RowReader",
     "ScanRecord",
     "ScanRecords",
@@ -787,6 +793,109 @@ class EventReader:
     def positions(self, waiting: list[tuple[int, int]]) -> Positions | None: ...
     def is_caught_up(self) -> bool: ...
     def close(self) -> None: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
+class ReplicaCore:
+    @staticmethod
+    def open(
+        table: Table,
+        directory: str | PathLike[str],
+        columns: list[str | int] | None,
+        predicate: Predicate | None,
+        max_staleness: float | timedelta | None,
+        freshness_interval: float | timedelta | None,
+    ) -> Pending[ReplicaCore]: ...
+    @staticmethod
+    def attach(directory: str | PathLike[str], max_staleness: float | timedelta | None) -> ReplicaCore: ...
+    def start(self, limit: float | timedelta | None) -> Pending[None]: ...
+    def shut_down(self) -> Pending[None]: ...
+    def wait_until(self, what: UntilParts, limit: float | timedelta | None) -> Pending[None]: ...
+    def wait_until_caught_up(self, limit: float | timedelta | None) -> Pending[None]: ...
+    def is_caught_up(self) -> bool: ...
+    def lag(self) -> LagParts: ...
+    @property
+    def table(self) -> TablePath: ...
+    @property
+    def directory(self) -> Path: ...
+    @property
+    def follows(self) -> bool: ...
+
+class ReplicaReads:
+    """Reads rows of a replica."""
+
+    def __new__(cls, core: ReplicaCore, *_others: object) -> Self: ...
+    def get(self, key: Key, *, exact: bool = False) -> dict[str, Any] | None:
+        """The row of a key as a dict, or None.
+
+        With ``exact``, moments come as of `fluss.client.ScanRecord.get_row`.
+        """
+
+    def get_value(self, key: Key, column: str, *, exact: bool = False) -> Any:
+        """The value of a column in the row of a key; None if there is no such row, or none in it."""
+
+    def get_string_value(self, key: Key, column: str) -> str | None:
+        """The text in a column of STRING or CHAR; None if there is none.
+
+        This, and its likes for other types, raise `fluss.errors.ArgumentTypeError` for a column of another type.
+        """
+
+    def get_bytes_value(self, key: Key, column: str) -> bytes | None:
+        """The bytes in a column of BYTES or BINARY; None if there are none."""
+
+    def get_int_value(self, key: Key, column: str) -> int | None:
+        """The number in a column of TINYINT, SMALLINT, INT or BIGINT; None if there is none."""
+
+    def get_float_value(self, key: Key, column: str) -> float | None:
+        """The number in a column of FLOAT or DOUBLE; None if there is none."""
+
+    def get_bool_value(self, key: Key, column: str) -> bool | None:
+        """What is in a column of BOOLEAN; None if there is nothing."""
+
+    def multiget(self, keys: Iterable[Key], *, exact: bool = False) -> list[dict[str, Any] | None]:
+        """The rows of keys in their order, all of one moment, with None for those that are not there."""
+
+    def multiget_values(self, keys: Iterable[Key], column: str, *, exact: bool = False) -> list[Any]:
+        """The values of a column in the rows of keys, in their order, all of one moment, with None for those that are
+        not there.
+        """
+
+    def multiget_string_values(self, keys: Iterable[Key], column: str) -> Iterator[str | None]:
+        """As `multiget_values`, of a column of STRING or CHAR, as an iterator."""
+
+    def multiget_bytes_values(self, keys: Iterable[Key], column: str) -> Iterator[bytes | None]:
+        """As `multiget_values`, of a column of BYTES or BINARY, as an iterator."""
+
+    def multiget_arrow(self, keys: object) -> ArrowTable:
+        """The rows of keys in their order, all of one moment, as one Arrow table.
+
+        Keys are a list of them, or Arrow data with the columns of the primary key; others are passed over. Where a key
+        has no row, or a null in it, all columns are null.
+        """
+
+    def read_rows(self, prefix: Key | None, columns: list[str | int] | None) -> ReplicaScan: ...
+    def count(self) -> int:
+        """The number of rows."""
+
+    def __len__(self) -> int: ...
+    def __contains__(self, key: Key, /) -> bool: ...
+    @property
+    def column_names(self) -> list[str]:
+        """The names of the columns that are held."""
+
+    @property
+    def schema(self) -> Any:
+        """The columns that are held, as a ``pyarrow.Schema``. Needs pyarrow."""
+
+    def __arrow_c_schema__(self) -> object: ...
+
+@final
+class ReplicaScan:
+    def begin(self) -> None: ...
+    def next_batch(self) -> Pending[ArrowTable | None]: ...
+    def read_all(self) -> Pending[ArrowTable]: ...
+    def close(self) -> Pending[None]: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
 

@@ -25,6 +25,12 @@ Every exception of the client is a `FlussError` and says what was attempted and 
     ├── WrongCurrentVersionError a stream at another version than an append asks for: stream_name, current_version
     ├── StreamNotFoundError    a stream that is not there: stream_name
     ├── StreamDeletedError     a stream that was deleted for good: stream_name
+    ├── ReplicaError           a local copy of a table that cannot be followed or read: directory
+    │   ├── NoReplicaError     a directory without one, or one that was not started yet
+    │   ├── ReplicaInUseError  another replica follows into the directory
+    │   ├── ReplicaMismatchError a directory with a copy of something else
+    │   ├── ReplicaStaleError  a copy that is older than it may be: age, max_staleness
+    │   └── ReplicaStorageError files of a copy that cannot be read or written: file
     ├── QueryError             a statement of SQL that is wrong or failed: line, column
     │   ├── ConstraintViolationError a row that its table must not have
     │   └── UnsupportedQueryError what SQL has and this client does not; also an UnsupportedError
@@ -35,6 +41,7 @@ is its ``__cause__``.
 """
 
 import builtins
+from datetime import timedelta
 from typing import Any, ClassVar
 
 from fluss._codes import ErrorCode
@@ -56,10 +63,16 @@ __all__ = [
     "ExpiredError",
     "FlussError",
     "ForkError",
+    "NoReplicaError",
     "NotFoundError",
     "PermissionDeniedError",
     "ProtocolError",
     "QueryError",
+    "ReplicaError",
+    "ReplicaInUseError",
+    "ReplicaMismatchError",
+    "ReplicaStaleError",
+    "ReplicaStorageError",
     "SchemaError",
     "ServerError",
     "StorageError",
@@ -121,7 +134,7 @@ class FlussError(Exception):
         self.column = column
         """The column at fault, with a path into nested types."""
         self.file = file
-        """The file in the cluster's remote storage."""
+        """The file in the cluster's remote storage, or of a local copy."""
         self.outcome_unknown = outcome_unknown
         """Whether a write may have been stored although its acknowledgement did not come."""
         self.table_bucket = table_bucket
@@ -265,6 +278,57 @@ class StreamNotFoundError(_StreamError):
 
 class StreamDeletedError(_StreamError):
     """The stream was deleted for good: nothing can be appended to it, or read of it."""
+
+
+class ReplicaError(FlussError):
+    """A local copy of a table cannot be followed, or read."""
+
+    def __init__(
+        self,
+        message: str = "",
+        error_code: int = ErrorCode.CLIENT_ERROR,
+        *,
+        directory: str | None = None,
+        **known: Any,
+    ) -> None:
+        super().__init__(message, error_code, **known)
+        self.directory = directory
+        """The directory of the copy."""
+
+
+class NoReplicaError(ReplicaError):
+    """There is no replica in the directory, or it has no copy of its table yet: it was not started."""
+
+
+class ReplicaInUseError(ReplicaError):
+    """Another replica follows into the directory, in this process or another. Beside it there can be readers."""
+
+
+class ReplicaMismatchError(ReplicaError):
+    """The directory holds a copy of another table, of other columns or rows, or other files."""
+
+
+class ReplicaStaleError(ReplicaError):
+    """The copy is older than reads allow."""
+
+    def __init__(
+        self,
+        message: str = "",
+        error_code: int = ErrorCode.CLIENT_ERROR,
+        *,
+        age: timedelta | None = None,
+        max_staleness: timedelta | None = None,
+        **known: Any,
+    ) -> None:
+        super().__init__(message, error_code, **known)
+        self.age = age
+        """How old it is; None if that is not known."""
+        self.max_staleness = max_staleness
+        """How old it may be."""
+
+
+class ReplicaStorageError(ReplicaError):
+    """Files of the copy cannot be read or written, or are damaged. A damaged copy is made anew when it is started."""
 
 
 class QueryError(FlussError):

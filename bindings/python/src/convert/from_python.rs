@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use fluss_client::ValueError;
-use fluss_client::types::{DataType, Datum, Field, Kind, OwnedRow, RowType};
+use fluss_client::types::{DataType, Datum, Field, Kind, OwnedRow, Row, RowType};
 use pyo3::prelude::*;
-use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyList, PyMemoryView, PyString, PyTuple};
+use pyo3::types::{PyBool, PyByteArray, PyBytes, PyDict, PyInt, PyList, PyMemoryView, PyString, PyTuple};
 
 use super::fault::{Result, mismatch, object, shown};
 use super::{missing, moment, number, numpy};
@@ -57,6 +57,54 @@ pub(crate) fn key_from_python(
             Ok(key_type.fields().iter().map(&mut take).collect())
         }
         _ => fields(key, key_type, "a key"),
+    }
+}
+
+/// A key that is looked up at once. One of a single column costs no allocation, if it is a plain text or number.
+pub(crate) enum Key<'k> {
+    One([Datum<'k>; 1]),
+    Several(OwnedRow),
+}
+
+impl Row for Key<'_> {
+    fn len(&self) -> usize {
+        match self {
+            Self::One(_) => 1,
+            Self::Several(values) => values.as_slice().len(),
+        }
+    }
+
+    fn datum(&self, index: usize) -> Datum<'_> {
+        match self {
+            Self::One(values) => values.datum(index),
+            Self::Several(values) => values.datum(index),
+        }
+    }
+}
+
+impl<'k> Key<'k> {
+    /// The same key as by [`key_from_python`].
+    pub(crate) fn from_python(key: &'k Bound<'_, PyAny>, key_type: &RowType) -> Result<Self> {
+        if let [field] = key_type.fields() {
+            if matches!(field.data_type.kind(), Kind::String)
+                && let Ok(text) = key.cast::<PyString>()
+                && let Ok(text) = text.to_str()
+            {
+                return Ok(Self::One([Datum::String(Cow::Borrowed(text))]));
+            }
+            if key.is_exact_instance_of::<PyInt>() {
+                return Ok(Self::One([field_value(key, field)?]));
+            }
+        }
+        key_from_python(key, key_type, None).map(Self::Several)
+    }
+
+    /// Whether one of its values is null: no row has such a key.
+    pub(crate) fn has_null(&self) -> bool {
+        match self {
+            Self::One([value]) => value.is_null(),
+            Self::Several(values) => values.iter().any(Datum::is_null),
+        }
     }
 }
 

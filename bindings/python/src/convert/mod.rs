@@ -15,7 +15,7 @@ mod to_python;
 
 #[cfg(feature = "sql")]
 pub(crate) use columns::extend_rows;
-pub(crate) use from_python::{document_from_python, key_from_python, row_from_python};
+pub(crate) use from_python::{Key, document_from_python, key_from_python, row_from_python};
 pub(crate) use moment::Timestamp;
 #[cfg(feature = "sql")]
 pub(crate) use parameters::{parameters_from_python, rows_from_python};

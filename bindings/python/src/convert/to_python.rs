@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use fluss_client::types::{DataType, Datum, Kind, Row, RowType};
+use fluss_client::types::{DataType, Datum, Field, Kind, Row, RowType};
 use pyo3::exceptions::{PyOverflowError, PyValueError};
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyDict, PyList, PyString};
@@ -81,19 +81,57 @@ impl RowShape {
         row: &dyn Row,
         exact: bool,
     ) -> PyResult<Bound<'py, PyDict>> {
-        let moments = if exact { Moments::Exact } else { Moments::Datetime };
-        let looks = Looks {
-            moments,
-            maps: self.maps,
-        };
+        let values = (0..self.names.len()).map(|index| row.datum(index));
+        self.dict_of(py, values, exact)
+    }
+
+    /// The same of values that need no row.
+    pub(crate) fn dict_of<'py, 'v>(
+        &self,
+        py: Python<'py>,
+        values: impl IntoIterator<Item = Datum<'v>>,
+        exact: bool,
+    ) -> PyResult<Bound<'py, PyDict>> {
+        let looks = self.looks(exact);
         let dict = PyDict::new(py);
-        for (index, (field, name)) in self.row_type.fields().iter().zip(&self.names).enumerate() {
-            let value = value(py, &row.datum(index), &field.data_type, looks)
-                .map_err(|error| unreadable(py, error, &field.name, &field.data_type))?;
-            dict.set_item(name, value)?;
+        let columns = self.row_type.fields().iter().zip(&self.names);
+        for ((field, name), datum) in columns.zip(values) {
+            dict.set_item(name, shown(py, &datum, field, looks)?)?;
         }
         Ok(dict)
     }
+
+    /// The value of a column, by its place.
+    pub(crate) fn value_of<'py>(
+        &self,
+        py: Python<'py>,
+        column: usize,
+        datum: &Datum<'_>,
+        exact: bool,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        match self.row_type.field(column) {
+            Some(field) => shown(py, datum, field, self.looks(exact)),
+            None => Ok(py.None().into_bound(py)),
+        }
+    }
+
+    const fn looks(&self, exact: bool) -> Looks {
+        Looks {
+            moments: if exact { Moments::Exact } else { Moments::Datetime },
+            maps: self.maps,
+        }
+    }
+}
+
+/// The value of a column; an error says which.
+fn shown<'py>(
+    py: Python<'py>,
+    datum: &Datum<'_>,
+    field: &Field,
+    looks: Looks,
+) -> PyResult<Bound<'py, PyAny>> {
+    value(py, datum, &field.data_type, looks)
+        .map_err(|error| unreadable(py, error, &field.name, &field.data_type))
 }
 
 /// Says which column holds what no `datetime` can.

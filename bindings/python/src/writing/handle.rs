@@ -43,6 +43,17 @@ impl WriteHandle {
             Ok(offset)
         })
     }
+
+    /// Waits for the acknowledgement of every part, and gives the writes that they were.
+    pub(crate) fn written(
+        &self,
+    ) -> PyResult<impl Future<Output = Result<Vec<client::WriteHandle>, Error>> + Send + 'static> {
+        let (settled, parts) = (self.settled()?, self.0.get()?.clone());
+        Ok(async move {
+            settled.await?;
+            Ok(parts.iter().filter_map(Collected::handle).cloned().collect())
+        })
+    }
 }
 
 #[pymethods]

@@ -52,8 +52,10 @@ __all__ = [
     "TableUpsert",
     "UpsertWriter",
     "WriteHandle",
+    "attach_replica",
     "connect",
     "metrics",
+    "open_replica",
 ]
 
 
@@ -195,3 +197,7 @@ class Table:
 
     def __repr__(self) -> str:
         return f"Table('{self.get_table_path()}')"
+
+
+# Which needs a Connection.
+from fluss.replica.replica import attach_replica, open_replica  # noqa: E402

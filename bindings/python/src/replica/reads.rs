@@ -1,0 +1,513 @@
+//! Reads of a replica. They wait for nobody, and are the same calls in both faces.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::compute::concat_batches;
+use fluss_client::DecodeError;
+use fluss_client::types::{Kind, RowType};
+use fluss_core::arrow::{ColumnsBuilder, user_schema};
+use fluss_replica::{self as replica, Error, HeldRow, Layout, Rows};
+use fluss_rpc::sync::Mutex;
+use pyo3::intern;
+use pyo3::prelude::*;
+use pyo3::types::{PyByteArray, PyBytes, PyCapsule, PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3_arrow::error::PyArrowResult;
+use pyo3_arrow::ffi::to_schema_pycapsule;
+
+use super::ReplicaCore;
+use super::scan::ReplicaScan;
+use crate::arrow::{ArrowTable, Incoming, library};
+use crate::blocking::block_on;
+use crate::convert::{Key, Maps, RowShape, key_from_python};
+use crate::error::{self, Fault};
+use crate::own::Own;
+use crate::table::{ColumnArgument, names};
+
+/// Reads rows of a replica.
+#[pyclass(frozen, subclass, module = "fluss._fluss")]
+pub(crate) struct ReplicaReads {
+    replica: Own<replica::Replica>,
+    /// What the last read has made for the columns that are held.
+    columns: Mutex<Option<Arc<Columns>>>,
+}
+
+/// How keys and rows are converted.
+struct Columns {
+    layout: Layout,
+    key_type: RowType,
+    /// For many keys, of which some may be null.
+    nullable_key: RowType,
+    shape: Arc<RowShape>,
+}
+
+/// What kind of value a column is asked for.
+#[derive(Clone, Copy)]
+enum Wanted {
+    Any,
+    String,
+    Bytes,
+    Int,
+    Float,
+    Bool,
+}
+
+impl Wanted {
+    fn check(self, name: &str, kind: &Kind) -> PyResult<()> {
+        let (fits, of) = match self {
+            Self::Any => return Ok(()),
+            Self::String => (matches!(kind, Kind::String | Kind::Char(_)), "a str"),
+            Self::Bytes => (matches!(kind, Kind::Bytes | Kind::Binary(_)), "bytes"),
+            Self::Int => {
+                let fits = matches!(kind, Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt);
+                (fits, "an int")
+            }
+            Self::Float => (matches!(kind, Kind::Float | Kind::Double), "a float"),
+            Self::Bool => (matches!(kind, Kind::Boolean), "a bool"),
+        };
+        if fits {
+            return Ok(());
+        }
+        Err(error::kind(format!(
+            "column '{name}' is {kind}: its values are not {of}"
+        )))
+    }
+}
+
+impl Columns {
+    fn key<'k>(&self, key: &'k Bound<'_, PyAny>) -> PyResult<Key<'k>> {
+        Ok(Key::from_python(key, &self.key_type).map_err(Fault::from)?)
+    }
+
+    fn keys<'k>(&self, keys: &'k [Bound<'_, PyAny>]) -> PyResult<Vec<Key<'k>>> {
+        let key =
+            |key: &'k Bound<'_, PyAny>| Ok(Key::from_python(key, &self.nullable_key).map_err(Fault::from)?);
+        keys.iter().map(key).collect()
+    }
+
+    /// The place of a column whose values are of a kind.
+    fn place(&self, rows: &Rows<'_>, name: &str, wanted: Wanted) -> PyResult<usize> {
+        let place = rows.column(name).map_err(Fault::from)?;
+        if let Some(field) = self.shape.row_type().field(place) {
+            wanted.check(name, field.data_type.kind())?;
+        }
+        Ok(place)
+    }
+}
+
+/// Reads of one call.
+struct Reading<'r> {
+    replica: &'r replica::Replica,
+    columns: &'r Columns,
+    exact: bool,
+}
+
+impl Reading<'_> {
+    fn damaged(&self, error: &DecodeError) -> PyErr {
+        let (path, reason) = (self.replica.directory().to_owned(), error.to_string());
+        Fault::from(Error::Damaged { path, reason }).into()
+    }
+
+    fn dict<'py>(&self, py: Python<'py>, row: HeldRow<'_>) -> PyResult<Bound<'py, PyDict>> {
+        let values = row.values().map_err(|error| self.damaged(&error))?;
+        self.columns.shape.dict_of(py, values, self.exact)
+    }
+
+    fn value<'py>(&self, py: Python<'py>, row: HeldRow<'_>, column: usize) -> PyResult<Bound<'py, PyAny>> {
+        let value = row.value(column).map_err(|error| self.damaged(&error))?;
+        self.columns.shape.value_of(py, column, &value, self.exact)
+    }
+}
+
+fn row<'r>(rows: &'r mut Rows<'_>, key: &Key<'_>) -> PyResult<Option<HeldRow<'r>>> {
+    Ok(rows.get(key).map_err(Fault::from)?)
+}
+
+/// The row of one of many keys.
+fn row_of_many<'r>(rows: &'r mut Rows<'_>, key: &Key<'_>) -> PyResult<Option<HeldRow<'r>>> {
+    if key.has_null() { Ok(None) } else { row(rows, key) }
+}
+
+/// Keys one by one. Those of an iterator are taken before anything is read: it may be code that reads, too.
+fn listed<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
+    if let Ok(list) = keys.cast::<PyList>() {
+        return Ok(list.iter().collect());
+    }
+    if let Ok(tuple) = keys.cast::<PyTuple>() {
+        return Ok(tuple.iter().collect());
+    }
+    let is_one = keys.is_instance_of::<PyString>()
+        || keys.is_instance_of::<PyBytes>()
+        || keys.is_instance_of::<PyByteArray>()
+        || keys.is_instance_of::<PyDict>();
+    match keys.try_iter() {
+        Ok(keys) if !is_one => keys.collect(),
+        _ => {
+            let kind = keys.get_type().qualname()?;
+            Err(error::kind(format!(
+                "keys are given as a list of them, not as {kind}"
+            )))
+        }
+    }
+}
+
+impl ReplicaReads {
+    /// What was made for the columns by an earlier read, or is made now.
+    fn columns(&self, py: Python<'_>) -> PyResult<Arc<Columns>> {
+        let known = self.columns.lock().clone();
+        known.map_or_else(|| self.look(py), Ok)
+    }
+
+    fn look(&self, py: Python<'_>) -> PyResult<Arc<Columns>> {
+        let looked = self
+            .replica
+            .get_at_once()?
+            .read(|rows| Ok((rows.layout(), rows.key_type().clone(), rows.row_type().clone())));
+        let (layout, key_type, row_type) = looked.map_err(Fault::from)?;
+        let columns = Arc::new(Columns {
+            layout,
+            nullable_key: key_type.nullable(),
+            key_type,
+            shape: RowShape::new(py, row_type, Maps::Dict),
+        });
+        *self.columns.lock() = Some(columns.clone());
+        Ok(columns)
+    }
+
+    /// Reads rows at one moment. `prepare` converts keys before, which may call Python code; `read` calls none.
+    fn read<K, T>(
+        &self,
+        py: Python<'_>,
+        exact: bool,
+        prepare: impl Fn(&Columns) -> PyResult<K>,
+        read: impl Fn(&Reading<'_>, &mut Rows<'_>, &K) -> PyResult<T>,
+    ) -> PyResult<T> {
+        let replica = self.replica.get_at_once()?;
+        let mut columns = self.columns(py)?;
+        loop {
+            let keys = prepare(&columns)?;
+            let reading = Reading {
+                replica,
+                columns: &columns,
+                exact,
+            };
+            let found = replica.read(|rows| {
+                let fits = rows.layout() == reading.columns.layout;
+                Ok(fits.then(|| read(&reading, rows, &keys)))
+            });
+            if let Some(found) = found.map_err(Fault::from)? {
+                return found;
+            }
+            // Other columns are held since.
+            drop(keys);
+            columns = self.look(py)?;
+        }
+    }
+
+    fn one<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+        wanted: Wanted,
+        exact: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.read(
+            py,
+            exact,
+            |columns| columns.key(key),
+            |reading, rows, key| {
+                let place = reading.columns.place(rows, column, wanted)?;
+                let found = row(rows, key)?;
+                found.map(|row| reading.value(py, row, place)).transpose()
+            },
+        )
+    }
+
+    fn many<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        column: &str,
+        wanted: Wanted,
+        exact: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let listed = listed(keys)?;
+        let values = self.read(
+            py,
+            exact,
+            |columns| columns.keys(&listed),
+            |reading, rows, keys| {
+                let place = reading.columns.place(rows, column, wanted)?;
+                let value = |key| {
+                    let found = row_of_many(rows, key)?;
+                    found.map(|row| reading.value(py, row, place)).transpose()
+                };
+                keys.iter().map(value).collect::<PyResult<Vec<_>>>()
+            },
+        )?;
+        PyList::new(py, values)
+    }
+}
+
+#[pymethods]
+impl ReplicaReads {
+    #[new]
+    #[pyo3(signature = (core, *_others))]
+    fn new(core: &ReplicaCore, _others: &Bound<'_, PyTuple>) -> PyResult<Self> {
+        Ok(Self {
+            replica: Own::new(core.0.get()?.clone()),
+            columns: Mutex::default(),
+        })
+    }
+
+    /// The row of a key as a dict, or None.
+    ///
+    /// With ``exact``, moments come as of `fluss.client.ScanRecord.get_row`.
+    #[pyo3(signature = (key, *, exact=false))]
+    fn get<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        exact: bool,
+    ) -> PyResult<Option<Bound<'py, PyDict>>> {
+        self.read(
+            py,
+            exact,
+            |columns| columns.key(key),
+            |reading, rows, key| {
+                let found = row(rows, key)?;
+                found.map(|row| reading.dict(py, row)).transpose()
+            },
+        )
+    }
+
+    /// The value of a column in the row of a key; None if there is no such row, or none in it.
+    #[pyo3(signature = (key, column, *, exact=false))]
+    fn get_value<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+        exact: bool,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.one(py, key, column, Wanted::Any, exact)
+    }
+
+    /// The text in a column of STRING or CHAR; None if there is none.
+    fn get_string_value<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.one(py, key, column, Wanted::String, false)
+    }
+
+    /// The bytes in a column of BYTES or BINARY; None if there are none.
+    fn get_bytes_value<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.one(py, key, column, Wanted::Bytes, false)
+    }
+
+    /// The number in a column of TINYINT, SMALLINT, INT or BIGINT; None if there is none.
+    fn get_int_value<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.one(py, key, column, Wanted::Int, false)
+    }
+
+    /// The number in a column of FLOAT or DOUBLE; None if there is none.
+    fn get_float_value<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.one(py, key, column, Wanted::Float, false)
+    }
+
+    /// What is in a column of BOOLEAN; None if there is nothing.
+    fn get_bool_value<'py>(
+        &self,
+        py: Python<'py>,
+        key: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Option<Bound<'py, PyAny>>> {
+        self.one(py, key, column, Wanted::Bool, false)
+    }
+
+    /// The rows of keys in their order, all of one moment, with None for those that are not there.
+    #[pyo3(signature = (keys, *, exact=false))]
+    fn multiget<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        exact: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        let listed = listed(keys)?;
+        let found = self.read(
+            py,
+            exact,
+            |columns| columns.keys(&listed),
+            |reading, rows, keys| {
+                let row = |key| {
+                    let found = row_of_many(rows, key)?;
+                    found.map(|row| reading.dict(py, row)).transpose()
+                };
+                keys.iter().map(row).collect::<PyResult<Vec<_>>>()
+            },
+        )?;
+        PyList::new(py, found)
+    }
+
+    /// The values of a column in the rows of keys, in their order, all of one moment, with None for those that are not
+    /// there.
+    #[pyo3(signature = (keys, column, *, exact=false))]
+    fn multiget_values<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        column: &str,
+        exact: bool,
+    ) -> PyResult<Bound<'py, PyList>> {
+        self.many(py, keys, column, Wanted::Any, exact)
+    }
+
+    /// As `multiget_values`, of a column of STRING or CHAR, as an iterator.
+    fn multiget_string_values<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Bound<'py, PyIterator>> {
+        self.many(py, keys, column, Wanted::String, false)?.try_iter()
+    }
+
+    /// As `multiget_values`, of a column of BYTES or BINARY, as an iterator.
+    fn multiget_bytes_values<'py>(
+        &self,
+        py: Python<'py>,
+        keys: &Bound<'py, PyAny>,
+        column: &str,
+    ) -> PyResult<Bound<'py, PyIterator>> {
+        self.many(py, keys, column, Wanted::Bytes, false)?.try_iter()
+    }
+
+    /// The rows of keys in their order, all of one moment, as one Arrow table.
+    ///
+    /// Keys are a list of them, or Arrow data with the columns of the primary key; others are passed over. Where a key
+    /// has no row, or a null in it, all columns are null.
+    fn multiget_arrow(&self, py: Python<'_>, keys: &Bound<'_, PyAny>) -> PyResult<ArrowTable> {
+        let replica = self.replica.get_at_once()?;
+        let is_arrow = keys.hasattr(intern!(py, "__arrow_c_stream__"))?
+            || keys.hasattr(intern!(py, "__arrow_c_array__"))?;
+        let keys = if is_arrow {
+            let mut data: Incoming = keys.extract()?;
+            let schema = data.schema();
+            let pulling = async move {
+                let mut batches = Vec::new();
+                loop {
+                    let batch;
+                    (data, batch) = data.pull().await?;
+                    match batch {
+                        Some(batch) => batches.push(batch),
+                        None => return Ok::<_, Fault>(batches),
+                    }
+                }
+            };
+            let batches = block_on(py, pulling, None)??;
+            let joined = concat_batches(&schema, &batches);
+            joined.map_err(|error| Fault::new("DataError", error.to_string()))?
+        } else {
+            let key_type = &self.columns(py)?.nullable_key;
+            let mut columns = ColumnsBuilder::new(key_type, 0);
+            for key in listed(keys)? {
+                let key = Key::from_python(&key, key_type).map_err(Fault::from)?;
+                columns.append(&key).map_err(Fault::from)?;
+            }
+            columns.finish().map_err(Fault::from)?
+        };
+        let found: RecordBatch = py.detach(|| replica.get_arrow(&keys)).map_err(Fault::from)?;
+        Ok(ArrowTable::new(found.schema(), vec![found]))
+    }
+
+    /// Begins to read all rows, or those whose keys begin with some values.
+    fn read_rows(
+        &self,
+        py: Python<'_>,
+        prefix: Option<&Bound<'_, PyAny>>,
+        columns: Option<Vec<ColumnArgument>>,
+    ) -> PyResult<ReplicaScan> {
+        let replica = self.replica.get_at_once()?;
+        let held = self.columns(py)?;
+        let prefix = match prefix {
+            None => Vec::new(),
+            Some(prefix) => {
+                let is_row = prefix.is_instance_of::<PyDict>()
+                    || prefix.is_instance_of::<PyList>()
+                    || prefix.is_instance_of::<PyTuple>();
+                let given = if is_row { prefix.len()? } else { 1 };
+                let places: Vec<usize> = (0..given.min(held.key_type.len())).collect();
+                let of_prefix = held.key_type.project(&places);
+                key_from_python(prefix, &of_prefix, None).map_err(Fault::from)?
+            }
+        };
+        let columns = columns.map(|columns| names(columns, held.shape.row_type()));
+        let columns = columns.transpose()?;
+        let scan = py.detach(|| replica.scan(&prefix, columns.as_deref()));
+        Ok(ReplicaScan::new(scan.map_err(Fault::from)?))
+    }
+
+    /// The number of rows.
+    fn count(&self, py: Python<'_>) -> PyResult<u64> {
+        let replica = self.replica.get_at_once()?;
+        Ok(py.detach(|| replica.count()).map_err(Fault::from)?)
+    }
+
+    fn __len__(&self, py: Python<'_>) -> PyResult<usize> {
+        Ok(usize::try_from(self.count(py)?).unwrap_or(usize::MAX))
+    }
+
+    fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
+        self.read(
+            py,
+            false,
+            |columns| columns.key(key),
+            |_, rows, key| Ok(row(rows, key)?.is_some()),
+        )
+    }
+
+    /// The names of the columns that are held.
+    #[getter]
+    fn column_names(&self, py: Python<'_>) -> PyResult<Vec<String>> {
+        let columns = self.fresh_columns(py)?;
+        Ok(columns.shape.row_type().names().map(str::to_owned).collect())
+    }
+
+    /// The columns that are held, as a ``pyarrow.Schema``. Needs pyarrow.
+    #[getter]
+    fn schema<'py>(slf: &Bound<'py, Self>) -> PyResult<Bound<'py, PyAny>> {
+        library(slf.py(), "pyarrow", "pyarrow")?.call_method1("schema", (slf,))
+    }
+
+    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
+        let columns = self.fresh_columns(py)?;
+        to_schema_pycapsule(py, user_schema(columns.shape.row_type()).as_ref())
+    }
+}
+
+impl ReplicaReads {
+    /// What is made for the columns that are held now.
+    fn fresh_columns(&self, py: Python<'_>) -> PyResult<Arc<Columns>> {
+        self.read(py, false, |_| Ok(()), |_, _, ()| Ok(()))?;
+        self.columns(py)
+    }
+}
