@@ -4,6 +4,7 @@ use std::ops::ControlFlow;
 use std::{io, thread};
 
 use fluss_client::arrow::datatypes::SchemaRef;
+use fluss_client::arrow::error::ArrowError;
 use fluss_client::arrow::record_batch::RecordBatch;
 use fluss_client::id::SchemaId;
 use fluss_client::types::{Datum, OwnedRow, Row, RowType};
@@ -233,7 +234,11 @@ impl Replica {
         self.read(|rows| {
             let copy = rows.copy;
             let key_type = rows.key_type().nullable();
-            let keys = conform(keys, &key_type)?;
+            let schema = keys.schema();
+            let places = key_type.names().filter_map(|name| schema.index_of(name).ok());
+            let invalid = |error: ArrowError| Error::InvalidArgument(error.to_string());
+            let keys = keys.project(&places.collect::<Vec<_>>()).map_err(invalid)?;
+            let keys = conform(&keys, &key_type)?;
             let keys = ArrowRows::new(keys, &key_type)?;
             let row_type = rows.row_type().nullable();
             let all: Vec<usize> = (0..row_type.len()).collect();

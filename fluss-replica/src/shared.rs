@@ -187,12 +187,12 @@ impl Shared {
 
     /// How far each bucket is applied, and where it ends.
     pub(crate) fn behind(&self) -> Result<Behind> {
-        let Some(elsewhere) = &self.elsewhere else {
-            return Ok(self.freshness.behind());
-        };
         self.keep_up()?;
         let Some(copy) = self.current() else {
             return Err(self.no_copy());
+        };
+        let Some(elsewhere) = &self.elsewhere else {
+            return Ok(self.freshness.behind());
         };
         let contents = copy.contents()?;
         let table = fluss_client::id::TableId(contents.table_id);

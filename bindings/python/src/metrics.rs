@@ -10,7 +10,7 @@ static RECORDER: OnceLock<Option<Recorder>> = OnceLock::new();
 
 /// Has everything counted from now on.
 pub(crate) fn start() {
-    RECORDER.get_or_init(|| Recorder::install().ok());
+    RECORDER.get_or_init(|| Recorder::install_with(fluss_replica::METRICS).ok());
 }
 
 /// Counted, or count, sum, least, greatest, and quantiles.

@@ -18,6 +18,8 @@ use super::{Kind, Metric, all};
 #[derive(Clone, Debug, Default)]
 pub struct Recorder {
     kept: Arc<Mutex<HashMap<Key, Kept>>>,
+    /// What is kept beside the client's.
+    more: &'static [Metric],
 }
 
 #[derive(Clone, Debug)]
@@ -61,12 +63,24 @@ impl Recorder {
     ///
     /// There is one already, which stays.
     pub fn install() -> Result<Self, Installed> {
-        let recorder = Self::default();
+        Self::install_with(&[])
+    }
+
+    /// As [`install`](Self::install), for the client's metrics and those of a library on it.
+    ///
+    /// # Errors
+    ///
+    /// As [`install`](Self::install).
+    pub fn install_with(more: &'static [Metric]) -> Result<Self, Installed> {
+        let recorder = Self {
+            more,
+            ..Self::default()
+        };
         metrics::set_global_recorder(recorder.clone()).map_err(|_| Installed)?;
         Ok(recorder)
     }
 
-    /// All values as of now, in the order of [`all`] and of their labels. Values of one moment need not be of the same: they
+    /// All values as of now, in the order of [`all`], then of those beside, and of their labels. Values of one moment need not be of the same: they
     /// are read one after the other, while others count.
     pub fn snapshot(&self) -> Vec<Sample> {
         let kept = self.lock().clone();
@@ -78,16 +92,21 @@ impl Recorder {
             });
             samples
         };
-        all().flat_map(samples).collect()
+        self.all().flat_map(samples).collect()
+    }
+
+    fn all(&self) -> impl Iterator<Item = &'static Metric> + use<> {
+        all().chain(self.more)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<Key, Kept>> {
         self.kept.lock()
     }
 
-    /// What is kept under a key, if it is one of the client's of this kind.
+    /// What is kept under a key, if it is a metric of this kind.
     fn keep(&self, key: &Key, kind: Kind) -> Option<Kept> {
-        all().find(|metric| metric.name == key.name() && metric.kind == kind)?;
+        self.all()
+            .find(|metric| metric.name == key.name() && metric.kind == kind)?;
         let mut kept = self.lock();
         if let Some(known) = kept.get(key) {
             return Some(known.clone());
@@ -148,6 +167,7 @@ impl metrics::Recorder for Recorder {
 mod tests {
     use fluss_rpc::net::meter::Owner;
 
+    use super::super::Unit;
     use super::*;
 
     #[test]
@@ -204,7 +224,15 @@ mod tests {
     }
 
     #[test]
-    fn metrics_of_others_are_passed_over() {
+    fn metrics_of_others_are_passed_over_unless_they_are_named() {
+        const OURS: Metric = Metric::counter("ours_total", Unit::Rows, &[], "rows");
+        let more: &'static [Metric] = &[OURS];
+        let recorder = Recorder {
+            more,
+            ..Recorder::default()
+        };
+        metrics::with_local_recorder(&recorder, || metrics::counter!("ours_total").increment(3));
+        assert_eq!(recorder.snapshot().len(), 1);
         let recorder = Recorder::default();
         metrics::with_local_recorder(&recorder, || {
             metrics::counter!("theirs").increment(1);

@@ -4,6 +4,8 @@ from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, final, overload
 
+from typing_extensions import disjoint_base
+
 from fluss._replica import LagParts, UntilParts
 from fluss._row import Key, Row
 from fluss._sql import SessionOptions
@@ -822,6 +824,7 @@ class ReplicaCore:
     @property
     def follows(self) -> bool: ...
 
+@disjoint_base
 class ReplicaReads:
     """Reads rows of a replica."""
 
@@ -874,7 +877,7 @@ class ReplicaReads:
         has no row, or a null in it, all columns are null.
         """
 
-    def read_rows(self, prefix: Key | None, columns: list[str | int] | None) -> ReplicaScan: ...
+    def read_rows(self, prefix: Key, columns: list[str | int] | None) -> ReplicaScan: ...
     def count(self) -> int:
         """The number of rows."""
 

@@ -439,27 +439,22 @@ impl ReplicaReads {
         Ok(ArrowTable::new(found.schema(), vec![found]))
     }
 
-    /// Begins to read all rows, or those whose keys begin with some values.
+    /// Begins to read the rows whose keys begin with some values.
     fn read_rows(
         &self,
         py: Python<'_>,
-        prefix: Option<&Bound<'_, PyAny>>,
+        prefix: &Bound<'_, PyAny>,
         columns: Option<Vec<ColumnArgument>>,
     ) -> PyResult<ReplicaScan> {
         let replica = self.replica.get_at_once()?;
         let held = self.columns(py)?;
-        let prefix = match prefix {
-            None => Vec::new(),
-            Some(prefix) => {
-                let is_row = prefix.is_instance_of::<PyDict>()
-                    || prefix.is_instance_of::<PyList>()
-                    || prefix.is_instance_of::<PyTuple>();
-                let given = if is_row { prefix.len()? } else { 1 };
-                let places: Vec<usize> = (0..given.min(held.key_type.len())).collect();
-                let of_prefix = held.key_type.project(&places);
-                key_from_python(prefix, &of_prefix, None).map_err(Fault::from)?
-            }
-        };
+        let is_row = prefix.is_instance_of::<PyDict>()
+            || prefix.is_instance_of::<PyList>()
+            || prefix.is_instance_of::<PyTuple>();
+        let given = if is_row { prefix.len()? } else { 1 };
+        let places: Vec<usize> = (0..given.min(held.key_type.len())).collect();
+        let of_prefix = held.key_type.project(&places);
+        let prefix = key_from_python(prefix, &of_prefix, None).map_err(Fault::from)?;
         let columns = columns.map(|columns| names(columns, held.shape.row_type()));
         let columns = columns.transpose()?;
         let scan = py.detach(|| replica.scan(&prefix, columns.as_deref()));

@@ -272,12 +272,12 @@ def test_composite_keys_are_read_whole_and_by_prefix(run: Run, face: ModuleType,
         ):
             assert sorted(row["n"] for row in await rows(replica.prefix(prefix, ["n"]))) == numbers
         assert await rows(replica.prefix("c")) == []
-        for wrong in (1, ("a", "b"), ("a", 1, days[0], 2), {"item": 1}, None):
+        for no_prefix in (1, ("a", "b"), ("a", 1, days[0], 2), {"item": 1}, None):
             with pytest.raises(fluss.DataError):
-                replica.prefix(wrong)
-        for wrong in ("b", ("b", 2), ("b", 2, "2024-01-01"), {"shop": "b", "item": 2}, ("b", None, days[0])):
+                replica.prefix(no_prefix)
+        for no_key in ("b", ("b", 2), ("b", 2, "2024-01-01"), {"shop": "b", "item": 2}, ("b", None, days[0])):
             with pytest.raises(fluss.DataError):
-                replica.get(wrong)
+                replica.get(no_key)
         await settle(replica.shutdown())
 
     run(body)
@@ -418,9 +418,10 @@ def test_it_tells_how_far_it_is_behind(run: Run, face: ModuleType, tmp_path: Pat
         for read in (replica.lag, replica.count, lambda: replica.get(1), lambda: replica.multiget([1])):
             with pytest.raises(fluss.ClosedError):
                 read()
-        for wait in (lambda: replica.wait_until({0: 1}, 1), lambda: replica.caught_up.wait(1)):
-            with pytest.raises(fluss.ClosedError):
-                await settle(wait())
+        with pytest.raises(fluss.ClosedError):
+            await settle(replica.wait_until(dt.datetime.now(), 1))
+        with pytest.raises(fluss.ClosedError):
+            await settle(replica.caught_up.wait(1))
 
     run(body)
 
@@ -504,10 +505,12 @@ def test_a_copy_that_is_too_old_is_not_read(run: Run, face: ModuleType, tmp_path
         await settle(replica.shutdown())
         # Nobody follows it any more.
         old = module(face).attach_replica(tmp_path / "copy", max_staleness=0.001)
+        while (age := old.lag().age) is None or age < dt.timedelta(milliseconds=5):
+            pass
         with pytest.raises(ReplicaStaleError, match="old") as stale:
             old.get(1)
         assert stale.value.max_staleness == dt.timedelta(milliseconds=1) and stale.value.table == path
-        assert stale.value.age is None or stale.value.age > stale.value.max_staleness
+        assert stale.value.age is not None and stale.value.age >= age
         assert 1 in module(face).attach_replica(tmp_path / "copy", SECONDS)
 
     run(body)
@@ -710,18 +713,22 @@ def test_a_forked_child_is_told(node: Node, tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("needs_java")
-def test_it_goes_on_when_its_server_was_away(tmp_path: Path) -> None:
-    with Cluster(tablet_servers=1) as cluster, fluss.connect(f"fluss://{cluster.bootstrap}") as connection:
+def test_it_goes_on_when_the_leader_is_killed(tmp_path: Path) -> None:
+    with Cluster(tablet_servers=3) as cluster, fluss.connect(f"fluss://{cluster.bootstrap}") as connection:
         schema = fluss.Schema.new_builder().column("id", "INT").column("n", "INT").primary_key(["id"]).build()
         connection.get_admin().create_table("fluss.away", fluss.TableDescriptor(schema, bucket_count=1))
+        table = connection.get_table("fluss.away")
         with fluss.open_replica(connection, "fluss.away", tmp_path / "copy", max_staleness=3600) as replica:
-            with connection.get_table("fluss.away").new_upsert().create_writer() as writer:
+            with table.new_upsert().create_writer() as writer:
                 replica.wait_until(writer.upsert([1, 1]), SECONDS)
-                cluster.kill(0)
+                leader = cluster.wait_in_sync(table.get_table_info().table_id)[0]
+                cluster.kill(leader)
+                # Reads do not know of it.
                 assert replica.get(1) == {"id": 1, "n": 1}
-                assert not replica.caught_up.wait(0.2)
-                cluster.restart(0)
-                cluster.wait_ready()
                 replica.wait_until(writer.upsert([1, 2]), 2 * SECONDS)
                 assert replica.get(1) == {"id": 1, "n": 2}
+                cluster.restart(leader)
+                cluster.wait_ready()
+                replica.wait_until(writer.upsert([1, 3]), 2 * SECONDS)
+                assert replica.get(1) == {"id": 1, "n": 3}
             assert isinstance(replica, Replica) and replica.caught_up.wait(SECONDS)

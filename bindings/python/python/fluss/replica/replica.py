@@ -144,7 +144,7 @@ class Replica(_fluss.ReplicaReads):
 
         The file grows until the scan has ended, or is closed, while changes are applied.
         """
-        return ReplicaScan(self.read_rows(None, None if columns is None else columns_of(columns)))
+        return ReplicaScan(self.read_rows((), None if columns is None else columns_of(columns)))
 
     def prefix(self, values: Key, columns: Iterable[str | int] | None = None) -> ReplicaScan:
         """The rows whose keys begin with these values of the first columns of the primary key, as of `scan`."""
