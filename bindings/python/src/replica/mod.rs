@@ -148,7 +148,7 @@ impl ReplicaCore {
         logging::start();
         metrics::start();
         let most = duration(max_staleness)?;
-        let attached = py.detach(|| replica::Replica::attach(&directory, most));
+        let attached = py.detach(move || replica::Replica::attach(&directory, most));
         Ok(Self(Own::new(attached.map_err(Fault::from)?)))
     }
 

@@ -185,7 +185,17 @@ impl ReplicaReads {
         let replica = self.replica.get_at_once()?;
         let mut columns = self.columns(py)?;
         loop {
-            let keys = prepare(&columns)?;
+            let keys = match prepare(&columns) {
+                Ok(keys) => keys,
+                Err(error) => {
+                    let held = self.look(py)?;
+                    if held.layout == columns.layout {
+                        return Err(error);
+                    }
+                    columns = held;
+                    continue;
+                }
+            };
             let reading = Reading {
                 replica,
                 columns: &columns,
@@ -427,7 +437,7 @@ impl ReplicaReads {
             let joined = concat_batches(&schema, &batches);
             joined.map_err(|error| Fault::new("DataError", error.to_string()))?
         } else {
-            let key_type = &self.columns(py)?.nullable_key;
+            let key_type = &self.fresh_columns(py)?.nullable_key;
             let mut columns = ColumnsBuilder::new(key_type, 0);
             for key in listed(keys)? {
                 let key = Key::from_python(&key, key_type).map_err(Fault::from)?;
@@ -447,7 +457,7 @@ impl ReplicaReads {
         columns: Option<Vec<ColumnArgument>>,
     ) -> PyResult<ReplicaScan> {
         let replica = self.replica.get_at_once()?;
-        let held = self.columns(py)?;
+        let held = self.fresh_columns(py)?;
         let is_row = prefix.is_instance_of::<PyDict>()
             || prefix.is_instance_of::<PyList>()
             || prefix.is_instance_of::<PyTuple>();

@@ -559,6 +559,8 @@ def test_the_next_one_goes_on_where_the_last_has_stopped(run: Run, face: ModuleT
         with pytest.raises(fluss.ClosedError):
             replica.count()
         # Another table of its name is copied from the beginning.
+        following = await opened(face, connection, path, tmp_path / "another")
+        assert following.get_value(5, "n") == 1
         admin = connection.get_admin()
         descriptor = fluss.TableDescriptor(
             fluss.Schema.new_builder().column("k", "STRING").column("n", "INT").primary_key(["k"]).build(),
@@ -566,9 +568,14 @@ def test_the_next_one_goes_on_where_the_last_has_stopped(run: Run, face: ModuleT
         )
         await settle(admin.drop_table(path))
         await create_table(admin, path, descriptor)
-        await upsert(connection, path, ["a", 1])
+        written = await upsert(connection, path, ["a", 1])
+        await settle(following.wait_until(written, SECONDS))
+        assert following.get("a") == {"k": "a", "n": 1}
+        with pytest.raises(fluss.DataError):
+            following.get(5)
+        await settle(following.shutdown())
         replica = await opened(face, connection, path, tmp_path / "copy")
-        assert replica.get("a") == {"k": "a", "n": 1} and len(replica) == 1 and copies(path) == 2
+        assert replica.get("a") == {"k": "a", "n": 1} and len(replica) == 1 and copies(path) == 4
         await settle(replica.shutdown())
 
     run(body)
