@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fluss_client::filter::Filter;
-use fluss_client::id::{PartitionId, SchemaId};
+use fluss_client::id::{PartitionId, SchemaId, TableBucket};
 use fluss_client::types::{PartitionName, TablePath};
 use fluss_client::{
     Connection, ErrorCode, LogScanner, OffsetSpec, Outcome, Positions, ScanBatch, StartOffset, Table,
@@ -17,7 +17,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::changes::{Changes, Held};
 use crate::clock;
-use crate::contents::Contents;
+use crate::contents::{Applied, Contents};
 use crate::copying::{self, scanned, scanner};
 use crate::error::{Error, Result};
 use crate::freshness::Look;
@@ -174,6 +174,7 @@ impl Follower {
         self.shared.phase.send_replace(Phase::Following);
         let mut pause = Duration::ZERO;
         loop {
+            let before: Vec<_> = session.contents.buckets().collect();
             let look = look(&self.connection, &self.shared.table, pause);
             let mut look = std::pin::pin!(look);
             let looked = loop {
@@ -195,7 +196,7 @@ impl Follower {
             pause = self.options.freshness_interval;
             match looked {
                 Ok((table, look)) => {
-                    if let Err(end) = self.take(&mut session, &table, look).await {
+                    if let Err(end) = self.take(&mut session, &table, &before, look).await {
                         return end;
                     }
                     *attempts = 0;
@@ -335,14 +336,28 @@ impl Follower {
         Ok(())
     }
 
-    /// Takes note of what the table is, and of where its changelog ends.
-    async fn take(&self, session: &mut Session, table: &Table, look: Look) -> Result<(), End> {
+    /// Takes note of what the table is, and of where its changelog ends. `before` was applied when the cluster was asked.
+    async fn take(
+        &self,
+        session: &mut Session,
+        table: &Table,
+        before: &[(TableBucket, Applied)],
+        look: Look,
+    ) -> Result<(), End> {
         let (info, known) = (table.info(), session.table.info());
         if info.id != known.id {
             return Err(End::Anew("the table was created anew".to_owned()));
         }
         if info.schema_id != known.schema_id {
             return Err(End::Reopen);
+        }
+        // A cluster that keeps one replica of a bucket can lose what it has acknowledged, and the copy has it still.
+        let is_beyond = |(bucket, applied): &(TableBucket, Applied)| {
+            let end = look.ends.get(bucket);
+            end.is_some_and(|end| *end < applied.offset)
+        };
+        if before.iter().any(is_beyond) {
+            return Err(End::Anew("its changelog has become shorter".to_owned()));
         }
         let is_there = |id: &i64| {
             look.ends

@@ -364,7 +364,7 @@ fn what_is_no_copy_of_it_is_refused(backend: Backend) {
                     .open(copy.join("data.mdb"))
                     .unwrap()
                     .set_len(9_000)
-                    .unwrap()
+                    .unwrap();
             },
             |copy| fs::remove_dir_all(copy).unwrap(),
             |copy| fs::write(copy.with_file_name("current.json"), "{").unwrap(),

@@ -4,6 +4,7 @@
 //! applied that a paced writer makes, with how long each batch takes until it is seen.
 
 use std::hint::black_box;
+use std::io::Write;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,13 @@ use fluss_core::row::{KeyEncoder, KeyFormat};
 use fluss_replica::{Replica, ReplicaOptions};
 use heed::types::Bytes;
 use heed::{EnvFlags, EnvOpenOptions};
+
+/// Writes a line of what was measured.
+macro_rules! say {
+    ($($text:tt)*) => {
+        writeln!(std::io::stdout(), $($text)*)?
+    };
+}
 
 type Outcome<T> = Result<T, Box<dyn std::error::Error + Send + Sync>>;
 
@@ -41,18 +49,18 @@ async fn run(target: &str, count: i64, rounds: i64, followed: i64) -> Outcome<()
     for round in 0..rounds {
         let begun = Instant::now();
         let whole = table.scan().plan(AsOf::Latest).await?.collect().await?;
-        report("to_arrow", count, begun.elapsed());
+        report("to_arrow", count, begun.elapsed())?;
         drop(black_box(whole));
         let directory = scratch.path().join(round.to_string());
         let begun = Instant::now();
         let replica = opened(&connection, &path, &directory).await?;
-        report("initial copy", count, begun.elapsed());
+        report("initial copy", count, begun.elapsed())?;
         replica.shut_down().await;
     }
     let directory = scratch.path().join("0");
     let begun = Instant::now();
     let replica = opened(&connection, &path, &directory).await?;
-    println!(
+    say!(
         "start when current: {:?}, anonymous memory {} MiB",
         begun.elapsed(),
         anonymous_mib()
@@ -67,9 +75,11 @@ async fn run(target: &str, count: i64, rounds: i64, followed: i64) -> Outcome<()
 
     let replica = opened(&connection, &path, &directory).await?;
     let idle = latencies(&replica, count, Duration::from_secs(3))?;
-    println!(
-        "get when idle: p50 {:?} p99 {:?} p99.9 {:?}",
-        idle[0], idle[1], idle[2]
+    say!(
+        "get when idle: p50 {:?} p99 {:?}, most {:?}",
+        idle.p50,
+        idle.p99,
+        idle.most
     );
     let (writer, reader) = (table.clone(), replica.clone());
     let seconds = Duration::from_secs(followed as u64);
@@ -79,23 +89,25 @@ async fn run(target: &str, count: i64, rounds: i64, followed: i64) -> Outcome<()
         tokio::task::spawn_blocking(move || latencies(&replica, count, seconds))
     };
     let busy = reading.await??;
-    println!(
-        "get while following: p50 {:?} p99 {:?} p99.9 {:?}",
-        busy[0], busy[1], busy[2]
+    say!(
+        "get while following: p50 {:?} p99 {:?}, most {:?}",
+        busy.p50,
+        busy.p99,
+        busy.most
     );
-    println!(
+    say!(
         "p99 while following / when idle: {:.2}",
-        busy[1].as_secs_f64() / idle[1].as_secs_f64()
+        busy.p99.as_secs_f64() / idle.p99.as_secs_f64()
     );
     let (changes, stale) = writing.await??;
-    println!(
+    say!(
         "staleness at {:.0} changes/s: p50 {:?} p99 {:?}, most {:?}",
         changes as f64 / seconds.as_secs_f64(),
-        stale[0],
-        stale[1],
-        stale[2]
+        stale.p50,
+        stale.p99,
+        stale.most
     );
-    println!("anonymous memory {} MiB", anonymous_mib());
+    say!("anonymous memory {} MiB", anonymous_mib());
     replica.shut_down().await;
     connection.shut_down().await?;
     Ok(())
@@ -140,23 +152,23 @@ fn read(replica: &Replica, count: i64) -> Outcome<()> {
     for number in 0..GETS {
         black_box(replica.get(&[key(number, count)])?);
     }
-    report("get, the whole row", GETS, begun.elapsed());
+    report("get, the whole row", GETS, begun.elapsed())?;
     let begun = Instant::now();
     for number in 0..GETS {
         black_box(replica.get_value(&[key(number, count)], "value")?);
     }
-    report("get_value", GETS, begun.elapsed());
+    report("get_value", GETS, begun.elapsed())?;
     let begun = Instant::now();
     for number in 0..GETS {
         black_box(replica.look_up(&[key(number, count)], |row| row.value(2).map(Datum::into_owned))?);
     }
-    report("look_up, one value", GETS, begun.elapsed());
+    report("look_up, one value", GETS, begun.elapsed())?;
     let begun = Instant::now();
     let keys = (0..GETS).map(|number| [key(number, count)]);
     black_box(replica.look_up_many(keys, |row| {
         row.map(|row| row.values().map(|row| row.len())).transpose()
     })?);
-    report("look_up_many", GETS, begun.elapsed());
+    report("look_up_many", GETS, begun.elapsed())?;
     Ok(())
 }
 
@@ -190,13 +202,13 @@ fn raw(directory: &Path, count: i64) -> Outcome<()> {
         let txn = env.read_txn()?;
         black_box(tree.get(&txn, key)?.ok_or("a row is missing")?.to_vec());
     }
-    report("LMDB, a transaction for each get", GETS, begun.elapsed());
+    report("LMDB, a transaction for each get", GETS, begun.elapsed())?;
     let begun = Instant::now();
     let txn = env.read_txn()?;
     for key in &keys {
         black_box(tree.get(&txn, key)?.ok_or("a row is missing")?.to_vec());
     }
-    report("LMDB, one transaction", GETS, begun.elapsed());
+    report("LMDB, one transaction", GETS, begun.elapsed())?;
     drop(txn);
     env.prepare_for_closing().wait();
     Ok(())
@@ -207,8 +219,8 @@ fn key(number: i64, count: i64) -> Datum<'static> {
     Datum::BigInt(rows::scattered(number).rem_euclid(count))
 }
 
-/// How long gets take: the middle, and the slowest of a hundred and of a thousand.
-fn latencies(replica: &Replica, count: i64, time: Duration) -> Outcome<[Duration; 3]> {
+/// How long gets take.
+fn latencies(replica: &Replica, count: i64, time: Duration) -> Outcome<Taken> {
     let (begun, mut taken) = (Instant::now(), Vec::with_capacity(1 << 24));
     let mut number = 0;
     while begun.elapsed() < time {
@@ -217,21 +229,16 @@ fn latencies(replica: &Replica, count: i64, time: Duration) -> Outcome<[Duration
         taken.push(before.elapsed());
         number += 1;
     }
-    Ok(quantiles(taken, [0.5, 0.99, 0.999]))
+    Ok(Taken::of(taken))
 }
 
 /// Changes rows at a pace. Returns how many, and how long it takes until a change is seen.
-async fn write(
-    table: &Table,
-    replica: &Replica,
-    count: i64,
-    time: Duration,
-) -> Outcome<(i64, [Duration; 3])> {
+async fn write(table: &Table, replica: &Replica, count: i64, time: Duration) -> Outcome<(i64, Taken)> {
     let writer = table.upsert_writer()?;
     let rows = CHANGES_A_SECOND * PACE.as_millis() as i64 / 1000;
-    let (begun, mut changed, mut waiting) = (Instant::now(), 0_i64, Vec::new());
+    let (started, mut changed, mut waiting) = (Instant::now(), 0_i64, Vec::new());
     let mut ticks = tokio::time::interval(PACE);
-    while begun.elapsed() < time {
+    while started.elapsed() < time {
         ticks.tick().await;
         let begin = (changed * 7919).rem_euclid((count - rows).max(1));
         let written_at = Instant::now();
@@ -249,19 +256,37 @@ async fn write(
     for waiting in waiting {
         stale.push(waiting.await??);
     }
-    Ok((changed, quantiles(stale, [0.5, 0.99, 1.0])))
+    Ok((changed, Taken::of(stale)))
 }
 
-fn quantiles(mut taken: Vec<Duration>, wanted: [f64; 3]) -> [Duration; 3] {
-    taken.sort_unstable();
-    wanted.map(|part| {
-        let place = ((taken.len() as f64 * part) as usize).min(taken.len().saturating_sub(1));
-        taken.get(place).copied().unwrap_or_default()
-    })
+/// How long calls took.
+struct Taken {
+    p50: Duration,
+    p99: Duration,
+    most: Duration,
 }
 
-fn report(what: &str, count: i64, taken: Duration) {
-    println!("{what}: {:.0}/s", count as f64 / taken.as_secs_f64());
+impl Taken {
+    fn of(mut taken: Vec<Duration>) -> Self {
+        taken.sort_unstable();
+        let at = |part: f64| {
+            let place = (taken.len() as f64 * part) as usize;
+            taken
+                .get(place.min(taken.len().saturating_sub(1)))
+                .copied()
+                .unwrap_or_default()
+        };
+        Self {
+            p50: at(0.5),
+            p99: at(0.99),
+            most: at(1.0),
+        }
+    }
+}
+
+fn report(what: &str, count: i64, taken: Duration) -> Outcome<()> {
+    say!("{what}: {:.0}/s", count as f64 / taken.as_secs_f64());
+    Ok(())
 }
 
 /// What the process has of memory that is of no file, in MiB.
