@@ -1,7 +1,5 @@
 //! Changes of rows on their way into a copy, as bytes.
 
-use std::cmp::Ordering;
-
 use fluss_client::arrow::record_batch::RecordBatch;
 use fluss_client::filter::Filter;
 use fluss_client::types::Row;
@@ -58,11 +56,6 @@ impl Changes {
     /// How many there are.
     pub(crate) const fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    pub(crate) fn clear(&mut self) {
-        self.bytes.clear();
-        self.entries.clear();
     }
 
     /// Adds rows as they are.
@@ -126,16 +119,36 @@ impl Changes {
         self.entries.push(Entry { start, key_end, end });
     }
 
+    /// The key that was added last.
+    pub(crate) fn last_key(&self) -> &[u8] {
+        let last = self.entries.last();
+        last.and_then(|entry| self.bytes.get(entry.start..entry.key_end))
+            .unwrap_or_default()
+    }
+
     /// Makes the changes, the last one of each key, in the order of the keys.
     pub(crate) fn make(&mut self, batch: &mut Batch<'_, '_>) -> std::io::Result<()> {
+        self.make_up_to(None, batch)
+    }
+
+    /// As [`make`](Self::make), those of keys up to one; the others are left.
+    pub(crate) fn make_up_to(
+        &mut self,
+        up_to: Option<&[u8]>,
+        batch: &mut Batch<'_, '_>,
+    ) -> std::io::Result<()> {
         let Self { bytes, entries } = self;
         let key = |entry: &Entry| bytes.get(entry.start..entry.key_end).unwrap_or_default();
         if !entries.is_sorted_by(|one, next| key(one) < key(next)) {
             entries.sort_by(|one, other| key(one).cmp(key(other)));
         }
-        for (place, entry) in entries.iter().enumerate() {
-            let next = entries.get(place + 1);
-            if next.is_some_and(|next| key(next).cmp(key(entry)) == Ordering::Equal) {
+        let split = up_to.map_or(entries.len(), |up_to| {
+            entries.partition_point(|entry| key(entry) <= up_to)
+        });
+        let (made, left) = entries.split_at(split);
+        for (place, entry) in made.iter().enumerate() {
+            let next = made.get(place + 1);
+            if next.is_some_and(|next| key(next) == key(entry)) {
                 continue;
             }
             match entry.end {
@@ -143,7 +156,26 @@ impl Changes {
                 None => batch.remove(key(entry))?,
             }
         }
+        let mut rest = Self::default();
+        for entry in left {
+            rest.take_over(bytes, entry);
+        }
+        *self = rest;
         Ok(())
+    }
+
+    /// Adds a change of another run of bytes.
+    fn take_over(&mut self, bytes: &[u8], entry: &Entry) {
+        let start = self.bytes.len();
+        let end = entry.end.unwrap_or(entry.key_end);
+        self.bytes
+            .extend_from_slice(bytes.get(entry.start..end).unwrap_or_default());
+        let moved = |place: usize| place - entry.start + start;
+        self.entries.push(Entry {
+            start,
+            key_end: moved(entry.key_end),
+            end: entry.end.map(moved),
+        });
     }
 }
 

@@ -2,31 +2,32 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use fluss_client::arrow::record_batch::RecordBatch;
 use fluss_client::filter::Filter;
 use fluss_client::id::{Offset, PartitionId, TableBucket};
 use fluss_client::types::RowType;
 use fluss_client::{AsOf, BucketRead, Connection, LogScanner, StartOffset, Table};
-use fluss_store::copy::CopyFile;
-use futures::TryStreamExt;
+use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
-use crate::changes::{Changes, Held};
+use crate::changes::Changes;
 use crate::contents::Contents;
 use crate::error::{Error, Result};
-use crate::held::{Copy, unopened};
+use crate::held::Copy;
+use crate::loading::{Piece, load};
 use crate::options::ReplicaOptions;
 use crate::selection::Selection;
 use crate::shape::Shape;
 
-/// How many bytes of rows are put in together.
-const AT_A_TIME: usize = 8 << 20;
 /// How many batches wait at most.
 const AHEAD: usize = 4;
+/// How many buckets are read at a time, and how many that are held whole while they are.
+const READ_AT_ONCE: usize = 8;
+const HELD_AT_ONCE: usize = 2;
 
 /// Copies what a table has now into a directory, which is not there.
 pub(crate) async fn copy(
@@ -62,34 +63,26 @@ async fn copy_into(
     if let Some(filter) = &options.filter {
         scan = scan.filter(filter.clone());
     }
-    let plan = scan.plan(AsOf::Latest).await?;
-    let buckets: BTreeSet<TableBucket> = plan.buckets().iter().map(BucketRead::bucket).collect();
-    let mut rows = plan.into_stream();
+    let reads = scan.plan(AsOf::Latest).await?.into_buckets();
     let (sender, receiver) = mpsc::channel(AHEAD);
-    let writing = spawn_blocking({
-        let (directory, shape) = (directory.clone(), shape.clone());
-        move || write(&directory, &shape, receiver)
+    let loading = spawn_blocking({
+        let (directory, shape, buckets) = (directory.clone(), shape.clone(), reads.len());
+        move || load(&directory, &shape, buckets, receiver)
     });
-    while let Some(batch) = rows.try_next().await? {
-        // The writer says why it takes no more.
-        if sender.send(batch).await.is_err() {
-            break;
-        }
-    }
+    read(&reads, &sender).await?;
     drop(sender);
-    let file = writing
-        .await
-        .map_err(|error| Error::damaged(directory, error))??;
+    let loaded = loading.await;
+    let file = loaded.map_err(|error| Error::damaged(directory, error))??;
 
-    let ends = rows.offsets();
+    let ends = reads.iter().map(|read| Some((read.bucket(), read.end_offset()?)));
+    let ends: Option<BTreeMap<TableBucket, Offset>> = ends.collect();
     let partitions = partitions(connection, table).await?;
-    let is_whole = buckets.iter().all(|bucket| ends.contains_key(bucket));
-    let are_known = ends.keys().filter_map(|bucket| bucket.partition);
-    let mut are_known = are_known;
-    if !is_whole || !are_known.all(|id| partitions.contains_key(&id.get())) {
-        let reason = "a partition was dropped while it was copied";
-        return Err(Error::Interrupted(reason));
-    }
+    let Some(ends) = ends.filter(|ends| {
+        let mut read = ends.keys().filter_map(|bucket| bucket.partition);
+        read.all(|id| partitions.contains_key(&id.get()))
+    }) else {
+        return Err(Error::Interrupted("a partition was dropped while it was copied"));
+    };
     let kept: BTreeSet<PartitionId> = ends.keys().filter_map(|bucket| bucket.partition).collect();
     let scanner = scanner(table, &held, options)?;
     let positions = start(&scanner, &ends).await?;
@@ -117,6 +110,27 @@ async fn copy_into(
     let finish = spawn_blocking(move || finished.apply(&mut Changes::default(), &contents));
     finish.await.map_err(|error| Error::damaged(directory, error))??;
     Ok(copy)
+}
+
+/// Reads buckets side by side, and hands over what comes of them until nobody takes any more.
+async fn read(reads: &[BucketRead], sender: &mpsc::Sender<Piece>) -> Result<()> {
+    // Where servers do not give out rows as they are, each bucket is held whole, and its end is known beforehand.
+    let are_held = reads.iter().any(|read| read.end_offset().is_some());
+    let at_once = if are_held { HELD_AT_ONCE } else { READ_AT_ONCE };
+    let pieces = reads.iter().enumerate().map(|(place, read)| {
+        let rows = read.clone().into_stream();
+        let rows = rows.map_ok(move |batch| Piece::Rows(place, batch));
+        rows.chain(stream::once(ready(Ok(Piece::End(place)))))
+    });
+    let pieces: Vec<_> = pieces.collect();
+    let mut pieces = stream::iter(pieces).flatten_unordered(at_once);
+    while let Some(piece) = pieces.try_next().await? {
+        // The one who loads says why it takes no more.
+        if sender.send(piece).await.is_err() {
+            break;
+        }
+    }
+    Ok(())
 }
 
 /// A scanner of what is held, with what the filter looks at behind it.
@@ -176,28 +190,4 @@ pub(crate) async fn partitions(connection: &Connection, table: &Table) -> Result
         )
     };
     Ok(listed.into_iter().map(entry).collect())
-}
-
-/// Puts rows into a copy as they come.
-fn write(directory: &PathBuf, shape: &Shape, mut rows: mpsc::Receiver<RecordBatch>) -> Result<Arc<CopyFile>> {
-    let file = CopyFile::begin(directory).map_err(|error| unopened(error, &shape.table))?;
-    let held = Held::new(shape, None);
-    let mut changes = Changes::default();
-    let put = |changes: &mut Changes| {
-        let written: std::io::Result<()> = file.write(|batch| {
-            changes.make(batch)?;
-            Ok(Vec::new())
-        });
-        changes.clear();
-        written.map_err(Error::storage(directory))
-    };
-    while let Some(batch) = rows.blocking_recv() {
-        let added = changes.add_rows(&held, &batch);
-        added.map_err(|error| Error::damaged(directory, error))?;
-        if changes.bytes() >= AT_A_TIME {
-            put(&mut changes)?;
-        }
-    }
-    put(&mut changes)?;
-    Ok(file)
 }

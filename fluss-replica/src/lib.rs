@@ -19,6 +19,7 @@ mod error;
 mod following;
 mod freshness;
 mod held;
+mod loading;
 mod meters;
 mod mount;
 mod options;

@@ -247,7 +247,7 @@ async fn write(table: &Table, replica: &Replica, count: i64, time: Duration) -> 
         let replica = replica.clone();
         waiting.push(tokio::spawn(async move {
             replica
-                .wait_until_written(&written, Some(Duration::from_secs(60)))
+                .wait_until_written(&written, Some(Duration::from_mins(1)))
                 .await?;
             Ok::<_, fluss_replica::Error>(written_at.elapsed())
         }));
