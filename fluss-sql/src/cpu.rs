@@ -36,10 +36,14 @@ impl Threads {
     }
 }
 
-/// How many of the processors queries may fill. One is left to others: a thread that wakes where all are taken waits for the
-/// kernel's next tick, some milliseconds, however far back these threads stand.
+/// How many of the processors queries may fill. One is left to others, if there are more than two: a thread that wakes where all
+/// are taken waits for the kernel's next tick, some milliseconds, however far back these threads stand.
 const fn left_to_queries(processors: usize) -> usize {
-    if processors > 1 { processors - 1 } else { 1 }
+    if processors > 2 {
+        processors - 1
+    } else {
+        processors
+    }
 }
 
 /// How much later than others these threads have their turn where processors are few, as `nice` counts it.
