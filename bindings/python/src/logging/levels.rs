@@ -10,11 +10,12 @@ use tracing::Level;
 
 /// The loggers, and the targets of the events that they are told. A logger comes before its parent, and the root is the parent
 /// of the last.
-const LOGGERS: [(&str, &str); 7] = [
+const LOGGERS: [(&str, &str); 8] = [
     ("fluss.client.writer", "fluss::client::writer"),
     ("fluss.client.scanner", "fluss::client::scanner"),
     ("fluss.client.lookup", "fluss::client::lookup"),
     ("fluss.client", "fluss::client"),
+    ("fluss.replica", "fluss::replica"),
     ("fluss.rpc", "fluss::rpc"),
     ("fluss.server", "fluss::server"),
     ("fluss", "fluss"),
