@@ -4,6 +4,7 @@ use fluss_client::arrow::record_batch::RecordBatch;
 use fluss_client::filter::Filter;
 use fluss_client::types::Row;
 use fluss_client::{ArrowRows, ChangeType, DecodeError, ScanBatch, ValueError};
+use fluss_core::record::value::encoded_values;
 use fluss_store::copy::Batch;
 
 use crate::shape::Shape;
@@ -63,6 +64,19 @@ impl Changes {
         let rows = held.rows(batch)?;
         for index in 0..rows.len() {
             self.put(held.shape, &rows.row(index)).map_err(fault)?;
+        }
+        Ok(())
+    }
+
+    /// Adds rows as servers store them, in all columns.
+    pub(crate) fn add_stored(&mut self, shape: &Shape, values: &[u8]) -> Result<(), DecodeError> {
+        for value in encoded_values(values)? {
+            let start = self.bytes.len();
+            shape.encode_key_of(value, &mut self.bytes)?;
+            let key_end = self.bytes.len();
+            self.bytes.extend_from_slice(value);
+            let end = Some(self.bytes.len());
+            self.entries.push(Entry { start, key_end, end });
         }
         Ok(())
     }

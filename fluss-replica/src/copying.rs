@@ -7,9 +7,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use fluss_client::filter::Filter;
-use fluss_client::id::{Offset, PartitionId, TableBucket};
-use fluss_client::types::RowType;
-use fluss_client::{AsOf, BucketRead, Connection, LogScanner, StartOffset, Table};
+use fluss_client::id::{Offset, PartitionId, SchemaId, TableBucket};
+use fluss_client::types::{KvFormat, RowType};
+use fluss_client::{AsOf, BucketRead, Connection, ErrorKind, LogScanner, StartOffset, Table};
 use futures::stream::{self, StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
@@ -38,12 +38,24 @@ pub(crate) async fn copy(
     place: (PathBuf, u64),
 ) -> Result<Copy> {
     let (directory, generation) = place;
-    let copied = copy_into(connection, table, selection, options, (&directory, generation)).await;
-    if copied.is_err() {
-        // What is left of it is swept when the next one is begun.
-        let _ = spawn_blocking(move || fs::remove_dir_all(directory)).await;
+    // Where all is held, rows are kept as servers have them.
+    let is_whole = options.columns.is_none() && options.filter.is_none();
+    let mut as_stored = is_whole && table.info().properties.kv_format == KvFormat::Compacted;
+    loop {
+        let place = (&directory, generation);
+        let copied = copy_into(connection, table, selection, options, place, as_stored).await;
+        if copied.is_err() {
+            // What is left of it is swept when the next one is begun.
+            let directory = directory.clone();
+            let _ = spawn_blocking(move || fs::remove_dir_all(directory)).await;
+        }
+        match copied {
+            Err(Error::Client(error)) if as_stored && matches!(error.kind(), ErrorKind::Unsupported(_)) => {
+                as_stored = false;
+            }
+            copied => return copied,
+        }
     }
-    copied
 }
 
 async fn copy_into(
@@ -52,10 +64,21 @@ async fn copy_into(
     selection: &Selection,
     options: &ReplicaOptions,
     (directory, generation): (&PathBuf, u64),
+    as_stored: bool,
 ) -> Result<Copy> {
     let info = table.info();
     let held = selection.held(info.schema());
-    let types = BTreeMap::from([(info.schema_id, held.clone())]);
+    let mut types = BTreeMap::from([(info.schema_id, held.clone())]);
+    if as_stored {
+        // Rows are there of all schemas that the table has had.
+        for id in 1..info.schema_id.get() {
+            let (id, schema) = connection
+                .admin()
+                .table_schema(&info.path, Some(SchemaId(id)))
+                .await?;
+            types.insert(id, selection.held(&schema));
+        }
+    }
     let shape = Shape::new(info.path.clone(), types, info.schema().primary_key())?;
     let shape = Arc::new(shape);
 
@@ -69,7 +92,7 @@ async fn copy_into(
         let (directory, shape, buckets) = (directory.clone(), shape.clone(), reads.len());
         move || load(&directory, &shape, buckets, receiver)
     });
-    read(&reads, &sender).await?;
+    read(&reads, as_stored && shape.has_short_key(), &sender).await?;
     drop(sender);
     let loaded = loading.await;
     let file = loaded.map_err(|error| Error::damaged(directory, error))??;
@@ -113,14 +136,20 @@ async fn copy_into(
 }
 
 /// Reads buckets side by side, and hands over what comes of them until nobody takes any more.
-async fn read(reads: &[BucketRead], sender: &mpsc::Sender<Piece>) -> Result<()> {
+async fn read(reads: &[BucketRead], as_stored: bool, sender: &mpsc::Sender<Piece>) -> Result<()> {
     // Where servers do not give out rows as they are, each bucket is held whole, and its end is known beforehand.
     let are_held = reads.iter().any(|read| read.end_offset().is_some());
     let at_once = if are_held { HELD_AT_ONCE } else { READ_AT_ONCE };
     let pieces = reads.iter().enumerate().map(|(place, read)| {
-        let rows = read.clone().into_stream();
-        let rows = rows.map_ok(move |batch| Piece::Rows(place, batch));
-        rows.chain(stream::once(ready(Ok(Piece::End(place)))))
+        let stored = read.clone().into_stored().filter(|_| as_stored);
+        let pieces = match stored {
+            Some(values) => values.map_ok(move |values| Piece::Stored(place, values)).boxed(),
+            None => {
+                let rows = read.clone().into_stream();
+                rows.map_ok(move |batch| Piece::Rows(place, batch)).boxed()
+            }
+        };
+        pieces.chain(stream::once(ready(Ok(Piece::End(place)))))
     });
     let pieces: Vec<_> = pieces.collect();
     let mut pieces = stream::iter(pieces).flatten_unordered(at_once);

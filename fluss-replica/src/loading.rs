@@ -8,6 +8,7 @@ use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use fluss_client::arrow::record_batch::RecordBatch;
 use fluss_store::copy::CopyFile;
 use tokio::sync::mpsc;
@@ -24,6 +25,8 @@ const AT_A_TIME: usize = 8 << 20;
 #[derive(Debug)]
 pub(crate) enum Piece {
     Rows(usize, RecordBatch),
+    /// A batch of stored values.
+    Stored(usize, Bytes),
     End(usize),
 }
 
@@ -58,6 +61,11 @@ pub(crate) fn load(
         let (place, now) = match piece {
             Piece::Rows(place, batch) => {
                 let added = changes.add_rows(&held, &batch);
+                added.map_err(|error| Error::damaged(directory, error))?;
+                (place, Progress::At(changes.last_key().to_vec()))
+            }
+            Piece::Stored(place, values) => {
+                let added = changes.add_stored(shape, &values);
                 added.map_err(|error| Error::damaged(directory, error))?;
                 (place, Progress::At(changes.last_key().to_vec()))
             }

@@ -1,5 +1,6 @@
 //! Reading a copy.
 
+use std::cell::Cell;
 use std::ops::ControlFlow;
 use std::{io, thread};
 
@@ -73,12 +74,23 @@ impl<'r> HeldRow<'r> {
     }
 }
 
+thread_local! {
+    /// Room for a key, which is used again by the next read of the thread.
+    static KEY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
+}
+
+impl Drop for Rows<'_> {
+    fn drop(&mut self) {
+        KEY.set(std::mem::take(&mut self.key));
+    }
+}
+
 impl<'c> Rows<'c> {
     fn of(copy: &'c Copy) -> Result<Self> {
         Ok(Self {
             view: copy.file.view().map_err(|error| copy.fault(error))?,
             copy,
-            key: Vec::with_capacity(64),
+            key: KEY.take(),
             reads: 0,
         })
     }

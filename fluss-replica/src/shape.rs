@@ -13,6 +13,9 @@ use fluss_core::arrow::ColumnsBuilder;
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::{self, KeyEncoder, KeyFormat, RowFormat};
 
+/// So many columns a key has at most that is made of a value.
+const MOST_KEY_COLUMNS: usize = 8;
+
 /// How the rows of a copy are laid out.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
@@ -23,6 +26,8 @@ pub(crate) struct Shape {
     pub(crate) row_type: RowType,
     /// The columns of each schema that rows are held of.
     types: BTreeMap<SchemaId, RowType>,
+    /// Where the columns of the primary key are, in its order.
+    key_places: Vec<usize>,
     /// Of whole rows.
     row_key: KeyEncoder,
     /// Of keys.
@@ -50,6 +55,7 @@ impl Shape {
             schema_id: *schema_id,
             row_key: KeyEncoder::new(KeyFormat::Fluss, row_type, &places)?,
             key: KeyEncoder::new(KeyFormat::Fluss, &key_type, &all)?,
+            key_places: places,
             row_type: row_type.clone(),
             types,
         })
@@ -112,6 +118,28 @@ impl Shape {
         };
         head.encode(out);
         RowFormat::Compacted.encode(&self.row_type, row, out)
+    }
+
+    /// Appends the key of the row of a value.
+    pub(crate) fn encode_key_of(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+        let (row_type, bytes) = self.split(value)?;
+        let mut key = [const { Datum::Null }; MOST_KEY_COLUMNS];
+        let is_of_key = |column: usize| self.key_places.contains(&column);
+        RowFormat::Compacted.visit(row_type, bytes, is_of_key, |column, datum| {
+            let place = self.key_places.iter().position(|place| *place == column);
+            if let Some(slot) = place.and_then(|place| key.get_mut(place)) {
+                *slot = datum;
+            }
+            Ok(())
+        })?;
+        let key = key.get(..self.key_places.len()).unwrap_or_default();
+        let encoded = self.key.encode(key, out);
+        encoded.map_err(|error| DecodeError::value("value", error))
+    }
+
+    /// Whether keys can be made of values.
+    pub(crate) const fn has_short_key(&self) -> bool {
+        self.key_places.len() <= MOST_KEY_COLUMNS
     }
 
     /// Which columns of this shape a value has, and its row.

@@ -5,7 +5,8 @@ use std::fmt;
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use futures::stream::{self, StreamExt, TryStreamExt};
+use bytes::Bytes;
+use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 
 use super::bounds::{AsOf, Bounds, Ranges};
 use super::changelog::Changelogs;
@@ -235,6 +236,19 @@ impl BucketRead {
     pub fn into_stream(self) -> RowStream {
         let ends = vec![(self.bucket, self.end.clone())];
         RowStream::new(self.schema.clone(), ends, self.rows())
+    }
+
+    /// All rows of the bucket as its server stores them, in all columns, whatever the scan asks for: batches of stored values
+    /// (`records.md` §3.2), for a copy that keeps them so. Nothing where the servers do not give them out.
+    ///
+    /// # Errors
+    ///
+    /// As of [`into_stream`](Self::into_stream); [`ErrorKind::Unsupported`] if the leader of this bucket does not give it out.
+    pub fn into_stored(self) -> Option<impl Stream<Item = Result<Bytes>> + Send + 'static> {
+        match self.source {
+            Source::Keyed(Keyed::Present(present)) => Some(present.stored(self.bucket, self.end)),
+            _ => None,
+        }
     }
 
     fn rows(self) -> Rows {

@@ -167,6 +167,21 @@ impl KvScan {
     ///
     /// A scan is not to be gone on with when the future was dropped.
     pub(super) async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        let Some((records, context)) = self.next_answer().await? else {
+            return Ok(None);
+        };
+        let values = encoded_values(&records).map_err(|error| context.clone().error(error))?;
+        let rows = self.scans.rows.columns(&values, &context).await?;
+        self.scans.columns.show(&rows).map(Some)
+    }
+
+    /// As [`next`](Self::next), as the server has them: a batch of stored values (`records.md` §3.2).
+    pub(super) async fn next_stored(&mut self) -> Result<Option<Bytes>> {
+        let answer = self.next_answer().await?;
+        Ok(answer.map(|(records, _)| records))
+    }
+
+    async fn next_answer(&mut self) -> Result<Option<(Bytes, Context)>> {
         loop {
             let (open, answer) = match std::mem::replace(&mut self.state, State::Ended) {
                 State::Ended => return Ok(None),
@@ -177,8 +192,8 @@ impl KvScan {
                 }
                 State::Open(next) => next.answer().await?,
             };
-            if let Some(rows) = self.take(open, answer).await? {
-                return Ok(Some(rows));
+            if let Some(values) = self.take(open, answer).await? {
+                return Ok(Some(values));
             }
         }
     }
@@ -223,12 +238,12 @@ impl KvScan {
         Ok((open, answer))
     }
 
-    /// The rows of an answer, if there are any. What comes after it is asked for next.
+    /// The values of an answer, if there are any. What comes after it is asked for next.
     async fn take(
         &mut self,
         mut open: Box<Open>,
         mut answer: proto::ScanKvResponse,
-    ) -> Result<Option<RecordBatch>> {
+    ) -> Result<Option<(Bytes, Context)>> {
         let records = answer.records.take().unwrap_or_default();
         let mut values = Vec::new();
         if !records.is_empty() {
@@ -248,11 +263,8 @@ impl KvScan {
             // The server has closed it.
             open.scanner = None;
         }
-        if values.is_empty() {
-            return Ok(None);
-        }
-        let rows = self.scans.rows.columns(&values, &context).await?;
-        self.scans.columns.show(&rows).map(Some)
+        let is_empty = values.is_empty();
+        Ok((!is_empty).then_some((records, context)))
     }
 }
 

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use arrow::record_batch::RecordBatch;
+use bytes::Bytes;
 use fluss_rpc::code::ErrorCode;
 use futures::stream::{self, Stream, StreamExt, TryStreamExt};
 use tokio::sync::OnceCell;
@@ -12,7 +13,7 @@ use super::changelog::Changelogs;
 use super::columns::Columns;
 use super::end::End;
 use super::reader::BoundedReader;
-use super::scan_kv::{KvScans, is_unsupported};
+use super::scan_kv::{KvScan, KvScans, is_unsupported};
 use super::stream::Rows;
 use crate::admin::OffsetSpec;
 use crate::error::{Error, Result};
@@ -152,6 +153,22 @@ impl Present {
             Err(error) if is_unsupported(&error) => self.replay(bucket, end).await,
             outcome => outcome,
         }
+    }
+
+    /// The rows of a bucket as its leader has them: batches of stored values. A partition that is dropped has none.
+    pub(super) fn stored(
+        &self,
+        bucket: TableBucket,
+        end: End,
+    ) -> impl Stream<Item = Result<Bytes>> + Send + use<> {
+        let scan = self.scans.scan(bucket, end.clone());
+        let values = stream::try_unfold(scan, async |mut scan: KvScan| {
+            Ok(scan.next_stored().await?.map(|values| (values, scan)))
+        });
+        values.filter(move |item| {
+            let is_dropped = matches!(item, Err(error) if tells_drop(error, &end));
+            std::future::ready(!is_dropped)
+        })
     }
 
     fn stream(self: Arc<Self>, bucket: TableBucket, end: End) -> Rows {

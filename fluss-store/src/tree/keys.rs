@@ -65,6 +65,17 @@ impl TreeKey {
     }
 }
 
+/// The keys of the tree that fit into so many bytes are made faster.
+pub(super) const SHORT: usize = 64;
+
+/// The key of the tree of a short key of a row.
+pub(super) fn short_key<'b>(key: &[u8], bytes: &'b mut [u8; SHORT]) -> Option<&'b [u8]> {
+    let (first, rest) = bytes.split_first_mut()?;
+    *first = ROWS;
+    rest.get_mut(..key.len())?.copy_from_slice(key);
+    bytes.get(..=key.len())
+}
+
 /// Whether a key of the tree leads to a branch.
 pub(super) const fn is_link(tree_key: &[u8]) -> bool {
     tree_key.len() == MOST

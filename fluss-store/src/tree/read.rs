@@ -5,11 +5,15 @@ use std::ops::ControlFlow;
 
 use heed::RoTxn;
 
-use super::keys::{Branch, TreeKey, branch_of, is_link};
+use super::keys::{Branch, SHORT, TreeKey, branch_of, is_link, short_key};
 use super::{Tree, Visit, fault};
 
 /// The value of a key.
 pub(crate) fn get<'t>(tree: Tree, txn: &'t RoTxn, key: &[u8]) -> heed::Result<Option<&'t [u8]>> {
+    let mut short = [0; SHORT];
+    if let Some(tree_key) = short_key(key, &mut short) {
+        return tree.get(txn, tree_key);
+    }
     let (mut branch, mut key) = (None, key);
     loop {
         let mut tree_key = TreeKey::of(branch);
