@@ -56,6 +56,8 @@ bench: setup .venv/installed
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check 'datafusion>=55,<56'
 	$(PYTHON) benches/sql.py
 	$(PYTHON) benches/event_streams.py
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check rocksdict
+	$(PYTHON) benches/replica.py
 
 # The wheel as others install it: functions that are the same are there once, which takes lld, and it is packed as small as it goes.
 wheel: setup-base .venv/installed
