@@ -13,7 +13,7 @@ use fluss_client::filter::col;
 use fluss_client::types::{DataType, Datum, Schema, TableDescriptor};
 use fluss_client::{ClientOptions, Connection, TableChange};
 use fluss_cluster::Spec;
-use fluss_replica::{Error, Replica, ReplicaOptions};
+use fluss_replica::{Documents, Error, Replica, ReplicaOptions};
 use tempfile::tempdir;
 
 use crate::{
@@ -31,10 +31,11 @@ tests! {
         others_read_what_one_follows,
         what_is_no_copy_of_it_is_refused,
         a_table_that_is_created_anew_is_copied_anew,
+        reads_that_would_be_too_old_are_refused,
+        documents_are_changed_field_by_field,
     ],
     ONCE => [
         a_changelog_that_was_cut_is_copied_anew,
-        reads_that_would_be_too_old_are_refused,
     ],
 }
 
@@ -499,6 +500,53 @@ fn reads_that_would_be_too_old_are_refused(backend: Backend) {
             .await
             .unwrap_err();
         assert!(matches!(error, Error::TimedOut { .. }), "{error}");
+        replica.shut_down().await;
+    });
+}
+
+fn documents_are_changed_field_by_field(backend: Backend) {
+    let place = shared(backend);
+    run(async {
+        let connection = connect(&place).await;
+        let directory = tempdir().unwrap();
+        let model = Model::create(&connection, 2, 10).await;
+        let path = &model.table.info().path;
+        let documents = Documents::open(&connection, path).await.unwrap();
+        let replica = open(&connection, &model, directory.path()).await;
+        replica.start(Some(PATIENCE)).await.unwrap();
+        let key = |id: i64| [Datum::BigInt(id), "n".into()];
+        let fields = |id: i64, name: &'static str, value: Datum<'static>| {
+            let [id, key] = key(id);
+            [("id", id), ("name", key), (name, value)]
+        };
+        for id in 0..30 {
+            documents
+                .upsert_fields(&fields(id, "city", "c".into()))
+                .await
+                .unwrap();
+            documents
+                .upsert_fields(&fields(id, "score", Datum::Double(1.0)))
+                .await
+                .unwrap();
+        }
+        let last = documents.delete_fields(&key(7), &["city"]).await.unwrap();
+        replica.wait_until_written(&last, Some(PATIENCE)).await.unwrap();
+        documents.delete_document(&key(8)).await.unwrap();
+        documents.flush().await.unwrap();
+        replica.wait_until_caught_up(Some(PATIENCE)).await.unwrap();
+        let row = |id| replica.get(&key(id)).unwrap();
+        let [id, name] = key(1);
+        let whole = vec![id, name, "c".into(), Datum::Double(1.0), Datum::Null];
+        assert_eq!(row(1), Some(whole));
+        assert_eq!(row(7).unwrap()[2..4], [Datum::Null, Datum::Double(1.0)]);
+        assert_eq!(row(8), None);
+        // One row has no city any more, and one is gone.
+        assert_eq!(documents.clear_columns(&["city"]).await.unwrap(), 28);
+        replica.wait_until_caught_up(Some(PATIENCE)).await.unwrap();
+        assert_eq!(row(1).unwrap()[2], Datum::Null);
+        assert_eq!(documents.truncate().await.unwrap(), 29);
+        replica.wait_until_caught_up(Some(PATIENCE)).await.unwrap();
+        assert_eq!(replica.count().unwrap(), 0);
         replica.shut_down().await;
     });
 }
