@@ -142,12 +142,11 @@ async fn read(reads: &[BucketRead], as_stored: bool, sender: &mpsc::Sender<Piece
     let at_once = if are_held { HELD_AT_ONCE } else { READ_AT_ONCE };
     let pieces = reads.iter().enumerate().map(|(place, read)| {
         let stored = read.clone().into_stored().filter(|_| as_stored);
-        let pieces = match stored {
-            Some(values) => values.map_ok(move |values| Piece::Stored(place, values)).boxed(),
-            None => {
-                let rows = read.clone().into_stream();
-                rows.map_ok(move |batch| Piece::Rows(place, batch)).boxed()
-            }
+        let pieces = if let Some(values) = stored {
+            values.map_ok(move |values| Piece::Stored(place, values)).boxed()
+        } else {
+            let rows = read.clone().into_stream();
+            rows.map_ok(move |batch| Piece::Rows(place, batch)).boxed()
         };
         pieces.chain(stream::once(ready(Ok(Piece::End(place)))))
     });

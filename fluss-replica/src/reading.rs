@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::ops::ControlFlow;
+use std::sync::mpsc as std_mpsc;
 use std::{io, thread};
 
 use fluss_client::arrow::datatypes::SchemaRef;
@@ -331,10 +332,15 @@ impl Replica {
         };
         let schema = user_schema(&shape.row_type.project(&places));
         let (sender, batches) = mpsc::channel(2);
+        let (tell, begun) = std_mpsc::sync_channel(1);
         let scanning = {
             let schema = schema.clone();
             move || {
-                if let Err(error) = scan(&copy, &key, &places, &schema, &sender) {
+                let view = copy.file.view().map_err(|error| copy.fault(error));
+                // Nobody asks for a scan who does not wait for its beginning.
+                let _ = tell.send(());
+                let scanned = view.and_then(|view| scan(&copy, &view, &key, &places, &schema, &sender));
+                if let Err(error) = scanned {
                     // Whoever has dropped the scan needs no error.
                     let _ = sender.blocking_send(Err(error));
                 }
@@ -343,6 +349,8 @@ impl Replica {
         // It has a view of its own, which is its thread's.
         let thread = thread::Builder::new().name("fluss-replica-scan".to_owned());
         thread.spawn(scanning).map_err(Error::storage(self.directory()))?;
+        // The moment of the scan is this call's, which a thread that is started does not put off for long.
+        let _ = begun.recv();
         Ok(Scan { schema, batches })
     }
 }
@@ -385,6 +393,7 @@ impl Scan {
 /// Reads rows, and hands them over until nobody wants any more.
 fn scan(
     copy: &Copy,
+    view: &View<'_>,
     prefix: &[u8],
     places: &[usize],
     schema: &SchemaRef,
@@ -421,7 +430,6 @@ fn scan(
             Err(_) => ControlFlow::Break(()),
         })
     };
-    let view = copy.file.view().map_err(|error| copy.fault(error))?;
     let scanned = view.scan(prefix, &mut visit);
     scanned.map_err(|error| copy.fault(error))?;
     if !columns.is_empty() {
