@@ -1,5 +1,5 @@
-"""Replicas, local copies of primary-key tables, which follow them and are read at memory speed; and documents, rows that
-are changed field by field. Calls block; `fluss.aio.replica` has the same, awaited.
+"""Replicas, local copies of primary-key tables, which follow them and are read at memory speed; and documents, rows
+that are changed field by field. Calls block; `fluss.aio.replica` has the same, awaited.
 
 ::
 
@@ -14,8 +14,8 @@ are changed field by field. Calls block; `fluss.aio.replica` has the same, await
         print(list(profiles.multiget_string_values(["Alice", "Bob"], "city")))
 
 One replica follows into a directory at a time; other processes read it meanwhile with `attach_replica`. The copy
-outlives the program: the next one goes on where this one has stopped. A document is a row, and its fields are the columns:
-those that are not given stay as they are.
+outlives the program: the next one goes on where this one has stopped. A document is a row, and its fields are the
+columns: those that are not given stay as they are.
 """
 
 from fluss._replica import BucketLag, Lag

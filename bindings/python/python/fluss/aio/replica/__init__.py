@@ -8,7 +8,8 @@ classes.
     async with await replica.open_documents("fluss://localhost:9123", "fluss.profiles") as documents:
         await documents.upsert_fields({"firstname": "Alice", "age": "22"})
 
-    async with await replica.open_replica("fluss://localhost:9123", "fluss.profiles", "/var/lib/app/profiles") as profiles:
+    profiles = await replica.open_replica("fluss://localhost:9123", "fluss.profiles", "/var/lib/app/profiles")
+    async with profiles:
         print(profiles.get("Alice"))
 """
 
