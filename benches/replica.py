@@ -44,7 +44,9 @@ def rows(count: int) -> pa.Table:
     ids = range(count)
     names = [f"name-{10_000 + number % 90_000}" for number in ids]
     values = [number * 0.5 for number in ids]
-    return pa.table({"id": pa.array(ids, pa.int64()), "name": names, "value": values})
+    first = 1_704_067_200_000_000
+    at = pa.array([first + number for number in ids], pa.timestamp("us"))
+    return pa.table({"id": pa.array(ids, pa.int64()), "name": names, "value": values, "at": at})
 
 
 def from_python(target: str, scratch: Path, count: int, rounds: int) -> None:
@@ -68,34 +70,34 @@ Store = tuple[str, Callable[[int], Any], Callable[[list[int]], Any]]
 
 def replica(target: str, scratch: Path, table: pa.Table) -> Store:
     connection = fluss.connect(target)
-    schema = fluss.Schema.builder().column("id", fluss.DataTypes.bigint()).column("name", fluss.DataTypes.string())
-    schema = schema.column("value", fluss.DataTypes.double()).primary_key(["id"]).build()
-    connection.get_admin().create_table("fluss.from_python", fluss.TableDescriptor(schema, bucket_count=4))
+    descriptor = run.descriptor(keyed=True, buckets=4)
+    connection.get_admin().create_table("fluss.from_python", descriptor)
     writer = connection.get_table("fluss.from_python").new_upsert().create_writer()
-    writer.write_arrow(table)
+    writer.upsert_arrow(table)
     writer.flush()
     opened = fluss.open_replica(connection, "fluss.from_python", scratch / "replica")
     opened.startup()
-    assert opened.get(7) == {"id": 7, "name": "name-10007", "value": 3.5}
+    assert opened.get_value(7, "name") == "name-10007"
     return "replica", opened.get, opened.multiget
 
 
 def sqlite(scratch: Path, table: pa.Table) -> Store:
     database = sqlite3.connect(scratch / "sqlite.db")
-    database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, value REAL)")
-    columns = [column.to_pylist() for column in table.columns]
-    database.executemany("INSERT INTO t VALUES (?, ?, ?)", zip(*columns, strict=True))
+    database.execute("CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT, value REAL, at INTEGER)")
+    columns = [table["at"].cast(pa.int64()) if name == "at" else table[name] for name in table.column_names]
+    columns = [column.to_pylist() for column in columns]
+    database.executemany("INSERT INTO t VALUES (?, ?, ?, ?)", zip(*columns, strict=True))
     database.commit()
     one = database.cursor()
     names = table.column_names
 
     def get(key: int) -> dict[str, Any]:
-        found = one.execute("SELECT id, name, value FROM t WHERE id = ?", (key,)).fetchone()
+        found = one.execute("SELECT id, name, value, at FROM t WHERE id = ?", (key,)).fetchone()
         return dict(zip(names, found, strict=True))
 
     def multiget(keys: list[int]) -> list[dict[str, Any]]:
         places = ",".join("?" * len(keys))
-        found = one.execute(f"SELECT id, name, value FROM t WHERE id IN ({places})", keys).fetchall()
+        found = one.execute(f"SELECT id, name, value, at FROM t WHERE id IN ({places})", keys).fetchall()
         there = {row[0]: dict(zip(names, row, strict=True)) for row in found}
         return [there[key] for key in keys]
 
