@@ -25,6 +25,7 @@ use crate::held::Copy;
 use crate::mount::{Fresh, FreshFile, Lock};
 use crate::options::ReplicaOptions;
 use crate::selection::Selection;
+use crate::shape::Shape;
 use crate::shared::{Phase, Shared};
 
 /// The target of the events, which logs are filtered by.
@@ -276,7 +277,7 @@ impl Follower {
             return Err(End::Anew("columns were changed that are held".to_owned()));
         }
         types.insert(info.schema_id, held);
-        let shape = crate::shape::Shape::new(info.path.clone(), types, &contents.key)?;
+        let shape = Shape::new(info.path.clone(), types, &contents.key)?;
         contents.set_schemas(&shape);
         let wider = Arc::new(Copy {
             shape: Arc::new(shape),

@@ -55,12 +55,17 @@ impl Freshness {
         Some(self.as_of.load(Ordering::Acquire)).filter(|as_of| *as_of != UNKNOWN)
     }
 
+    /// How new the copy is, as whoever follows elsewhere says.
+    pub(crate) fn tell(&self, as_of: Option<i64>) {
+        self.as_of.store(as_of.unwrap_or(UNKNOWN), Ordering::Release);
+    }
+
     /// What is known of a copy that is begun with.
     pub(crate) fn begin(&self, as_of: Option<i64>, contents: &Contents) {
         let mut state = self.state.lock();
         *state = State::default();
         state.applied = contents.buckets().collect();
-        self.as_of.store(as_of.unwrap_or(UNKNOWN), Ordering::Release);
+        self.tell(as_of);
         drop(state);
         self.changed.send_replace(());
     }

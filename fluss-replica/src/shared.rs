@@ -150,11 +150,8 @@ impl Shared {
         if !current.as_ref().is_some_and(is_known) {
             self.read_current()?;
         }
-        let as_of = told.as_of;
-        if let Some(copy) = self.current()
-            && self.freshness.as_of() != as_of
-        {
-            self.freshness.begin(as_of, &copy.contents()?);
+        if self.current().is_some() {
+            self.freshness.tell(told.as_of);
         }
         Ok(())
     }
