@@ -21,34 +21,39 @@ async def settle(value: Any) -> Any:
     return await value if isawaitable(value) and not isinstance(value, WriteHandle) else value
 
 
-async def create_table(admin: Any, path: str, descriptor: fluss.TableDescriptor) -> None:
-    """Creates a table. One with partitions is known to the coordinator from then on.
+async def create_table(
+    admin: Any, path: str, descriptor: fluss.TableDescriptor, ignore_if_exists: bool = False
+) -> None:
+    """Creates a table: every one on a cluster that a test writes to is created here.
 
-    A cluster 0.9.1 gives no bucket a leader any more once a partition is created of a table that its coordinator does
-    not know. It knows it when a table that was created later has a leader.
+    One with partitions is known to the coordinator from then on: a cluster 0.9.1 gives no bucket a leader any more once
+    a partition is created of a table that its coordinator does not know. It knows it when a table that was created
+    later has a leader.
     """
     if not descriptor.get_partition_keys():
-        return await _create_with_leaders(admin, path, descriptor)
-    await settle(admin.create_table(path, descriptor))
+        return await _create_with_leaders(admin, path, descriptor, ignore_if_exists)
+    await settle(admin.create_table(path, descriptor, ignore_if_exists))
     later = f"{path}_and_later"
     schema = fluss.Schema.new_builder().column("c", "INT").build()
     await _create_with_leaders(admin, later, fluss.TableDescriptor(schema, bucket_count=1))
     await settle(admin.drop_table(later))
 
 
-def create_table_now(admin: Any, path: str, descriptor: fluss.TableDescriptor) -> None:
+def create_table_now(admin: Any, path: str, descriptor: fluss.TableDescriptor, ignore_if_exists: bool = False) -> None:
     """The same for the blocking face, which leaves nothing to be awaited."""
     with suppress(StopIteration):
-        create_table(admin, path, descriptor).send(None)
+        create_table(admin, path, descriptor, ignore_if_exists).send(None)
 
 
-async def _create_with_leaders(admin: Any, path: str, descriptor: fluss.TableDescriptor) -> None:
+async def _create_with_leaders(
+    admin: Any, path: str, descriptor: fluss.TableDescriptor, ignore_if_exists: bool = False
+) -> None:
     """Creates a table without partitions.
 
     Of many that a cluster 0.9.1 creates, now and then one never gets leaders: then there is another one in its place.
     """
     for _ in range(3):
-        await settle(admin.create_table(path, descriptor))
+        await settle(admin.create_table(path, descriptor, ignore_if_exists))
         buckets = range((await settle(admin.get_table_info(path))).num_buckets)
         try:
             await settle(admin.list_offsets(path, list(buckets), fluss.OffsetSpec.earliest()))

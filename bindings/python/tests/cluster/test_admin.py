@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 import fluss
+from faces import create_table_now
 from fluss import aio
 from fluss.client.admin import OffsetSpec
 from fluss.metadata import DatabaseDescriptor, PartitionInfo, Schema, TableDescriptor, TablePath
@@ -24,7 +25,7 @@ def test_databases_come_and_go(connection: fluss.Connection) -> None:
     with pytest.raises(fluss.AlreadyExistsError) as raised:
         admin.create_database("blocking_db")
     assert (raised.value.database, raised.value.code) == ("blocking_db", 6)
-    admin.create_table("blocking_db.t", TableDescriptor(SCHEMA), True)
+    admin.create_table("blocking_db.t", TableDescriptor(SCHEMA), True)  # not written
     with pytest.raises(fluss.ServerError) as refused:
         admin.drop_database("blocking_db")
     assert refused.value.code == 5
@@ -52,8 +53,8 @@ def test_a_table_is_what_its_descriptor_said(connection: fluss.Connection) -> No
     admin = connection.get_admin()
     path = TablePath("fluss", "described")
     descriptor = TableDescriptor(SCHEMA, bucket_count=3, bucket_keys=["a"], comment="c", custom_properties={"k": "v"})
-    admin.create_table(path, descriptor)
-    admin.create_table(path, descriptor, True)
+    create_table_now(admin, path, descriptor)
+    admin.create_table(path, descriptor, True)  # not written
     info = admin.get_table_info("fluss.described")
     assert (info.table_path, info.num_buckets, info.comment) == (path, 3, "c")
     assert info.get_schema() == SCHEMA and info.get_bucket_keys() == ["a"]
@@ -81,12 +82,12 @@ def test_what_is_missing_is_named(connection: fluss.Connection) -> None:
     with pytest.raises(fluss.NotFoundError, match="nodb"):
         connection.get_admin().list_tables("nodb")
     with pytest.raises(fluss.SchemaError, match="table '__x'"):
-        connection.get_admin().create_table("fluss.__x", TableDescriptor(SCHEMA))
+        connection.get_admin().create_table("fluss.__x", TableDescriptor(SCHEMA))  # not written
 
 
 def test_partitions_come_and_go(connection: fluss.Connection) -> None:
     admin = connection.get_admin()
-    admin.create_table("fluss.parted", TableDescriptor(SCHEMA, partition_keys=["dt"], bucket_count=1))
+    admin.create_table("fluss.parted", TableDescriptor(SCHEMA, partition_keys=["dt"], bucket_count=1))  # not written
     admin.create_partition("fluss.parted", {"dt": "2024"})
     with pytest.raises(fluss.AlreadyExistsError):
         admin.create_partition("fluss.parted", {"dt": "2024"})

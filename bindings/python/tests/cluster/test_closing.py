@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table_now, settle
 from fluss import aio
 
 pa = pytest.importorskip("pyarrow")
@@ -24,7 +24,7 @@ def test_everything_of_a_closed_connection_raises(
     log = new_table(id="INT")
     keyed = f"{log}_keyed"
     schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
-    connection.get_admin().create_table(keyed, fluss.TableDescriptor(schema, bucket_count=1))
+    create_table_now(connection.get_admin(), keyed, fluss.TableDescriptor(schema, bucket_count=1))
 
     async def body(_: Any) -> None:
         opened = await settle(face.connect(target))

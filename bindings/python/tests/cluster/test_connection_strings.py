@@ -42,7 +42,7 @@ def test_a_database_is_that_of_tables_without_one() -> None:
     with fluss.connect("embedded::memory:?database=shop") as connection:
         admin = connection.get_admin()
         admin.create_database("shop", ignore_if_exists=True)
-        admin.create_table("orders", fluss.TableDescriptor(schema))
+        admin.create_table("orders", fluss.TableDescriptor(schema))  # not written
         assert admin.list_tables("shop") == ["orders"]
         assert str(connection.get_table("orders").get_table_path()) == "shop.orders"
         assert admin.table_exists("shop.orders") and not admin.table_exists("fluss.orders")

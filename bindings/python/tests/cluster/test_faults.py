@@ -18,6 +18,7 @@ from fluss import aio
 from fluss._leave import PATIENCE
 from fluss.client import WriteHandle
 from fluss_cluster import Cluster, Node
+from sql_tables import create_in_sql
 
 SERVERS = 3
 DEADLINES = {"client.request-timeout": "2 s", "client.writer.delivery-timeout": "2 s"}
@@ -423,9 +424,10 @@ def test_sql_goes_on_when_a_leader_is_killed(quick: Cluster) -> None:
     """What is asked, changed and followed in SQL, by what was opened before."""
     sql = pytest.importorskip("fluss.sql")
     with sql.Client(quick.bootstrap, on_duplicate="upsert") as client:
-        client.execute("CREATE TABLE killed (id INT PRIMARY KEY, n INT) DISTRIBUTED BY (id) INTO 3 BUCKETS")
-        client.execute_many("INSERT INTO killed VALUES (?, 0)", [(key,) for key in KEYS])
+        text = "CREATE TABLE killed (id INT PRIMARY KEY, n INT) DISTRIBUTED BY (id) INTO 3 BUCKETS"
         with fluss.connect(quick.bootstrap) as connection:
+            create_in_sql(client.execute, connection.get_admin(), "fluss.killed", text)
+            client.execute_many("INSERT INTO killed VALUES (?, 0)", [(key,) for key in KEYS])
             table_id = connection.get_table("fluss.killed").get_table_info().table_id
         text = "SELECT id, n, _change_type AS change FROM killed EMIT CHANGES"
         with client.stream_query(text, properties={"auto.offset.reset": "earliest"}) as followed:

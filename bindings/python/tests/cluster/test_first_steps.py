@@ -3,6 +3,7 @@
 import pytest
 
 import fluss
+from faces import create_table_now
 from fluss.client import Connection
 from fluss.config import Configuration
 from fluss.metadata import DatabaseDescriptor, Schema, TableDescriptor
@@ -38,7 +39,7 @@ def test_the_first_steps(conf: Configuration) -> None:
         Schema.new_builder().column("id", DataTypes.STRING()).column("age", DataTypes.INT()).primary_key(["id"]).build()
     )
     descriptor = TableDescriptor.builder().schema(schema).distributed_by(1, ["id"]).build()
-    admin.create_table("my_db.users", descriptor, False)
+    create_table_now(admin, "my_db.users", descriptor, False)
     admin.get_table_info("my_db.users")
     table = connection.get_table("my_db.users")
     assert table.get_table_info().num_buckets == 1

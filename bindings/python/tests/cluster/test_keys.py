@@ -354,7 +354,7 @@ def test_what_is_wrong_is_told_and_the_writer_goes_on(run: Callable[[Body], None
             writer.upsert([1, "x", 1])
         path = f"fluss.log_{next(_numbers)}"
         log = fluss.TableDescriptor(fluss.Schema.new_builder().column("a", "INT").build())
-        await settle(connection.get_admin().create_table(path, log, False))
+        await settle(connection.get_admin().create_table(path, log, False))  # not written
         log_table = await settle(connection.get_table(path))
         with pytest.raises(fluss.ArgumentError, match="primary key"):
             log_table.new_upsert().create_writer()

@@ -10,6 +10,7 @@ import pytest
 
 import fluss
 from all_types import VALUES, rows_of_every_type
+from faces import create_table_now
 from fluss import aio
 from fluss.client.admin import OffsetSpec
 from fluss.types import Timestamp
@@ -173,7 +174,7 @@ def test_everything_works_awaited(target: str, new_table: NewTable) -> None:
 
 def test_a_primary_key_table_takes_no_appends(connection: fluss.Connection) -> None:
     schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
-    connection.get_admin().create_table("fluss.keyed", fluss.TableDescriptor(schema), True)
+    create_table_now(connection.get_admin(), "fluss.keyed", fluss.TableDescriptor(schema), True)
     with pytest.raises(fluss.ArgumentError, match="primary key"):
         connection.get_table("fluss.keyed").new_append().create_writer()
 

@@ -87,7 +87,7 @@ def test_settings_change_while_servers_run(face: ModuleType, target: str) -> Non
 def test_databases_are_summed_up(face: ModuleType, target: str) -> None:
     async def body(admin: Any) -> None:
         await settle(admin.create_database("summed", ignore_if_exists=True))
-        await settle(admin.create_table("summed.t", TableDescriptor(LOG), True))
+        await settle(admin.create_table("summed.t", TableDescriptor(LOG), True))  # not written
         found = {summary.database_name: summary for summary in await settle(admin.list_database_summaries())}
         assert found["summed"].table_count == 1 and found["summed"].created_time > 0
         await settle(admin.drop_database("summed", cascade=True))

@@ -25,6 +25,7 @@ LIMIT_SECONDS = 120
 PROLOGUE = """
 import asyncio, atexit, os, signal, socket, sys, threading, time
 import fluss
+from faces import create_table_now
 from fluss import aio
 
 target, = sys.argv[1:]
@@ -34,7 +35,7 @@ def create(kind):
     if kind == "keys":
         schema = schema.primary_key(["id"])
     path = f"fluss.of_{os.getpid()}_{kind}"
-    connection.get_admin().create_table(path, fluss.TableDescriptor(schema.build(), bucket_count=2))
+    create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema.build(), bucket_count=2))
     return path
 
 connection = fluss.connect(target)
@@ -211,7 +212,7 @@ import tempfile
 directory = tempfile.TemporaryDirectory()
 other = fluss.connect(f"embedded:{directory.name}")
 schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"])
-other.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema.build(), bucket_count=3))
+other.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema.build(), bucket_count=3))  # on a node
 writer = other.get_table("fluss.t").new_upsert().create_writer()
 go_on(lambda: writer.upsert([1]).wait())
 os._exit(0)
@@ -228,6 +229,11 @@ def server(request: pytest.FixtureRequest) -> str:
     """The name of what programs run on."""
     name: str = request.param
     return name
+
+
+@pytest.fixture(autouse=True)
+def _programs_create_tables_as_tests_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parent))
 
 
 @pytest.fixture
@@ -278,6 +284,7 @@ POOL = """
 import logging, multiprocessing, os, sys, threading
 from concurrent.futures import ProcessPoolExecutor
 import fluss
+from faces import create_table_now
 
 OF_THE_PARENT = {}
 
@@ -312,7 +319,7 @@ def unflushed(target, path, number):
 
 def create(connection, path):
     schema = fluss.Schema.new_builder().column("id", "INT").build()
-    connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1), True)
+    create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1), True)
 
 def be_busy(connection, path):
     create(connection, path)
@@ -396,13 +403,14 @@ WORKERS = r"""
 import os, signal, sys, time
 import pyarrow
 import fluss
+from faces import create_table_now
 
 target, path = sys.argv[1:]
 
 # What a server of workers loads before it forks them.
 connection = fluss.connect(target)
 schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
-connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1))
 table = connection.get_table(path)
 writer = table.new_upsert().create_writer()
 writer.upsert([0]).wait(timeout=60)
@@ -466,6 +474,7 @@ def test_workers_of_a_preloaded_program_connect_afresh(server: str, targets: Ite
 IN_A_LOOP = """
 import asyncio, gc, os, sys
 import fluss
+from faces import create_table
 from fluss import aio
 
 target, path = sys.argv[1:]
@@ -473,7 +482,7 @@ target, path = sys.argv[1:]
 async def main():
     opened = await aio.connect(target)
     schema = fluss.Schema.new_builder().column("id", "INT").build()
-    await opened.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+    await create_table(opened.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1))
     table = await opened.get_table(path)
     scanner, writer = table.new_scan().create_log_scanner(), table.new_append().create_writer()
     await scanner.subscribe_from_beginning()
@@ -514,7 +523,7 @@ target = f"embedded:{directory}"
 
 def use(connection):
     schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
-    connection.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema, bucket_count=2), True)
+    connection.get_admin().create_table("fluss.t", fluss.TableDescriptor(schema, bucket_count=2), True)  # on a node
     table = connection.get_table("fluss.t")
     with table.new_upsert().create_writer() as writer:
         writer.upsert([os.getpid()])
@@ -599,6 +608,7 @@ def test_a_subinterpreter_connects_too() -> None:
 LOOPS = """
 import asyncio, sys, threading
 import fluss
+from faces import create_table
 from fluss import aio
 
 target, path = sys.argv[1:]
@@ -625,9 +635,9 @@ async def make():
     connection = await aio.connect(target)
     admin = connection.get_admin()
     schema = fluss.Schema.new_builder().column("id", "INT").column("text", "STRING")
-    await admin.create_table(path, fluss.TableDescriptor(schema.build(), bucket_count=2))
+    await create_table(admin, path, fluss.TableDescriptor(schema.build(), bucket_count=2))
     keyed = schema.primary_key(["id", "text"]).build()
-    await admin.create_table(f"{path}_keyed", fluss.TableDescriptor(keyed, bucket_count=2, bucket_keys=["id"]))
+    await create_table(admin, f"{path}_keyed", fluss.TableDescriptor(keyed, bucket_count=2, bucket_keys=["id"]))
     table, keyed = await connection.get_table(path), await connection.get_table(f"{path}_keyed")
     scanner = table.new_scan().create_log_scanner()
     await scanner.subscribe_from_beginning()

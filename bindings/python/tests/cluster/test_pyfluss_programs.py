@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import fluss
+from faces import create_table_now
 from fluss_cluster import Cluster
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[4] / "tests" / "peers"))
@@ -57,7 +58,7 @@ def create(connection: fluss.Connection, table: str, columns: dict[str, str], ke
     schema = (builder.primary_key([key]) if key else builder).build()
     admin = connection.get_admin()
     admin.create_database("programs", ignore_if_exists=True)
-    admin.create_table(f"programs.{table}", fluss.TableDescriptor(schema, bucket_count=1))
+    create_table_now(admin, f"programs.{table}", fluss.TableDescriptor(schema, bucket_count=1))
     return {"database": "programs", "table": table}
 
 

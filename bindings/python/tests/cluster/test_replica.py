@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import acknowledged, create_table, settle
+from faces import acknowledged, create_table, create_table_now, settle
 from fluss import aio, col
 from fluss.client import OffsetSpec
 from fluss.metadata import TableBucket, TableChange
@@ -93,7 +93,7 @@ def test_the_quick_start_of_a_newcomer_runs(target: str, connection: fluss.Conne
     for name, data_type in PEOPLE.items():
         builder.column(name, data_type)
     schema = builder.primary_key(["firstname"]).build()
-    connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+    create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1))
 
     reader = fluss.open_replica(target, path, tmp_path / "blocking")
     reader.startup()
@@ -674,7 +674,7 @@ def test_keys_that_read_the_replica_themselves_are_no_harm(connection: fluss.Con
     path = f"fluss.replica_reentrant_{next(_numbers)}"
     schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
     connection.get_admin().drop_table(path, True)
-    connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1))
+    create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1))
     with fluss.open_replica(connection, path, tmp_path / "copy") as replica:
 
         class Number:
@@ -713,7 +713,7 @@ def test_a_forked_child_is_told(node: Node, tmp_path: Path) -> None:
     target, path = f"fluss://{node.bootstrap}", f"fluss.replica_forked_{next(_numbers)}"
     schema = fluss.Schema.new_builder().column("id", "INT").primary_key(["id"]).build()
     with fluss.connect(target) as own:
-        own.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1), True)
+        create_table_now(own.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1), True)
         with own.get_table(path).new_upsert().create_writer() as writer:
             writer.upsert([1])
     assert run_python(FORK, target, path, tmp_path / "copy") == "done"
@@ -723,7 +723,7 @@ def test_a_forked_child_is_told(node: Node, tmp_path: Path) -> None:
 def test_it_goes_on_when_the_leader_is_killed(tmp_path: Path) -> None:
     with Cluster(tablet_servers=3) as cluster, fluss.connect(f"fluss://{cluster.bootstrap}") as connection:
         schema = fluss.Schema.new_builder().column("id", "INT").column("n", "INT").primary_key(["id"]).build()
-        connection.get_admin().create_table("fluss.away", fluss.TableDescriptor(schema, bucket_count=1))
+        create_table_now(connection.get_admin(), "fluss.away", fluss.TableDescriptor(schema, bucket_count=1))
         table = connection.get_table("fluss.away")
         with fluss.open_replica(connection, "fluss.away", tmp_path / "copy", max_staleness=3600) as replica:
             with table.new_upsert().create_writer() as writer:

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import settle
+from faces import create_table, settle
 from fluss import aio
 
 pa = pytest.importorskip("pyarrow")
@@ -25,7 +25,7 @@ async def tables(opened: Any) -> tuple[Any, Any, Any]:
         schema = fluss.Schema.new_builder().column("id", "INT")
         if key:
             schema.primary_key(["id"])
-        await settle(opened.get_admin().create_table(path, fluss.TableDescriptor(schema.build(), bucket_count=1)))
+        await create_table(opened.get_admin(), path, fluss.TableDescriptor(schema.build(), bucket_count=1))
         found.append(await settle(opened.get_table(path)))
     writer = found[0].new_append().create_writer()
     for number in range(3):

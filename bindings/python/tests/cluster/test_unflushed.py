@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 
 import fluss
+from faces import create_table_now
 from fluss import aio
 
 NewTable = Callable[..., str]
@@ -184,7 +185,7 @@ def test_upserts_that_are_awaited_wait_for_room(target: str, connection: fluss.C
     """On a node, too, whose memory is never the same for long."""
     path = "fluss.awaited_upserts"
     schema = fluss.Schema.new_builder().column("id", "INT").column("content", "BYTES").primary_key(["id"]).build()
-    connection.get_admin().create_table(path, fluss.TableDescriptor(schema, bucket_count=1), True)
+    create_table_now(connection.get_admin(), path, fluss.TableDescriptor(schema, bucket_count=1), True)
     config = {"writer.buffer.memory-size": "64 kb", "writer.batch-size": "16 kb"}
 
     async def main() -> None:
