@@ -1,10 +1,13 @@
 //! Where statements are planned and queries run: threads of their own, so that whoever waits for servers is never kept waiting
 //! by a computation.
 
+use std::cell::Cell;
 use std::future::{Future, ready};
 use std::mem;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use fluss_rpc::sync::PerProcess;
 use futures::future::{BoxFuture, Either};
@@ -55,6 +58,27 @@ fn step_back() {
     // Elsewhere this would be asked of the whole process. Where it is refused, queries run as everybody.
     #[cfg(target_os = "linux")]
     let _ = rustix::process::setpriority_process(None, NICE);
+}
+
+/// How long a thread for queries computes before it lets others go.
+const TURN: Duration = Duration::from_micros(200);
+
+thread_local! {
+    /// When this thread last let others go.
+    static GAVE_WAY: Cell<Option<Instant>> = const { Cell::new(None) };
+}
+
+/// Has a thread that waits for this processor go first, where this one has computed for its turn.
+///
+/// A kernel lets a thread compute until its next tick, some milliseconds, though one that stands before it has woken: so what
+/// computes for long calls this often, at best between pieces of less than a turn.
+pub(crate) fn give_way() {
+    let now = Instant::now();
+    let since = GAVE_WAY.get();
+    if since.is_none_or(|since| now.duration_since(since) >= TURN) {
+        thread::yield_now();
+        GAVE_WAY.set(Some(Instant::now()));
+    }
 }
 
 impl Drop for Threads {

@@ -15,6 +15,7 @@ mod paced;
 mod point;
 mod provider;
 mod references;
+mod turns;
 mod types;
 mod unknowns;
 mod wildcards;

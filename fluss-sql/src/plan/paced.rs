@@ -16,11 +16,16 @@ use datafusion::physical_expr::PhysicalExpr;
 use datafusion::physical_optimizer::PhysicalOptimizerRule;
 use datafusion::physical_plan::coop::CooperativeExec;
 use datafusion::physical_plan::execution_plan::replace_children_if_necessary;
-use datafusion::physical_plan::joins::{CrossJoinExec, HashJoinExec, NestedLoopJoinExec, SortMergeJoinExec};
+use datafusion::physical_plan::joins::{
+    CrossJoinExec, HashJoinExec, NestedLoopJoinExec, NestedLoopJoinExecBuilder, SortMergeJoinExec,
+};
 use datafusion::physical_plan::{
     DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties, ReplaceChildrenOptions,
 };
 use futures::Stream;
+
+use super::turns::in_turns;
+use crate::cpu::give_way;
 
 /// So many pairs of rows a join by nested loops looks at before it gives way.
 const PAIRS: usize = 4 << 20;
@@ -40,19 +45,17 @@ impl PhysicalOptimizerRule for CooperativeJoins {
         _: &ConfigOptions,
     ) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
         let rewritten = plan.transform_up(|plan| {
-            let inputs: Vec<_> = plan.children().into_iter().cloned().collect();
-            let inputs = match inputs.as_slice() {
-                [left, right] if plan.is::<NestedLoopJoinExec>() => {
-                    let held = Arc::new(AtomicUsize::new(0));
-                    vec![Paced::counting(left, &held), Paced::slicing(right, &held)]
-                }
-                [left, right] if is_join(&plan) => {
-                    vec![cooperative(left.clone()), cooperative(right.clone())]
-                }
-                _ => return Ok(Transformed::no(plan)),
-            };
+            if let Some(join) = plan.downcast_ref::<NestedLoopJoinExec>() {
+                let join = by_pieces(join)?;
+                return Ok(Transformed::yes(gives_way(join)));
+            }
+            if !is_join(&plan) {
+                return Ok(Transformed::no(plan));
+            }
+            let inputs = plan.children().into_iter().cloned().map(cooperative);
+            let inputs = inputs.collect();
             let join = replace_children_if_necessary(plan, inputs)?;
-            Ok(Transformed::yes(cooperative(join)))
+            Ok(Transformed::yes(gives_way(join)))
         });
         Ok(rewritten?.data)
     }
@@ -66,6 +69,20 @@ impl PhysicalOptimizerRule for CooperativeJoins {
     }
 }
 
+/// A join by nested loops that gets one side in pieces, and gives way between those that it computes its condition for.
+fn by_pieces(join: &NestedLoopJoinExec) -> Result<Arc<dyn ExecutionPlan>, DataFusionError> {
+    let held = Arc::new(AtomicUsize::new(0));
+    let (left, right) = (
+        Paced::counting(join.left(), &held),
+        Paced::slicing(join.right(), &held),
+    );
+    let join = NestedLoopJoinExecBuilder::new(left, right, *join.join_type())
+        .with_projection_ref(join.projection().clone())
+        .with_filter(join.filter().map(in_turns))
+        .build()?;
+    Ok(Arc::new(join))
+}
+
 fn is_join(plan: &Arc<dyn ExecutionPlan>) -> bool {
     plan.is::<HashJoinExec>() || plan.is::<CrossJoinExec>() || plan.is::<SortMergeJoinExec>()
 }
@@ -77,7 +94,12 @@ fn cooperative(plan: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
     Arc::new(CooperativeExec::new(plan))
 }
 
-/// A side of a join by nested loops.
+/// Counts what comes of a join against the turns of its task, and of its thread.
+fn gives_way(join: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+    cooperative(Paced::giving_way(join))
+}
+
+/// A side of a join by nested loops, or what comes of another one.
 #[derive(Clone, Debug)]
 struct Paced {
     input: Arc<dyn ExecutionPlan>,
@@ -92,6 +114,8 @@ enum Role {
     Counts,
     /// It comes in pieces.
     Slices,
+    /// It is as it comes.
+    GivesWay,
 }
 
 impl Paced {
@@ -108,6 +132,14 @@ impl Paced {
             input: input.clone(),
             role: Role::Slices,
             held: held.clone(),
+        })
+    }
+
+    fn giving_way(input: Arc<dyn ExecutionPlan>) -> Arc<dyn ExecutionPlan> {
+        Arc::new(Self {
+            input,
+            role: Role::GivesWay,
+            held: Arc::default(),
         })
     }
 }
@@ -206,9 +238,14 @@ impl Stream for PacedStream {
                 ended => return Poll::Ready(ended),
             },
         };
-        if self.role == Role::Counts {
-            self.held.fetch_add(batch.num_rows(), Ordering::Relaxed);
-            return Poll::Ready(Some(Ok(batch)));
+        give_way();
+        match self.role {
+            Role::Counts => {
+                self.held.fetch_add(batch.num_rows(), Ordering::Relaxed);
+                return Poll::Ready(Some(Ok(batch)));
+            }
+            Role::GivesWay => return Poll::Ready(Some(Ok(batch))),
+            Role::Slices => {}
         }
         self.gave_way = false;
         let rows = PAIRS / self.held.load(Ordering::Relaxed).max(1);

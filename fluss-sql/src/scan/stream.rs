@@ -10,6 +10,8 @@ use arrow::record_batch::RecordBatch;
 use datafusion::common::DataFusionError;
 use futures::stream::{BoxStream, Stream};
 
+use crate::cpu::give_way;
+
 /// Below this a batch is put together with others that are there.
 const FEW_ROWS: usize = 2 << 10;
 /// So many rows a batch has that was put together.
@@ -105,7 +107,10 @@ impl Stream for Resized {
                 return Poll::Ready(self.ready.pop_front());
             };
             match source.as_mut().poll_next(task) {
-                Poll::Ready(Some(Ok(batch))) => self.take(batch),
+                Poll::Ready(Some(Ok(batch))) => {
+                    give_way();
+                    self.take(batch);
+                }
                 Poll::Ready(Some(Err(error))) => {
                     self.join();
                     self.ready.push_back(Err(error));
