@@ -4,7 +4,6 @@ use fluss_client::arrow::record_batch::RecordBatch;
 use fluss_client::filter::Filter;
 use fluss_client::types::Row;
 use fluss_client::{ArrowRows, ChangeType, DecodeError, ScanBatch, ValueError};
-use fluss_core::record::value::encoded_values;
 use fluss_store::copy::Batch;
 
 use crate::shape::Shape;
@@ -39,7 +38,7 @@ impl<'s> Held<'s> {
     }
 
     /// The rows of a batch: its first columns are those that are held.
-    fn rows(&self, batch: &RecordBatch) -> Result<ArrowRows, DecodeError> {
+    pub(crate) fn rows(&self, batch: &RecordBatch) -> Result<ArrowRows, DecodeError> {
         let places: Vec<usize> = (0..self.shape.row_type.len()).collect();
         let fault = |error: ValueError| DecodeError::value("record batch", error);
         let columns = batch.project(&places);
@@ -49,36 +48,9 @@ impl<'s> Held<'s> {
 }
 
 impl Changes {
-    /// The bytes of all keys and values.
-    pub(crate) const fn bytes(&self) -> usize {
-        self.bytes.len()
-    }
-
     /// How many there are.
     pub(crate) const fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    /// Adds rows as they are.
-    pub(crate) fn add_rows(&mut self, held: &Held<'_>, batch: &RecordBatch) -> Result<(), DecodeError> {
-        let rows = held.rows(batch)?;
-        for index in 0..rows.len() {
-            self.put(held.shape, &rows.row(index)).map_err(fault)?;
-        }
-        Ok(())
-    }
-
-    /// Adds rows as servers store them, in all columns.
-    pub(crate) fn add_stored(&mut self, shape: &Shape, values: &[u8]) -> Result<(), DecodeError> {
-        for value in encoded_values(values)? {
-            let start = self.bytes.len();
-            shape.encode_key_of(value, &mut self.bytes)?;
-            let key_end = self.bytes.len();
-            self.bytes.extend_from_slice(value);
-            let end = Some(self.bytes.len());
-            self.entries.push(Entry { start, key_end, end });
-        }
-        Ok(())
     }
 
     /// Adds what a changelog says.
@@ -133,35 +105,15 @@ impl Changes {
         self.entries.push(Entry { start, key_end, end });
     }
 
-    /// The key that was added last.
-    pub(crate) fn last_key(&self) -> &[u8] {
-        let last = self.entries.last();
-        last.and_then(|entry| self.bytes.get(entry.start..entry.key_end))
-            .unwrap_or_default()
-    }
-
     /// Makes the changes, the last one of each key, in the order of the keys.
     pub(crate) fn make(&mut self, batch: &mut Batch<'_, '_>) -> std::io::Result<()> {
-        self.make_up_to(None, batch)
-    }
-
-    /// As [`make`](Self::make), those of keys up to one; the others are left.
-    pub(crate) fn make_up_to(
-        &mut self,
-        up_to: Option<&[u8]>,
-        batch: &mut Batch<'_, '_>,
-    ) -> std::io::Result<()> {
         let Self { bytes, entries } = self;
         let key = |entry: &Entry| bytes.get(entry.start..entry.key_end).unwrap_or_default();
         if !entries.is_sorted_by(|one, next| key(one) < key(next)) {
             entries.sort_by(|one, other| key(one).cmp(key(other)));
         }
-        let split = up_to.map_or(entries.len(), |up_to| {
-            entries.partition_point(|entry| key(entry) <= up_to)
-        });
-        let (made, left) = entries.split_at(split);
-        for (place, entry) in made.iter().enumerate() {
-            let next = made.get(place + 1);
+        for (place, entry) in entries.iter().enumerate() {
+            let next = entries.get(place + 1);
             if next.is_some_and(|next| key(next) == key(entry)) {
                 continue;
             }
@@ -170,26 +122,8 @@ impl Changes {
                 None => batch.remove(key(entry))?,
             }
         }
-        let mut rest = Self::default();
-        for entry in left {
-            rest.take_over(bytes, entry);
-        }
-        *self = rest;
+        *self = Self::default();
         Ok(())
-    }
-
-    /// Adds a change of another run of bytes.
-    fn take_over(&mut self, bytes: &[u8], entry: &Entry) {
-        let start = self.bytes.len();
-        let end = entry.end.unwrap_or(entry.key_end);
-        self.bytes
-            .extend_from_slice(bytes.get(entry.start..end).unwrap_or_default());
-        let moved = |place: usize| place - entry.start + start;
-        self.entries.push(Entry {
-            start,
-            key_end: moved(entry.key_end),
-            end: entry.end.map(moved),
-        });
     }
 }
 

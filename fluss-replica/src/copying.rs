@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::future::ready;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -10,7 +9,8 @@ use fluss_client::filter::Filter;
 use fluss_client::id::{Offset, PartitionId, SchemaId, TableBucket};
 use fluss_client::types::{KvFormat, RowType};
 use fluss_client::{AsOf, BucketRead, Connection, ErrorKind, LogScanner, StartOffset, Table};
-use futures::stream::{self, StreamExt, TryStreamExt};
+use futures::future::try_join_all;
+use futures::stream::{StreamExt, TryStreamExt};
 use tokio::sync::mpsc;
 use tokio::task::spawn_blocking;
 
@@ -23,8 +23,8 @@ use crate::options::ReplicaOptions;
 use crate::selection::Selection;
 use crate::shape::Shape;
 
-/// How many batches wait at most.
-const AHEAD: usize = 4;
+/// How many batches of a bucket wait at most.
+const AHEAD: usize = 1;
 /// How many buckets are read at a time, and how many that are held whole while they are.
 const READ_AT_ONCE: usize = 8;
 const HELD_AT_ONCE: usize = 2;
@@ -87,12 +87,12 @@ async fn copy_into(
         scan = scan.filter(filter.clone());
     }
     let reads = scan.plan(AsOf::Latest).await?.into_buckets();
-    let (sender, receiver) = mpsc::channel(AHEAD);
+    let (sender, receiver) = mpsc::channel(1);
     let loading = spawn_blocking({
-        let (directory, shape, buckets) = (directory.clone(), shape.clone(), reads.len());
-        move || load(&directory, &shape, buckets, receiver)
+        let (directory, shape) = (directory.clone(), shape.clone());
+        move || load(&directory, &shape, receiver)
     });
-    read(&reads, as_stored && shape.has_short_key(), &sender).await?;
+    read(&reads, as_stored, &sender).await?;
     drop(sender);
     let loaded = loading.await;
     let file = loaded.map_err(|error| Error::damaged(directory, error))??;
@@ -135,25 +135,35 @@ async fn copy_into(
     Ok(copy)
 }
 
-/// Reads buckets side by side, and hands over what comes of them until nobody takes any more.
-async fn read(reads: &[BucketRead], as_stored: bool, sender: &mpsc::Sender<Piece>) -> Result<()> {
+/// Reads buckets, a few side by side, and hands over what comes of each until nobody takes any more.
+async fn read(
+    reads: &[BucketRead],
+    as_stored: bool,
+    loading: &mpsc::Sender<Vec<mpsc::Receiver<Piece>>>,
+) -> Result<()> {
     // Where servers do not give out rows as they are, each bucket is held whole, and its end is known beforehand.
     let are_held = reads.iter().any(|read| read.end_offset().is_some());
     let at_once = if are_held { HELD_AT_ONCE } else { READ_AT_ONCE };
-    let pieces = reads.iter().enumerate().map(|(place, read)| {
-        let stored = read.clone().into_stored().filter(|_| as_stored);
-        let pieces = if let Some(values) = stored {
-            values.map_ok(move |values| Piece::Stored(place, values)).boxed()
-        } else {
-            let rows = read.clone().into_stream();
-            rows.map_ok(move |batch| Piece::Rows(place, batch)).boxed()
-        };
-        pieces.chain(stream::once(ready(Ok(Piece::End(place)))))
-    });
-    let pieces: Vec<_> = pieces.collect();
-    let mut pieces = stream::iter(pieces).flatten_unordered(at_once);
-    while let Some(piece) = pieces.try_next().await? {
+    for reads in reads.chunks(at_once) {
+        let channels = reads.iter().map(|_| mpsc::channel(AHEAD));
+        let (senders, receivers): (Vec<_>, Vec<_>) = channels.unzip();
         // The one who loads says why it takes no more.
+        if loading.send(receivers).await.is_err() {
+            break;
+        }
+        let each = reads.iter().zip(senders);
+        try_join_all(each.map(|(read, sender)| read_bucket(read, as_stored, sender))).await?;
+    }
+    Ok(())
+}
+
+async fn read_bucket(read: &BucketRead, as_stored: bool, sender: mpsc::Sender<Piece>) -> Result<()> {
+    let stored = read.clone().into_stored().filter(|_| as_stored);
+    let mut pieces = match stored {
+        Some(values) => values.map_ok(Piece::Stored).boxed(),
+        None => read.clone().into_stream().map_ok(Piece::Rows).boxed(),
+    };
+    while let Some(piece) = pieces.try_next().await? {
         if sender.send(piece).await.is_err() {
             break;
         }

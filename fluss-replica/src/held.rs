@@ -101,7 +101,8 @@ fn read_contents(file: &CopyFile) -> Result<Contents> {
     Contents::read(about).map_err(|reason| Error::damaged(file.directory(), reason))
 }
 
-fn fault(directory: &Path, error: io::Error) -> Error {
+/// What a failure to read or write a file means.
+pub(crate) fn fault(directory: &Path, error: io::Error) -> Error {
     if error.kind() == ErrorKind::InvalidData {
         Error::damaged(directory, error)
     } else {
@@ -109,7 +110,8 @@ fn fault(directory: &Path, error: io::Error) -> Error {
     }
 }
 
-fn invalid(error: &DecodeError) -> io::Error {
+/// Bytes that are no rows, as a file says it of its own.
+pub(crate) fn invalid(error: &DecodeError) -> io::Error {
     io::Error::new(ErrorKind::InvalidData, error.to_string())
 }
 

@@ -13,9 +13,6 @@ use fluss_core::arrow::ColumnsBuilder;
 use fluss_core::record::value::StoredValue;
 use fluss_core::row::{self, KeyEncoder, KeyFormat, RowFormat};
 
-/// So many columns a key has at most that is made of a value.
-const MOST_KEY_COLUMNS: usize = 8;
-
 /// How the rows of a copy are laid out.
 #[derive(Clone, Debug)]
 pub(crate) struct Shape {
@@ -120,10 +117,15 @@ impl Shape {
         RowFormat::Compacted.encode(&self.row_type, row, out)
     }
 
-    /// Appends the key of the row of a value.
-    pub(crate) fn encode_key_of(&self, value: &[u8], out: &mut Vec<u8>) -> Result<(), DecodeError> {
+    /// Appends the key of the row of a value. `key` is room for its columns, which the next value can use again.
+    pub(crate) fn encode_key_of<'v>(
+        &self,
+        value: &'v [u8],
+        key: &mut Vec<Datum<'v>>,
+        out: &mut Vec<u8>,
+    ) -> Result<(), DecodeError> {
         let (row_type, bytes) = self.split(value)?;
-        let mut key = [const { Datum::Null }; MOST_KEY_COLUMNS];
+        key.resize(self.key_places.len(), Datum::Null);
         let is_of_key = |column: usize| self.key_places.contains(&column);
         RowFormat::Compacted.visit(row_type, bytes, is_of_key, |column, datum| {
             let place = self.key_places.iter().position(|place| *place == column);
@@ -132,14 +134,8 @@ impl Shape {
             }
             Ok(())
         })?;
-        let key = key.get(..self.key_places.len()).unwrap_or_default();
-        let encoded = self.key.encode(key, out);
+        let encoded = self.key.encode(key.as_slice(), out);
         encoded.map_err(|error| DecodeError::value("value", error))
-    }
-
-    /// Whether keys can be made of values.
-    pub(crate) const fn has_short_key(&self) -> bool {
-        self.key_places.len() <= MOST_KEY_COLUMNS
     }
 
     /// Which columns of this shape a value has, and its row.

@@ -1,5 +1,7 @@
 //! Stored values: what look-ups and limit scans of primary-key tables return (`records.md` §3).
 
+use std::ops::Range;
+
 use bytes::Bytes;
 
 use super::Take;
@@ -85,6 +87,20 @@ pub fn encoded_values(bytes: &[u8]) -> Result<Vec<&[u8]>, DecodeError> {
             inner.bytes(length)
         })
         .collect()
+}
+
+/// As [`encoded_values`], where each value is in the batch.
+///
+/// # Errors
+///
+/// As of [`split_values`].
+pub fn value_ranges(bytes: &[u8]) -> Result<Vec<Range<usize>>, DecodeError> {
+    let values = encoded_values(bytes)?.into_iter();
+    let range = |value: &[u8]| {
+        let start = value.as_ptr().addr() - bytes.as_ptr().addr();
+        start..start + value.len()
+    };
+    Ok(values.map(range).collect())
 }
 
 /// A batch of values.

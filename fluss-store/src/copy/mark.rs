@@ -44,25 +44,35 @@ impl Mark {
 
     /// The file is about to be written to. Further calls cost nothing.
     pub(super) fn set_dirty(&self) -> io::Result<()> {
-        self.put("dirty", self.boot.as_deref().unwrap_or(NO_BOOT))
+        let is_clean = || {
+            let mark = fs::read_to_string(self.directory.join(NAME));
+            mark.is_ok_and(|mark| mark == CLEAN)
+        };
+        // A mark that a power cut takes away, or leaves in part, is no harm: only a clean one must not come back.
+        self.put("dirty", self.boot.as_deref().unwrap_or(NO_BOOT), is_clean)
     }
 
     /// The file is on the disk.
     pub(super) fn set_clean(&self) -> io::Result<()> {
-        self.put(CLEAN, CLEAN)
+        self.put(CLEAN, CLEAN, || true)
     }
 
-    fn put(&self, state: &'static str, text: &str) -> io::Result<()> {
+    fn put(&self, state: &'static str, text: &str, must_last: impl FnOnce() -> bool) -> io::Result<()> {
         let mut written = self.written.lock();
         if *written == Some(state) {
             return Ok(());
         }
+        let must_last = must_last();
         let (path, new) = (self.directory.join(NAME), self.directory.join("written.new"));
         let mut file = File::create(&new)?;
         file.write_all(text.as_bytes())?;
-        file.sync_all()?;
+        if must_last {
+            file.sync_all()?;
+        }
         fs::rename(&new, &path)?;
-        File::open(&self.directory)?.sync_all()?;
+        if must_last {
+            File::open(&self.directory)?.sync_all()?;
+        }
         *written = Some(state);
         Ok(())
     }

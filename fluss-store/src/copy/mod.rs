@@ -18,7 +18,7 @@ use fluss_rpc::sync::{Mutex, PerProcess};
 use heed::{Env, RoTxn, WithTls};
 
 use self::mark::Mark;
-pub use self::write::Batch;
+pub use self::write::{Batch, Load};
 use crate::error::{OpenError, Unusable};
 use crate::tree::{self, ABOUT, Links, Tree, Visit, data_file, fault};
 

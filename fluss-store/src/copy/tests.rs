@@ -79,6 +79,51 @@ fn it_is_as_a_map_is_whatever_the_keys() {
 }
 
 #[test]
+fn rows_are_loaded_in_any_order_and_others_are_put_behind_them() {
+    let (_directory, file) = begun();
+    let (mut rng, mut model) = (Rng::with_seed(11), BTreeMap::new());
+    for round in 0..30_u8 {
+        let mut loaded: Vec<(Vec<u8>, Vec<u8>)> = (0..rng.usize(0..2_000))
+            .map(|_| {
+                let length = *rng.choice(&[0, 1, 8, 8, 8, 62, 63, 64, 509, 510, 1100]).unwrap();
+                let key = (0..length).map(|_| rng.u8(..)).collect();
+                (key, vec![round; rng.usize(0..100)])
+            })
+            .collect();
+        if rng.bool() {
+            loaded.sort();
+        }
+        let put = (vec![round], vec![round; 10]);
+        let written: io::Result<()> = file.write(|batch| {
+            batch.load(|load| loaded.iter().try_for_each(|(key, value)| load.put(key, value)))?;
+            batch.put(&put.0, &put.1)?;
+            Ok(Vec::new())
+        });
+        written.unwrap();
+        model.extend(loaded);
+        model.extend([put]);
+        assert_eq!(rows(&file, &[]), model);
+        assert_eq!(file.view().unwrap().count().unwrap(), model.len() as u64);
+    }
+}
+
+#[test]
+fn pages_become_full_that_are_loaded_in_order() {
+    let (_directory, file) = begun();
+    let written: io::Result<()> = file.write(|batch| {
+        batch.load(|load| {
+            let mut numbers = 0..100_000_u64;
+            numbers.try_for_each(|number| load.put(&number.to_be_bytes(), &[7; 32]))
+        })?;
+        Ok(Vec::new())
+    });
+    written.unwrap();
+    // A head, a key with what marks it as a row's, and a value.
+    let row_bytes = 8 + 9 + 32 + 2;
+    assert!(file.bytes() < 100_000 * row_bytes * 11 / 10, "{}", file.bytes());
+}
+
+#[test]
 fn those_of_one_process_share_it_and_a_view_does_not_change() {
     let (directory, file) = begun();
     let put = |key: &[u8]| {

@@ -16,8 +16,8 @@ pub(crate) use self::check::check;
 pub(crate) use self::file::{data_file, map_bytes};
 pub(crate) use self::keys::ABOUT;
 use self::keys::Branch;
-pub(crate) use self::read::{get, last_key, scan};
-pub(crate) use self::write::{Writes, pages};
+pub(crate) use self::read::{get, scan};
+pub(crate) use self::write::{Place, Writes, pages};
 
 /// Keys to values, as LMDB has them.
 pub(crate) type Tree = Database<Bytes, Bytes>;

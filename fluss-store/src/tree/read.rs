@@ -27,7 +27,7 @@ pub(crate) fn get<'t>(tree: Tree, txn: &'t RoTxn, key: &[u8]) -> heed::Result<Op
 }
 
 /// No key of a row comes behind this one, as far as keys go that are no longer than the tree takes.
-pub(crate) fn last_key(tree: Tree, txn: &RoTxn) -> heed::Result<Vec<u8>> {
+pub(super) fn last_key(tree: Tree, txn: &RoTxn) -> heed::Result<Vec<u8>> {
     let begin = TreeKey::of(None);
     let rows = begin.as_slice();
     let last = tree.rev_prefix_iter(txn, rows)?.next().transpose()?;

@@ -1,8 +1,10 @@
 //! Writing the tree.
 
-use heed::{PutFlags, RwTxn};
+use heed::types::Bytes;
+use heed::{PutFlags, RwIter, RwTxn};
 
-use super::keys::{Branch, MOST, TreeKey, branch_of};
+use super::keys::{Branch, MOST, SHORT, TreeKey, branch_of, short_key};
+use super::read::last_key;
 use super::{Links, Tree};
 
 /// The pages that a key and its value add at most: one by a split, and those of a value, or of the pieces of a key, that
@@ -28,6 +30,16 @@ pub(crate) struct Writes<'t, 'e> {
 impl<'t, 'e> Writes<'t, 'e> {
     pub(crate) const fn new(txn: &'t mut RwTxn<'e>, tree: Tree, links: Links) -> Self {
         Self { txn, tree, links }
+    }
+
+    /// No key of a row comes behind this one, as far as keys go that are no longer than the tree takes.
+    pub(crate) fn last_key(&self) -> heed::Result<Vec<u8>> {
+        last_key(self.tree, self.txn)
+    }
+
+    /// Where rows are put one by one.
+    pub(crate) fn place(&mut self) -> heed::Result<Place<'_>> {
+        Ok(Place(self.tree.iter_mut(self.txn)?))
     }
 
     pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> heed::Result<()> {
@@ -102,5 +114,36 @@ impl<'t, 'e> Writes<'t, 'e> {
     /// Stores what stands beside the rows.
     pub(crate) fn put_about(&mut self, about: &[u8]) -> heed::Result<()> {
         self.tree.put(self.txn, &super::ABOUT, about)
+    }
+}
+
+/// A place in the tree. Nothing else is done to the tree as long as there is one.
+pub(crate) struct Place<'t>(RwIter<'t, Bytes, Bytes>);
+
+impl Place<'_> {
+    /// Puts a row: fastest, and so that pages become full, behind the one before if that was the last. Returns whether it did:
+    /// not where the key is so long that there may be more to put.
+    #[expect(
+        unsafe_code,
+        reason = "As long as there is a place, nobody has a reference to what this transaction reads."
+    )]
+    pub(crate) fn put(&mut self, key: &[u8], value: &[u8]) -> heed::Result<bool> {
+        let mut short = [0; SHORT];
+        let long;
+        let tree_key = if let Some(tree_key) = short_key(key, &mut short) {
+            tree_key
+        } else {
+            let mut tree_key = TreeKey::of(None);
+            if tree_key.fill(key).is_some() {
+                return Ok(false);
+            }
+            long = tree_key;
+            long.as_slice()
+        };
+        let put = unsafe {
+            self.0
+                .put_current_with_options::<Bytes>(PutFlags::empty(), tree_key, value)
+        };
+        put.map(|()| true)
     }
 }
