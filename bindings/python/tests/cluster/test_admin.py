@@ -53,7 +53,7 @@ def test_a_table_is_what_its_descriptor_said(connection: fluss.Connection) -> No
     admin = connection.get_admin()
     path = TablePath("fluss", "described")
     descriptor = TableDescriptor(SCHEMA, bucket_count=3, bucket_keys=["a"], comment="c", custom_properties={"k": "v"})
-    create_table_now(admin, path, descriptor)
+    create_table_now(admin, "fluss.described", descriptor)
     admin.create_table(path, descriptor, True)  # not written
     info = admin.get_table_info("fluss.described")
     assert (info.table_path, info.num_buckets, info.comment) == (path, 3, "c")

@@ -8,6 +8,7 @@ from fluss import _bases, _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss._read import Bound, Moment, Skipped, bound, columns_of, condition, millis, moment, row_limit
 from fluss._waits import Timeout
+from fluss.aio.rows import Rows
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -239,7 +240,7 @@ class BucketRead:
 
 
 @final
-class RowReader:
+class RowReader(Rows):
     """Reads the rows of a table, or of one bucket, as they come. Iterating over it gives Arrow tables of some rows.
 
     It reads never far ahead of the program, and holds a bounded amount, whatever the size of the table; only where the
@@ -249,8 +250,7 @@ class RowReader:
     `fluss.ArgumentError` when it is to be read again. At the end of an ``async with`` block it closes.
     """
 
-    def __init__(self, core: _fluss.RowReader) -> None:
-        self._core = core
+    _core: _fluss.RowReader
 
     @property
     def offsets(self) -> dict[TableBucket, int]:
@@ -260,31 +260,6 @@ class RowReader:
     async def read_all(self, *, timeout: Timeout = None) -> ArrowTable:
         """All that is left, as one table."""
         return await self._core.read_all().within(timeout)
-
-    async def close(self) -> None:
-        """Stops reading. Every later call raises `fluss.ClosedError`."""
-        await self._core.close()
-
-    def __aiter__(self) -> AsyncIterator[ArrowTable]:
-        self._core.begin()
-        return self._batches()
-
-    async def _batches(self) -> AsyncIterator[ArrowTable]:
-        # It may begin long after it was made.
-        self._core.begin()
-        while (rows := await self._core.next_batch()) is not None:
-            yield rows
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def __arrow_c_schema__(self) -> object:
-        return self._core.__arrow_c_schema__()
 
 
 @final

@@ -9,6 +9,7 @@ from fluss import _bases, _fluss
 from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss._read import Bound, Moment, Skipped, bound, columns_of, condition, millis, moment, row_limit
 from fluss._waits import Timeout
+from fluss.client.rows import Rows
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
 from fluss.predicate import Predicate
@@ -249,7 +250,7 @@ class BucketRead:
 
 
 @final
-class RowReader:
+class RowReader(Rows):
     """Reads the rows of a table, or of one bucket, as they come. Iterating over it gives Arrow tables of some rows.
 
     It reads never far ahead of the program, and holds a bounded amount, whatever the size of the table; only where the
@@ -259,8 +260,7 @@ class RowReader:
     `fluss.ArgumentError` when it is to be read again. At the end of a ``with`` block it closes.
     """
 
-    def __init__(self, core: _fluss.RowReader) -> None:
-        self._core = core
+    _core: _fluss.RowReader
 
     @property
     def offsets(self) -> dict[TableBucket, int]:
@@ -270,34 +270,6 @@ class RowReader:
     def read_all(self, *, timeout: Timeout = None) -> ArrowTable:
         """All that is left, as one table."""
         return self._core.read_all().within(timeout).wait()
-
-    def close(self) -> None:
-        """Stops reading. Every later call raises `fluss.ClosedError`."""
-        self._core.close().wait()
-
-    def __iter__(self) -> Iterator[ArrowTable]:
-        self._core.begin()
-        return self._batches()
-
-    def _batches(self) -> Iterator[ArrowTable]:
-        # It may begin long after it was made.
-        self._core.begin()
-        while (rows := self._core.next_batch().wait()) is not None:
-            yield rows
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __arrow_c_schema__(self) -> object:
-        return self._core.__arrow_c_schema__()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._core.__arrow_c_stream__(requested_schema)
 
 
 @final

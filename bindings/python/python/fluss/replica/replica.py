@@ -3,7 +3,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -17,6 +17,7 @@ from fluss._row import Key
 from fluss._target import configuration, options
 from fluss._waits import Timeout
 from fluss.client import Connection
+from fluss.client.rows import Rows
 from fluss.config import Configuration
 from fluss.errors import TimeoutError
 from fluss.metadata import TablePath
@@ -188,7 +189,7 @@ class CaughtUp:
 
 
 @final
-class ReplicaScan:
+class ReplicaScan(Rows):
     """Rows of a copy, all of one moment. Iterating over it gives Arrow tables of some rows.
 
     It is read once, and loses nothing: whatever is left or interrupted goes on where it was.
@@ -196,8 +197,7 @@ class ReplicaScan:
     At the end of a ``with`` block it closes.
     """
 
-    def __init__(self, core: _fluss.ReplicaScan) -> None:
-        self._core = core
+    _core: _fluss.ReplicaScan
 
     def to_arrow(self) -> ArrowTable:
         """All rows that are left, as one Arrow table."""
@@ -212,31 +212,3 @@ class ReplicaScan:
         """All rows that are left as a polars DataFrame."""
         table = self.to_arrow()
         return table.to_polars()
-
-    def close(self) -> None:
-        """Stops reading. Every later call raises `fluss.ClosedError`."""
-        self._core.close().wait()
-
-    def __iter__(self) -> Iterator[ArrowTable]:
-        self._core.begin()
-        return self._batches()
-
-    def _batches(self) -> Iterator[ArrowTable]:
-        # It may begin long after it was made.
-        self._core.begin()
-        while (rows := self._core.next_batch().wait()) is not None:
-            yield rows
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        self.close()
-
-    def __arrow_c_schema__(self) -> object:
-        return self._core.__arrow_c_schema__()
-
-    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
-        return self._core.__arrow_c_stream__(requested_schema)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
@@ -16,6 +16,7 @@ from fluss._row import Key
 from fluss._target import configuration, options
 from fluss._waits import Timeout
 from fluss.aio import Connection
+from fluss.aio.rows import Rows
 from fluss.config import Configuration
 from fluss.errors import TimeoutError
 from fluss.metadata import TablePath
@@ -183,15 +184,14 @@ class CaughtUp:
 
 
 @final
-class ReplicaScan:
+class ReplicaScan(Rows):
     """Rows of a copy, all of one moment. Iterating over it gives Arrow tables of some rows.
 
     It is read once, and loses nothing: whatever is left or interrupted goes on where it was.
     At the end of an ``async with`` block it closes.
     """
 
-    def __init__(self, core: _fluss.ReplicaScan) -> None:
-        self._core = core
+    _core: _fluss.ReplicaScan
 
     async def to_arrow(self) -> ArrowTable:
         """All rows that are left, as one Arrow table."""
@@ -206,28 +206,3 @@ class ReplicaScan:
         """All rows that are left as a polars DataFrame."""
         table = await self.to_arrow()
         return table.to_polars()
-
-    async def close(self) -> None:
-        """Stops reading. Every later call raises `fluss.ClosedError`."""
-        await self._core.close()
-
-    def __aiter__(self) -> AsyncIterator[ArrowTable]:
-        self._core.begin()
-        return self._batches()
-
-    async def _batches(self) -> AsyncIterator[ArrowTable]:
-        # It may begin long after it was made.
-        self._core.begin()
-        while (rows := await self._core.next_batch()) is not None:
-            yield rows
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, exc_type: type[BaseException] | None, exc: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.close()
-
-    def __arrow_c_schema__(self) -> object:
-        return self._core.__arrow_c_schema__()
