@@ -1,5 +1,6 @@
 //! Replicas: opened, started, waited for and shut down.
 
+mod columns;
 mod reads;
 mod scan;
 

@@ -4,23 +4,22 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
-use fluss_client::DecodeError;
-use fluss_client::types::{Kind, RowType};
 use fluss_core::arrow::{ColumnsBuilder, user_schema};
-use fluss_replica::{self as replica, Error, HeldRow, Layout, Rows};
+use fluss_replica::{self as replica, Rows};
 use fluss_rpc::sync::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyByteArray, PyBytes, PyCapsule, PyDict, PyIterator, PyList, PyString, PyTuple};
+use pyo3::types::{PyCapsule, PyDict, PyIterator, PyList, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use super::ReplicaCore;
+use super::columns::{Columns, Reading, Wanted, listed, row, row_of_many};
 use super::scan::ReplicaScan;
 use crate::arrow::{ArrowTable, Incoming, library};
 use crate::blocking::block_on;
 use crate::convert::{Key, Maps, RowShape, key_from_python};
-use crate::error::{self, Fault};
+use crate::error::Fault;
 use crate::own::Own;
 use crate::table::{ColumnArgument, names};
 
@@ -30,125 +29,6 @@ pub(crate) struct ReplicaReads {
     replica: Own<replica::Replica>,
     /// What the last read has made for the columns that are held.
     columns: Mutex<Option<Arc<Columns>>>,
-}
-
-/// How keys and rows are converted.
-struct Columns {
-    layout: Layout,
-    key_type: RowType,
-    /// For many keys, of which some may be null.
-    nullable_key: RowType,
-    shape: Arc<RowShape>,
-}
-
-/// What kind of value a column is asked for.
-#[derive(Clone, Copy)]
-enum Wanted {
-    Any,
-    String,
-    Bytes,
-    Int,
-    Float,
-    Bool,
-}
-
-impl Wanted {
-    fn check(self, name: &str, kind: &Kind) -> PyResult<()> {
-        let (fits, of) = match self {
-            Self::Any => return Ok(()),
-            Self::String => (matches!(kind, Kind::String | Kind::Char(_)), "a str"),
-            Self::Bytes => (matches!(kind, Kind::Bytes | Kind::Binary(_)), "bytes"),
-            Self::Int => {
-                let fits = matches!(kind, Kind::TinyInt | Kind::SmallInt | Kind::Int | Kind::BigInt);
-                (fits, "an int")
-            }
-            Self::Float => (matches!(kind, Kind::Float | Kind::Double), "a float"),
-            Self::Bool => (matches!(kind, Kind::Boolean), "a bool"),
-        };
-        if fits {
-            return Ok(());
-        }
-        Err(error::kind(format!(
-            "column '{name}' is {kind}: its values are not {of}"
-        )))
-    }
-}
-
-impl Columns {
-    fn key<'k>(&self, key: &'k Bound<'_, PyAny>) -> PyResult<Key<'k>> {
-        Ok(Key::from_python(key, &self.key_type).map_err(Fault::from)?)
-    }
-
-    fn keys<'k>(&self, keys: &'k [Bound<'_, PyAny>]) -> PyResult<Vec<Key<'k>>> {
-        let key =
-            |key: &'k Bound<'_, PyAny>| Ok(Key::from_python(key, &self.nullable_key).map_err(Fault::from)?);
-        keys.iter().map(key).collect()
-    }
-
-    /// The place of a column whose values are of a kind.
-    fn place(&self, rows: &Rows<'_>, name: &str, wanted: Wanted) -> PyResult<usize> {
-        let place = rows.column(name).map_err(Fault::from)?;
-        if let Some(field) = self.shape.row_type().field(place) {
-            wanted.check(name, field.data_type.kind())?;
-        }
-        Ok(place)
-    }
-}
-
-/// Reads of one call.
-struct Reading<'r> {
-    replica: &'r replica::Replica,
-    columns: &'r Columns,
-    exact: bool,
-}
-
-impl Reading<'_> {
-    fn damaged(&self, error: &DecodeError) -> PyErr {
-        let (path, reason) = (self.replica.directory().to_owned(), error.to_string());
-        Fault::from(Error::Damaged { path, reason }).into()
-    }
-
-    fn dict<'py>(&self, py: Python<'py>, row: HeldRow<'_>) -> PyResult<Bound<'py, PyDict>> {
-        let values = row.values().map_err(|error| self.damaged(&error))?;
-        self.columns.shape.dict_of(py, values, self.exact)
-    }
-
-    fn value<'py>(&self, py: Python<'py>, row: HeldRow<'_>, column: usize) -> PyResult<Bound<'py, PyAny>> {
-        let value = row.value(column).map_err(|error| self.damaged(&error))?;
-        self.columns.shape.value_of(py, column, &value, self.exact)
-    }
-}
-
-fn row<'r>(rows: &'r mut Rows<'_>, key: &Key<'_>) -> PyResult<Option<HeldRow<'r>>> {
-    Ok(rows.get(key).map_err(Fault::from)?)
-}
-
-/// The row of one of many keys.
-fn row_of_many<'r>(rows: &'r mut Rows<'_>, key: &Key<'_>) -> PyResult<Option<HeldRow<'r>>> {
-    if key.has_null() { Ok(None) } else { row(rows, key) }
-}
-
-/// Keys one by one. Those of an iterator are taken before anything is read: it may be code that reads, too.
-fn listed<'py>(keys: &Bound<'py, PyAny>) -> PyResult<Vec<Bound<'py, PyAny>>> {
-    if let Ok(list) = keys.cast::<PyList>() {
-        return Ok(list.iter().collect());
-    }
-    if let Ok(tuple) = keys.cast::<PyTuple>() {
-        return Ok(tuple.iter().collect());
-    }
-    let is_one = keys.is_instance_of::<PyString>()
-        || keys.is_instance_of::<PyBytes>()
-        || keys.is_instance_of::<PyByteArray>()
-        || keys.is_instance_of::<PyDict>();
-    match keys.try_iter() {
-        Ok(keys) if !is_one => keys.collect(),
-        _ => {
-            let kind = keys.get_type().qualname()?;
-            Err(error::kind(format!(
-                "keys are given as a list of them, not as {kind}"
-            )))
-        }
-    }
 }
 
 impl ReplicaReads {
