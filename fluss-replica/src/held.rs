@@ -62,7 +62,7 @@ impl Copy {
         loop {
             let mut changes = Changes::default();
             let mut look = |key: &[u8], value: &[u8]| {
-                let row = shape.row(value).map_err(|error| invalid(&error))?;
+                let row = shape.row(value, |value| value).map_err(|error| invalid(&error))?;
                 let name = partition_name(&shape.row_type, &places, &row);
                 if name.is_ok_and(|name| gone.contains(&name)) {
                     changes.remove_key(key);

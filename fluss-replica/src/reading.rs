@@ -62,7 +62,16 @@ impl<'r> HeldRow<'r> {
     ///
     /// A copy that is damaged.
     pub fn values(&self) -> Result<Vec<Datum<'r>>, DecodeError> {
-        self.shape.row(self.value)
+        self.shape.row(self.value, |value| value)
+    }
+
+    /// As [`values`](Self::values), for whoever keeps them.
+    ///
+    /// # Errors
+    ///
+    /// A copy that is damaged.
+    pub fn to_owned(&self) -> Result<OwnedRow, DecodeError> {
+        self.shape.row(self.value, Datum::into_owned)
     }
 
     /// The value of a column, by its place; null of a place that there is not.
@@ -179,10 +188,7 @@ impl Replica {
     ///
     /// As [`read`](Self::read); a key that the table cannot have.
     pub fn get(&self, key: &(impl Row + ?Sized)) -> Result<Option<OwnedRow>> {
-        self.look_up(key, |row| {
-            let values = row.values()?.into_iter();
-            Ok(values.map(Datum::into_owned).collect())
-        })
+        self.look_up(key, |row| row.to_owned())
     }
 
     /// What is made of the row of a key, without a copy of it.

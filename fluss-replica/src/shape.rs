@@ -150,13 +150,21 @@ impl Shape {
         Ok((row_type.ok_or_else(unknown)?, stored.row))
     }
 
-    /// The values of a row, in the order of the columns.
-    pub(crate) fn row<'v>(&self, value: &'v [u8]) -> Result<Vec<Datum<'v>>, DecodeError> {
+    /// What is made of the values of a row, in the order of the columns.
+    pub(crate) fn row<'v, T>(
+        &self,
+        value: &'v [u8],
+        make: impl Fn(Datum<'v>) -> T,
+    ) -> Result<Vec<T>, DecodeError> {
         let (row_type, bytes) = self.split(value)?;
         let mut row = Vec::with_capacity(self.row_type.len());
-        RowFormat::Compacted.decode_into(row_type, bytes, &mut row)?;
+        let take = |_, datum| {
+            row.push(make(datum));
+            Ok(())
+        };
+        RowFormat::Compacted.visit(row_type, bytes, |_| true, take)?;
         // Columns are added at the end.
-        row.resize(self.row_type.len(), Datum::Null);
+        row.resize_with(self.row_type.len(), || make(Datum::Null));
         Ok(row)
     }
 

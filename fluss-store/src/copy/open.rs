@@ -55,7 +55,8 @@ fn map(directory: &Path, bytes: u64) -> io::Result<(Env<WithTls>, Tree)> {
     };
     let env = env.map_err(fault)?;
     let txn = env.read_txn().map_err(fault)?;
-    let tree = env.open_database(&txn, None).map_err(fault)?;
+    let options = env.database_options().types().key_comparator();
+    let tree = options.open(&txn).map_err(fault)?;
     // Else other processes do not find the tree.
     txn.commit().map_err(fault)?;
     let tree = tree.ok_or_else(|| io::Error::new(ErrorKind::InvalidData, "there is no tree"))?;

@@ -16,6 +16,8 @@ pub(crate) const MOST: usize = 511;
 pub(crate) const ABOUT: [u8; 1] = [0];
 const ROWS: u8 = 1;
 const BRANCHES: u8 = 2;
+/// Behind the keys of all rows that are in no branch.
+pub(super) const BEHIND_ROWS: [u8; 1] = [BRANCHES];
 
 /// The number of a branch.
 pub(crate) type Branch = u64;

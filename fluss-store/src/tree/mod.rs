@@ -3,6 +3,7 @@
 mod check;
 mod file;
 mod keys;
+mod order;
 mod read;
 mod write;
 
@@ -16,11 +17,12 @@ pub(crate) use self::check::check;
 pub(crate) use self::file::{data_file, map_bytes};
 pub(crate) use self::keys::ABOUT;
 use self::keys::Branch;
+pub(crate) use self::order::ByBytes;
 pub(crate) use self::read::{get, scan};
 pub(crate) use self::write::{Place, Writes, pages};
 
 /// Keys to values, as LMDB has them.
-pub(crate) type Tree = Database<Bytes, Bytes>;
+pub(crate) type Tree = Database<Bytes, Bytes, ByBytes>;
 
 /// What is to be known of the branches that long keys lead to. It is stored with [`ABOUT`], and changes with the rows.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]

@@ -1,11 +1,11 @@
 //! Reading the tree.
 
 use std::io;
-use std::ops::ControlFlow;
+use std::ops::{Bound, ControlFlow};
 
 use heed::RoTxn;
 
-use super::keys::{Branch, SHORT, TreeKey, branch_of, is_link, short_key};
+use super::keys::{BEHIND_ROWS, Branch, SHORT, TreeKey, branch_of, is_link, short_key};
 use super::{Tree, Visit, fault};
 
 /// The value of a key.
@@ -28,12 +28,16 @@ pub(crate) fn get<'t>(tree: Tree, txn: &'t RoTxn, key: &[u8]) -> heed::Result<Op
 
 /// No key of a row comes behind this one, as far as keys go that are no longer than the tree takes.
 pub(super) fn last_key(tree: Tree, txn: &RoTxn) -> heed::Result<Vec<u8>> {
-    let begin = TreeKey::of(None);
-    let rows = begin.as_slice();
-    let last = tree.rev_prefix_iter(txn, rows)?.next().transpose()?;
-    Ok(last.map_or_else(Vec::new, |(key, _)| {
-        key.get(rows.len()..).unwrap_or_default().to_vec()
-    }))
+    let rows = TreeKey::of(None);
+    let last = tree.get_lower_than(txn, &BEHIND_ROWS)?;
+    let key = last.and_then(|(key, _)| key.strip_prefix(rows.as_slice()));
+    Ok(key.unwrap_or_default().to_vec())
+}
+
+/// Whether keys of the tree begin so.
+pub(super) fn has_any(tree: Tree, txn: &RoTxn, prefix: &[u8]) -> heed::Result<bool> {
+    let first = tree.get_greater_than_or_equal_to(txn, prefix)?;
+    Ok(first.is_some_and(|(key, _)| key.starts_with(prefix)))
 }
 
 /// Visits the keys that begin with `prefix`, in the order of their bytes.
@@ -63,8 +67,12 @@ fn scan_branch(
         };
     }
     let outside = key.len();
-    for entry in tree.prefix_iter(txn, from.as_slice()).map_err(fault)? {
+    let range = (Bound::Included(from.as_slice()), Bound::Unbounded);
+    for entry in tree.range(txn, &range).map_err(fault)? {
         let (tree_key, value) = entry.map_err(fault)?;
+        if !tree_key.starts_with(from.as_slice()) {
+            break;
+        }
         key.truncate(outside);
         key.extend_from_slice(tree_key.get(begin..).unwrap_or_default());
         let next = if is_link(tree_key) {

@@ -4,7 +4,7 @@ use heed::types::Bytes;
 use heed::{PutFlags, RwIter, RwTxn};
 
 use super::keys::{Branch, MOST, SHORT, TreeKey, branch_of, short_key};
-use super::read::last_key;
+use super::read::{has_any, last_key};
 use super::{Links, Tree};
 
 /// The pages that a key and its value add at most: one by a split, and those of a value, or of the pieces of a key, that
@@ -95,11 +95,7 @@ impl<'t, 'e> Writes<'t, 'e> {
         };
         let inner = Some(branch_of(link));
         self.remove_in(inner, rest)?;
-        let left = self
-            .tree
-            .prefix_iter(self.txn, TreeKey::of(inner).as_slice())?
-            .next();
-        if left.is_none() {
+        if !has_any(self.tree, self.txn, TreeKey::of(inner).as_slice())? {
             self.links.count -= 1;
             self.tree.delete(self.txn, tree_key.as_slice())?;
         }

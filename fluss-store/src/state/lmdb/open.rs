@@ -86,7 +86,8 @@ fn open(directory: &Path, map_bytes: usize) -> io::Result<(Env<WithoutTls>, Tree
     };
     let env = env.map_err(fault)?;
     let mut txn = env.write_txn().map_err(fault)?;
-    let tree = env.create_database(&mut txn, None).map_err(fault)?;
+    let options = env.database_options().types().key_comparator();
+    let tree = options.create(&mut txn).map_err(fault)?;
     txn.commit().map_err(fault)?;
     Ok((env, tree))
 }
