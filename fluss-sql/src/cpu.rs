@@ -7,13 +7,14 @@ use std::mem;
 use std::pin::Pin;
 use std::task::{Context as Task, Poll};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use fluss_rpc::sync::PerProcess;
 use futures::future::{BoxFuture, Either};
 use futures::stream::{BoxStream, Stream, StreamExt};
 use tokio::runtime::{Builder, Handle, Runtime};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 

@@ -15,15 +15,12 @@ use pyo3::exceptions::PyValueError;
 use pyo3::prelude::*;
 
 pub(crate) use self::reader::EventReader;
-use self::reader::Feed;
+use self::reader::{AT_A_TIME, Feed};
 use crate::error;
 use crate::own::Own;
 use crate::path::PathArgument;
 use crate::pending::{Limit, Pending};
 use crate::positions::Positions;
-
-/// How many events are handed over at a time.
-const AT_A_TIME: usize = 1024;
 
 /// What state a stream is to be in.
 #[derive(FromPyObject)]

@@ -14,12 +14,14 @@ use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyList};
 use pyo3_arrow::error::PyArrowResult;
 
-use super::AT_A_TIME;
 use crate::error::Fault;
 use crate::own::Own;
 use crate::pending::{Limit, Pending};
 use crate::positions::Positions;
 use crate::reading::{Polled, Reading, Shelf, Source};
+
+/// How many events are handed over at a time.
+pub(super) const AT_A_TIME: usize = 1024;
 
 /// Events as they come. Whoever lets go of it stops reading.
 #[pyclass(frozen, module = "fluss._fluss")]
