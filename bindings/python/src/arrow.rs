@@ -4,25 +4,29 @@ use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray};
+use arrow::array::{ArrayRef, RecordBatch as Batch, RecordBatchReader, StructArray, UInt64Array};
+use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{Field, SchemaRef};
 use arrow::error::ArrowError;
-use fluss_client::types::Timestamp;
-use fluss_client::{ScanBatch, Snapshot};
-use fluss_core::arrow::{check_recast, recast};
+use fluss_client::Snapshot;
+use fluss_core::arrow::{check_recast, data_bytes, recast};
 use fluss_rpc::sync::Mutex;
-use pyo3::exceptions::PyImportError;
+use pyo3::IntoPyObjectExt;
+use pyo3::exceptions::PyKeyError;
 use pyo3::intern;
 use pyo3::prelude::*;
-use pyo3::types::{PyBytes, PyCapsule, PyTuple};
+use pyo3::types::{PyBytes, PyCapsule, PyList, PySlice};
 use pyo3_arrow::PySchema;
 use pyo3_arrow::error::PyArrowResult;
-use pyo3_arrow::ffi::{ArrayIterator, to_array_pycapsules, to_schema_pycapsule, to_stream_pycapsule};
+use pyo3_arrow::ffi::{ArrayIterator, to_schema_pycapsule, to_stream_pycapsule};
 
 use crate::blocking::may_block;
 use crate::bucket::TableBucket;
+use crate::columns::{ArrowColumn, ArrowSchema};
+use crate::convert::extend_rows;
 use crate::error::{self, Fault};
-use crate::import;
+pub(crate) use crate::library::library;
+use crate::parts::{ArrowParts, Reader, imported, reader, unreadable};
 use crate::pickle;
 use crate::schema::Schema;
 
@@ -30,7 +34,7 @@ use crate::schema::Schema;
 ///
 /// Its source may wait, and be Python code, also such that calls this client: it is asked only on a thread that may block.
 pub(crate) struct Incoming {
-    batches: Box<dyn RecordBatchReader + Send>,
+    batches: Reader,
     is_in_memory: bool,
 }
 
@@ -38,15 +42,15 @@ impl<'py> FromPyObject<'_, 'py> for Incoming {
     type Error = PyErr;
 
     fn extract(data: Borrowed<'_, 'py, PyAny>) -> PyResult<Self> {
-        let Some(reader) = imported(|| import::reader(&data))?? else {
-            let kind = data.get_type().qualname()?;
-            return Err(error::kind(format!(
-                "Arrow data is expected, such as a pyarrow Table or a pandas or polars DataFrame: anything with \
-                 __arrow_c_stream__ or __arrow_c_array__, and not {kind}"
-            )));
-        };
+        if let Ok(parts) = data.cast::<ArrowParts>() {
+            let parts = parts.get();
+            return Ok(Self {
+                batches: Box::new(parts.read(data.py())),
+                is_in_memory: parts.is_in_memory,
+            });
+        }
         Ok(Self {
-            batches: reader.map_err(|error| Fault::new("DataError", error.to_string()))?,
+            batches: reader(&data)?,
             // A table or data frame has a length, a reader or generator has none.
             is_in_memory: data.hasattr(intern!(data.py(), "__len__"))?,
         })
@@ -79,20 +83,17 @@ impl Incoming {
         pulled.unwrap_or_else(|error| Err(Fault::new("FlussError", format!("the client failed: {error}"))))
     }
 
+    /// All that is left, on a thread that may be blocked.
+    fn rest(mut self) -> Result<Vec<Batch>, Fault> {
+        std::iter::from_fn(|| self.next()).collect()
+    }
+
     fn next(&mut self) -> Option<Result<Batch, Fault>> {
         match imported(|| self.batches.next()) {
-            Ok(next) => next.map(|batch| batch.map_err(|error| Fault::new("DataError", error.to_string()))),
+            Ok(next) => next.map(|batch| batch.map_err(unreadable)),
             Err(fault) => Some(Err(fault)),
         }
     }
-}
-
-/// What an import gives: of data that Arrow panics at, an error.
-fn imported<T>(import: impl FnOnce() -> T) -> Result<T, Fault> {
-    catch_unwind(AssertUnwindSafe(import)).map_err(|_| {
-        let message = "the Arrow data cannot be read: it is not laid out as Arrow says";
-        Fault::new("DataError", message)
-    })
 }
 
 /// Arrow data that is read once, as it comes.
@@ -130,10 +131,6 @@ pub(crate) fn assume_utc(data: Incoming, schema: &Schema) -> Result<ArrowStream,
 /// What a table is made of: an Arrow IPC stream, and the moments of its buckets.
 type TableParts<'py> = (Bound<'py, PyBytes>, HashMap<TableBucket, i64>);
 
-/// What a batch is made of: its bucket, the offset of the first row that was read, which of those rows are left, the time,
-/// and an Arrow IPC stream.
-type BatchParts<'py> = (TableBucket, i64, Option<Vec<u32>>, i64, Bound<'py, PyBytes>);
-
 /// Columns that were read: batches of one schema.
 #[pyclass(frozen, module = "fluss.client")]
 pub(crate) struct ArrowTable {
@@ -153,15 +150,54 @@ impl ArrowTable {
     }
 
     /// The columns.
-    #[cfg(feature = "sql")]
-    pub(crate) const fn schema(&self) -> &SchemaRef {
+    pub(crate) const fn schema_ref(&self) -> &SchemaRef {
         &self.schema
     }
 
     /// The rows.
-    #[cfg(feature = "sql")]
     pub(crate) fn batches(&self) -> &[Batch] {
         &self.batches
+    }
+
+    fn column(&self, name: &str) -> PyResult<ArrowColumn> {
+        let Some((place, field)) = self.schema.column_with_name(name) else {
+            let message = format!("there is no column '{name}': there are {:?}", self.column_names());
+            return Err(PyKeyError::new_err(message));
+        };
+        let chunks = self.batches.iter().map(|batch| batch.column(place).clone());
+        Ok(ArrowColumn::new(Arc::new(field.clone()), chunks.collect()))
+    }
+
+    /// Some of the rows: of a range without steps no value is copied.
+    fn slice(&self, rows: &Bound<'_, PySlice>) -> PyResult<Self> {
+        let length = isize::try_from(self.num_rows()).map_err(|_| error::defect("so many rows"))?;
+        let rows = rows.indices(length)?;
+        let (start, count) = (rows.start.cast_unsigned(), rows.slicelength);
+        if rows.step == 1 {
+            return Ok(self.range(start, count));
+        }
+        let places =
+            (0..count).map(|place| start.wrapping_add_signed(rows.step.wrapping_mul(place.cast_signed())));
+        let places: UInt64Array = places.map(|place| place as u64).collect();
+        let taken = concat_batches(&self.schema, &self.batches)
+            .and_then(|all| take_record_batch(&all, &places))
+            .map_err(unreadable)?;
+        Ok(Self::new(self.schema.clone(), vec![taken]))
+    }
+
+    /// So many rows from one on.
+    fn range(&self, start: usize, count: usize) -> Self {
+        let (mut skipped, mut left) = (start, count);
+        let mut batches = Vec::new();
+        for batch in &self.batches {
+            let begin = skipped.min(batch.num_rows());
+            let rows = left.min(batch.num_rows() - begin);
+            if rows > 0 {
+                batches.push(batch.slice(begin, rows));
+            }
+            (skipped, left) = (skipped - begin, left - rows);
+        }
+        Self::new(self.schema.clone(), batches)
     }
 
     pub(crate) fn of_snapshot(snapshot: Snapshot) -> Self {
@@ -178,6 +214,32 @@ impl ArrowTable {
 
 #[pymethods]
 impl ArrowTable {
+    /// Reads any Arrow data whole.
+    #[new]
+    fn of_data(py: Python<'_>, data: Incoming) -> PyResult<Self> {
+        let schema = data.schema();
+        let batches = py.detach(|| data.rest())?;
+        Ok(Self::new(schema, batches))
+    }
+
+    /// One table of the rows of several that have these columns.
+    #[staticmethod]
+    fn concat(schema: PySchema, tables: Vec<PyRef<'_, Self>>) -> Self {
+        let batches = tables.into_iter().flat_map(|table| table.batches.clone());
+        Self::new(schema.into_inner(), batches.collect())
+    }
+
+    /// The columns: names and types.
+    #[getter]
+    fn schema(&self) -> ArrowSchema {
+        ArrowSchema::of(self.schema.clone())
+    }
+
+    #[getter]
+    fn nbytes(&self) -> usize {
+        self.batches.iter().map(data_bytes).sum()
+    }
+
     #[getter]
     fn num_rows(&self) -> usize {
         self.batches.iter().map(Batch::num_rows).sum()
@@ -204,6 +266,24 @@ impl ArrowTable {
 
     fn __len__(&self) -> usize {
         self.num_rows()
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, key: Key<'py>) -> PyResult<Bound<'py, PyAny>> {
+        match key {
+            Key::Column(name) => self.column(&name)?.into_bound_py_any(py),
+            Key::Rows(rows) => self.slice(&rows)?.into_bound_py_any(py),
+            Key::Other(key) => Err(error::kind(format!(
+                "the name of a column or a slice of rows is expected, and not {key}"
+            ))),
+        }
+    }
+
+    fn to_pylist<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        let list = PyList::empty(py);
+        for batch in &self.batches {
+            extend_rows(&list, batch, true)?;
+        }
+        Ok(list)
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, TableParts<'py>)> {
@@ -249,7 +329,7 @@ impl ArrowTable {
         pandas("table", slf.into_any(), dtype_backend, types_mapper)
     }
 
-    fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
+    pub(crate) fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
         library(slf.py(), "polars", "polars")?.call_method1("DataFrame", (slf,))
     }
 
@@ -262,150 +342,12 @@ impl ArrowTable {
     }
 }
 
-/// Consecutive records of one bucket as columns.
-#[pyclass(frozen, module = "fluss.client")]
-pub(crate) struct RecordBatch(ScanBatch);
-
-impl RecordBatch {
-    pub(crate) const fn new(batch: ScanBatch) -> Self {
-        Self(batch)
-    }
-}
-
-#[pymethods]
-impl RecordBatch {
-    #[getter]
-    fn bucket(&self) -> TableBucket {
-        TableBucket(self.0.bucket)
-    }
-
-    #[getter]
-    fn batch(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        Self::to_pyarrow(slf)
-    }
-
-    #[getter]
-    fn base_offset(&self) -> i64 {
-        self.0.offset(0)
-    }
-
-    #[getter]
-    fn last_offset(&self) -> i64 {
-        match self.0.batch.num_rows() {
-            0 => self.0.base_offset - 1,
-            rows => self.0.offset(rows - 1),
-        }
-    }
-
-    #[getter]
-    fn offsets(&self) -> Vec<i64> {
-        self.0.offsets().values().to_vec()
-    }
-
-    #[getter]
-    fn timestamp(&self) -> i64 {
-        self.0.timestamp.millis()
-    }
-
-    #[getter]
-    fn num_rows(&self) -> usize {
-        self.0.batch.num_rows()
-    }
-
-    #[getter]
-    fn column_names(&self) -> Vec<String> {
-        self.0
-            .batch
-            .schema()
-            .fields()
-            .iter()
-            .map(|field| field.name().clone())
-            .collect()
-    }
-
-    fn __len__(&self) -> usize {
-        self.0.batch.num_rows()
-    }
-
-    fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, BatchParts<'py>)> {
-        let scanned = &self.0;
-        let bytes = pickle::to_bytes(scanned.batch.schema_ref(), std::slice::from_ref(&scanned.batch))?;
-        let kept = scanned.kept.as_ref().map(|kept| kept.to_vec());
-        let bytes = PyBytes::new(py, &bytes);
-        let parts = (
-            self.bucket(),
-            scanned.base_offset,
-            kept,
-            scanned.timestamp.millis(),
-            bytes,
-        );
-        Ok((py.get_type::<Self>().getattr("_restore")?, parts))
-    }
-
-    #[staticmethod]
-    #[pyo3(signature = (bucket, base_offset, kept, timestamp, bytes))]
-    fn _restore(
-        bucket: TableBucket,
-        base_offset: i64,
-        kept: Option<Vec<u32>>,
-        timestamp: i64,
-        bytes: &[u8],
-    ) -> Result<Self, Fault> {
-        let (_, batches) = pickle::from_bytes(bytes)?;
-        let batch = batches.into_iter().next();
-        Ok(Self(ScanBatch {
-            bucket: bucket.0,
-            base_offset,
-            kept: kept.map(Into::into),
-            timestamp: Timestamp::from_millis(timestamp),
-            schema_id: None,
-            change_types: None,
-            batch: batch.ok_or_else(|| Fault::new("DataError", "this is no batch"))?,
-        }))
-    }
-
-    fn __arrow_c_schema__<'py>(&self, py: Python<'py>) -> PyArrowResult<Bound<'py, PyCapsule>> {
-        to_schema_pycapsule(py, self.0.batch.schema_ref().as_ref())
-    }
-
-    #[pyo3(signature = (requested_schema=None))]
-    fn __arrow_c_array__<'py>(
-        &self,
-        py: Python<'py>,
-        requested_schema: Option<Bound<'py, PyCapsule>>,
-    ) -> PyArrowResult<Bound<'py, PyTuple>> {
-        let mut batch = self.0.batch.clone();
-        if let Some(wanted) = requested(requested_schema)? {
-            batch = recast(&batch, &wanted).map_err(|error| PyErr::from(Fault::from(error)))?;
-        }
-        to_array_pycapsules(py, row_field(batch.schema_ref()), &to_array(batch), None)
-    }
-
-    fn to_pyarrow(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        library(slf.py(), "pyarrow", "pyarrow")?.call_method1("record_batch", (slf,))
-    }
-
-    #[pyo3(signature = (*, dtype_backend=None, types_mapper=None))]
-    fn to_pandas<'py>(
-        slf: Bound<'py, Self>,
-        dtype_backend: Option<Bound<'py, PyAny>>,
-        types_mapper: Option<Bound<'py, PyAny>>,
-    ) -> PyResult<Bound<'py, PyAny>> {
-        pandas("record_batch", slf.into_any(), dtype_backend, types_mapper)
-    }
-
-    fn to_polars(slf: Bound<'_, Self>) -> PyResult<Bound<'_, PyAny>> {
-        library(slf.py(), "polars", "polars")?.call_method1("DataFrame", (slf,))
-    }
-
-    fn __repr__(&self) -> String {
-        format!(
-            "RecordBatch(bucket={}, base_offset={}, num_rows={})",
-            self.0.bucket.bucket,
-            self.0.base_offset,
-            self.0.batch.num_rows()
-        )
-    }
+/// What is asked of a table by an index.
+#[derive(FromPyObject)]
+enum Key<'py> {
+    Column(String),
+    Rows(Bound<'py, PySlice>),
+    Other(Bound<'py, PyAny>),
 }
 
 /// Batches of one schema as any Arrow library takes them, one after the other.
@@ -433,13 +375,13 @@ pub(crate) fn stream<'py>(
 }
 
 /// The schema that is asked for. `pyo3-arrow` would cast to it, but what does not fit would become null.
-fn requested(schema: Option<Bound<'_, PyCapsule>>) -> PyResult<Option<SchemaRef>> {
+pub(crate) fn requested(schema: Option<Bound<'_, PyCapsule>>) -> PyResult<Option<SchemaRef>> {
     let schema = schema.map(|capsule| PySchema::from_arrow_pycapsule(&capsule));
     Ok(schema.transpose()?.map(PySchema::into_inner))
 }
 
 /// A data frame of pandas, made by pyarrow of what it calls `kind`.
-fn pandas<'py>(
+pub(crate) fn pandas<'py>(
     kind: &str,
     data: Bound<'py, PyAny>,
     dtype_backend: Option<Bound<'py, PyAny>>,
@@ -466,25 +408,12 @@ impl<I: Iterator<Item = Result<Batch, ArrowError>>> Iterator for Caught<I> {
     }
 }
 
-fn row_field(schema: &SchemaRef) -> Arc<Field> {
+pub(crate) fn row_field(schema: &SchemaRef) -> Arc<Field> {
     Field::new_struct("", schema.fields().clone(), false)
         .with_metadata(schema.metadata().clone())
         .into()
 }
 
-fn to_array(batch: Batch) -> ArrayRef {
+pub(crate) fn to_array(batch: Batch) -> ArrayRef {
     Arc::new(StructArray::from(batch))
-}
-
-/// A library that is imported only when asked for.
-pub(crate) fn library<'py>(py: Python<'py>, name: &str, extra: &str) -> PyResult<Bound<'py, PyModule>> {
-    py.import(name).map_err(|error| {
-        if error.is_instance_of::<PyImportError>(py) {
-            let message = format!("this needs {name}: pip install 'fluss-client[{extra}]'");
-            let raised = PyImportError::new_err(message);
-            raised.set_cause(py, Some(error));
-            return raised;
-        }
-        error
-    })
 }

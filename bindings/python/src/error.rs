@@ -13,7 +13,7 @@ use fluss_client::{self as client, ErrorKind};
 use fluss_client::{ErrorCode, Outcome};
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyString};
 
 /// A failure on its way to Python: what it is called there, what it says, and what it knows.
 pub(crate) struct Fault {
@@ -21,6 +21,8 @@ pub(crate) struct Fault {
     message: String,
     attributes: Vec<(&'static str, Attribute)>,
     cause: Option<Box<Fault>>,
+    /// What Python code has raised, which is raised as it is.
+    raised: Option<Box<PyErr>>,
 }
 
 /// A value of an exception's attribute.
@@ -40,6 +42,16 @@ impl Fault {
             message: message.into(),
             attributes: Vec::new(),
             cause: None,
+            raised: None,
+        }
+    }
+
+    /// What Python code has raised.
+    pub(crate) fn raised(error: PyErr) -> Self {
+        let raised = Some(Box::new(error));
+        Self {
+            raised,
+            ..Self::new("FlussError", String::new())
         }
     }
 
@@ -89,7 +101,9 @@ impl Fault {
         if rows == 0 || self.attributes.iter().any(is_told) {
             return self;
         }
-        self.message = format!("{} (after {rows} rows were taken)", self.message);
+        if self.raised.is_none() {
+            self.message = format!("{} (after {rows} rows were taken)", self.message);
+        }
         self.taken(rows)
     }
 
@@ -134,6 +148,15 @@ impl Fault {
                 Attribute::Duration(duration) => attributes.set_item(name, duration)?,
             }
         }
+        if let Some(raised) = &self.raised {
+            let raised = raised.clone_ref(py);
+            let exception = raised.value(py);
+            for (name, value) in attributes {
+                // One that takes no attributes goes without.
+                exception.setattr(name.cast::<PyString>()?, value).ok();
+            }
+            return Ok(raised);
+        }
         let class = errors(py)?.getattr(self.class)?;
         let exception = PyErr::from_value(class.call((self.message.as_str(),), Some(&attributes))?);
         let cause = self.cause.as_ref().map(|cause| cause.build(py)).transpose()?;
@@ -163,11 +186,8 @@ impl From<Fault> for PyErr {
 
 impl From<ValueError> for Fault {
     fn from(error: ValueError) -> Self {
-        let message = error.to_string();
-        match error.column {
-            Some(column) => Self::new("DataError", message).text("column", column),
-            None => Self::new("DataError", message),
-        }
+        let fault = Self::new("DataError", error.to_string()).count("row", error.row);
+        fault.maybe("column", error.column.as_ref())
     }
 }
 

@@ -6,11 +6,13 @@
 mod admin;
 mod arrow;
 mod awaited;
+mod batch;
 mod blocking;
 mod bounds;
 mod bucket;
 mod change;
 mod closing;
+mod columns;
 mod config;
 mod connection;
 mod convert;
@@ -20,10 +22,13 @@ mod error;
 mod exit;
 mod handover;
 mod import;
+mod join;
+mod library;
 mod logging;
 mod lookup;
 mod metrics;
 mod own;
+mod parts;
 mod path;
 mod pending;
 mod pickle;
@@ -61,6 +66,8 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_function(wrap_pyfunction!(config::parse_bytes, module)?)?;
     module.add_function(wrap_pyfunction!(config::parse_millis, module)?)?;
     module.add_function(wrap_pyfunction!(error::is_retriable, module)?)?;
+    module.add_function(wrap_pyfunction!(join::joined, module)?)?;
+    module.add_function(wrap_pyfunction!(join::key_columns, module)?)?;
     module.add_function(wrap_pyfunction!(metrics::metric_values, module)?)?;
     module.add_function(wrap_pyfunction!(program::run_program, module)?)?;
     #[cfg(feature = "sql")]
@@ -70,8 +77,10 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<admin::OffsetSpec>()?;
     module.add_class::<arrow::ArrowTable>()?;
     module.add_class::<arrow::ArrowStream>()?;
-    module.add_class::<arrow::RecordBatch>()?;
+    module.add_class::<batch::RecordBatch>()?;
     module.add_class::<bucket::TableBucket>()?;
+    module.add_class::<columns::ArrowColumn>()?;
+    module.add_class::<columns::ArrowSchema>()?;
     module.add_class::<change::TableChange>()?;
     module.add_class::<connection::Connection>()?;
     module.add_class::<convert::Timestamp>()?;
@@ -80,6 +89,7 @@ fn _fluss(module: &Bound<'_, PyModule>) -> PyResult<()> {
     module.add_class::<documents::Documents>()?;
     module.add_class::<lookup::Lookuper>()?;
     module.add_class::<lookup::PrefixLookuper>()?;
+    module.add_class::<parts::ArrowParts>()?;
     module.add_class::<path::TablePath>()?;
     module.add_class::<pending::Pending>()?;
     module.add_class::<plan::BucketRead>()?;

@@ -1,19 +1,23 @@
 //! Reads that end.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use arrow::array::RecordBatch as Columns;
 use arrow::datatypes::SchemaRef;
 use fluss_client::{self as client, ScanBatch};
+use pyo3::IntoPyObjectExt;
 use pyo3::prelude::*;
 use pyo3::types::PyCapsule;
 use pyo3_arrow::error::PyArrowResult;
 
-use crate::arrow::RecordBatch;
+use crate::batch::RecordBatch;
 use crate::bucket::TableBucket;
+use crate::convert::RowShape;
 use crate::error::Fault;
 use crate::pending::Pending;
-use crate::reading::{Reading, Source};
+use crate::reading::{Polled, Reading, Source};
+use crate::records::ScanRecords;
 use crate::scanner::{show_changes, shown_schema};
 
 /// Reads parts of logs to their ends.
@@ -21,16 +25,18 @@ use crate::scanner::{show_changes, shown_schema};
 pub(crate) struct BoundedReader {
     reading: Reading<client::BoundedReader>,
     ends: HashMap<TableBucket, i64>,
+    shape: Arc<RowShape>,
 }
 
 impl BoundedReader {
-    pub(crate) fn new(reader: client::BoundedReader) -> Self {
+    pub(crate) fn new(reader: client::BoundedReader, shape: Arc<RowShape>) -> Self {
         let ends = reader.ends().iter();
         let ends = ends.map(|(bucket, end)| (TableBucket(*bucket), *end)).collect();
         let schema = shown_schema(reader.schema(), reader.table());
         Self {
             reading: Reading::new(reader, schema),
             ends,
+            shape,
         }
     }
 }
@@ -48,6 +54,15 @@ impl BoundedReader {
 
     fn next_batch(&self) -> PyResult<Pending> {
         self.reading.next_batch()
+    }
+
+    /// The next batch as records, or None at the end.
+    fn next_records(&self) -> PyResult<Pending> {
+        let shape = self.shape.clone();
+        self.reading.poll(None, move |py, polled| match polled {
+            Polled::Batch(batch) => ScanRecords::of_batch(batch, shape)?.into_bound_py_any(py),
+            Polled::Nothing | Polled::End => Ok(py.None().into_bound(py)),
+        })
     }
 
     fn read_all(&self) -> PyResult<Pending> {

@@ -1,16 +1,20 @@
 //! Records that a poll returned.
 
+use std::fmt::Display;
 use std::sync::Arc;
 
 use fluss_client as client;
 use fluss_client::ChangeType;
 use fluss_client::id;
 use fluss_client::types;
+use fluss_core::arrow::user_schema;
+use pyo3::IntoPyObjectExt;
 use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::sync::PyOnceLock;
 use pyo3::types::{PyBytes, PyDict, PyIterator, PyList};
 
+use crate::arrow::{ArrowTable, pandas};
 use crate::bucket::TableBucket;
 use crate::convert::{Maps, RowShape};
 use crate::error::{self, Fault};
@@ -51,6 +55,16 @@ impl Iteration {
 impl ScanRecords {
     pub(crate) fn new(records: client::ScanRecords, shape: Arc<RowShape>) -> Self {
         Self(Arc::new(Polled { records, shape }))
+    }
+
+    /// The records of a batch, which may have columns that tell changes apart behind those of `shape`.
+    pub(crate) fn of_batch(batch: &client::ScanBatch, shape: Arc<RowShape>) -> Result<Self, Fault> {
+        let unreadable = |error: &dyn Display| Fault::new("ProtocolError", error.to_string());
+        let values: Vec<_> = (0..shape.row_type().len()).collect();
+        let mut batch = batch.clone();
+        batch.batch = batch.batch.project(&values).map_err(|error| unreadable(&error))?;
+        let records = client::ScanRecords::of_batch(batch, shape.row_type());
+        Ok(Self::new(records.map_err(|error| unreadable(&error))?, shape))
     }
 
     /// All records, bucket by bucket.
@@ -118,6 +132,34 @@ impl ScanRecords {
 
     fn count(&self) -> usize {
         self.0.records.len()
+    }
+
+    /// The records as columns, with those that tell changes apart.
+    fn to_arrow(&self) -> Result<ArrowTable, Fault> {
+        let schema = client::changelog_schema(&user_schema(self.0.shape.row_type()));
+        let batches = self
+            .0
+            .records
+            .buckets()
+            .iter()
+            .flat_map(client::BucketRecords::batches);
+        let columns = batches.map(|batch| batch.changelog());
+        Ok(ArrowTable::new(schema, columns.collect::<Result<_, _>>()?))
+    }
+
+    #[pyo3(signature = (*, dtype_backend=None, types_mapper=None))]
+    fn to_pandas<'py>(
+        &self,
+        py: Python<'py>,
+        dtype_backend: Option<Bound<'py, PyAny>>,
+        types_mapper: Option<Bound<'py, PyAny>>,
+    ) -> PyResult<Bound<'py, PyAny>> {
+        let columns = self.to_arrow()?.into_bound_py_any(py)?;
+        pandas("table", columns, dtype_backend, types_mapper)
+    }
+
+    fn to_polars<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
+        ArrowTable::to_polars(Bound::new(py, self.to_arrow()?)?)
     }
 
     fn is_empty(&self) -> bool {
@@ -306,6 +348,15 @@ impl ScanRecord {
             .row
             .get_or_try_init(py, || self.get_row(py, false).map(Bound::unbind))?;
         Ok(row.bind(py).clone())
+    }
+
+    fn keys<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyList>> {
+        Ok(self.plain_row(py)?.keys())
+    }
+
+    fn __getitem__<'py>(&self, py: Python<'py>, column: &str) -> PyResult<Bound<'py, PyAny>> {
+        let row = self.plain_row(py)?;
+        row.as_any().get_item(column)
     }
 
     fn __repr__(&self, py: Python<'_>) -> PyResult<String> {

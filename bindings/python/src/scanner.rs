@@ -14,7 +14,8 @@ use pyo3::types::PyCapsule;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use crate::admin::OffsetSpec;
-use crate::arrow::{ArrowTable, RecordBatch};
+use crate::arrow::ArrowTable;
+use crate::batch::RecordBatch;
 use crate::convert::RowShape;
 use crate::error::{self, Fault};
 use crate::own::Own;

@@ -1,12 +1,16 @@
 //! Tables.
 
+use std::sync::Arc;
+
 use fluss_client::id;
 use fluss_client::types::RowType;
 use fluss_client::{self as client, AsOf};
 use pyo3::exceptions::PyIndexError;
 use pyo3::prelude::*;
 
-use crate::arrow::{ArrowTable, RecordBatch};
+use crate::admin::Admin;
+use crate::arrow::ArrowTable;
+use crate::batch::RecordBatch;
 use crate::bounds::{BoundArgument, MomentArgument, bounds};
 use crate::bucket::TableBucket;
 use crate::convert::{Maps, RowShape, predicate_from_python};
@@ -46,6 +50,11 @@ impl Table {
         // It says the same in every process.
         let table = self.0.anywhere().ok_or_else(error::forked)?;
         Ok(TableInfo(table.info().clone()))
+    }
+
+    /// What administers it.
+    fn admin(&self) -> PyResult<Admin> {
+        Ok(Admin::new(self.open()?.connection().admin()))
     }
 
     fn append_writer(&self) -> PyResult<AppendWriter> {
@@ -107,17 +116,9 @@ impl Table {
         skipped: Option<Skipped>,
     ) -> PyResult<LogScanner> {
         let _guard = runtime()?.enter();
-        let all = self.open()?.info().row_type();
         let columns = self.named(columns)?;
-        let row_type = columns.as_ref().map_or_else(
-            || all.clone(),
-            |names| {
-                let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
-                all.project(&indexes)
-            },
-        );
+        let shape = self.shape(py, columns.as_deref(), Maps::of(map_pairs))?;
         let scan = self.scan(columns, predicate, skipped)?;
-        let shape = RowShape::new(py, row_type, Maps::of(map_pairs));
         Ok(LogScanner::new(scan.log_scanner().map_err(Fault::from)?, shape))
     }
 
@@ -125,16 +126,21 @@ impl Table {
     #[pyo3(signature = (columns, predicate, start, stop, skipped=None))]
     fn bounded_reader(
         &self,
+        py: Python<'_>,
         columns: Option<Vec<ColumnArgument>>,
         predicate: Option<&Bound<'_, PyAny>>,
         start: BoundArgument,
         stop: BoundArgument,
         skipped: Option<Skipped>,
     ) -> PyResult<Pending> {
-        let scan = self.scan(self.named(columns)?, predicate, skipped)?;
+        let columns = self.named(columns)?;
+        let shape = self.shape(py, columns.as_deref(), Maps::Dict)?;
+        let scan = self.scan(columns, predicate, skipped)?;
         let bounds = bounds(start, stop)?;
         let reader = async move { scan.read(bounds).await };
-        Ok(Pending::object(reader, BoundedReader::new))
+        Ok(Pending::object(reader, |reader| {
+            BoundedReader::new(reader, shape)
+        }))
     }
 
     /// All rows, as of a moment, or now.
@@ -200,6 +206,19 @@ impl Table {
         let table = self.open()?;
         let names = columns.map(|columns| names(columns, table.info().row_type()));
         names.transpose()
+    }
+
+    /// The rows of these columns, or of all, as dicts.
+    fn shape(&self, py: Python<'_>, columns: Option<&[String]>, maps: Maps) -> PyResult<Arc<RowShape>> {
+        let all = self.open()?.info().row_type();
+        let row_type = columns.map_or_else(
+            || all.clone(),
+            |names| {
+                let indexes: Vec<_> = names.iter().filter_map(|name| all.index_of(name)).collect();
+                all.project(&indexes)
+            },
+        );
+        Ok(RowShape::new(py, row_type, maps))
     }
 
     /// A scan as of [`scan`](Self::scan), and the moment whose rows are wanted: now if none is named.

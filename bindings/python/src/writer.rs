@@ -1,10 +1,12 @@
 //! Writers.
 
 use fluss_client::types::{OwnedRow, RowType, TableInfo};
-use fluss_client::{self as client, BatchWrite};
+use fluss_client::{self as client, BatchWrite, ValueError};
+use fluss_core::arrow::ColumnsBuilder;
 use pyo3::prelude::*;
+use pyo3::types::PyList;
 
-use crate::arrow::Incoming;
+use crate::arrow::{ArrowTable, Incoming};
 use crate::convert::{key_from_python, row_from_python};
 use crate::error::Fault;
 use crate::pending::Pending;
@@ -68,6 +70,12 @@ impl AppendWriter {
         self.writing.check_open()?;
         let row = row_from_python(row, &self.row_type).map_err(Fault::from)?;
         self.writing.collect(py, Change::Put, row, soon)
+    }
+
+    /// Rows as columns, for [`append_arrow`](Self::append_arrow).
+    #[pyo3(signature = (rows, first=0))]
+    fn rows(&self, rows: &Bound<'_, PyList>, first: usize) -> PyResult<ArrowTable> {
+        table_of(rows, first, &self.row_type, row_from_python)
     }
 
     /// Collects the rows of Arrow data as a whole.
@@ -166,6 +174,20 @@ impl UpsertWriter {
         self.writing.collect(py, Change::Delete, key, soon)
     }
 
+    /// Rows as columns, for [`upsert_arrow`](Self::upsert_arrow).
+    #[pyo3(signature = (rows, first=0))]
+    fn rows(&self, rows: &Bound<'_, PyList>, first: usize) -> PyResult<ArrowTable> {
+        table_of(rows, first, &self.row_type, row_from_python)
+    }
+
+    /// Keys, or rows with them, as columns, for [`delete_arrow`](Self::delete_arrow).
+    #[pyo3(signature = (keys, first=0))]
+    fn keys(&self, keys: &Bound<'_, PyList>, first: usize) -> PyResult<ArrowTable> {
+        table_of(keys, first, &self.key_type, |key, key_type| {
+            key_from_python(key, key_type, Some(&self.all))
+        })
+    }
+
     /// Collects the rows of Arrow data as a whole.
     fn upsert_arrow(&self, data: Incoming) -> PyResult<Pending> {
         self.writing.collect_all(Change::Put, data)
@@ -183,4 +205,20 @@ impl UpsertWriter {
     fn close(&self) -> PyResult<Pending> {
         self.writing.close()
     }
+}
+
+/// Rows that `read` makes of Python values, as columns; errors count them from `first`.
+fn table_of(
+    rows: &Bound<'_, PyList>,
+    first: usize,
+    row_type: &RowType,
+    read: impl Fn(&Bound<'_, PyAny>, &RowType) -> Result<OwnedRow, ValueError>,
+) -> PyResult<ArrowTable> {
+    let mut columns = ColumnsBuilder::new(row_type, rows.len());
+    for (index, row) in rows.iter().enumerate() {
+        let appended = read(&row, row_type).and_then(|row| columns.append(&row));
+        appended.map_err(|error| Fault::from(error.at_row(first + index)))?;
+    }
+    let columns = columns.finish().map_err(Fault::from)?;
+    Ok(ArrowTable::new(columns.schema(), vec![columns]))
 }

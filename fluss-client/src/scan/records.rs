@@ -210,6 +210,11 @@ impl BucketRecords {
         None
     }
 
+    /// The records as columns.
+    pub fn batches(&self) -> impl Iterator<Item = ScanBatch> {
+        self.runs.iter().map(|run| run.clone().into_batch(self.bucket))
+    }
+
     /// The records.
     pub fn iter(&self) -> impl Iterator<Item = ScanRecord<'_>> {
         self.runs

@@ -1,5 +1,5 @@
 from collections.abc import Callable, Generator, Iterable, Iterator
-from datetime import timedelta
+from datetime import datetime, timedelta
 from os import PathLike
 from pathlib import Path
 from typing import Any, Generic, Self, TypeVar, final, overload
@@ -34,6 +34,9 @@ _T = TypeVar("_T", covariant=True)
 __all__ = [
     "Admin",
     "AppendWriter",
+    "ArrowColumn",
+    "ArrowParts",
+    "ArrowSchema",
     "ArrowStream",
     "ArrowTable",
     "BoundedReader",
@@ -77,6 +80,8 @@ __all__ = [
     "check_option",
     "environment_options",
     "is_retriable",
+    "joined",
+    "key_columns",
     "metric_values",
     "options_of",
     "parse_bytes",
@@ -102,6 +107,14 @@ def without_secrets(text: str) -> str:
 
 def is_retriable(error_code: int) -> bool:
     """Whether what a server refused with this code can succeed later."""
+
+def joined(rows: ArrowTable, found: ArrowTable, added: list[str], unless_null: str | None) -> ArrowTable:
+    """Rows, and beside each some columns of the row that was found for it. Rows are left out where a column of what was
+    found is null, if one is named.
+    """
+
+def key_columns(rows: ArrowTable, columns: list[str], key: list[str]) -> ArrowTable:
+    """Some columns of rows, each under the name of a column of a key."""
 
 def metric_values() -> list[
     tuple[
@@ -507,16 +520,71 @@ class OffsetSpec:
         """That after the last record."""
 
     @staticmethod
-    def timestamp(ts: int) -> OffsetSpec:
-        """That of the first batch stored at or after this time, in milliseconds since 1970."""
+    def timestamp(ts: int | datetime) -> OffsetSpec:
+        """That of the first batch stored at or after this time: a ``datetime`` (a naive one is local), or milliseconds
+        since 1970.
+        """
 
     def __eq__(self, other: object, /) -> bool: ...
     def __ne__(self, other: object, /) -> bool: ...
     def __hash__(self) -> int: ...
 
 @final
+class ArrowSchema:
+    """The names and types of Arrow columns: those of any Arrow data, or of anything with ``__arrow_c_schema__``."""
+
+    def __new__(cls, data: object) -> ArrowSchema: ...
+    @property
+    def names(self) -> list[str]:
+        """The names of the columns."""
+
+    def __len__(self) -> int: ...
+    def __eq__(self, other: object, /) -> bool: ...
+    def __ne__(self, other: object, /) -> bool: ...
+    def __arrow_c_schema__(self) -> object: ...
+
+@final
+class ArrowColumn:
+    """A column that was read: ``table["name"]``. Any Arrow library takes it; iterating gives its values."""
+
+    @property
+    def name(self) -> str:
+        """The name."""
+
+    def to_pylist(self) -> list[Any]:
+        """The values, as `fluss.types` says."""
+
+    def to_pyarrow(self) -> Any:
+        """A ``pyarrow.ChunkedArray`` that shares the memory. Needs pyarrow."""
+
+    def to_polars(self) -> Any:
+        """A ``polars.Series``. Needs polars."""
+
+    def __len__(self) -> int: ...
+    def __iter__(self) -> Iterator[Any]: ...
+    def __arrow_c_schema__(self) -> object: ...
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
+
+@final
 class ArrowTable:
-    """Columns that were read. Any Arrow library takes it: ``pyarrow.table(t)``, ``polars.DataFrame(t)``, …"""
+    """Columns that were read. Any Arrow library takes it: ``pyarrow.table(t)``, ``polars.DataFrame(t)``, …
+
+    ``t["name"]`` is a column, ``t[10:20]`` a table of some rows. ``ArrowTable(data)`` has any Arrow data, which it
+    does not copy.
+    """
+
+    def __new__(cls, data: object) -> ArrowTable: ...
+    @staticmethod
+    def concat(schema: object, tables: list[ArrowTable]) -> ArrowTable:
+        """One table of the rows of several that have the columns of ``schema``."""
+
+    @property
+    def schema(self) -> ArrowSchema:
+        """The names and types of the columns."""
+
+    @property
+    def nbytes(self) -> int:
+        """The bytes of the values."""
 
     @property
     def num_rows(self) -> int:
@@ -534,7 +602,14 @@ class ArrowTable:
     def offsets(self) -> dict[TableBucket, int]:
         """Of a whole table: the offset of each bucket up to which it shows the log. Otherwise empty."""
 
+    def to_pylist(self) -> list[dict[str, Any]]:
+        """The rows as dicts, with values as `fluss.types` says. Needs no other library."""
+
     def __len__(self) -> int: ...
+    @overload
+    def __getitem__(self, key: str, /) -> ArrowColumn: ...
+    @overload
+    def __getitem__(self, key: slice, /) -> ArrowTable: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     def to_pyarrow(self) -> Any:
@@ -636,7 +711,7 @@ class RecordBatch:
 
 @final
 class ScanRecord:
-    """A row, and where and when it was stored."""
+    """A row, and where and when it was stored. ``record["name"]`` is a value of the row, ``dict(record)`` are all."""
 
     @property
     def bucket(self) -> TableBucket:
@@ -666,6 +741,11 @@ class ScanRecord:
     def row(self) -> dict[str, Any]:
         """The same as ``get_row()``."""
 
+    def keys(self) -> list[str]:
+        """The names of the columns."""
+
+    def __getitem__(self, column: str, /) -> Any: ...
+
 @final
 class ScanRecords:
     """What one poll returned. Iterating gives all records, bucket by bucket; an index gives one, or a bucket's."""
@@ -690,6 +770,17 @@ class ScanRecords:
 
     def is_empty(self) -> bool:
         """Whether there are no records."""
+
+    def to_arrow(self) -> ArrowTable:
+        """The records as columns, with three more: ``_change_type`` (``+A``, ``+I``, ``-U``, ``+U``, ``-D``),
+        ``_offset`` and ``_timestamp`` (when the server stored the record).
+        """
+
+    def to_pandas(self, *, dtype_backend: str | None = None, types_mapper: Callable[[Any], Any] | None = None) -> Any:
+        """As `to_arrow`, as a ``pandas.DataFrame``; see `ArrowTable.to_pandas`. Needs pandas and pyarrow."""
+
+    def to_polars(self) -> Any:
+        """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
 
     def __len__(self) -> int: ...
     def __iter__(self) -> Iterator[ScanRecord]: ...
@@ -721,10 +812,33 @@ class WriteHandle:
         again. Complete once the write is `done`.
         """
 
+    @property
+    def rows(self) -> int:
+        """How many rows the write has."""
+
+    @property
+    def nbytes(self) -> int | None:
+        """The bytes of the values of Arrow data; None of a row."""
+
+    @property
+    def rows_stored(self) -> int:
+        """How many rows are acknowledged. Once the write is `done`, the others are not stored, or nobody knows."""
+
     def done(self) -> bool:
         """Whether the write is acknowledged or has failed."""
 
+    def acknowledged(self) -> Pending[int | None]:
+        """What `wait` waits for, to be waited for or awaited within a time."""
+
     def __await__(self) -> Generator[Any, None, int | None]: ...
+
+@final
+class ArrowParts:
+    """Arrow data for a writer that an iterator gives part by part. What it raises is raised as it is. What is in memory
+    is written whole or not at all.
+    """
+
+    def __new__(cls, parts: Iterator[object], in_memory: bool = False) -> ArrowParts: ...
 
 @final
 class ArrowStream:
@@ -955,6 +1069,7 @@ def sql_rows(
 @final
 class Table:
     def info(self) -> TableInfo: ...
+    def admin(self) -> Admin: ...
     def append_writer(self) -> AppendWriter: ...
     def upsert_writer(self, columns: list[str | int] | None, overwrite: bool) -> UpsertWriter: ...
     def lookuper(self, insert_if_not_exists: bool, map_pairs: bool = False) -> Lookuper: ...
@@ -996,6 +1111,7 @@ class Table:
 @final
 class AppendWriter:
     def append(self, row: Row, *, soon: bool = False) -> WriteHandle: ...
+    def rows(self, rows: list[Any], first: int = 0) -> ArrowTable: ...
     def append_arrow(self, data: object) -> Pending[WriteHandle]: ...
     def flush(self) -> Pending[None]: ...
     def close(self) -> Pending[None]: ...
@@ -1004,6 +1120,8 @@ class AppendWriter:
 class UpsertWriter:
     def upsert(self, row: Row, *, soon: bool = False) -> WriteHandle: ...
     def delete(self, key: Key, *, soon: bool = False) -> WriteHandle: ...
+    def rows(self, rows: list[Any], first: int = 0) -> ArrowTable: ...
+    def keys(self, keys: list[Any], first: int = 0) -> ArrowTable: ...
     def upsert_arrow(self, data: object) -> Pending[WriteHandle]: ...
     def delete_arrow(self, data: object) -> Pending[WriteHandle]: ...
     def flush(self) -> Pending[None]: ...
@@ -1025,6 +1143,7 @@ class BoundedReader:
     def ends(self) -> dict[TableBucket, int]: ...
     def begin(self) -> None: ...
     def next_batch(self) -> Pending[RecordBatch | None]: ...
+    def next_records(self) -> Pending[ScanRecords | None]: ...
     def read_all(self) -> Pending[ArrowTable]: ...
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use fluss_client as client;
 use fluss_client::id::Offset;
 use fluss_client::types::Timestamp;
+use pyo3::intern;
 use pyo3::prelude::*;
 use pyo3::types::PyTuple;
 
@@ -26,8 +27,11 @@ impl OffsetSpec {
     }
 
     #[staticmethod]
-    fn timestamp(ts: i64) -> Self {
-        Self(client::OffsetSpec::Timestamp(Timestamp::from_millis(ts)))
+    fn timestamp(ts: &Bound<'_, PyAny>) -> PyResult<Self> {
+        let millis = millis_of(ts)?;
+        Ok(Self(client::OffsetSpec::Timestamp(Timestamp::from_millis(
+            millis,
+        ))))
     }
 
     fn __reduce__<'py>(&self, py: Python<'py>) -> PyResult<(Bound<'py, PyAny>, Bound<'py, PyTuple>)> {
@@ -46,6 +50,13 @@ impl OffsetSpec {
             client::OffsetSpec::Timestamp(time) => format!("OffsetSpec.timestamp({})", time.millis()),
         }
     }
+}
+
+/// The milliseconds since 1970 of a time: those themselves, or a `datetime`.
+fn millis_of(time: &Bound<'_, PyAny>) -> PyResult<i64> {
+    let py = time.py();
+    let reads = py.import(intern!(py, "fluss._read"))?;
+    reads.call_method1(intern!(py, "moment"), (time,))?.extract()
 }
 
 pub(super) fn by_number(offsets: client::ByBucket<Offset>) -> BTreeMap<i32, Offset> {

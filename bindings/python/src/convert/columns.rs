@@ -70,7 +70,7 @@ fn unreadable(py: Python<'_>, error: PyErr, column: &str, data_type: &dyn Displa
 }
 
 /// The values of an array.
-fn values<'py>(py: Python<'py>, array: &dyn Array) -> Values<'py> {
+pub(crate) fn values<'py>(py: Python<'py>, array: &dyn Array) -> Values<'py> {
     match array.data_type() {
         DataType::Null => Ok(vec![py.None().into_bound(py); array.len()]),
         DataType::Boolean => each(py, array.as_boolean(), |value| {

@@ -1,6 +1,5 @@
 //! Values of rows between Rust and Python, driven by the schema. Bulk data never takes this way.
 
-#[cfg(feature = "sql")]
 mod columns;
 mod fault;
 mod from_python;
@@ -13,8 +12,7 @@ mod parameters;
 mod predicate;
 mod to_python;
 
-#[cfg(feature = "sql")]
-pub(crate) use columns::extend_rows;
+pub(crate) use columns::{extend_rows, values};
 pub(crate) use from_python::{Key, document_from_python, key_from_python, row_from_python};
 pub(crate) use moment::Timestamp;
 #[cfg(feature = "sql")]

@@ -352,7 +352,6 @@ pub(super) fn time_of_day_to_python(py: Python<'_>, micros: i64) -> PyResult<Bou
 }
 
 /// A `datetime.timedelta` of so many microseconds.
-#[cfg(feature = "sql")]
 pub(super) fn duration_to_python(py: Python<'_>, micros: i64) -> PyResult<Bound<'_, PyAny>> {
     const MICROS_PER_DAY: i64 = 1_000 * MILLIS_PER_DAY;
     static CLASS: PyOnceLock<Py<PyAny>> = PyOnceLock::new();

@@ -321,7 +321,7 @@ pub(crate) fn sql_rows<'py>(
         let wanted = limit.map_or(usize::MAX, |limit| limit.saturating_sub(list.len()));
         extend_rows(&list, &batch.slice(0, wanted.min(batch.num_rows())), false)?;
     }
-    Ok((columns(table.schema()), list))
+    Ok((columns(table.schema_ref()), list))
 }
 
 fn list_of<'py>(py: Python<'py>, batches: &[Columns], as_dict: bool) -> PyResult<Bound<'py, PyList>> {

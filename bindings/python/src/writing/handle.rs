@@ -17,11 +17,32 @@ use crate::pending::{Limit, Pending};
 
 /// A write on its way.
 #[pyclass(frozen, module = "fluss.client")]
-pub(crate) struct WriteHandle(Own<Arc<[Collected]>>);
+pub(crate) struct WriteHandle {
+    parts: Own<Arc<[Collected]>>,
+    /// Of Arrow data: how much it is.
+    extent: Option<Extent>,
+}
+
+/// How much Arrow data is.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Extent {
+    pub(super) rows: usize,
+    pub(super) bytes: usize,
+}
 
 impl WriteHandle {
     pub(super) fn new(parts: impl Into<Arc<[Collected]>>) -> Self {
-        Self(Own::new(parts.into()))
+        Self {
+            parts: Own::new(parts.into()),
+            extent: None,
+        }
+    }
+
+    pub(super) fn of_data(collected: Collected, extent: Extent) -> Self {
+        Self {
+            extent: Some(extent),
+            ..Self::new([collected])
+        }
     }
 
     /// The handle of a write that the client has taken.
@@ -31,7 +52,7 @@ impl WriteHandle {
 
     /// Waits for the acknowledgement of every part, and gives the offset of the row, if it is one.
     fn settled(&self) -> PyResult<impl Future<Output = Result<Option<i64>, Error>> + Send + 'static> {
-        let parts = self.0.get()?.clone();
+        let parts = self.parts.get()?.clone();
         // From now on, and not only once it is polled.
         let awaited: Vec<_> = parts.iter().filter_map(Collected::awaited).collect();
         Ok(async move {
@@ -48,7 +69,7 @@ impl WriteHandle {
     pub(crate) fn written(
         &self,
     ) -> PyResult<impl Future<Output = Result<Vec<client::WriteHandle>, Error>> + Send + 'static> {
-        let (settled, parts) = (self.settled()?, self.0.get()?.clone());
+        let (settled, parts) = (self.settled()?, self.parts.get()?.clone());
         Ok(async move {
             settled.await?;
             Ok(parts.iter().filter_map(Collected::handle).cloned().collect())
@@ -65,12 +86,17 @@ impl WriteHandle {
     }
 
     fn __await__<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyAny>> {
-        Pending::object(self.settled()?, identity).__await__(py)
+        self.acknowledged()?.__await__(py)
+    }
+
+    /// The wait for the acknowledgement, which can be given a limit.
+    fn acknowledged(&self) -> PyResult<Pending> {
+        Ok(Pending::object(self.settled()?, identity))
     }
 
     #[getter]
     fn ends(&self) -> PyResult<HashMap<TableBucket, Option<i64>>> {
-        let handles = self.0.get()?.iter().filter_map(Collected::handle);
+        let handles = self.parts.get()?.iter().filter_map(Collected::handle);
         let mut ends = HashMap::new();
         for (bucket, end) in handles.flat_map(client::WriteHandle::ends) {
             let known = ends.entry(TableBucket(bucket)).or_insert(end);
@@ -79,8 +105,25 @@ impl WriteHandle {
         Ok(ends)
     }
 
+    #[getter]
+    fn rows(&self) -> PyResult<usize> {
+        let rows = self.parts.get()?.len();
+        Ok(self.extent.map_or(rows, |extent| extent.rows))
+    }
+
+    #[getter]
+    fn nbytes(&self) -> Option<usize> {
+        self.extent.map(|extent| extent.bytes)
+    }
+
+    #[getter]
+    fn rows_stored(&self) -> PyResult<u64> {
+        let handles = self.parts.get()?.iter().filter_map(Collected::handle);
+        Ok(handles.map(client::WriteHandle::rows_stored).sum())
+    }
+
     fn done(&self) -> PyResult<bool> {
-        Ok(self.0.get()?.iter().all(Collected::is_settled))
+        Ok(self.parts.get()?.iter().all(Collected::is_settled))
     }
 
     fn __repr__(&self) -> &'static str {

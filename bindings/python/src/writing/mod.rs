@@ -79,12 +79,12 @@ impl<W: Collects> Writing<W> {
         state.sink.check_open()?;
         let collected = async move {
             state.queue.drained().await;
-            let collected = batches::collect(&state.sink, change, data).await?;
+            let (collected, extent) = batches::collect(&state.sink, change, data).await?;
             state.sink.note(&collected);
-            Ok::<_, Fault>(collected)
+            Ok::<_, Fault>((collected, extent))
         };
-        Ok(Pending::object(collected, |collected| {
-            WriteHandle::new([collected])
+        Ok(Pending::object(collected, |(collected, extent)| {
+            WriteHandle::of_data(collected, extent)
         }))
     }
 
