@@ -43,8 +43,9 @@ def columns_of(columns: Iterable[str | int]) -> list[str | int]:
 def condition(predicate: Predicate) -> Predicate:
     """The condition of a filter."""
     if not isinstance(predicate, Predicate):
+        sql = "; SQL is for connection.sql(…)" if isinstance(predicate, str) else ""
         raise ArgumentTypeError(
-            f"a filter is a condition such as fluss.col('id') > 1, not {predicate!r} ({type(predicate).__name__})"
+            f"a filter is a condition such as fluss.col('id') > 1, not {predicate!r} ({type(predicate).__name__}){sql}"
         )
     return predicate
 
@@ -56,8 +57,21 @@ def row_limit(rows: int) -> int:
     return rows
 
 
-def millis(timeout_ms: int) -> int:
+def start_of(since: datetime | int | Bound | None) -> OffsetSpec | dict[TableBucket, int | OffsetSpec]:
+    """Where changes since a time, or since a bound, begin; without one at the first record that is still there."""
+    if since is None:
+        return OffsetSpec.earliest()
+    return OffsetSpec.timestamp(since) if isinstance(since, datetime | int) else bound(since)
+
+
+def millis(timeout_ms: int | timedelta) -> int:
     """The time of a poll."""
-    if timeout_ms < 0:
-        raise ArgumentError(f"timeout_ms is {timeout_ms}: a poll that waits for nothing has 0")
-    return timeout_ms
+    whole = whole_millis(timeout_ms)
+    if whole < 0:
+        raise ArgumentError(f"timeout_ms is {whole}: a poll that waits for nothing has 0")
+    return whole
+
+
+def whole_millis(time: int | timedelta) -> int:
+    """The milliseconds of a time; of a ``timedelta`` those that it has begun."""
+    return -(-time // timedelta(milliseconds=1)) if isinstance(time, timedelta) else time

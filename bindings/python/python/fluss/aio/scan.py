@@ -1,13 +1,15 @@
 """Reading logs and whole tables, to be awaited."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Self, final
 
 from fluss import _bases, _fluss
-from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
+from fluss._fluss import ArrowSchema, ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords
 from fluss._read import Bound, Moment, Skipped, bound, columns_of, condition, millis, moment, row_limit
 from fluss._waits import Timeout
+from fluss.aio.frames import Frames
 from fluss.aio.rows import Rows
 from fluss.errors import ArgumentError
 from fluss.metadata import TableBucket
@@ -161,7 +163,7 @@ class TableScan(_bases.TableScan):
 
 
 @final
-class BoundedReader:
+class BoundedReader(Frames):
     """Reads parts of logs to their ends, which do not move while it reads. Iterating over it gives Arrow batches.
 
     Within a bucket batches come in the order of their offsets. A partition that is dropped meanwhile ends early.
@@ -178,9 +180,17 @@ class BoundedReader:
         """Where reading ends: of each bucket, the offset behind the last record that is wanted."""
         return self._core.ends
 
+    @property
+    def schema(self) -> ArrowSchema:
+        """The columns of its batches."""
+        return ArrowSchema(self)
+
     async def read_all(self, *, timeout: Timeout = None) -> ArrowTable:
         """All that is left, as one table."""
         return await self._core.read_all().within(timeout)
+
+    async def _read_whole(self, timeout: Timeout) -> ArrowTable:
+        return await self.read_all(timeout=timeout)
 
     def __aiter__(self) -> AsyncIterator[RecordBatch]:
         self._core.begin()
@@ -334,11 +344,14 @@ class LogScanner(_bases.LogScanner):
         """
         return await self._core.subscribe_positions(positions).within(timeout)
 
-    async def poll(self, timeout_ms: int) -> ScanRecords:
-        """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time."""
+    async def poll(self, timeout_ms: int | timedelta) -> ScanRecords:
+        """The next records, at most ``client.scanner.log.max-poll-records``; none if there are none in time.
+
+        The time is in milliseconds, or a ``timedelta``.
+        """
         return await self._core.poll(millis(timeout_ms))
 
-    async def poll_arrow(self, timeout_ms: int) -> ArrowTable:
+    async def poll_arrow(self, timeout_ms: int | timedelta) -> ArrowTable:
         """The next records as one Arrow table; an empty one if there are none in time.
 
         Of a primary-key table it has three more columns: ``_change_type`` (``+I``, ``-U``, ``+U``, ``-D``), ``_offset``
@@ -347,7 +360,7 @@ class LogScanner(_bases.LogScanner):
         """
         return await self._core.poll_arrow(millis(timeout_ms))
 
-    async def poll_record_batch(self, timeout_ms: int) -> list[RecordBatch]:
+    async def poll_record_batch(self, timeout_ms: int | timedelta) -> list[RecordBatch]:
         """The next records as Arrow batches, each with its bucket and offsets; none if there are none in time.
 
         Columns are those of `poll_arrow`.

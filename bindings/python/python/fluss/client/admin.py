@@ -2,10 +2,12 @@
 """Administration of a cluster; calls block."""
 
 from collections.abc import Iterable, Mapping
+from datetime import timedelta
 from typing import final
 
 from fluss import _fluss
 from fluss._fluss import OffsetSpec
+from fluss._read import whole_millis
 from fluss._waits import Timeout
 from fluss.cluster import (
     AlterConfig,
@@ -330,12 +332,15 @@ class Admin:
         self,
         producer_id: str,
         offsets: Mapping[TableBucket, int],
-        ttl_ms: int | None = None,
+        ttl_ms: int | timedelta | None = None,
         *,
         timeout: Timeout = None,
     ) -> RegisterResult:
-        """Keeps offsets for a producer, unless there are some; for ``ttl_ms``, or the server's default of 24 hours."""
-        return self._core.register_producer_offsets(producer_id, dict(offsets), ttl_ms).within(timeout).wait()
+        """Keeps offsets for a producer, unless there are some; for ``ttl_ms`` (milliseconds or a ``timedelta``), or the
+        server's default of 24 hours.
+        """
+        ttl = None if ttl_ms is None else whole_millis(ttl_ms)
+        return self._core.register_producer_offsets(producer_id, dict(offsets), ttl).within(timeout).wait()
 
     def get_producer_offsets(self, producer_id: str, *, timeout: Timeout = None) -> ProducerOffsetsResult | None:
         """The offsets that are kept for a producer, of tables that the caller may read."""
@@ -386,9 +391,11 @@ class Admin:
         """The latest snapshot of a table in its lake that can be read."""
         return self._core.get_lake_snapshot(table_path, None, True).within(timeout).wait()
 
-    def create_kv_snapshot_lease(self, lease_id: str, lease_duration_ms: int) -> "KvSnapshotLease":
-        """A lease of this name. Nothing is asked of the cluster until it holds something."""
-        return KvSnapshotLease(self._core.create_kv_snapshot_lease(lease_id, lease_duration_ms))
+    def create_kv_snapshot_lease(self, lease_id: str, lease_duration_ms: int | timedelta) -> "KvSnapshotLease":
+        """A lease of this name, of milliseconds or a ``timedelta``. Nothing is asked of the cluster until it holds
+        something.
+        """
+        return KvSnapshotLease(self._core.create_kv_snapshot_lease(lease_id, whole_millis(lease_duration_ms)))
 
 
 @final
