@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self, final
 
 from fluss import _bases, _fluss
+from fluss._data import arrow_of
 from fluss._fluss import WriteHandle
 from fluss._leave import leave_soon
 from fluss._read import columns_of
@@ -76,6 +77,13 @@ class AppendWriter(_Writer, _bases.AppendWriter):
         then.
         """
         return self._core.append(row, soon=True)
+
+    async def append_many(self, rows: Iterable[Row], *, timeout: Timeout = None) -> WriteHandle:
+        """Puts many rows into the buffer in one call: those of a list all or none, others as Arrow data of a stream.
+
+        A row that the table cannot take raises `fluss.DataError`, whose ``row`` says which one it is.
+        """
+        return await self._core.append_arrow(arrow_of(rows, self._core.rows)).within(timeout)
 
     async def append_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
@@ -149,6 +157,10 @@ class UpsertWriter(_Writer, _bases.UpsertWriter):
         It is not awaited. While the buffer is full the key waits, as a row of `AppendWriter.append` does.
         """
         return self._core.delete(key, soon=True)
+
+    async def upsert_many(self, rows: Iterable[Row], *, timeout: Timeout = None) -> WriteHandle:
+        """Puts many rows into the buffer in one call, as `AppendWriter.append_many` does."""
+        return await self._core.upsert_arrow(arrow_of(rows, self._core.rows)).within(timeout)
 
     async def upsert_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts the rows of Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.

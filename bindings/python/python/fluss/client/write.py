@@ -6,6 +6,7 @@ from types import TracebackType
 from typing import Self, final
 
 from fluss import _bases, _fluss
+from fluss._data import arrow_of
 from fluss._fluss import WriteHandle
 from fluss._leave import leave
 from fluss._read import columns_of
@@ -70,6 +71,13 @@ class AppendWriter(_Writer, _bases.AppendWriter):
     def append(self, row: Row) -> WriteHandle:
         """Puts a row (list, tuple or dict) into the writer's buffer, and blocks only while the buffer is full."""
         return self._core.append(row)
+
+    def append_many(self, rows: Iterable[Row], *, timeout: Timeout = None) -> WriteHandle:
+        """Puts many rows into the buffer in one call: those of a list all or none, others as Arrow data of a stream.
+
+        A row that the table cannot take raises `fluss.DataError`, whose ``row`` says which one it is.
+        """
+        return self._core.append_arrow(arrow_of(rows, self._core.rows)).within(timeout).wait()
 
     def append_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``, such as a
@@ -143,6 +151,10 @@ class UpsertWriter(_Writer, _bases.UpsertWriter):
         Blocks only while the buffer is full.
         """
         return self._core.delete(key)
+
+    def upsert_many(self, rows: Iterable[Row], *, timeout: Timeout = None) -> WriteHandle:
+        """Puts many rows into the buffer in one call, as `AppendWriter.append_many` does."""
+        return self._core.upsert_arrow(arrow_of(rows, self._core.rows)).within(timeout).wait()
 
     def upsert_arrow(self, data: object, *, timeout: Timeout = None) -> WriteHandle:
         """Puts the rows of Arrow data into the buffer: anything with ``__arrow_c_stream__`` or ``__arrow_c_array__``.
