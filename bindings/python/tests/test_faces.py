@@ -18,8 +18,8 @@ TWINS = {"__enter__": "__aenter__", "__exit__": "__aexit__", "__iter__": "__aite
 CLASSES = {"Client": "AsyncClient"}
 """Classes whose names differ."""
 AWAITED_ONLY = {"__await__"}
-BLOCKING_ONLY = {"__arrow_c_stream__"}
-"""Whoever takes a stream waits for it: `read_all` is awaited instead."""
+BLOCKING_ONLY = {"__arrow_c_stream__", "__len__", "__bool__"}
+"""Whoever takes a stream or a length waits for it: `read_all` or `count` is awaited instead."""
 SHARED = [kind for kind in vars(fluss._fluss).values() if inspect.isclass(kind)]
 """What is the same in both faces, because nothing in it waits or because it can do both."""
 
@@ -39,7 +39,7 @@ def methods(kind: type) -> dict[str, inspect.Signature]:
     return {name: inspect.signature(f) for name, f in functions.items() if inspect.isroutine(f)}
 
 
-PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
+PARTS = ["", ".admin", ".frames", ".lookup", ".scan", ".table", ".table_rows", ".write"]
 SQL_PARTS = [".client", ".result", ".statement", ".stream", ".transaction"]
 STREAMS_PARTS = [".reader", ".store"]
 REPLICA_PARTS = [".documents", ".replica"]

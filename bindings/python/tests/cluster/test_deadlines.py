@@ -30,7 +30,7 @@ WITHOUT = {
 }
 """Calls that take no timeout. `test_faces` sees to it that those of the blocking face are the same."""
 
-PARTS = ["", ".admin", ".lookup", ".scan", ".write"]
+PARTS = ["", ".admin", ".frames", ".lookup", ".scan", ".table", ".table_rows", ".write"]
 
 
 def test_every_call_that_waits_takes_a_timeout() -> None:

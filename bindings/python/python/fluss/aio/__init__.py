@@ -4,30 +4,46 @@ The classes and methods are those of `fluss.client`; what waits for a server is 
 drops what it waits for. Several tasks may share a connection, a table and a writer.
 """
 
-from collections.abc import Generator, Iterable, Mapping
+from collections.abc import Generator, Mapping
+from os import PathLike
 from types import TracebackType
-from typing import Any, Self, final
+from typing import Self, final
 
 from fluss import _fluss
-from fluss._fluss import ArrowTable, OffsetSpec, Positions, RecordBatch, ScanRecord, ScanRecords, WriteHandle
+from fluss._data import Written
+from fluss._define import Names, descriptor_of
+from fluss._fluss import (
+    ArrowColumn,
+    ArrowSchema,
+    ArrowTable,
+    OffsetSpec,
+    Positions,
+    RecordBatch,
+    ScanRecord,
+    ScanRecords,
+    WriteHandle,
+)
 from fluss._leave import leave_soon
 from fluss._metrics import Distribution, Metric, metrics
-from fluss._read import Moment
 from fluss._sql import Parameters
-from fluss._target import configuration, options
-from fluss._waits import Timeout
+from fluss._target import configuration, login, options
+from fluss._waits import Clock, Timeout
 from fluss.aio.admin import Admin
 from fluss.aio.lookup import Lookuper, PrefixLookuper, TableLookup, TablePrefixLookup
 from fluss.aio.scan import BoundedReader, BucketRead, LogScanner, RowReader, TableRead, TableScan
 from fluss.aio.sql.result import SqlResult
+from fluss.aio.table import Table
+from fluss.aio.table_rows import TableRows
 from fluss.aio.write import AppendWriter, TableAppend, TableUpsert, UpsertWriter
 from fluss.config import Configuration
 from fluss.errors import ClosedError
-from fluss.metadata import TableInfo, TablePath
+from fluss.metadata import TablePath
 
 __all__ = [
     "Admin",
     "AppendWriter",
+    "ArrowColumn",
+    "ArrowSchema",
     "ArrowTable",
     "BoundedReader",
     "BucketRead",
@@ -48,10 +64,12 @@ __all__ = [
     "TableLookup",
     "TablePrefixLookup",
     "TableRead",
+    "TableRows",
     "TableScan",
     "TableUpsert",
     "UpsertWriter",
     "WriteHandle",
+    "Written",
     "attach_replica",
     "connect",
     "metrics",
@@ -60,20 +78,25 @@ __all__ = [
 
 
 def connect(
-    target: str | None = None,
+    target: str | PathLike[str] | None = None,
     config: Configuration | Mapping[str, object] | None = None,
     *,
+    user: str | None = None,
+    password: str | None = None,
     timeout: Timeout = None,
+    **more: object,
 ) -> "Connection":
     """Connects to a cluster: ``await connect("fluss://user:password@host:9123/database?requestTimeout=5s")``.
 
-    The options of ``config`` win over those of the string. Without a string, the environment says where to connect:
-    ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options. ``timeout`` is how long it takes at most,
-    ``client.connect-timeout`` how long each server has.
+    A ``pathlib.Path`` is the directory of a node in this process. ``user`` and ``password`` log in. Options may also be
+    given by their names, with ``_`` in place of ``-`` and ``.``: ``request_timeout=timedelta(seconds=5)``. They win
+    over those of ``config``, and these over those of the string. Without a string, the environment says where to
+    connect: ``FLUSS_TARGET``, and ``FLUSS_REQUEST_TIMEOUT`` and the like for options. ``timeout`` is how long it takes
+    at most, ``client.connect-timeout`` how long each server has.
 
     ``async with connect(...) as connection`` does it, too.
     """
-    return Connection(configuration(target, config), timeout=timeout)
+    return Connection(configuration(target, config, login(user, password) | more), timeout=timeout)
 
 
 @final
@@ -114,9 +137,57 @@ class Connection:
         """What administers databases, tables and partitions."""
         return Admin(self._core.admin())
 
-    async def get_table(self, table_path: TablePath | str, *, timeout: Timeout = None) -> "Table":
+    async def get_table(self, table_path: TablePath | str, *, timeout: Timeout = None) -> Table:
         """A table, as it stands now; `fluss.NotFoundError` if there is none."""
         return Table(await self._core.table(table_path).within(timeout))
+
+    async def __getitem__(self, table_path: TablePath | str) -> Table:
+        """The same as `get_table`: ``await connection["shop.orders"]``."""
+        return await self.get_table(table_path)
+
+    async def create_table(
+        self,
+        table_path: TablePath | str,
+        schema: object,
+        *,
+        primary_key: Names = None,
+        buckets: int | None = None,
+        partitioned_by: Names = None,
+        properties: Mapping[str, object] | None = None,
+        comment: str | None = None,
+        if_not_exists: bool = False,
+        timeout: Timeout = None,
+    ) -> Table:
+        """Creates a table, and returns it; with ``if_not_exists`` also one that is there, as it is.
+
+        Its columns are those of ``schema``: of a `fluss.Schema`, a ``pyarrow.Schema``, a data frame of pandas or
+        polars, or anything else with ``__arrow_c_schema__`` or ``__arrow_c_stream__``. No rows are written. Columns of
+        the primary key become NOT NULL. Properties that begin with ``table.`` are the table's, all others the user's.
+
+        It is sent once: after a `fluss.TimeoutError` there may be a table all the same. See `Admin.create_table`.
+        """
+        clock = Clock(timeout)
+        descriptor = descriptor_of(schema, primary_key, buckets, partitioned_by, properties, comment)
+        core = self._core.admin()
+        await core.create_table(table_path, descriptor, if_not_exists).within(clock.left)
+        return await self.get_table(table_path, timeout=clock.left)
+
+    async def drop_table(
+        self, table_path: TablePath | str, if_exists: bool = False, *, timeout: Timeout = None
+    ) -> None:
+        """Drops a table with all its rows; `fluss.NotFoundError` if there is none, unless ``if_exists``."""
+        core = self._core.admin()
+        await core.drop_table(table_path, if_exists).within(timeout)
+
+    async def tables(self, database: str | None = None, *, timeout: Timeout = None) -> list[str]:
+        """The tables of a database, or of all, sorted: each as ``"database.table"``."""
+        clock = Clock(timeout)
+        core = self._core.admin()
+        databases = await core.list_databases().within(clock.left) if database is None else [database]
+        found = []
+        for name in databases:
+            found += [f"{name}.{table}" for table in await core.list_tables(name).within(clock.left)]
+        return sorted(found)
 
     def sql(self, text: str, parameters: Parameters = None, *, timeout: Timeout = None) -> SqlResult:
         """A statement of SQL: ``connection.sql("SELECT * FROM people WHERE id < ?", (3,))``.
@@ -150,72 +221,6 @@ class Connection:
 
     def __repr__(self) -> str:
         return repr(self._opened or "Connection(not open)")
-
-
-@final
-class Table:
-    """A table, as it stood when it was asked for."""
-
-    def __init__(self, core: _fluss.Table) -> None:
-        self._core = core
-
-    def get_table_info(self) -> TableInfo:
-        """Its identity, schema and properties."""
-        return self._core.info()
-
-    def get_table_path(self) -> TablePath:
-        """Its database and name."""
-        return self._core.info().table_path
-
-    def has_primary_key(self) -> bool:
-        """Whether it has a primary key."""
-        return self._core.info().has_primary_key()
-
-    def new_append(self) -> TableAppend:
-        """Begins to write to a log table."""
-        return TableAppend(self._core)
-
-    def new_upsert(self) -> TableUpsert:
-        """Begins to write to a primary-key table."""
-        return TableUpsert(self._core)
-
-    def new_lookup(self) -> TableLookup:
-        """Begins to look rows up by key."""
-        return TableLookup(self._core)
-
-    def new_scan(self) -> TableScan:
-        """Begins to read."""
-        return TableScan(self._core)
-
-    async def to_arrow(
-        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
-    ) -> ArrowTable:
-        """The whole table, or these columns of it: short for `TableScan.to_arrow`."""
-        return await self._scan(columns).to_arrow(as_of=as_of, timeout=timeout)
-
-    async def to_reader(
-        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
-    ) -> RowReader:
-        """The rows as they come, for tables that are larger than memory: short for `TableScan.to_reader`."""
-        return await self._scan(columns).to_reader(as_of=as_of, timeout=timeout)
-
-    async def to_pandas(
-        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
-    ) -> Any:
-        """As `to_arrow`, as a ``pandas.DataFrame``. Needs pandas and pyarrow."""
-        return await self._scan(columns).to_pandas(as_of=as_of, timeout=timeout)
-
-    async def to_polars(
-        self, columns: Iterable[str | int] | None = None, *, as_of: Moment | None = None, timeout: Timeout = None
-    ) -> Any:
-        """As `to_arrow`, as a ``polars.DataFrame``. Needs polars."""
-        return await self._scan(columns).to_polars(as_of=as_of, timeout=timeout)
-
-    def _scan(self, columns: Iterable[str | int] | None) -> TableScan:
-        return self.new_scan() if columns is None else self.new_scan().project(columns)
-
-    def __repr__(self) -> str:
-        return f"Table('{self.get_table_path()}')"
 
 
 # Which needs a Connection.

@@ -1,17 +1,15 @@
 """pyarrow, imported only when asked for."""
 
-from importlib import import_module
 from typing import Any
+
+from fluss._libraries import library
 
 __all__ = ["pyarrow", "schema_of"]
 
 
 def pyarrow() -> Any:
     """The module."""
-    try:
-        return import_module("pyarrow")
-    except ImportError as error:
-        raise ImportError("this needs pyarrow: pip install 'fluss-client[pyarrow]'") from error
+    return library("pyarrow")
 
 
 def schema_of(source: object) -> Any:

@@ -1,0 +1,87 @@
+"""Rows of a table that are read when they are asked for, to be awaited."""
+
+from collections.abc import AsyncIterator
+from typing import Any, final
+
+from fluss import _fluss
+from fluss._fluss import ArrowTable
+from fluss._libraries import library
+from fluss._read import Moment, moment
+from fluss._waits import Clock, Timeout
+from fluss.aio.frames import Frames
+from fluss.predicate import Predicate
+
+__all__ = ["TableRows"]
+
+
+@final
+class TableRows(Frames):
+    """Rows of a table, which are read, anew each time, when they are asked for: what ``table.read(…)`` returns.
+
+    Iterating gives them as dicts, as they come.
+    They are those of one moment of each bucket, in no particular order.
+    """
+
+    def __init__(
+        self,
+        core: _fluss.Table,
+        columns: list[str | int] | None,
+        predicate: Predicate | None,
+        limit: int | None,
+        as_of: Moment | None,
+    ) -> None:
+        self._core = core
+        self._columns = columns
+        self._predicate = predicate
+        self._limit = limit
+        self._as_of = as_of
+
+    async def to_arrow(self, *, timeout: Timeout = None) -> ArrowTable:
+        """The rows as one Arrow table, which any Arrow library takes. ``timeout`` is how long all of it may take."""
+        clock = Clock(timeout)
+        if self._limit is None:
+            return await self._core.snapshot(self._columns, self._predicate, moment(self._as_of)).within(timeout)
+        if self._predicate is None and self._as_of is None:
+            return await self._core.limit(self._columns, self._limit).within(timeout)
+        core = await self._open(clock.left)
+        return ArrowTable.concat(core, [rows async for rows in self._batches(clock, core)])
+
+    async def _read_whole(self, timeout: Timeout) -> ArrowTable:
+        return await self.to_arrow(timeout=timeout)
+
+    async def to_duckdb(self, connection: Any = None, *, timeout: Timeout = None) -> Any:
+        """The rows as a ``duckdb.DuckDBPyRelation`` of a connection of DuckDB, or of its default one. Needs duckdb."""
+        of = library("duckdb") if connection is None else connection
+        return of.from_arrow(await self.to_arrow(timeout=timeout))
+
+    def to_batches(self) -> AsyncIterator[ArrowTable]:
+        """The rows as they come, some at a time, for tables that are larger than memory. With a limit, reading stops
+        when so many have come.
+        """
+        return self._batches(Clock(None))
+
+    async def __aiter__(self) -> AsyncIterator[dict[str, Any]]:
+        async for rows in self.to_batches():
+            for row in rows.to_pylist():
+                yield row
+
+    async def _open(self, timeout: Timeout) -> _fluss.RowReader:
+        core = await self._core.plan(self._columns, self._predicate, moment(self._as_of)).within(timeout)
+        return core.reader()
+
+    async def _batches(self, clock: Clock, core: _fluss.RowReader | None = None) -> AsyncIterator[ArrowTable]:
+        """What a reader gives, up to the limit."""
+        left = self._limit
+        core = core or await self._open(clock.left)
+        try:
+            while left != 0 and (read := await core.next_batch().within(clock.left)) is not None:
+                rows = read[:left]
+                left = left and left - len(rows)
+                yield rows
+        finally:
+            await core.close()
+
+    def __repr__(self) -> str:
+        asked = {"columns": self._columns, "filter": self._predicate, "limit": self._limit, "as_of": self._as_of}
+        told = "".join(f", {name}={value}" for name, value in asked.items() if value is not None)
+        return f"TableRows('{self._core.info().table_path}'{told})"
