@@ -1,7 +1,7 @@
 """Tests that are the same for both faces."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from inspect import isawaitable
@@ -30,13 +30,20 @@ async def create_table(
     a partition is created of a table that its coordinator does not know. It knows it when a table that was created
     later has a leader.
     """
-    if not descriptor.get_partition_keys():
-        return await _create_with_leaders(admin, path, descriptor, ignore_if_exists)
-    await settle(admin.create_table(path, descriptor, ignore_if_exists))
-    later = f"{path}_and_later"
-    schema = fluss.Schema.new_builder().column("c", "INT").build()
-    await _create_with_leaders(admin, later, fluss.TableDescriptor(schema, bucket_count=1))
-    await settle(admin.drop_table(later))
+
+    async def create() -> None:
+        await settle(admin.create_table(path, descriptor, ignore_if_exists))
+
+    await _with_leaders(admin, path, create, partitioned=bool(descriptor.get_partition_keys()))
+
+
+async def created(connection: Any, path: str, schema: object, **options: Any) -> Any:
+    """The same by ``connection.create_table``, whose table it returns."""
+
+    async def create() -> Any:
+        return await settle(connection.create_table(path, schema, **options))
+
+    return await _with_leaders(connection.get_admin(), path, create, partitioned="partitioned_by" in options)
 
 
 def create_table_now(admin: Any, path: str, descriptor: fluss.TableDescriptor, ignore_if_exists: bool = False) -> None:
@@ -45,15 +52,27 @@ def create_table_now(admin: Any, path: str, descriptor: fluss.TableDescriptor, i
         create_table(admin, path, descriptor, ignore_if_exists).send(None)
 
 
-async def _create_with_leaders(
-    admin: Any, path: str, descriptor: fluss.TableDescriptor, ignore_if_exists: bool = False
-) -> None:
-    """Creates a table without partitions.
+async def _with_leaders(
+    admin: Any, path: str, create: Callable[[], Coroutine[Any, Any, Any]], *, partitioned: bool
+) -> Any:
+    """What creates a table returns, once it has leaders, or is known to the coordinator."""
+    if not partitioned:
+        return await _until_led(admin, path, create)
+    table = await create()
+    later = f"{path}_and_later"
+    schema = fluss.Schema.new_builder().column("c", "INT").build()
+    await create_table(admin, later, fluss.TableDescriptor(schema, bucket_count=1))
+    await settle(admin.drop_table(later))
+    return table
+
+
+async def _until_led(admin: Any, path: str, create: Callable[[], Coroutine[Any, Any, Any]]) -> Any:
+    """What creates a table without partitions returns.
 
     Of many that a cluster 0.9.1 creates, now and then one never gets leaders: then there is another one in its place.
     """
     for _ in range(3):
-        await settle(admin.create_table(path, descriptor, ignore_if_exists))
+        table = await create()
         buckets = range((await settle(admin.get_table_info(path))).num_buckets)
         try:
             await settle(admin.list_offsets(path, list(buckets), fluss.OffsetSpec.earliest()))
@@ -63,7 +82,7 @@ async def _create_with_leaders(
             print(f"{path} is created again: {error}")
             await settle(admin.drop_table(path))
         else:
-            return
+            return table
     raise AssertionError("no table gets leaders")
 
 
