@@ -11,6 +11,7 @@ import fluss
 ROOT = Path(__file__).resolve().parents[4]
 README = ROOT / "README.md"
 STREAMS = ROOT / "docs" / "streams.md"
+SHORT = ROOT / "docs" / "python.md"
 TARGET = "embedded:./data"
 
 
@@ -61,3 +62,19 @@ def test_code_of_the_page_on_streams_runs(
     assert "order:123 1 OrderPaid" in printed
     for table in ("fluss.orders", "fluss.orders_consumers"):
         connection.get_admin().drop_table(table)
+
+
+def test_code_of_the_page_on_python_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("duckdb")
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, Any] = {}
+    assert len(blocks(SHORT)) == 4
+    for block in blocks(SHORT):
+        exec(compile(block, str(SHORT), "exec"), names)
+    printed = capsys.readouterr().out
+    assert "1 row in" in printed and "100002 rows\n" in printed and "[(2, 525)]" in printed
+    assert "{'booking': 101, 'plane': 77, 'name': None, 'seats': None}" in printed
+    assert "-D ATR 72\n" in printed and printed.endswith("A220\n")
+    assert (tmp_path / "data").is_dir()
