@@ -259,13 +259,14 @@ impl Replica {
     /// Dropping the future only stops waiting.
     pub async fn start(&self, timeout: Option<Duration>) -> Result<()> {
         let deadline = Instant::now() + timeout.unwrap_or(FOREVER);
+        // Before the task begins that asks where the changelog ends: its first question is new enough.
+        let called = clock::now();
         if let Some(source) = &self.source {
             let _alone = source.starting.lock().await;
             self.begin(source).await?;
         }
-        let now = clock::now();
         self.wait(deadline, timeout, "as new as its table", || {
-            Ok(self.shared.freshness.as_of().is_some_and(|as_of| as_of >= now))
+            Ok(self.shared.freshness.as_of().is_some_and(|as_of| as_of >= called))
         })
         .await
     }
