@@ -36,6 +36,8 @@ const FOREVER: Duration = Duration::from_hours(24);
 /// How long it is waited before the first further attempt, and at most.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// When the cluster is asked again that has not said where the changelog ends.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 /// After so many attempts a failure is told.
 const QUIET_ATTEMPTS: u32 = 3;
 
@@ -194,9 +196,10 @@ impl Follower {
                     }
                 }
             };
-            pause = self.options.freshness_interval;
+            let interval = self.options.freshness_interval;
             match looked {
                 Ok((table, look)) => {
+                    pause = interval;
                     if let Err(end) = self.take(&mut session, &table, &before, look).await {
                         return end;
                     }
@@ -204,6 +207,7 @@ impl Follower {
                 }
                 Err(error) if error.code() == Some(ErrorCode::TABLE_NOT_EXIST) => return error.into(),
                 Err(error) => {
+                    pause = interval.min(LOOK_AGAIN);
                     tracing::debug!(
                         target: TARGET, table = %self.shared.table, %error, "where the changelog ends is not known"
                     );
