@@ -33,5 +33,5 @@ pub use documents::Documents;
 pub use error::{Error, Result};
 pub use meters::METRICS;
 pub use options::ReplicaOptions;
-pub use reading::{HeldRow, Layout, Rows, Scan};
+pub use reading::{FoundRows, HeldRow, Layout, Rows, Scan};
 pub use replica::{BucketLag, Lag, Replica};

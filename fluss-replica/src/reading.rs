@@ -1,8 +1,8 @@
 //! Reading a copy.
 
 use std::cell::Cell;
-use std::ops::ControlFlow;
-use std::sync::mpsc as std_mpsc;
+use std::ops::{ControlFlow, Range};
+use std::sync::{Arc, mpsc as std_mpsc};
 use std::{io, thread};
 
 use fluss_client::arrow::datatypes::SchemaRef;
@@ -84,6 +84,27 @@ impl<'r> HeldRow<'r> {
     }
 }
 
+/// Rows of some keys, copied out of a copy as they are there.
+#[derive(Debug)]
+pub struct FoundRows {
+    shape: Arc<Shape>,
+    values: Vec<u8>,
+    /// Where the value of each key is; nothing if there is none.
+    places: Vec<Option<Range<usize>>>,
+}
+
+impl FoundRows {
+    /// The rows, in the order of the keys.
+    pub fn iter(&self) -> impl ExactSizeIterator<Item = Option<HeldRow<'_>>> {
+        self.places.iter().map(|place| {
+            Some(HeldRow {
+                shape: &self.shape,
+                value: self.values.get(place.clone()?)?,
+            })
+        })
+    }
+}
+
 thread_local! {
     /// Room for a key, which is used again by the next read of the thread.
     static KEY: Cell<Vec<u8>> = const { Cell::new(Vec::new()) };
@@ -144,6 +165,30 @@ impl<'c> Rows<'c> {
         shape.encode_key(key, &mut self.key)?;
         let value = self.view.get(&self.key).map_err(|error| self.copy.fault(error))?;
         Ok(value.map(|value| HeldRow { shape, value }))
+    }
+
+    /// The rows of some keys, for another thread, or for when the copy is no longer read. There is none of a key that is not
+    /// given.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get).
+    pub fn find<R: Row>(&mut self, keys: impl IntoIterator<Item = Option<R>>) -> Result<FoundRows> {
+        let keys = keys.into_iter();
+        let mut found = FoundRows {
+            shape: self.copy.shape.clone(),
+            values: Vec::new(),
+            places: Vec::with_capacity(keys.size_hint().0),
+        };
+        for key in keys {
+            let row = key.map(|key| self.get(&key)).transpose()?.flatten();
+            found.places.push(row.map(|row| {
+                let start = found.values.len();
+                found.values.extend_from_slice(row.value);
+                start..found.values.len()
+            }));
+        }
+        Ok(found)
     }
 
     /// The number of rows.

@@ -65,9 +65,13 @@ impl Columns {
     }
 
     /// The place of a column whose values are of a kind.
-    pub(super) fn place(&self, rows: &Rows<'_>, name: &str, wanted: Wanted) -> PyResult<usize> {
-        let place = rows.column(name).map_err(Fault::from)?;
-        if let Some(field) = self.shape.row_type().field(place) {
+    pub(super) fn place(&self, replica: &replica::Replica, name: &str, wanted: Wanted) -> PyResult<usize> {
+        let row_type = self.shape.row_type();
+        let place = row_type
+            .index_of(name)
+            .map_or_else(|| replica.read(|rows| rows.column(name)), Ok);
+        let place = place.map_err(Fault::from)?;
+        if let Some(field) = row_type.field(place) {
             wanted.check(name, field.data_type.kind())?;
         }
         Ok(place)
@@ -82,6 +86,11 @@ pub(super) struct Reading<'r> {
 }
 
 impl Reading<'_> {
+    /// Whether what is read has the columns that all was made for.
+    pub(super) fn fits(&self, rows: &Rows<'_>) -> bool {
+        rows.layout() == self.columns.layout
+    }
+
     pub(super) fn damaged(&self, error: &DecodeError) -> PyErr {
         let (path, reason) = (self.replica.directory().to_owned(), error.to_string());
         Fault::from(Error::Damaged { path, reason }).into()
@@ -105,11 +114,6 @@ impl Reading<'_> {
 
 pub(super) fn row<'r>(rows: &'r mut Rows<'_>, key: &Key<'_>) -> PyResult<Option<HeldRow<'r>>> {
     Ok(rows.get(key).map_err(Fault::from)?)
-}
-
-/// The row of one of many keys.
-pub(super) fn row_of_many<'r>(rows: &'r mut Rows<'_>, key: &Key<'_>) -> PyResult<Option<HeldRow<'r>>> {
-    if key.has_null() { Ok(None) } else { row(rows, key) }
 }
 
 /// Keys one by one. Those of an iterator are taken before anything is read: it may be code that reads, too.

@@ -1,6 +1,7 @@
 //! Replicas: opened, started, waited for and shut down.
 
 mod columns;
+mod many;
 mod reads;
 mod scan;
 

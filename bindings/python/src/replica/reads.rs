@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::compute::concat_batches;
 use fluss_core::arrow::{ColumnsBuilder, user_schema};
-use fluss_replica::{self as replica, Rows};
+use fluss_replica::{self as replica, HeldRow, Rows};
 use fluss_rpc::sync::Mutex;
 use pyo3::intern;
 use pyo3::prelude::*;
@@ -14,7 +14,8 @@ use pyo3_arrow::error::PyArrowResult;
 use pyo3_arrow::ffi::to_schema_pycapsule;
 
 use super::ReplicaCore;
-use super::columns::{Columns, Reading, Wanted, listed, row, row_of_many};
+use super::columns::{Columns, Reading, Wanted, listed, row};
+use super::many::found;
 use super::scan::ReplicaScan;
 use crate::arrow::{ArrowTable, Incoming, library};
 use crate::blocking::block_on;
@@ -54,13 +55,14 @@ impl ReplicaReads {
         Ok(columns)
     }
 
-    /// Reads rows at one moment. `prepare` converts keys before, which may call Python code; `read` calls none.
-    fn read<K, T>(
+    /// Reads what there is of keys. `prepare` converts them before, which may call Python code; `read` calls none, and reads
+    /// nothing if other columns are held since.
+    fn prepared<K, T>(
         &self,
         py: Python<'_>,
         exact: bool,
         prepare: impl Fn(&Columns) -> PyResult<K>,
-        read: impl Fn(&Reading<'_>, &mut Rows<'_>, &K) -> PyResult<T>,
+        read: impl Fn(&Reading<'_>, &K) -> PyResult<Option<T>>,
     ) -> PyResult<T> {
         let replica = self.replica.get_at_once()?;
         let mut columns = self.columns(py)?;
@@ -81,17 +83,27 @@ impl ReplicaReads {
                 columns: &columns,
                 exact,
             };
-            let found = replica.read(|rows| {
-                let fits = rows.layout() == reading.columns.layout;
-                Ok(fits.then(|| read(&reading, rows, &keys)))
-            });
-            if let Some(found) = found.map_err(Fault::from)? {
-                return found;
+            if let Some(found) = read(&reading, &keys)? {
+                return Ok(found);
             }
-            // Other columns are held since.
             drop(keys);
             columns = self.look(py)?;
         }
+    }
+
+    /// Reads the row of a key, if there is one.
+    fn single<K, T>(
+        &self,
+        py: Python<'_>,
+        exact: bool,
+        prepare: impl Fn(&Columns) -> PyResult<K>,
+        read: impl Fn(&Reading<'_>, &mut Rows<'_>, &K) -> PyResult<T>,
+    ) -> PyResult<T> {
+        self.prepared(py, exact, prepare, |reading, key| {
+            let read = |rows: &mut Rows<'_>| Ok(reading.fits(rows).then(|| read(reading, rows, key)));
+            let found = reading.replica.read(read).map_err(Fault::from)?;
+            found.transpose()
+        })
     }
 
     fn one<'py>(
@@ -102,15 +114,33 @@ impl ReplicaReads {
         wanted: Wanted,
         exact: bool,
     ) -> PyResult<Option<Bound<'py, PyAny>>> {
-        self.read(
+        let replica = self.replica.get_at_once()?;
+        self.single(
             py,
             exact,
-            |columns| columns.key(key),
-            |reading, rows, key| {
-                let place = reading.columns.place(rows, column, wanted)?;
+            |columns| Ok((columns.place(replica, column, wanted)?, columns.key(key)?)),
+            |reading, rows, (place, key)| {
                 let found = row(rows, key)?;
-                found.map(|row| reading.value(py, row, place)).transpose()
+                found.map(|row| reading.value(py, row, *place)).transpose()
             },
+        )
+    }
+
+    /// What is made of the rows of keys, all of one moment, in their order.
+    fn each<P, T>(
+        &self,
+        py: Python<'_>,
+        keys: &Bound<'_, PyAny>,
+        exact: bool,
+        prepare: impl Fn(&Columns) -> PyResult<P>,
+        make: impl Fn(&Reading<'_>, &P, HeldRow<'_>) -> PyResult<T>,
+    ) -> PyResult<Vec<Option<T>>> {
+        let listed = listed(keys)?;
+        self.prepared(
+            py,
+            exact,
+            |columns| Ok((prepare(columns)?, columns.keys(&listed)?)),
+            |reading, (prepared, keys)| found(py, reading, keys, |row| make(reading, prepared, row)),
         )
     }
 
@@ -122,19 +152,13 @@ impl ReplicaReads {
         wanted: Wanted,
         exact: bool,
     ) -> PyResult<Bound<'py, PyList>> {
-        let listed = listed(keys)?;
-        let values = self.read(
+        let replica = self.replica.get_at_once()?;
+        let values = self.each(
             py,
+            keys,
             exact,
-            |columns| columns.keys(&listed),
-            |reading, rows, keys| {
-                let place = reading.columns.place(rows, column, wanted)?;
-                let value = |key| {
-                    let found = row_of_many(rows, key)?;
-                    found.map(|row| reading.value(py, row, place)).transpose()
-                };
-                keys.iter().map(value).collect::<PyResult<Vec<_>>>()
-            },
+            |columns| columns.place(replica, column, wanted),
+            |reading, place, row| reading.value(py, row, *place),
         )?;
         PyList::new(py, values)
     }
@@ -161,7 +185,7 @@ impl ReplicaReads {
         key: &Bound<'py, PyAny>,
         exact: bool,
     ) -> PyResult<Option<Bound<'py, PyDict>>> {
-        self.read(
+        self.single(
             py,
             exact,
             |columns| columns.key(key),
@@ -242,19 +266,8 @@ impl ReplicaReads {
         keys: &Bound<'py, PyAny>,
         exact: bool,
     ) -> PyResult<Bound<'py, PyList>> {
-        let listed = listed(keys)?;
-        let found = self.read(
-            py,
-            exact,
-            |columns| columns.keys(&listed),
-            |reading, rows, keys| {
-                let row = |key| {
-                    let found = row_of_many(rows, key)?;
-                    found.map(|row| reading.dict(py, row)).transpose()
-                };
-                keys.iter().map(row).collect::<PyResult<Vec<_>>>()
-            },
-        )?;
+        let made = |reading: &Reading<'_>, (): &(), row: HeldRow<'_>| reading.dict(py, row);
+        let found = self.each(py, keys, exact, |_| Ok(()), made)?;
         PyList::new(py, found)
     }
 
@@ -362,7 +375,7 @@ impl ReplicaReads {
     }
 
     fn __contains__(&self, py: Python<'_>, key: &Bound<'_, PyAny>) -> PyResult<bool> {
-        self.read(
+        self.single(
             py,
             false,
             |columns| columns.key(key),
@@ -392,7 +405,7 @@ impl ReplicaReads {
 impl ReplicaReads {
     /// What is made for the columns that are held now.
     fn fresh_columns(&self, py: Python<'_>) -> PyResult<Arc<Columns>> {
-        self.read(py, false, |_| Ok(()), |_, _, ()| Ok(()))?;
+        self.single(py, false, |_| Ok(()), |_, _, ()| Ok(()))?;
         self.columns(py)
     }
 }

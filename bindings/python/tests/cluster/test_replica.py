@@ -27,6 +27,7 @@ from fluss.replica import (
     ReplicaMismatchError,
     ReplicaStaleError,
 )
+from fluss.types import Timestamp
 from fluss_cluster import Cluster, Node
 
 pa = pytest.importorskip("pyarrow")
@@ -203,6 +204,41 @@ def test_all_reads_give_what_look_ups_do(run: Run, face: ModuleType, tmp_path: P
         ]
         frame = await settle(replica.scan(["id"]).to_pandas())
         assert sorted(frame["id"]) == [1, 2]
+        await settle(replica.shutdown())
+
+    run(body)
+
+
+def test_many_keys_are_read_at_one_moment(run: Run, face: ModuleType, tmp_path: Path) -> None:
+    """By two threads, while the rows change in the order of their keys."""
+    keys = range(5_000)
+
+    async def body(connection: Any) -> None:
+        path = await create(connection, {"id": "INT", "round": "INT", "at": "TIMESTAMP(3)"}, ["id"])
+        await upsert(connection, path, *([key, 0, None] for key in keys))
+        replica = await opened(face, connection, path, tmp_path / "copy")
+        writer = (await settle(connection.get_table(path))).new_upsert().create_writer()
+        for number in range(1, 9):
+            handles = [writer.upsert([key, number, None]) for key in keys]
+            rounds = replica.multiget_values(keys, "round")
+            assert rounds == sorted(rounds, reverse=True) and rounds[0] - rounds[-1] <= 1
+            await settle(writer.flush())
+            await settle(replica.wait_until(handles[-1], SECONDS))
+            assert replica.multiget(keys) == [{"id": key, "round": number, "at": None} for key in keys]
+        assert replica.multiget([*keys, 5_000, None])[-3:] == [{"id": 4_999, "round": 8, "at": None}, None, None]
+        assert replica.multiget([-1] * 3_000) == [None] * 3_000
+        far = Timestamp(400_000_000_000_000, 0)
+        await settle(replica.wait_until(writer.upsert([2_500, 9, far]), SECONDS))
+        for _ in range(2):
+            with pytest.raises(ValueError, match="year"):
+                replica.multiget(keys)
+            assert replica.multiget(keys, exact=True)[2_500]["at"] == far
+        with pytest.raises(fluss.DataError):
+            replica.multiget([*keys, "a"])
+        with pytest.raises(fluss.ArgumentError, match="nowhere"):
+            replica.multiget_values(keys, "nowhere")
+        assert replica.multiget_values(keys, "id") == [*keys]
+        await settle(writer.close())
         await settle(replica.shutdown())
 
     run(body)
