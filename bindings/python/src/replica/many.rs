@@ -63,7 +63,8 @@ fn in_two(
     let (replica, layout) = (reading.replica, reading.columns.layout);
     let (sender, mut receiver) = mpsc::channel(AHEAD);
     thread::scope(|scope| {
-        let finding = scope.spawn(move || {
+        let finding = thread::Builder::new().name("fluss-replica".to_owned());
+        let finding = finding.spawn_scoped(scope, move || {
             replica.read(|rows| {
                 let fits = rows.layout() == layout;
                 let parts = keys.chunks(AT_A_TIME).take_while(|_| fits);
@@ -75,7 +76,7 @@ fn in_two(
                 }
                 Ok(fits)
             })
-        });
+        })?;
         let mut taken = Ok(());
         while let Some(found) = py.detach(|| receiver.blocking_recv()) {
             taken = take(&found);
