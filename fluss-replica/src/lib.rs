@@ -19,6 +19,7 @@ mod error;
 mod following;
 mod freshness;
 mod held;
+mod lag;
 mod loading;
 mod meters;
 mod mount;
@@ -31,7 +32,8 @@ mod shared;
 
 pub use documents::Documents;
 pub use error::{Error, Result};
+pub use lag::{BucketLag, Lag};
 pub use meters::METRICS;
 pub use options::ReplicaOptions;
 pub use reading::{FoundRows, HeldRow, Layout, Rows, Scan};
-pub use replica::{BucketLag, Lag, Replica};
+pub use replica::Replica;
