@@ -48,8 +48,22 @@ async def created(connection: Any, path: str, schema: object, **options: Any) ->
 
 def create_table_now(admin: Any, path: str, descriptor: fluss.TableDescriptor, ignore_if_exists: bool = False) -> None:
     """The same for the blocking face, which leaves nothing to be awaited."""
+    _now(create_table(admin, path, descriptor, ignore_if_exists))
+
+
+def create_in_sql(run: Callable[[str], object], admin: Any, path: str, text: str) -> None:
+    """The same by a statement, for the blocking face."""
+
+    async def create() -> None:
+        run(text)
+
+    _now(_with_leaders(admin, path, create, partitioned="PARTITIONED BY" in text))
+
+
+def _now(work: Coroutine[Any, Any, Any]) -> None:
+    """Runs to its end what has nothing to await."""
     with suppress(StopIteration):
-        create_table(admin, path, descriptor, ignore_if_exists).send(None)
+        work.send(None)
 
 
 async def _with_leaders(

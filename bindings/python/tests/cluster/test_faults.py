@@ -13,12 +13,11 @@ from typing import Any
 import pytest
 
 import fluss
-from faces import acknowledged, beside, create_table, settle
+from faces import acknowledged, beside, create_in_sql, create_table, settle
 from fluss import aio
 from fluss._leave import PATIENCE
 from fluss.client import WriteHandle
 from fluss_cluster import Cluster, Node
-from sql_tables import create_in_sql
 
 SERVERS = 3
 DEADLINES = {"client.request-timeout": "2 s", "client.writer.delivery-timeout": "2 s"}

@@ -19,8 +19,8 @@ import pytest
 
 import fluss
 from drawn.statements import Statement, Statements, Table, tables
+from faces import create_in_sql
 from fluss_cluster import Cluster, Node
-from sql_tables import create_in_sql
 
 pytest.importorskip("pyarrow")
 duckdb = pytest.importorskip("duckdb")

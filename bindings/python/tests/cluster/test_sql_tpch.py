@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 import fluss
-from sql_tables import create_in_sql
+from faces import create_in_sql
 
 pytest.importorskip("pyarrow")
 duckdb = pytest.importorskip("duckdb")
