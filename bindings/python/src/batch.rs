@@ -2,6 +2,7 @@
 
 use fluss_client::ScanBatch;
 use fluss_client::types::Timestamp;
+use fluss_core::arrow::recast;
 use pyo3::prelude::*;
 use pyo3::types::{PyBytes, PyCapsule, PyTuple};
 use pyo3_arrow::error::PyArrowResult;
@@ -11,7 +12,6 @@ use crate::arrow::{library, pandas, requested, row_field, to_array};
 use crate::bucket::TableBucket;
 use crate::error::Fault;
 use crate::pickle;
-use fluss_core::arrow::recast;
 
 /// What a batch is made of: its bucket, the offset of the first row that was read, which of those rows are left, the time,
 /// and an Arrow IPC stream.

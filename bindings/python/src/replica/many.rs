@@ -81,7 +81,6 @@ fn in_two(
         while let Some(found) = py.detach(|| receiver.blocking_recv()) {
             taken = take(&found);
             if taken.is_err() {
-                receiver.close();
                 break;
             }
         }

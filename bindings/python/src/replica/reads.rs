@@ -91,7 +91,7 @@ impl ReplicaReads {
         }
     }
 
-    /// Reads the row of a key, if there is one.
+    /// As [`prepared`](Self::prepared), all of one moment, on this thread.
     fn single<K, T>(
         &self,
         py: Python<'_>,
